@@ -1,0 +1,1 @@
+"""Benchmarks: a script each, printing one JSON line."""

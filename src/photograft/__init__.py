@@ -1,0 +1,59 @@
+"""From a folder of labelled photos to an image classifier you can trust.
+
+    import photograft
+
+    run = photograft.train("photos")
+    run.classifier.predict(["new/a.jpg"])
+
+Importing this imports nothing heavy: each name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from photograft._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from photograft.backbones.registry import Backbone as Backbone
+    from photograft.classifier import Classifier as Classifier
+    from photograft.classifier import Prediction as Prediction
+    from photograft.config import TrainConfig as TrainConfig
+    from photograft.dataset import Dataset as Dataset
+    from photograft.errors import PhotograftError as PhotograftError
+    from photograft.evaluation import Evaluation as Evaluation
+    from photograft.progress import Progress as Progress
+    from photograft.runs import Run as Run
+    from photograft.store import FeatureStore as FeatureStore
+    from photograft.workflow import evaluate as evaluate
+    from photograft.workflow import inspect as inspect
+    from photograft.workflow import train as train
+
+_HOMES = {
+    "Backbone": "backbones.registry",
+    "Classifier": "classifier",
+    "Dataset": "dataset",
+    "Evaluation": "evaluation",
+    "FeatureStore": "store",
+    "PhotograftError": "errors",
+    "Prediction": "classifier",
+    "Progress": "progress",
+    "Run": "runs",
+    "TrainConfig": "config",
+    "evaluate": "workflow",
+    "inspect": "workflow",
+    "train": "workflow",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'photograft' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"photograft.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

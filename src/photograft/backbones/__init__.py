@@ -1,0 +1,1 @@
+"""Networks: their records, their weights, and running them frozen."""

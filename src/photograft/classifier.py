@@ -1,0 +1,297 @@
+"""The fitted classifier: from files to classes and probabilities; saved and loaded without pickle.
+
+On disk it is a folder:
+
+    classifier.json         class names, backbone record, layers, how it was trained; checksums
+    head.safetensors        weight (d, num_classes) and bias (num_classes,), float32
+    backbone.safetensors    the backbone's weights, where they were included
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from photograft import images
+from photograft._version import __version__
+from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
+from photograft.backbones.weights import locate_weights
+from photograft.errors import ClassifierError
+from photograft.features import Network, feature_batches, open_network
+from photograft.files import sha256_of, write_json
+from photograft.heads import LinearHead
+from photograft.store import default_cache_dir
+
+#: Raised when the folder's layout changes; an older program refuses a newer folder.
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of one file.
+
+    Attributes:
+        name: The file, as it was given.
+        label: The most probable class; None where the file can't be read.
+        probability: Of that class, in [0, 1]; None likewise.
+        probabilities: Of every class, float32, shape ``(num_classes,)``; None likewise.
+        error: Why the file can't be read; empty where it can.
+    """
+
+    name: str
+    label: str | None = None
+    probability: float | None = None
+    probabilities: npt.NDArray[np.float32] | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A backbone, the layers of it that are used, and the head on them.
+
+    Attributes:
+        class_names: The classes, in the order of the probabilities.
+        backbone: The record; decides how photos are prepared.
+        precision: ``"bf16"`` or ``"fp32"``, as in training.
+        layers: Names of the layers that the head sees, joined.
+        head: The linear head.
+        trained: Where it comes from, as plain JSON types: version, data, seed, scores.
+        max_pixels: Photos with more pixels than this get an error.
+        weights_path: The backbone's weight file; None until located, and for random weights.
+    """
+
+    class_names: tuple[str, ...]
+    backbone: Backbone
+    precision: str
+    layers: tuple[str, ...]
+    head: LinearHead
+    trained: dict[str, Any] = field(default_factory=dict)
+    max_pixels: int = images.DEFAULT_MAX_PIXELS
+    weights_path: Path | None = None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Classifier:
+        """Load a classifier.
+
+        Args:
+            path: Its folder, or the run folder that holds it.
+
+        Raises:
+            ClassifierError: There is none, it was changed since it was written, or it comes from
+                a newer version.
+        """
+        folder = _find(Path(path))
+        manifest = _read_manifest(folder / "classifier.json")
+        for name, digest in manifest["files"].items():
+            # Only names that this program writes: the manifest can't point elsewhere.
+            if name not in ("head.safetensors", INCLUDED_WEIGHTS):
+                raise ClassifierError(f"{folder} lists an unknown file {name!r}")
+            try:
+                found = sha256_of(folder / name)
+            except OSError as error:
+                raise ClassifierError(
+                    f"{folder / name} can't be read ({error.strerror})",
+                    fix="Copy the whole folder again, or train again.",
+                ) from error
+            if found != digest:
+                raise _changed(folder / name)
+        try:
+            tensors = load_file(folder / "head.safetensors")
+            head = LinearHead(tensors["weight"], tensors["bias"])
+        except (SafetensorError, KeyError) as error:
+            raise _changed(folder / "head.safetensors") from error
+        included = folder / INCLUDED_WEIGHTS
+        return cls(
+            class_names=tuple(manifest["class_names"]),
+            backbone=Backbone.from_json(manifest["backbone"]),
+            precision=manifest["precision"],
+            layers=tuple(manifest["layers"]),
+            head=head,
+            trained=manifest["trained"],
+            max_pixels=manifest["max_pixels"],
+            weights_path=included if included.name in manifest["files"] else None,
+        )
+
+    def save(self, folder: Path, *, include_weights: bool) -> None:
+        """Write the classifier into a folder, which is made.
+
+        Args:
+            folder: New or empty.
+            include_weights: Also write the backbone's weights. Otherwise loading needs the
+                package or the file that they came from, and checks it by its hash.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {"weight": self.head.weight, "bias": self.head.bias}
+        save_file(
+            {k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "head.safetensors"
+        )
+        if include_weights:
+            self._save_weights(folder / INCLUDED_WEIGHTS)
+        manifest = {
+            "format": FORMAT_VERSION,
+            "photograft": __version__,
+            "class_names": list(self.class_names),
+            "backbone": self.backbone.to_json(),
+            "precision": self.precision,
+            "layers": list(self.layers),
+            "max_pixels": self.max_pixels,
+            "trained": self.trained,
+            "files": {p.name: sha256_of(p) for p in sorted(folder.glob("*.safetensors"))},
+        }
+        write_json(folder / "classifier.json", {**manifest, "checksum": _checksum(manifest)})
+
+    def predict(self, paths: Sequence[str | os.PathLike[str]]) -> list[Prediction]:
+        """Classify files; see `stream` for any number of them in bounded memory."""
+        return list(self.stream(paths))
+
+    def predict_proba(self, paths: Sequence[str | os.PathLike[str]]) -> npt.NDArray[np.float32]:
+        """Return probabilities, float32, shape ``(n, num_classes)``.
+
+        The row of a file that can't be read is NaN.
+        """
+        blank = np.full(len(self.class_names), np.nan, np.float32)
+        rows = [blank if p.probabilities is None else p.probabilities for p in self.stream(paths)]
+        return np.stack(rows) if rows else np.empty((0, len(blank)), np.float32)
+
+    def stream(self, paths: Iterable[str | os.PathLike[str]]) -> Generator[Prediction, None, None]:
+        """Classify files one after another, in order, in bounded memory.
+
+        Args:
+            paths: Files; a generator is read only a little ahead.
+
+        Yields:
+            One prediction per path, in the same order. A file that can't be read gets one with
+            its `error`.
+        """
+        # The names of what is under way; `feature_batches` gives every position exactly once.
+        names: dict[int, str] = {}
+
+        def reads() -> Iterable[Callable[[], bytes]]:
+            for i, path in enumerate(paths):
+                names[i] = os.fspath(path)
+                yield Path(path).read_bytes
+
+        batches = feature_batches(reads(), self.backbone, self.network, max_pixels=self.max_pixels)
+        try:
+            for indices, features, failed in batches:
+                probabilities = self.classify(features)
+                rows = {
+                    i: Prediction(
+                        names[i],
+                        self.class_names[int(row.argmax())],
+                        float(row.max()),
+                        row,
+                    )
+                    for i, row in zip(indices, probabilities, strict=True)
+                }
+                rows |= {i: Prediction(names[i], error=str(error)) for i, error in failed}
+                for i in sorted(rows):
+                    del names[i]
+                    yield rows[i]
+        finally:
+            batches.close()
+
+    def classify(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return probabilities ``(n, num_classes)`` for stored rows ``(n, num_features)``."""
+        return self.head.predict_proba(features[:, self.columns()])
+
+    def columns(self) -> npt.NDArray[np.intp]:
+        """Return the columns of a stored row that the head sees."""
+        ends = np.cumsum([layer.num_features for layer in self.backbone.layers])
+        return np.concatenate(
+            [
+                np.arange(end - layer.num_features, end)
+                for layer, end in zip(self.backbone.layers, ends, strict=True)
+                if layer.name in self.layers
+            ]
+        )
+
+    def network(self) -> Network:
+        """Return the running backbone, opened at the first call and kept."""
+        return _cached_network(self.located())
+
+    def located(self) -> Classifier:
+        """Return the classifier with the backbone's weight file found and checked.
+
+        Raises:
+            WeightsError: It is not on this machine, or not the one that it was trained with.
+        """
+        if self.weights_path is not None or self.backbone.weights == "random":
+            return self
+        _, path = locate_weights(self.backbone, default_cache_dir())
+        return replace(self, weights_path=path)
+
+    def _save_weights(self, path: Path) -> None:
+        import safetensors.torch  # torch, only where needed
+
+        from photograft.backbones.zoo import build, state_dict
+
+        located = self.located()
+        network = build(located.backbone, located.weights_path)
+        safetensors.torch.save_file(state_dict(network), path)
+
+
+@functools.lru_cache(maxsize=1)
+def _network_for(key: str, backbone: Backbone, path: Path | None, precision: str) -> Network:
+    del key
+    return open_network(backbone, path, precision)
+
+
+def _cached_network(classifier: Classifier) -> Network:
+    path = classifier.weights_path
+    key = f"{path}:{path.stat().st_mtime_ns}" if path else "random"
+    return _network_for(key, classifier.backbone, path, classifier.precision)
+
+
+def _find(path: Path) -> Path:
+    for folder in (path, path / "classifier"):
+        if (folder / "classifier.json").is_file():
+            return folder
+    raise ClassifierError(
+        f"{path} holds no classifier",
+        expected="a run folder, or the folder 'classifier' in one",
+        fix="`photograft train` makes one.",
+    )
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        checksum = manifest.pop("checksum")
+        version = manifest["format"]
+    except OSError as error:
+        raise ClassifierError(f"{path} can't be read ({error.strerror})") from error
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise _changed(path) from error
+    if version != FORMAT_VERSION:
+        raise ClassifierError(
+            f"{path} was written in format {version}",
+            expected=f"format {FORMAT_VERSION}",
+            fix="Update Photograft, or train again.",
+        )
+    if checksum != _checksum(manifest):
+        raise _changed(path)
+    return dict(manifest)
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    text = json.dumps(manifest, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _changed(path: Path) -> ClassifierError:
+    return ClassifierError(
+        f"{path} is not as it was written",
+        fix="It was changed or damaged: copy the folder again, or train again.",
+    )

@@ -1,0 +1,240 @@
+"""A source, read: the photos that can be used, and an account of every file that can't."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.errors import ImageError
+from photograft.images import DEFAULT_MAX_PIXELS, decode, expected_extension_note, read_header
+from photograft.parallel import in_order
+from photograft.progress import Progress, Silent
+from photograft.sources.base import Item, SkippedFile
+from photograft.sources.open import open_source
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One usable photo.
+
+    Attributes:
+        name: As in `sources.base.Item`.
+        label: The name of its class.
+        split: The split that the source gives it, or None.
+        group: The group that the source gives it, or None.
+        digest: SHA-256 of the file's bytes: its identity in the feature store.
+        num_bytes: The file's size.
+        format: Pillow's name of the file format.
+        width: Pixels across, as stored (before EXIF orientation).
+        height: Pixels down, as stored.
+        note: What is odd about it though it is used, such as a wrong extension; may be empty.
+        read: Returns the file's bytes.
+    """
+
+    name: str
+    label: str
+    split: str | None
+    group: str | None
+    digest: bytes
+    num_bytes: int
+    format: str
+    width: int
+    height: int
+    note: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Photos, labels, class names, and what became of every file.
+
+    Attributes:
+        source: Where it was read from, as the user gave it.
+        kind: ``"folder"``, ``"manifest"``, ``"arrays"`` or ``"archive"``.
+        photos: The usable photos, sorted by name.
+        skipped: The other files, sorted by name.
+        notes: How the source was understood, where that is not plain.
+    """
+
+    source: str
+    kind: str
+    photos: tuple[Photo, ...]
+    skipped: tuple[SkippedFile, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def load(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        progress: Progress | None = None,
+    ) -> Dataset:
+        """Read a source: every file's bytes and header, but no pixels yet.
+
+        Args:
+            source: A folder of class folders, a CSV or Parquet manifest, an ``.npz``, or a
+                ``.zip`` or ``.tar`` of class folders.
+            max_pixels: Photos with more pixels are skipped as ``"too large"``.
+            progress: Told how far it is.
+
+        Raises:
+            SourceError: The source can't be read as labelled photos.
+        """
+        listing = open_source(source)
+        photos: list[Photo] = []
+        skipped = list(listing.skipped)
+        with (progress or Silent()).step("Reading files", len(listing.items), "files") as step:
+            for result in in_order(lambda item: _examine(item, max_pixels), listing.items):
+                if isinstance(result, Photo):
+                    photos.append(result)
+                else:
+                    skipped.append(result)
+                step.advance()
+        return cls(
+            source=os.fspath(source),
+            kind=listing.kind,
+            photos=tuple(photos),
+            skipped=tuple(sorted(skipped, key=lambda file: file.name)),
+            notes=listing.notes,
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in natural order (``"2"`` before ``"10"``)."""
+        return tuple(sorted({photo.label for photo in self.photos}, key=_natural))
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The index of each photo's class in `class_names`, shape ``(n,)``."""
+        index = {name: i for i, name in enumerate(self.class_names)}
+        return np.array([index[photo.label] for photo in self.photos], dtype=np.int64)
+
+    @property
+    def name(self) -> str:
+        """A short name for it: the last part of the source, without its extension."""
+        path = Path(self.source).resolve()
+        return path.name if path.is_dir() else path.name.split(".")[0]
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over every photo's name, label, split, group and content."""
+        total = hashlib.sha256()
+        for photo in self.photos:
+            fields = (photo.name, photo.label, photo.split, photo.group, photo.digest.hex())
+            total.update(repr(fields).encode())
+        return total.hexdigest()
+
+    def class_counts(self) -> dict[str, int]:
+        """Return the number of photos of each class."""
+        counts = Counter(photo.label for photo in self.photos)
+        return {name: counts[name] for name in self.class_names}
+
+    def skipped_counts(self) -> dict[str, int]:
+        """Return how many files were skipped for each reason, the commonest first."""
+        return dict(Counter(file.reason for file in self.skipped).most_common())
+
+    def without(self, failures: Mapping[bytes, ImageError]) -> Dataset:
+        """Return the dataset less the photos whose pixels turned out not to decode.
+
+        Args:
+            failures: For each such content digest, what was wrong with it.
+        """
+        if not failures:
+            return self
+        bad = [photo for photo in self.photos if photo.digest in failures]
+        more = [
+            SkippedFile(photo.name, failures[photo.digest].reason, failures[photo.digest].detail)
+            for photo in bad
+        ]
+        return replace(
+            self,
+            photos=tuple(photo for photo in self.photos if photo.digest not in failures),
+            skipped=tuple(sorted([*self.skipped, *more], key=lambda file: file.name)),
+        )
+
+    def verified(
+        self, *, max_pixels: int = DEFAULT_MAX_PIXELS, progress: Progress | None = None
+    ) -> Dataset:
+        """Return the dataset less the photos that do not decode, having decoded each one."""
+        distinct = {photo.digest: photo for photo in self.photos}
+        failures: dict[bytes, ImageError] = {}
+
+        def check(photo: Photo) -> tuple[bytes, ImageError | None]:
+            try:
+                decode(photo.read(), max_pixels=max_pixels, at_least=64)
+            except ImageError as error:
+                return photo.digest, error
+            except OSError as error:
+                return photo.digest, ImageError("unreadable", str(error))
+            return photo.digest, None
+
+        with (progress or Silent()).step("Decoding photos", len(distinct), "photos") as step:
+            for digest, failure in in_order(check, distinct.values()):
+                if failure is not None:
+                    failures[digest] = failure
+                step.advance()
+        return self.without(failures)
+
+    def account(self) -> list[dict[str, Any]]:
+        """Return one row per file, sorted by name: what it is and what became of it."""
+        rows = [
+            {
+                "name": photo.name,
+                "status": "used",
+                "reason": "",
+                "detail": photo.note,
+                "label": photo.label,
+                "group": photo.group,
+                "sha256": photo.digest.hex(),
+                "num_bytes": photo.num_bytes,
+                "format": photo.format,
+                "width": photo.width,
+                "height": photo.height,
+            }
+            for photo in self.photos
+        ]
+        rows += [
+            {"name": file.name, "status": "skipped", "reason": file.reason, "detail": file.detail}
+            for file in self.skipped
+        ]
+        return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _examine(item: Item, max_pixels: int) -> Photo | SkippedFile:
+    """Read one file's bytes and header."""
+    try:
+        data = item.read()
+        header = read_header(data, max_pixels=max_pixels)
+    except ImageError as error:
+        return SkippedFile(item.name, error.reason, error.detail)
+    except OSError as error:
+        return SkippedFile(item.name, "unreadable", error.strerror or str(error))
+    return Photo(
+        name=item.name,
+        label=item.label,
+        split=item.split,
+        group=item.group,
+        digest=hashlib.sha256(data).digest(),
+        num_bytes=len(data),
+        format=header.format,
+        width=header.width,
+        height=header.height,
+        note=expected_extension_note(header, item.name),
+        read=item.read,
+    )
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a sort key that puts numbers within names in the order of their size."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]

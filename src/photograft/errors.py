@@ -1,0 +1,95 @@
+"""Every exception that Photograft raises on purpose.
+
+    PhotograftError
+    ├── InputError (ValueError)         what the user gave can't be used: the CLI exits 2
+    │   ├── SourceError                 the source can't be read as a labelled set of photos
+    │   ├── DatasetError                it can be read, and there is too little in it to learn from
+    │   ├── ImageError                  one file is no usable picture; ``reason`` says why
+    │   ├── UnknownNameError            no such backbone; names the nearest
+    │   └── ClassifierError             a saved classifier or run that is missing, changed, too new
+    ├── WeightsError (OSError)          a backbone's weights are not here and can't be fetched
+    └── StorageError (OSError)          a folder can't be written, or the disk is full: exit 2
+
+Each message says what happened, what was expected, what came instead, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PhotograftError(Exception):
+    """Base of all of Photograft's own errors.
+
+    Args:
+        what: What happened, as a sentence without its full stop.
+        expected: What would have been right.
+        got: What came instead.
+        fix: What the user can do about it.
+    """
+
+    def __init__(self, what: str, *, expected: str = "", got: str = "", fix: str = "") -> None:
+        parts = [what]
+        if expected:
+            parts.append(f"expected {expected}" + (f", got {got}" if got else ""))
+        elif got:
+            parts.append(f"got {got}")
+        message = "; ".join(parts)
+        if fix:
+            message += f". {fix}"
+        super().__init__(message)
+
+
+class InputError(PhotograftError, ValueError):
+    """What the user gave can't be used."""
+
+
+class SourceError(InputError):
+    """The source can't be read as a labelled set of photos."""
+
+
+class DatasetError(InputError):
+    """The source was read, and there is too little in it to learn from."""
+
+
+class ImageError(InputError):
+    """One file is no usable picture.
+
+    Args:
+        reason: One of ``images.REASONS``, the word under which it is counted.
+        detail: What exactly was wrong with this file.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class UnknownNameError(InputError):
+    """A name that no registry holds.
+
+    Args:
+        kind: What sort of thing was looked for, such as ``"backbone"``.
+        name: The name that was given.
+        known: The names that there are.
+        fix: What else the user can do.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str = "") -> None:
+        nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
+        super().__init__(f"there is no {kind} named {name!r}", fix=(hint + fix).strip())
+
+
+class ClassifierError(InputError):
+    """A saved classifier or run that is missing, changed since it was written, or too new."""
+
+
+class WeightsError(PhotograftError, OSError):
+    """A backbone's weights are not on this machine and can't be fetched."""
+
+
+class StorageError(PhotograftError, OSError):
+    """A folder can't be written to, or the disk is full."""

@@ -1,0 +1,164 @@
+"""Features of photos: from the store, or from the backbone while other photos are decoded."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Generator, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft import images, transforms
+from photograft.backbones.registry import Backbone
+from photograft.dataset import Photo
+from photograft.errors import ImageError
+from photograft.parallel import in_order
+from photograft.progress import Progress, Silent
+from photograft.store import FeatureStore, FeatureTable, Space
+
+Features = npt.NDArray[np.float32]
+#: Pixels of at most `BATCH_SIZE` photos in, features out; see `backbones.zoo.FrozenNetwork`.
+Network = Callable[[npt.NDArray[np.uint8]], Features]
+
+#: Positions, their features, and the positions and errors of files that failed.
+FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
+
+#: Photos per run of the network; the same number as in `backbones.zoo`, which a test holds.
+BATCH_SIZE = 32
+
+#: Photos decoded ahead of the network: enough to even out large and small ones.
+_WINDOW = 4 * BATCH_SIZE
+
+
+def space_key(backbone: Backbone, precision: str, *, view: str = "plain") -> dict[str, Any]:
+    """Return everything that decides a photo's features, apart from the photo."""
+    return {
+        "backbone": backbone.name,
+        "architecture": backbone.architecture,
+        "weights_sha256": backbone.weights_sha256,
+        "preprocessing": backbone.preprocessing(),
+        "layers": [layer.name for layer in backbone.layers],
+        "precision": precision,
+        "view": view,
+        "code": [images.CODE_VERSION, transforms.CODE_VERSION, 1],
+        "versions": {p: importlib.metadata.version(p) for p in ("pillow", "timm", "torch")},
+    }
+
+
+def open_network(backbone: Backbone, path: Path | None, precision: str) -> Network:
+    """Build the network that gives a backbone's features. This imports torch."""
+    from photograft.backbones.zoo import FrozenNetwork  # torch, only where needed
+
+    return FrozenNetwork(backbone, path, precision)
+
+
+def extract(
+    photos: Sequence[Photo],
+    backbone: Backbone,
+    space: Space,
+    network: Callable[[], Network],
+    *,
+    max_pixels: int = images.DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> tuple[FeatureTable, dict[bytes, ImageError]]:
+    """Return the features of photos, computing and storing those that are not stored yet.
+
+    Interrupted at any moment it loses the batch in flight; called again it goes on from there.
+
+    Args:
+        photos: The photos; each distinct content is looked at once.
+        backbone: Prepares the pixels.
+        space: Where the features are kept.
+        network: Opens the network; called only if there is something to compute.
+        max_pixels: Photos with more pixels fail.
+        progress: Told how far it is.
+
+    Returns:
+        A table that holds every photo which could be decoded, and for each other content digest
+        what was wrong with it.
+    """
+    distinct = {photo.digest: photo for photo in photos}
+    table = space.find(list(distinct))
+    missing = [photo for digest, photo in distinct.items() if digest not in table]
+    failures: dict[bytes, ImageError] = {}
+    if not missing:
+        return table, failures
+    reads = [photo.read for photo in missing]
+    with (progress or Silent()).step("Extracting features", len(missing), "photos") as step:
+        writer = None
+        batches = feature_batches(reads, backbone, network, max_pixels=max_pixels)
+        try:
+            for indices, features, failed in batches:
+                failures |= {missing[i].digest: error for i, error in failed}
+                if len(indices):
+                    writer = writer or space.writer().__enter__()
+                    writer.append([missing[i].digest for i in indices], features)
+                step.advance(len(indices) + len(failed))
+        finally:
+            batches.close()
+            if writer is not None:
+                writer.__exit__(None, None, None)
+    return space.find(list(distinct)), failures
+
+
+def feature_batches(
+    reads: Iterable[Callable[[], bytes]],
+    backbone: Backbone,
+    network: Callable[[], Network],
+    *,
+    max_pixels: int = images.DEFAULT_MAX_PIXELS,
+) -> Generator[FeatureBatch, None, None]:
+    """Decode files in other threads while the network runs in this one.
+
+    Args:
+        reads: Each returns one file's bytes.
+        backbone: Prepares the pixels.
+        network: Opens the network; called once the first photo is decoded.
+        max_pixels: Photos with more pixels fail.
+
+    Yields:
+        For each batch, in order: the positions of its photos in `reads`, their features of shape
+        ``(n, backbone.num_features)``, and the positions and errors of the files that failed
+        since the batch before. Every position comes up exactly once.
+    """
+
+    def load(read: Callable[[], bytes]) -> npt.NDArray[np.uint8] | ImageError:
+        try:
+            return transforms.prepare(read(), backbone, max_pixels=max_pixels)
+        except ImageError as error:
+            return error
+        except OSError as error:
+            return ImageError("unreadable", error.strerror or str(error))
+
+    run: Network | None = None
+    indices: list[int] = []
+    batch: list[npt.NDArray[np.uint8]] = []
+    failed: list[tuple[int, ImageError]] = []
+    nothing = np.empty((0, backbone.num_features), np.float32)
+    loaded = in_order(load, reads, window=_WINDOW)
+    try:
+        for i, pixels in enumerate(loaded):
+            if isinstance(pixels, ImageError):
+                failed.append((i, pixels))
+            else:
+                indices.append(i)
+                batch.append(pixels)
+            if len(batch) == BATCH_SIZE or len(failed) == BATCH_SIZE:
+                if batch:
+                    run = run or network()
+                yield indices, run(np.stack(batch)) if batch and run else nothing, failed
+                indices, batch, failed = [], [], []
+        if batch:
+            run = run or network()
+            yield indices, run(np.stack(batch)), failed
+        elif failed:
+            yield indices, nothing, failed
+    finally:
+        loaded.close()
+
+
+def open_space(store: FeatureStore, backbone: Backbone, precision: str) -> Space:
+    """Return the part of the store that holds a backbone's features."""
+    return store.space(space_key(backbone, precision), backbone.num_features)

@@ -1,0 +1,152 @@
+"""The pictures of a run, as PNG: the confusion matrix, and the most confident mistakes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
+
+from photograft.errors import ImageError
+from photograft.images import decode
+
+#: Beyond this many classes the cells of a confusion matrix carry no numbers.
+_MAX_NUMBERED_CLASSES = 25
+_MAX_NAME = 22
+_MISTAKE_COLUMNS = 4
+_THUMBNAIL = 256
+_INK, _ACCENT = "#1f2933", "#b42318"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A photo that was classified wrongly.
+
+    Attributes:
+        name: Of the file.
+        label: The true class.
+        predicted: What was said instead.
+        probability: Of that, in [0, 1].
+        read: Returns the file's bytes.
+    """
+
+    name: str
+    label: str
+    predicted: str
+    probability: float
+    read: Callable[[], bytes]
+
+
+def confusion_matrix(
+    confusion: npt.NDArray[np.int64], class_names: Sequence[str], title: str, path: Path
+) -> None:
+    """Draw a confusion matrix, shaded by the share of each true class.
+
+    Args:
+        confusion: Photo counts, shape ``(num_classes, num_classes)``; rows are the true classes.
+        class_names: Of rows and columns.
+        title: Above it.
+        path: Where the PNG goes.
+    """
+    k = len(class_names)
+    size = min(max(3.6, 0.55 * k + 2.2), 16.0)
+    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [_plain(_short(name, _MAX_NAME)) for name in class_names]
+    font = min(10.0, max(4.0, 300 / k))
+    axes.set_xticks(range(k), names, rotation=45 if k > 3 else 0, ha="right" if k > 3 else "center")
+    axes.set_yticks(range(k), names)
+    axes.tick_params(labelsize=font, length=0, colors=_INK)
+    axes.set_xlabel("predicted", color=_INK)
+    axes.set_ylabel("true", color=_INK)
+    axes.set_title(_plain(title), color=_INK, fontsize=11)
+    axes.spines[:].set_visible(False)
+    if k <= _MAX_NUMBERED_CLASSES:
+        for i, row in enumerate(confusion):
+            for j, count in enumerate(row):
+                colour = "white" if shares[i, j] > 0.5 else _INK
+                if count:
+                    axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, size=font)
+    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
+    bar.set_ticks([0, 0.5, 1], labels=["0 %", "50 %", "100 %"])
+    bar.set_label("share of the true class", color=_INK)
+    bar.outline.set_visible(False)
+    figure.savefig(path, dpi=130)
+
+
+def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
+    """Draw wrongly classified photos side by side.
+
+    Args:
+        rows: At least one, in the order in which they are to be shown.
+        title: Above them.
+        path: Where the PNG goes.
+    """
+    columns = min(_MISTAKE_COLUMNS, max(2, len(rows)))
+    lines = math.ceil(len(rows) / columns)
+    figure = Figure(figsize=(2.6 * columns, 3.1 * lines + 0.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(_plain(title), color=_INK, fontsize=12)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, row in zip(grid.flat, rows, strict=False):
+        axes.imshow(_thumbnail(row.read))
+        axes.set_title(
+            _plain(f"{row.probability:.0%} sure: {_short(row.predicted, 18)}"),
+            color=_ACCENT,
+            fontsize=9,
+            pad=12,
+        )
+        axes.text(
+            0.5,
+            1.01,
+            _plain(f"is: {_short(row.label, 26)}"),
+            transform=axes.transAxes,
+            ha="center",
+            va="bottom",
+            fontsize=8.5,
+            color=_INK,
+        )
+        axes.text(
+            0.5,
+            -0.02,
+            _plain(_short(row.name, 36)),
+            transform=axes.transAxes,
+            ha="center",
+            va="top",
+            fontsize=6.5,
+            color="#52606d",
+        )
+    figure.savefig(path, dpi=130)
+
+
+def _thumbnail(read: Callable[[], bytes]) -> Image.Image:
+    try:
+        image = decode(read(), at_least=_THUMBNAIL)
+    except (ImageError, OSError):  # it was there a moment ago; the picture is not worth failing for
+        return Image.new("RGB", (_THUMBNAIL, _THUMBNAIL), "#e4e7eb")
+    return ImageOps.pad(image, (_THUMBNAIL, _THUMBNAIL), color="#f5f7fa")
+
+
+def _short(text: str, most: int) -> str:
+    """Return `text`, its middle left out where it is too long."""
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    if len(text) <= most:
+        return text
+    tail = (most - 1) * 2 // 3
+    return text[: most - 1 - tail] + "…" + text[-tail:]
+
+
+def _plain(text: str) -> str:
+    """Return `text` such that Matplotlib draws it and does not read it as mathematics."""
+    return text.replace("$", r"\$")

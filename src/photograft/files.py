@@ -1,0 +1,97 @@
+"""Writing files so that a reader never sees half of one, and folders likewise."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from photograft.errors import StorageError
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Make a folder that appears complete or not at all.
+
+    Args:
+        path: Where it will be. It must not exist yet, or be empty.
+
+    Yields:
+        A temporary folder beside it, renamed to `path` at the end, deleted on any error. What a
+        killed process left there is removed first.
+
+    Raises:
+        StorageError: `path` holds something, or its parent can't be written to.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        check_free(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        yield partial
+        if path.exists():
+            path.rmdir()
+        os.replace(partial, path)
+    except StorageError:
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise StorageError(
+            f"{path} can't be written ({error.strerror or error})",
+            fix="Free some space and run the same command again: what was computed is kept."
+            if full
+            else "Choose another folder with --out.",
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_free(path: Path) -> None:
+    """Make sure that a new folder can be put at `path`.
+
+    Raises:
+        StorageError: Something is there already, or the nearest existing parent is read-only.
+    """
+    try:
+        taken = path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir()))
+    except OSError:
+        taken = True
+    if taken:
+        raise StorageError(
+            f"{path} exists already", fix="Choose another folder with --out, or remove this one."
+        )
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+        raise StorageError(
+            f"{path} can't be written: {parent} is not a folder that you may write to",
+            fix="Choose another folder with --out.",
+        )
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write plain JSON types, readably, in the order given. NaN is refused."""
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write columns of equal length as Parquet."""
+    import pyarrow as pa  # slow to import
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table(dict(columns)), path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

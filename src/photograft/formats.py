@@ -1,0 +1,377 @@
+"""What a file's bytes say it is, what its name should then end in, and how it is damaged.
+
+Nothing here decodes anything. Pillow's own recognition is not enough for two reasons: it tries
+weak signatures on text, and it has no word for an image that we choose not to read.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+import struct
+from pathlib import PurePosixPath
+from typing import Final
+
+from PIL import ImageFile, TiffImagePlugin, UnidentifiedImageError, features
+
+from photograft.errors import ImageError
+
+# Imported here and once, or Pillow would import all the plugins that it has, maybe from several
+# threads at once, on the first file of a kind that it has not met.
+_PLUGINS = ("Avif", "Bmp", "Gif", "Ico", "Jpeg", "Jpeg2K", "Mpo", "Png", "Ppm", "Tiff", "WebP")
+for _plugin in _PLUGINS:
+    importlib.import_module(f"PIL.{_plugin}ImagePlugin")
+
+#: By Pillow's name: what to call it, with its article, and the extensions that go with it.
+READABLE: Final[dict[str, tuple[str, frozenset[str]]]] = {
+    name: (called, frozenset(extensions.split()))
+    for name, called, extensions in (
+        ("JPEG", "a JPEG", ".jpg .jpeg .jpe .jfif .jif .mpo"),
+        ("MPO", "an MPO", ".jpg .jpeg .jpe .jfif .jif .mpo"),
+        ("PNG", "a PNG", ".png .apng"),
+        ("GIF", "a GIF", ".gif"),
+        ("BMP", "a BMP", ".bmp .dib"),
+        ("DIB", "a DIB", ".bmp .dib"),
+        ("TIFF", "a TIFF", ".tif .tiff"),
+        ("WEBP", "a WebP", ".webp"),
+        ("AVIF", "an AVIF", ".avif .avifs"),
+        ("PPM", "a PPM", ".ppm .pgm .pbm .pnm .pfm"),
+        ("JPEG2000", "a JPEG 2000", ".jp2 .j2k .jpf .jpx .j2c .jpc"),
+        ("ICO", "an ICO", ".ico"),
+    )
+}
+
+#: Decoders that a build of Pillow may lack, by `features.check`'s name for them.
+_OPTIONAL = {
+    "JPEG": "jpg",
+    "PNG": "zlib",
+    "WEBP": "webp",
+    "AVIF": "avif",
+    "JPEG2000": "jpg_2000",
+}
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+)
+
+#: Images, but none that we read. PostScript and PDF never will be: Pillow runs Ghostscript on them.
+_UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript file"),
+    (b"\xc5\xd0\xd3\xc6", "an EPS file"),
+    (b"8BPS", "a Photoshop document"),
+    (b"gimp xcf", "a GIMP document"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
+    (b"II\xbc\x01", "a JPEG XR picture"),
+    (b"FUJIFILMCCD-RAW", "a Fujifilm raw photo"),
+    (b"IIRO", "an Olympus raw photo"),
+    (b"IIRS", "an Olympus raw photo"),
+    (b"MMOR", "an Olympus raw photo"),
+    (b"IIU\0", "a Panasonic raw photo"),
+    (b"FOVb", "a Sigma raw photo"),
+    (b"\0MRM", "a Minolta raw photo"),
+    (b"v/1\x01", "an OpenEXR picture"),
+    (b"#?RADIANCE", "a Radiance HDR picture"),
+    (b"qoif", "a QOI picture"),
+    (b"DDS ", "a DDS texture"),
+    (b"icns", "an Apple icon"),
+    (b"\0\0\x02\0", "a Windows cursor or a TGA picture"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
+    (b"AT&TFORM", "a DjVu document"),
+    (b"SIMPLE  =", "a FITS picture"),
+)
+
+#: Files that often lie among photos and are none; the name helps to find out why they are there.
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "it is a Git LFS pointer; run `git lfs pull` to fetch the photo"),
+    (b"\0\x05\x16\x07", "it is a macOS resource fork, not the photo itself"),
+    (b"PK\x03\x04", "it is a ZIP archive"),
+    (b"\x1f\x8b", "it is a gzip archive"),
+    (b"Rar!", "it is a RAR archive"),
+    (b"7z\xbc\xaf", "it is a 7-Zip archive"),
+    (b"\x93NUMPY", "it is a NumPy array"),
+    (b"\x1aE\xdf\xa3", "it is a Matroska or WebM video"),
+    (b"RIFF", "it is a RIFF file, such as an AVI video or a WAV sound"),
+)
+
+_CUT_SHORT = re.compile(r"truncat|not enough image data|reached EOF|only got", re.IGNORECASE)
+
+_DNG_VERSION, _SUB_IFDS, _SUBFILE_TYPE, _REDUCED = 50706, 330, 254, 1
+
+_HEIF_BRANDS = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2", b"heif")
+)
+_BMP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
+_PNM = re.compile(rb"P[1-6f]\s(?:\s|#[^\r\n]*[\r\n])*\d")
+
+
+def identify(data: bytes) -> str:
+    """Return Pillow's name for the format of a file that we read.
+
+    Args:
+        data: The file, or at least its first few thousand bytes.
+
+    Returns:
+        A key of `READABLE`. A JPEG that holds several pictures is still ``"JPEG"`` here.
+
+    Raises:
+        ImageError: The file is empty, is no image, or is one of a format that we don't read.
+    """
+    if not data:
+        raise ImageError("empty file")
+    found = _readable(data)
+    if found:
+        if not can_decode(found):
+            raise ImageError(
+                "unsupported format",
+                f"{READABLE[found][0]}, for which this Pillow has no decoder; convert it to PNG",
+            )
+        return found
+    foreign = _unsupported(data)
+    if foreign:
+        raise ImageError("unsupported format", f"{foreign}; convert it to JPEG or PNG")
+    raise ImageError("not an image", _other(data))
+
+
+@functools.cache
+def can_decode(name: str) -> bool:
+    """Return whether this build of Pillow has a decoder for the format of that name."""
+    return name in READABLE and (name not in _OPTIONAL or bool(features.check(_OPTIONAL[name])))
+
+
+def extension_note(name: str, file_name: str) -> str:
+    """Return what is odd about the extension of a file, or the empty string.
+
+    Args:
+        name: Pillow's name of the format that the file has.
+        file_name: Its name, with or without folders.
+
+    >>> extension_note("PNG", "cats/tom.JPG")
+    'a PNG named .jpg'
+    >>> extension_note("JPEG", "cats/tom.JPG")
+    ''
+    """
+    called, extensions = READABLE[name]
+    extension = PurePosixPath(file_name).suffix.lower()
+    if extension in extensions:
+        return ""
+    return f"{called} named {extension}" if extension else f"{called} without an extension"
+
+
+def declared_size(data: bytes, name: str) -> tuple[int, int] | None:
+    """Return the size that the header states, for formats whose pixels Pillow touches on opening.
+
+    Opening a WebP allocates its canvas, and opening an ICO decodes it, so a limit on the size has
+    to be applied before that.
+
+    Args:
+        data: The file.
+        name: Pillow's name of its format.
+
+    Returns:
+        Width and height; None for any other format, and where the header ends early.
+    """
+    try:
+        if name == "WEBP":
+            return _webp_size(data)
+        return _ico_size(data) if name == "ICO" else None
+    except (struct.error, IndexError):
+        return None
+
+
+def refuse_raw_photo(image: ImageFile.ImageFile) -> None:
+    """Refuse a raw photo that is laid out as a TIFF (DNG, NEF, ARW and others).
+
+    The first picture of such a file is only a thumbnail, and that is all that Pillow reads of it.
+
+    Args:
+        image: Any file as opened by Pillow.
+
+    Raises:
+        ImageError: It is such a raw photo.
+    """
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return
+    tags = image.tag_v2
+    if _DNG_VERSION in tags or (_SUB_IFDS in tags and tags.get(_SUBFILE_TYPE) == _REDUCED):
+        raise ImageError("unsupported format", "a camera's raw photo; convert it to JPEG or PNG")
+
+
+def failure(
+    error: Exception, data: bytes, name: str, image: ImageFile.ImageFile | None, read_to: int
+) -> ImageError:
+    """Return the error for a file that Pillow could not decode: cut short, or else damaged.
+
+    Args:
+        error: What Pillow raised.
+        data: The file.
+        name: Pillow's name of its format.
+        image: The file as opened by Pillow; None if it could not even be opened.
+        read_to: The position in the file up to which Pillow had read.
+    """
+    if isinstance(error, MemoryError):
+        return ImageError("unreadable", "there is not enough memory to decode it")
+    cut = _ends_early(data, name, image)
+    if isinstance(error, UnidentifiedImageError):
+        # Its message says nothing: each plugin has another reason to give a header up.
+        called = READABLE[name][0]
+        if cut or read_to >= len(data):
+            return ImageError("truncated", f"{called} that ends within its header")
+        return ImageError("unreadable", f"{called} with a header that makes no sense")
+    message = str(error) or type(error).__name__
+    cut = cut or _CUT_SHORT.search(message) is not None
+    return ImageError("truncated" if cut else "unreadable", message)
+
+
+def _ends_early(data: bytes, name: str, image: ImageFile.ImageFile | None) -> bool:
+    """Return whether the file's own structure says that there should be more of it."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return _strips_end(image) > len(data)
+    if name == "WEBP":
+        return len(data) < 12 or int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if name == "PNG":
+        at, kind = 8, b""
+        while kind != b"IEND" and at + 12 <= len(data):
+            kind = data[at + 4 : at + 8]
+            at += 12 + int.from_bytes(data[at : at + 4], "big")
+        return kind != b"IEND" or at > len(data)
+    if name == "JPEG" or (name == "JPEG2000" and data[:1] == b"\xff"):
+        return b"\xff\xd9" not in data[-4096:]
+    if name not in ("AVIF", "JPEG2000"):
+        return False
+    at = 0
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length == 0:  # "up to the end of the file"
+            return False
+        if length == 1:
+            length = int.from_bytes(data[at + 8 : at + 16], "big")
+        at += max(length, 8)
+    return at != len(data) or (b"mdat" if name == "AVIF" else b"jp2c") not in data
+
+
+def _strips_end(image: TiffImagePlugin.TiffImageFile) -> int:
+    """Return where the pixels of a TIFF end in the file; 0 where the file does not say."""
+    ends = [0]
+    for offsets, lengths in ((273, 279), (324, 325)):  # of strips, of tiles
+        pairs = zip(image.tag_v2.get(offsets, ()), image.tag_v2.get(lengths, ()), strict=False)
+        ends += [o + n for o, n in pairs if isinstance(o, int) and isinstance(n, int)]
+    return max(ends)
+
+
+def _readable(data: bytes) -> str | None:
+    for magic, name in _MAGIC:
+        if data.startswith(magic):
+            return None if _is_cr2(data) else name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    brands = _brands(data)
+    if {b"avif", b"avis"} & set(brands) and brands[0] in (b"avif", b"avis", b"mif1", b"msf1"):
+        return "AVIF"
+    if data[:4] == b"\0\0\x01\0" and data[4:6] != b"\0\0" and data[9:10] in (b"\0", b"\xff"):
+        return "ICO"
+    # "BM", "P5" and a small number are also how a text may start; so more than that is asked for.
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    if int.from_bytes(data[:4], "little") in _BMP_HEADERS and _dib_planes(data) == 1:
+        return "DIB"
+    return "PPM" if _PNM.match(data[:4096]) else None
+
+
+def _is_cr2(data: bytes) -> bool:
+    return data[:4] in (b"II*\0", b"MM\0*") and data[8:10] == b"CR"  # else it would be a TIFF
+
+
+def _dib_planes(data: bytes) -> int:
+    at = 8 if data[0] == 12 else 12
+    return int.from_bytes(data[at : at + 2], "little")
+
+
+def _brands(data: bytes) -> list[bytes]:
+    """Return the major brand of an ISO media file and then its compatible ones."""
+    if data[4:8] != b"ftyp":
+        return []
+    box = data[8 : min(int.from_bytes(data[:4], "big"), 512)] or data[8:12]
+    return [box[:4]] + [box[at : at + 4] for at in range(8, len(box), 4)]
+
+
+def _unsupported(data: bytes) -> str:
+    for magic, called in _UNSUPPORTED:
+        if data.startswith(magic):
+            return called
+    brands = _brands(data)
+    if brands and brands[0] == b"crx ":
+        return "a Canon raw photo (CR3)"
+    if _HEIF_BRANDS & set(brands):
+        return "an HEIC/HEIF photo"
+    if _is_cr2(data):
+        return "a Canon raw photo (CR2)"
+    if data[128:132] == b"DICM":
+        return "a DICOM image"
+    head = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith((b"<svg", b"<?xml", b"<!doctype svg", b"<!--")) and b"<svg" in head:
+        return "an SVG drawing"
+    return ""
+
+
+def _other(data: bytes) -> str:
+    for magic, called in _OTHERS:
+        if data.startswith(magic):
+            return called
+    if _brands(data):
+        return "it is a video, such as an MP4 or MOV"
+    head = data[:4096]
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
+        return "it is an HTML page, perhaps of a failed download"
+    if not head.strip(b"\0"):
+        return "it starts with nothing but zero bytes"
+    try:
+        head[:-4].decode("utf-8") if len(data) > len(head) else head.decode("utf-8")
+    except UnicodeDecodeError:
+        return "its first bytes are those of no known image format"
+    return "it is text"
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return (
+            int.from_bytes(data[24:27], "little") + 1,
+            int.from_bytes(data[27:30], "little") + 1,
+        )
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    return None
+
+
+def _ico_size(data: bytes) -> tuple[int, int] | None:
+    """Return the size of the largest picture in an icon; what the directory says can be wrong."""
+    largest: tuple[int, int] | None = None
+    for index in range(int.from_bytes(data[4:6], "little")):
+        (at,) = struct.unpack_from("<I", data, 6 + 16 * index + 12)
+        if data[at : at + 8] == b"\x89PNG\r\n\x1a\n":
+            size = struct.unpack_from(">II", data, at + 16)
+        elif data[at : at + 4] == b"\x0c\0\0\0":
+            width, height = struct.unpack_from("<HH", data, at + 4)
+            size = (width, height // 2)  # the mask lies below the picture and is counted
+        else:
+            width, height = struct.unpack_from("<II", data, at + 4)
+            size = (width, height // 2)
+        if largest is None or size[0] * size[1] > largest[0] * largest[1]:
+            largest = (size[0], size[1])
+    return largest

@@ -1,0 +1,279 @@
+"""Bytes -> upright RGB pixels: decoding, orientation, limits.
+
+Whatever a file holds, the outcome is a picture or an `ImageError` for one of `REASONS`. What Pillow
+warns of and limits by itself stays inside this module. No colour profile is applied.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
+
+from photograft import formats
+from photograft.errors import ImageError
+
+#: Part of the feature store's key: raise it whenever decoded pixels change.
+CODE_VERSION: Final = 1
+
+DEFAULT_MAX_PIXELS: Final = 100_000_000
+
+#: No side may be longer than this, however few the pixels: a 1 x 100,000,000 strip is no photo,
+#: and would grow without bound when its shorter side is scaled.
+MAX_SIDE: Final = 65_535
+
+REASONS: Final = (
+    "empty file",
+    "not an image",
+    "unsupported format",
+    "too large",
+    "truncated",
+    "unreadable",
+)
+
+_T = TypeVar("_T")
+
+_UPRIGHT: dict[Any, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the head of a file says.
+
+    Attributes:
+        format: Pillow's name of the format, such as ``"JPEG"``.
+        width: In pixels, as stored: before any orientation is applied.
+        height: Likewise.
+        mode: Pillow's name of the pixels' layout, such as ``"RGB"`` or ``"I;16"``.
+    """
+
+    format: str
+    width: int
+    height: int
+    mode: str
+
+
+def expected_extension_note(header: Header, name: str) -> str:
+    """Return what is odd about a file's extension, such as ``"a PNG named .jpg"``, or ``""``."""
+    return formats.extension_note(header.format, name)
+
+
+def read_header(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Header:
+    """Return what the head of a file says, without decoding its pixels.
+
+    Args:
+        data: The whole file.
+        max_pixels: Pictures of more pixels than this are refused.
+
+    Raises:
+        ImageError: It is no picture that could be read; damage further on is not seen here.
+    """
+    return _opened(data, max_pixels, _header)
+
+
+def decode(
+    data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: int | None = None
+) -> Image.Image:
+    """Return a file's picture, the first one if it holds several: RGB and upright.
+
+    Args:
+        data: The whole file.
+        max_pixels: Pictures of more pixels than this are refused, before any pixel is decoded.
+        at_least: The caller will shrink the picture to about this many pixels a side, so it may
+            come smaller than stored, though with no side below twice this (unless it was already).
+
+    Raises:
+        ImageError: It is no picture that can be read.
+        ValueError: `at_least` is below 1.
+    """
+    if at_least is not None and at_least < 1:
+        raise ValueError(f"at_least must be 1 or more, got {at_least}")
+    return _opened(data, max_pixels, lambda image: _pixels(image, at_least))
+
+
+class _Shared:
+    """A process-wide setting of Pillow's, held as long as any thread is inside.
+
+    `warnings.catch_warnings` is not for threads: of two that overlap, the last to leave may put
+    back the other's setting, for good. And one lock around all of it would have the threads decode
+    one after the other. So the threads that are inside are counted.
+    """
+
+    def __init__(self, hold: Callable[[], None], release: Callable[[], None]) -> None:
+        self._hold, self._release = hold, release
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            self._hold()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._release()
+
+
+# Matches what Pillow's own modules warn of, and nothing else. The comment in the pattern makes it
+# differ from any filter of the user's, which would be taken away with ours otherwise.
+_PILLOW_WARNS = ("ignore", None, Warning, re.compile(r"PIL\.(?#photograft)"), 0)
+
+
+def _hush() -> None:
+    # Anew on each entry: another thread's `catch_warnings` may have taken it away meanwhile.
+    filters = cast("list[Any]", warnings.filters)
+    if not filters or filters[0] is not _PILLOW_WARNS:
+        filters.insert(0, _PILLOW_WARNS)
+
+
+def _unhush() -> None:
+    filters = cast("list[Any]", warnings.filters)
+    while _PILLOW_WARNS in filters:
+        filters.remove(_PILLOW_WARNS)
+
+
+_limits: list[int] = []  # Pillow's own, while they are lifted
+
+
+def _lift() -> None:
+    if Image.MAX_IMAGE_PIXELS is not None:
+        _limits.append(Image.MAX_IMAGE_PIXELS)
+        Image.MAX_IMAGE_PIXELS = None
+
+
+def _unlift() -> None:
+    if _limits and Image.MAX_IMAGE_PIXELS is None:
+        Image.MAX_IMAGE_PIXELS = _limits[-1]
+    _limits.clear()
+
+
+_QUIET = _Shared(_hush, _unhush)
+
+# All users of Pillow in this process lose its limit meanwhile. So it is only lifted for a file that
+# Pillow has just refused: to read its size, which our own limit then judges before any pixel is
+# decoded, or to decode it where the caller's limit is above Pillow's.
+_NO_PILLOW_LIMIT = _Shared(_lift, _unlift)
+
+
+def _opened(data: bytes, max_pixels: int, use: Callable[[ImageFile.ImageFile], _T]) -> _T:
+    """Return what `use` makes of the opened file; any failure is an `ImageError`."""
+    name = formats.identify(data)
+    size = formats.declared_size(data, name)
+    if size:
+        _check_size(size, max_pixels)
+    with _QUIET:
+        try:
+            return _attempt(data, name, max_pixels, use)
+        except Image.DecompressionBombError:
+            pass
+        with _NO_PILLOW_LIMIT:
+            try:
+                return _attempt(data, name, max_pixels, use)
+            except Image.DecompressionBombError as error:  # someone has set it again meanwhile
+                raise ImageError("too large", str(error)) from error
+
+
+def _attempt(
+    data: bytes, name: str, max_pixels: int, use: Callable[[ImageFile.ImageFile], _T]
+) -> _T:
+    stream = io.BytesIO(data)
+    image: ImageFile.ImageFile | None = None
+    try:
+        with Image.open(stream, formats=[name]) as image:
+            _check_size(image.size, max_pixels)
+            formats.refuse_raw_photo(image)
+            return use(image)
+    except (ImageError, Image.DecompressionBombError):
+        raise
+    except Exception as error:
+        # On damaged data, Pillow's decoders let out nearly every kind of exception.
+        raise formats.failure(error, data, name, image, stream.tell()) from error
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels or max(size) > MAX_SIDE:
+        limit = f"{max_pixels:,}" if width * height > max_pixels else f"{MAX_SIDE:,} a side"
+        raise ImageError("too large", f"{width:,} × {height:,} pixels, the limit is {limit}")
+
+
+def _header(image: ImageFile.ImageFile) -> Header:
+    width, height = image.size
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        width, height = image.tag_v2[256], image.tag_v2[257]  # Pillow's size is the upright one
+    return Header(image.format or "", width, height, image.mode)
+
+
+def _pixels(image: ImageFile.ImageFile, at_least: int | None) -> Image.Image:
+    if at_least is not None:
+        image.draft("RGB", (2 * at_least, 2 * at_least))  # does nothing unless it is a JPEG
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, tuple) and image.tile and image.tile[0].args == "RGB;16B":
+        # Pillow keeps the upper byte of each 16-bit sample, but all of the transparent colour.
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+    image.load()
+    turn = _turn(image)
+    rgb = _to_rgb(image)
+    if turn is not None:
+        rgb = rgb.transpose(turn)
+    rgb.info = {}  # with the orientation left there, whoever applies it would do so again
+    return rgb
+
+
+def _turn(image: ImageFile.ImageFile) -> Image.Transpose | None:
+    try:
+        return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:
+        return None  # damaged EXIF: the pixels are still good
+
+
+def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
+    if image.mode[0] == "I" or image.mode == "F":
+        return Image.fromarray(_eight_bit(image)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGB", rgba.size, (255, 255, 255))
+        white.paste(rgba.convert("RGB"), mask=rgba.getchannel("A"))
+        return white
+    if image.mode != "RGB":
+        return image.convert("RGB")
+    # A loaded JPEG has let go of its stream; others may hold on to it for their further frames.
+    return image if image.format == "JPEG" else image.copy()
+
+
+def _eight_bit(image: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
+    """Return the 8-bit grey levels of a picture of 16 or 32 bits a pixel."""
+    values: npt.NDArray[Any] = np.asarray(image)
+    if image.mode == "F":
+        finite = values[np.isfinite(values)]
+        scale = 255.0 if finite.size and finite.max() <= 1 else 1.0
+        known = np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0)
+        levels = np.rint((known * np.float32(scale)).clip(0, 255))
+    # These formats have no 32-bit grey; Pillow merely holds their 16 bits in such a picture.
+    elif image.mode != "I" or image.format in ("PNG", "PPM", "JPEG2000") or values.max() > 255:
+        levels = (values.clip(0, 65535).astype(np.uint32) + 128) // 257
+    else:
+        levels = values.clip(0, 255)
+    grey: npt.NDArray[np.uint8] = levels.astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
+    return grey

@@ -1,0 +1,200 @@
+"""What `photograft predict` reads and writes: inputs expanded, predictions as rows."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from photograft.classifier import Prediction
+from photograft.errors import InputError, StorageError
+
+FORMATS = ("table", "csv", "jsonl", "parquet")
+
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_PARQUET_ROWS = 4096
+
+
+def expand_inputs(inputs: Iterable[str], stdin: IO[str]) -> Iterator[str]:
+    """Yield the files that inputs name, one after another.
+
+    Args:
+        inputs: Files, folders (searched at every depth, sorted, hidden files left out), glob
+            patterns, or ``-`` for a list of files on standard input, one a line.
+        stdin: Standard input.
+
+    A path that does not exist is yielded as it is, and fails when it is read.
+    """
+    for text in inputs:
+        if text == "-":
+            yield from (line.rstrip("\r\n") for line in stdin if line.strip())
+        elif os.path.isdir(text):
+            yield from _walk(text)
+        elif not os.path.lexists(text) and glob.has_magic(text):
+            found = sorted(glob.glob(text, recursive=True))
+            yield from (path for path in found if not os.path.isdir(path)) if found else [text]
+        else:
+            yield text
+
+
+def output_format(wanted: str | None, output: Path | None, *, to_terminal: bool) -> str:
+    """Return the format to write: as asked for, else by the file's name, else by where it goes.
+
+    Raises:
+        InputError: The format is unknown, can't be told, or does not fit where it goes.
+    """
+    if wanted is not None and wanted not in FORMATS:
+        raise InputError(f"there is no format {wanted!r}", expected=" or ".join(FORMATS))
+    chosen = wanted
+    if chosen is None and output is not None:
+        chosen = _SUFFIXES.get(output.suffix.lower())
+        if chosen is None:
+            raise InputError(
+                f"the name {output.name!r} does not tell a format",
+                expected="a name that ends in " + " or ".join(_SUFFIXES),
+                fix="Rename it, or say --format.",
+            )
+    chosen = chosen or ("table" if to_terminal else "csv")
+    if chosen == "parquet" and output is None:
+        raise InputError("Parquet can't be written to the terminal", fix="Give --output FILE.")
+    return chosen
+
+
+def row_of(prediction: Prediction, class_names: Sequence[str], top: int) -> dict[str, Any]:
+    """Return a prediction as a flat row: file, error, and the `top` classes with probabilities."""
+    row: dict[str, Any] = {"file": _text(prediction.name), "error": prediction.error or None}
+    order: list[int] = []
+    if prediction.probabilities is not None:
+        order = np.argsort(-prediction.probabilities, kind="stable")[:top].tolist()
+    for rank in range(min(top, len(class_names))):
+        suffix = "" if rank == 0 else f"_{rank + 1}"
+        known = rank < len(order) and prediction.probabilities is not None
+        row[f"label{suffix}"] = class_names[order[rank]] if known else None
+        row[f"probability{suffix}"] = (
+            round(float(prediction.probabilities[order[rank]]), 6)
+            if known and prediction.probabilities is not None
+            else None
+        )
+    return row
+
+
+def open_writer(
+    format_: str, output: Path | None, stdout: IO[str], num_ranks: int
+) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+    """Open a writer of rows: it streams, and an output file appears whole or not at all.
+
+    Args:
+        format_: ``"table"``, ``"csv"``, ``"jsonl"`` or ``"parquet"``.
+        output: The file to write; None for standard output.
+        stdout: Standard output.
+        num_ranks: Classes per row.
+    """
+    if output is None:
+        return _text_writer(format_, stdout)
+    return _file_writer(format_, output, num_ranks)
+
+
+@contextmanager
+def _file_writer(
+    format_: str, output: Path, num_ranks: int
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    try:
+        if format_ == "parquet":
+            with _parquet_writer(partial, num_ranks) as write:
+                yield write
+        else:
+            with (
+                partial.open("w", encoding="utf-8", newline="") as file,
+                _text_writer(format_, file) as write,
+            ):
+                yield write
+        os.replace(partial, output)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            f"{output} can't be written ({error.strerror or error})",
+            fix="Choose another file with --output.",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _text_writer(format_: str, file: IO[str]) -> Iterator[Callable[[dict[str, Any]], None]]:
+    if format_ == "jsonl":
+        yield lambda row: print(json.dumps(row, ensure_ascii=False), file=file)
+    elif format_ == "csv":
+        yield _CsvWriter(file)
+    else:
+        yield lambda row: print(_line(row), file=file)
+
+
+class _CsvWriter:
+    def __init__(self, file: IO[str]) -> None:
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._started = False
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        if not self._started:
+            self._writer.writerow(row)
+            self._started = True
+        self._writer.writerow(["" if value is None else value for value in row.values()])
+
+
+@contextmanager
+def _parquet_writer(path: Path, num_ranks: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    import pyarrow as pa  # slow to import
+    import pyarrow.parquet as pq
+
+    fields = [("file", pa.string()), ("error", pa.string())]
+    for rank in range(num_ranks):
+        suffix = "" if rank == 0 else f"_{rank + 1}"
+        fields += [(f"label{suffix}", pa.string()), (f"probability{suffix}", pa.float64())]
+    schema = pa.schema(fields)
+    rows: list[dict[str, Any]] = []
+    with pq.ParquetWriter(path, schema) as writer:
+
+        def write(row: dict[str, Any]) -> None:
+            rows.append(row)
+            if len(rows) == _PARQUET_ROWS:
+                flush()
+
+        def flush() -> None:
+            writer.write_table(pa.Table.from_pylist(rows, schema))
+            rows.clear()
+
+        yield write
+        if rows:
+            flush()
+
+
+def _line(row: dict[str, Any]) -> str:
+    """Return a row as a line for people: ``photo.jpg  cat 98.1 %  dog 1.9 %``."""
+    if row["error"]:
+        return f"{row['file']}  can't be read: {row['error']}"
+    cells = []
+    for key, label in row.items():
+        if key.startswith("label"):
+            cells.append(f"{label} {row['probability' + key[5:]]:.1%}")
+    return "  ".join([row["file"], *cells])
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """Yield a folder's visible files at every depth, sorted, following no link to a folder."""
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (os.path.join(here, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _text(name: str) -> str:
+    """Return a file's name as valid UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

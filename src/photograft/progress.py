@@ -1,0 +1,46 @@
+"""How long work tells how far it is: a protocol, and the silent version of it.
+
+The library never prints. It is handed a `Progress`; the command line hands it a drawn one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Step(Protocol):
+    """One step of work that is under way."""
+
+    def advance(self, amount: int = 1) -> None:
+        """Say that `amount` more units are done."""
+
+
+class Progress(Protocol):
+    """Told of each step of work that may take longer than a second."""
+
+    def step(self, what: str, total: int, unit: str) -> AbstractContextManager[Step]:
+        """Open a step called `what`, of `total` `unit` (a plural); 0 where it is not known."""
+
+    def say(self, message: str) -> None:
+        """Tell the user something in passing, as one line."""
+
+
+class _SilentStep:
+    def advance(self, amount: int = 1) -> None:
+        """Ignore it."""
+
+
+class Silent:
+    """A `Progress` that shows nothing: the library's default."""
+
+    @contextmanager
+    def step(self, what: str, total: int, unit: str) -> Iterator[Step]:
+        """Open a step that nobody sees."""
+        del what, total, unit
+        yield _SilentStep()
+
+    def say(self, message: str) -> None:
+        """Ignore it."""
+        del message

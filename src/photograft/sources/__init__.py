@@ -1,0 +1,1 @@
+"""Where photos come from: folders, manifests, arrays and archives, one module each."""

@@ -1,0 +1,194 @@
+"""What every source hands over: items that can be read, and files that it passed over."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from photograft.errors import SourceError
+
+#: What a split may be called in a folder name or a manifest, and the name it has here.
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "eval": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+#: Files larger than this (bytes) are not read at all.
+MAX_FILE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file of a source that may be a photo; nothing of it has been read yet.
+
+    Attributes:
+        name: How it is shown and recorded: relative to the source, ``/``-separated, valid UTF-8,
+            unique within the source.
+        label: The name of its class.
+        split: ``"train"``, ``"validation"``, ``"test"``, or None where the source gives no split.
+        group: Photos with the same group stay on one side of a split; None where none is given.
+        read: Returns the file's bytes; raises OSError where that fails.
+    """
+
+    name: str
+    label: str
+    split: str | None
+    group: str | None
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file that is not used, and why.
+
+    Attributes:
+        name: As in `Item`.
+        reason: A short phrase under which such files are counted, such as ``"hidden"``.
+        detail: What exactly was wrong with this one; may be empty.
+    """
+
+    name: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All that a source holds, sorted by name.
+
+    Attributes:
+        kind: ``"folder"``, ``"manifest"``, ``"arrays"`` or ``"archive"``.
+        items: The files that may be photos, sorted by name.
+        skipped: The files known at sight not to be, sorted by name.
+        notes: What the user should know about how the source was understood.
+    """
+
+    kind: str
+    items: tuple[Item, ...]
+    skipped: tuple[SkippedFile, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    r"""Return a path as ``/``-separated valid UTF-8, bytes that are not UTF-8 shown as ``\xNN``."""
+    raw = os.fsencode(path)
+    return raw.decode("utf-8", "backslashreplace").replace(os.sep, "/")
+
+
+def split_name(name: str) -> str | None:
+    """Return the split that a folder or a manifest's value names, or None where it names none.
+
+    >>> split_name("Valid"), split_name("cats")
+    ('validation', None)
+    """
+    return SPLIT_NAMES.get(name.strip().lower())
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        OSError: It can't be read, or is larger than `MAX_FILE_BYTES`.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_FILE_BYTES:
+            raise OSError(f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}")
+        return file.read()
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Return the names in the same order, those that came before told apart by ``#2``, ``#3``...
+
+    >>> unique_names(["a.jpg", "a.jpg", "a.jpg#2"])
+    ['a.jpg', 'a.jpg#3', 'a.jpg#2']
+    """
+    taken = set(names)
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        if name not in seen:
+            seen[name] = 1
+            result.append(name)
+            continue
+        unique = name
+        while unique in taken:
+            seen[name] += 1
+            unique = f"{name}#{seen[name]}"
+        taken.add(unique)
+        result.append(unique)
+    return result
+
+
+def lookalikes(labels: Iterable[str]) -> list[str]:
+    """Return a note for each set of labels that differ in nothing that can be seen well.
+
+    >>> lookalikes(["cats", "Cats", "dogs"])
+    ["classes 'Cats', 'cats' differ only by case, space or Unicode form; they are kept apart"]
+    """
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for label in sorted(set(labels)):
+        alike[unicodedata.normalize("NFC", label).strip().casefold()].append(label)
+    return [
+        f"classes {', '.join(map(repr, group))} differ only by case, space or Unicode form; "
+        "they are kept apart"
+        for group in alike.values()
+        if len(group) > 1
+    ]
+
+
+def make_listing(
+    kind: str,
+    items: Iterable[Item],
+    skipped: Iterable[SkippedFile] = (),
+    notes: Iterable[str] = (),
+) -> Listing:
+    """Return a listing whose names are unique and sorted, with notes on classes that look alike.
+
+    Args:
+        kind: As in `Listing`.
+        items: In any order; among items of one name, the first keeps it.
+        skipped: In any order; an item keeps its name before a skipped file does.
+        notes: What the user should know.
+
+    Returns:
+        The listing.
+    """
+    used = sorted(items, key=lambda item: item.name)
+    passed = sorted(skipped, key=lambda file: file.name)
+    names = unique_names([item.name for item in used] + [file.name for file in passed])
+    used = [
+        item if item.name == name else replace(item, name=name)
+        for item, name in zip(used, names[: len(used)], strict=True)
+    ]
+    passed = [
+        file if file.name == name else replace(file, name=name)
+        for file, name in zip(passed, names[len(used) :], strict=True)
+    ]
+    return Listing(
+        kind=kind,
+        items=tuple(sorted(used, key=lambda item: item.name)),
+        skipped=tuple(sorted(passed, key=lambda file: file.name)),
+        notes=(*notes, *lookalikes(item.label for item in used)),
+    )
+
+
+def nothing_here(source: str, expected: str, got: str = "") -> SourceError:
+    """Return the error for a source that holds no file which might be a labelled photo."""
+    return SourceError(
+        f"{source} holds no photos in class folders",
+        expected=expected,
+        got=got,
+        fix="See `photograft inspect --help` for the layouts that are understood.",
+    )

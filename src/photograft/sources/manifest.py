@@ -1,0 +1,140 @@
+"""Photos named by the rows of a CSV or Parquet file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from photograft.errors import SourceError
+from photograft.sources.base import (
+    Item,
+    Listing,
+    SkippedFile,
+    make_listing,
+    printable,
+    read_file,
+    split_name,
+)
+from photograft.sources.tables import Row, read_rows
+
+
+def read_manifest(path: Path) -> Listing:
+    """List the photos that a manifest names.
+
+    A manifest has the columns ``path`` (relative to its own folder, or absolute) and ``label``,
+    and optionally ``split`` and ``group``; case does not matter, and other columns are ignored.
+
+    Args:
+        path: The CSV or Parquet file.
+
+    Returns:
+        The listing, of kind ``"manifest"``.
+
+    Raises:
+        SourceError: The file can't be read, lacks a column, gives a split for some rows only or
+            one of another name, or names no photo that is there.
+    """
+    path = path.absolute()
+    rows = list(read_rows(path))
+    if not rows:
+        raise SourceError(
+            f"the manifest {printable(path)} has a header and no rows",
+            expected="one row for each photo",
+        )
+    has_splits = _check_splits(rows, path)
+    items: list[Item] = []
+    skipped: list[SkippedFile] = []
+    seen: dict[tuple[str, str, str | None], str] = {}
+    for row in rows:
+        if not row.path:
+            skipped.append(SkippedFile(row.where, "no path", f"{row.where} has no path"))
+            continue
+        file = path.parent / row.path
+        name = _name(file, path.parent)
+        if not row.label:
+            skipped.append(SkippedFile(name, "no label", f"{row.where} has no label"))
+            continue
+        split = split_name(row.split) if has_splits else None
+        key = (str(file), row.label, split)
+        if key in seen:
+            detail = f"{row.where} gives the same path and label as {seen[key]}"
+            skipped.append(SkippedFile(name, "listed twice", detail))
+            continue
+        seen[key] = row.where
+        fault = _fault(file)
+        if fault is not None:
+            skipped.append(SkippedFile(name, fault[0], f"{row.where}: {fault[1]}"))
+            continue
+        items.append(Item(name, row.label, split, row.group or None, partial(read_file, file)))
+    if not items:
+        raise _nothing_usable(path, rows, skipped)
+    return make_listing("manifest", items, skipped, _group_notes(rows))
+
+
+def _check_splits(rows: Sequence[Row], path: Path) -> bool:
+    """Return whether the rows give splits; raise SourceError where only some do."""
+    shown = printable(path)
+    unknown = [row for row in rows if row.split and split_name(row.split) is None]
+    if unknown:
+        raise SourceError(
+            f"{_rows(len(unknown))} of {shown} name a split that is not known",
+            expected="train, validation or test in the column split",
+            got=f"{unknown[0].split!r} in {unknown[0].where} ({unknown[0].path})",
+            fix="Correct them, or leave the column out to have Photograft split the photos.",
+        )
+    blank = [row for row in rows if not row.split]
+    if blank and len(blank) < len(rows):
+        raise SourceError(
+            f"{_rows(len(blank))} of {shown} have no split, and {len(rows) - len(blank):,} have",
+            expected="a split in every row or in none",
+            got=f"none in {blank[0].where} ({blank[0].path})",
+            fix="Fill the column split, or leave it out to have Photograft split the photos.",
+        )
+    return not blank
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" + ("s" if count != 1 else "")
+
+
+def _name(file: Path, folder: Path) -> str:
+    return printable(file.relative_to(folder) if file.is_relative_to(folder) else file)
+
+
+def _fault(file: Path) -> tuple[str, str] | None:
+    """Return why a file can't be read, as reason and detail, or None; nothing is opened."""
+    try:
+        mode = os.stat(file).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if file.is_symlink():
+            return "broken link", f"leads to {printable(os.readlink(file))}, which is not there"
+        return "missing", f"there is no {printable(file)}"
+    except ValueError:
+        return "missing", "the path holds a NUL character"
+    except OSError as error:
+        return "unreadable", error.strerror or str(error)
+    return None if stat.S_ISREG(mode) else ("not a regular file", printable(file))
+
+
+def _nothing_usable(path: Path, rows: Sequence[Row], skipped: Sequence[SkippedFile]) -> SourceError:
+    fix = f"Paths are taken relative to the manifest's folder, {printable(path.parent)}."
+    if any("://" in row.path for row in rows):
+        fix = "Addresses on the web are not fetched; download the photos first."
+    elif any("\\" in row.path for row in rows):
+        fix += " Write them with / instead of \\."
+    return SourceError(
+        f"none of the {_rows(len(rows))} of {printable(path)} gives a photo and its label",
+        expected="paths of files that are there, each with a label",
+        got=f"{skipped[0].reason!r}: {skipped[0].detail}",
+        fix=fix,
+    )
+
+
+def _group_notes(rows: Sequence[Row]) -> list[str]:
+    without = sum(not row.group for row in rows)
+    if without in (0, len(rows)):
+        return []
+    return [f"{_rows(without)} without a group: each such photo is a group of its own"]

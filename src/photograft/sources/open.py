@@ -1,0 +1,177 @@
+"""The one way to open a source of any kind."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+from photograft.errors import SourceError
+from photograft.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
+from photograft.sources.arrays import read_arrays
+from photograft.sources.base import Listing, printable
+from photograft.sources.folder import read_folder
+from photograft.sources.manifest import read_manifest
+from photograft.sources.spool import DAMAGED, damaged
+from photograft.sources.tables import PARQUET_MAGIC
+
+_HEAD_BYTES = 1024
+_TAR_MAGIC_AT = slice(257, 262)
+
+_EXPECTED = (
+    "a folder of class folders, a zip or tar archive of one, a CSV or Parquet manifest, "
+    "or an .npz file of arrays"
+)
+
+_IMAGE_MAGICS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n",
+    b"GIF87a",
+    b"GIF89a",
+    b"II*\0",
+    b"MM\0*",
+    b"\0\0\0\x0cjP  ",
+    b"P5\n",
+    b"P6\n",
+)
+_IMAGE_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
+_OTHER_MAGICS = {
+    b"\x93NUMPY": (".npy file", "Save images and labels together: np.savez(file, X=..., y=...)."),
+    b"Rar!\x1a\x07": ("RAR archive", "Unpack it and give the folder."),
+    b"7z\xbc\xaf\x27\x1c": ("7z archive", "Unpack it and give the folder."),
+    b"\x28\xb5\x2f\xfd": ("Zstandard archive", "Unpack it and give the folder."),
+    b"\x89HDF\r\n": ("HDF5 file", "Save its arrays with np.savez(file, X=..., y=...)."),
+    b"\xd0\xcf\x11\xe0": ("Microsoft Office file", "Save the table as CSV in UTF-8."),
+}
+_TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
+
+
+def open_source(source: str | os.PathLike[str]) -> Listing:
+    """List the photos of a source, whatever kind it is of.
+
+    Args:
+        source: A folder of class folders, an archive of one, a CSV or Parquet manifest, or an
+            ``.npz`` file. Files are told apart by content.
+
+    Returns:
+        What the source holds; no photo has been read yet.
+
+    Raises:
+        SourceError: There is nothing there, or it is no source of labelled photos.
+        StorageError: There is no room to unpack a compressed source.
+    """
+    text = os.fsdecode(source)
+    if not text:
+        raise SourceError("the source is an empty path", expected=_EXPECTED)
+    path = Path(os.path.expanduser(text)).absolute()
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _missing(path, text) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
+    if stat.S_ISDIR(mode):
+        return read_folder(path)
+    if not stat.S_ISREG(mode):
+        raise SourceError(
+            f"{printable(path)} is no regular file", expected=_EXPECTED, got="a device or pipe"
+        )
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return _open_file(path, head)
+
+
+def _open_file(path: Path, head: bytes) -> Listing:
+    if not head:
+        raise SourceError(f"{printable(path)} is an empty file", expected=_EXPECTED)
+    if head.startswith(ZIP_MAGICS):
+        return read_arrays(path) if _holds_arrays(path) else read_archive(path)
+    if head.startswith(PARQUET_MAGIC):
+        return read_manifest(path)
+    if head.startswith(tuple(COMPRESSIONS)) or head[_TAR_MAGIC_AT] == b"ustar":
+        return read_archive(path)
+    if _is_image(head):
+        raise SourceError(
+            f"{printable(path)} is a single image",
+            expected=_EXPECTED,
+            fix="Give the folder that holds the class folders, such as "
+            f"{printable(path.parent.parent)}. To classify one image, use `photograft predict`.",
+        )
+    for magic, (kind, fix) in _OTHER_MAGICS.items():
+        if head.startswith(magic):
+            raise SourceError(
+                f"{printable(path)} can't be used", expected=_EXPECTED, got=f"a {kind}", fix=fix
+            )
+    if path.suffix.lower() in _TEXT_SUFFIXES:
+        return read_manifest(path)
+    if path.suffix.lower() == ".tar":
+        return read_archive(path)
+    raise SourceError(
+        f"{printable(path)} is of no kind that is understood",
+        expected=_EXPECTED,
+        got=f"a file that begins with {head[:16]!r}",
+    )
+
+
+def _holds_arrays(path: Path) -> bool:
+    """Return whether a zip file is one of arrays only, as NumPy writes it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except DAMAGED as error:
+        raise damaged(printable(path), error) from error
+    if path.suffix.lower() == ".npz":
+        return True
+    return bool(names) and all(name.endswith(".npy") and "/" not in name for name in names)
+
+
+def _is_image(head: bytes) -> bool:
+    return (
+        head.startswith(_IMAGE_MAGICS)
+        or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+        or (head[4:8] == b"ftyp" and head[8:12] in _IMAGE_BRANDS)
+        or (head.startswith(b"BM") and head[6:10] == b"\0\0\0\0")
+    )
+
+
+def _missing(path: Path, given: str) -> SourceError:
+    shown = printable(path)
+    if path.is_symlink():
+        return SourceError(f"{shown} is a link to {printable(os.readlink(path))}, which is gone")
+    fix = "Check the path."
+    if "://" in given:
+        fix = "Addresses on the web are not fetched; download the photos first."
+    else:
+        found = path
+        while not found.exists() and found != found.parent:
+            wanted, found = found.name, found.parent
+        near = _nearest(found, wanted)
+        if near:
+            fix = f"Did you mean {printable(found / near)}?"
+        elif found != path.parent:
+            fix = f"{printable(found)} is there, and holds no {wanted}."
+    return SourceError(f"there is no {shown}", expected=_EXPECTED, fix=fix)
+
+
+def _nearest(folder: Path, name: str) -> str | None:
+    try:
+        siblings = {other.lower(): other for other in os.listdir(folder)}
+    except OSError:
+        return None
+    near = difflib.get_close_matches(name.lower(), siblings, n=1, cutoff=0.6)
+    return siblings[near[0]] if near else None
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    got = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return SourceError(
+        f"{printable(path)} can't be read",
+        expected=_EXPECTED,
+        got=got,
+        fix="Check its permissions with `ls -ld`.",
+    )

@@ -1,0 +1,276 @@
+"""What the command line draws: progress bars and tables. Nothing else uses Rich."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from photograft.backbones.registry import Backbone
+from photograft.dataset import Dataset
+from photograft.duplicates import across_given_splits, conflicting_labels, same_content
+from photograft.progress import Step
+from photograft.runs import Run
+from photograft.store import Usage
+
+_MAX_ROWS = 30
+
+
+class _Speed(ProgressColumn):
+    """Units a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} {task.fields['unit']}/s" if speed else "", style="dim")
+
+
+class Drawn:
+    """A `Progress` drawn on standard error: what, how far, how fast, how long still.
+
+    Args:
+        console: Where it is drawn; silent where that is no terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def step(self, what: str, total: int, unit: str) -> Iterator[Step]:
+        """Draw a bar until the step is done."""
+        amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+        bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            amount,
+            _Speed() if unit != "bytes" else TextColumn(""),
+            TextColumn("[dim]left"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]so far"),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        with bars:
+            yield _DrawnStep(bars, bars.add_task(what, total=total or None, unit=unit))
+
+    def say(self, message: str) -> None:
+        """Print one line above the bars."""
+        self._console.print(message, style="dim", markup=False, highlight=False)
+
+
+class _DrawnStep:
+    def __init__(self, bars: Bars, task: Any) -> None:
+        self._bars, self._task = bars, task
+
+    def advance(self, amount: int = 1) -> None:
+        self._bars.advance(self._task, amount)
+
+
+def make_progress() -> Drawn:
+    """Return the command line's progress: drawn, unless standard output is no terminal."""
+    quiet = not sys.stdout.isatty()
+    return Drawn(Console(stderr=True, force_terminal=False if quiet else None))
+
+
+def show_account(console: Console, dataset: Dataset) -> None:
+    """Print what a source holds, class by class, and what was passed over and why."""
+    table = Table(title=f"{escape(dataset.name)}: {_count(len(dataset.photos), 'photo')}")
+    table.add_column("class")
+    table.add_column("photos", justify="right")
+    splits = [
+        s for s in ("train", "validation", "test") if any(p.split == s for p in dataset.photos)
+    ]
+    for split in splits:
+        table.add_column(split, justify="right")
+    counts = dataset.class_counts()
+    for name in list(counts)[:_MAX_ROWS]:
+        own = [p.split for p in dataset.photos if p.label == name]
+        table.add_row(escape(name), f"{counts[name]:,}", *(f"{own.count(s):,}" for s in splits))
+    console.print(table)
+    if len(counts) > _MAX_ROWS:
+        console.print(f"… and {len(counts) - _MAX_ROWS} more classes")
+    _list(console, dataset.notes)
+    show_skipped(console, dataset.skipped_counts())
+    for file in dataset.skipped[:5]:
+        detail = f": {file.detail}" if file.detail else ""
+        console.print(f"  {file.name} ({file.reason}{detail})", markup=False, highlight=False)
+    if len(dataset.skipped) > 5:
+        console.print(f"  … and {len(dataset.skipped) - 5:,} more")
+    noted = [photo for photo in dataset.photos if photo.note]
+    if noted:
+        console.print(f"{_count(len(noted), 'photo')} used though odd:")
+        for photo in noted[:5]:
+            console.print(f"  {photo.name} ({photo.note})", markup=False, highlight=False)
+    doubled = same_content(dataset)
+    if doubled:
+        console.print(
+            f"{_count(len(doubled), 'photo')} there more than once (same content), such as "
+            + _names(dataset, doubled[0]),
+            markup=False,
+        )
+    for found, what in (
+        (conflicting_labels(dataset), "under two labels"),
+        (across_given_splits(dataset), "on two sides of the split"),
+    ):
+        if found:
+            console.print(
+                f"Warning: {_count(len(found), 'photo')} {what} with the very same content, "
+                f"such as {_names(dataset, found[0])}",
+                style="bold yellow",
+                markup=False,
+            )
+
+
+def show_skipped(console: Console, counts: dict[str, int]) -> None:
+    """Print how many files were skipped for each reason, in one line."""
+    if counts:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
+        console.print(f"Skipped {_count(sum(counts.values()), 'file')}: {reasons}", markup=False)
+
+
+def show_scores(console: Console, title: str, parts: dict[str, dict[str, Any] | None]) -> None:
+    """Print the scores of one or more parts side by side."""
+    shown = {name: scores for name, scores in parts.items() if scores}
+    if not shown:
+        return
+    table = Table(title=escape(title))
+    table.add_column("")
+    for name, scores in shown.items():
+        table.add_column(f"{name} ({_count(scores['num_photos'], 'photo')})", justify="right")
+
+    def row(label: str, cell: Any) -> None:
+        table.add_row(label, *(cell(scores) for scores in shown.values()))
+
+    row("accuracy", lambda s: f"[bold]{s['accuracy']:.1%}[/]")
+    row("  95 % interval", lambda s: "{:.1%} to {:.1%}".format(*s["accuracy_interval"]))
+    row("  always the commonest class", lambda s: f"{s['baseline_accuracy']:.1%}")
+    if any(s["top_5_accuracy"] is not None for s in shown.values()):
+        row("among the top 5", lambda s: f"{s['top_5_accuracy']:.1%}")
+    row("macro-F1", lambda s: f"{s['macro_f1']:.3f}")
+    row("log loss", lambda s: f"{s['log_loss']:.3f}")
+    row("expected calibration error", lambda s: f"{s['expected_calibration_error']:.3f}")
+    console.print(table)
+
+
+def show_classes(console: Console, title: str, scores: dict[str, Any]) -> None:
+    """Print precision, recall, F1 and support of every class, the worst first where many."""
+    rows = scores["classes"]
+    if len(rows) > _MAX_ROWS:
+        rows = sorted(rows, key=lambda r: (r["f1"] is None, r["f1"]))[:_MAX_ROWS]
+        title += f", the {_MAX_ROWS} worst"
+    table = Table(title=escape(title))
+    for name in ("class", "precision", "recall", "F1", "photos"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    for r in rows:
+        cells = ("–" if r[k] is None else f"{r[k]:.3f}" for k in ("precision", "recall", "f1"))
+        table.add_row(escape(r["name"]), *cells, f"{r['support']:,}")
+    console.print(table)
+
+
+def show_run(console: Console, run: Run) -> None:
+    """Print a finished run: its data, scores, warnings, where it lies, and what to do next."""
+    data = run.info["data"]
+    _list(console, data["notes"])
+    show_skipped(console, data["skipped"])
+    parts = {name: run.metrics[name] for name in ("validation", "test")}
+    show_scores(console, run.info["name"], parts)
+    shown = "test" if parts["test"] else "validation"
+    scores = parts[shown]
+    if scores:
+        show_classes(console, f"by class, on {shown}", scores)
+    chosen = ", ".join(run.info["layers"])
+    console.print(
+        f"{run.info['backbone']['name']} ({run.info['precision']}), layers {chosen}; "
+        f"{run.info['seconds']:.1f} s in all",
+        markup=False,
+        highlight=False,
+    )
+    for warning in run.info["warnings"]:
+        console.print(f"Warning: {warning}", style="bold yellow", markup=False, highlight=False)
+    lines = [f"Run:        {run.path}", f"Classifier: {run.path / 'classifier'}"]
+    lines += [f"Picture:    {picture}" for picture in run.pictures]
+    lines.append(f"Next:       photograft predict {_quoted(run.path)} PHOTOS...")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_backbones(console: Console, backbones: list[Backbone]) -> None:
+    """Print backbone records."""
+    table = Table(title="backbones that come with the installation")
+    for name in ("name", "input", "features", "parameters", "licence"):
+        table.add_column(name, justify="left" if name in ("name", "licence") else "right")
+    for b in backbones:
+        height, width = b.input_size
+        last = b.layers[-1].num_features
+        table.add_row(
+            b.name,
+            f"{height} × {width}",
+            f"{last:,} (joined {b.num_features:,})",
+            f"{b.num_params / 1e6:.1f} M",
+            b.licence,
+        )
+    console.print(table)
+
+
+def show_cache(console: Console, root: Path, rows: list[Usage], max_bytes: int) -> None:
+    """Print what the feature store holds."""
+    table = Table(title="feature store")
+    for name in ("backbone, precision", "photos", "size"):
+        table.add_column(name, justify="left" if name.startswith("back") else "right")
+    for usage in rows:
+        table.add_row(escape(usage.title), f"{usage.num_photos:,}", size_text(usage.num_bytes))
+    total = sum(usage.num_bytes for usage in rows)
+    table.add_row("all", f"{sum(u.num_photos for u in rows):,}", size_text(total), style="bold")
+    console.print(table)
+    console.print(f"in {root}; limit {size_text(max_bytes)}", markup=False, soft_wrap=True)
+
+
+def size_text(num_bytes: int) -> str:
+    """Return a size for people.
+
+    >>> size_text(0), size_text(1_500_000)
+    ('0 B', '1.5 MB')
+    """
+    if num_bytes < 1000:
+        return f"{num_bytes} B"
+    power = min(int(math.log10(num_bytes) / 3), 4)
+    return f"{num_bytes / 1000**power:.1f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def _list(console: Console, notes: Any) -> None:
+    for note in notes:
+        console.print(f"Note: {note}", style="dim", markup=False, highlight=False)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _names(dataset: Dataset, indices: list[int]) -> str:
+    return " and ".join(dataset.photos[i].name for i in indices[:2])
+
+
+def _quoted(path: Path) -> str:
+    text = str(path)
+    return f'"{text}"' if " " in text else text

@@ -1,0 +1,74 @@
+"""The preprocessing contract: from an upright RGB picture to what the network is fed.
+
+Normalisation by mean and standard deviation is part of the same record, and is done where the
+network runs, so that what travels there is one byte per value.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from photograft.backbones.registry import Backbone
+from photograft.errors import InputError
+from photograft.images import DEFAULT_MAX_PIXELS, decode
+
+#: Part of the feature store's key: raise it whenever `prepare` gives other pixels.
+CODE_VERSION = 1
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def prepare(data: bytes, backbone: Backbone, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
+    """Decode a file and bring it to the backbone's input size.
+
+    Args:
+        data: The file's bytes.
+        backbone: Its record says how to resize and crop.
+        max_pixels: More pixels than this are refused.
+
+    Returns:
+        RGB, uint8, shape ``(height, width, 3)``, contiguous.
+
+    Raises:
+        ImageError: The bytes are no usable picture.
+    """
+    height, width = backbone.input_size
+    scaled_height = math.floor(height / backbone.crop_pct)
+    scaled_width = math.floor(width / backbone.crop_pct)
+    image = decode(data, max_pixels=max_pixels, at_least=max(scaled_height, scaled_width))
+    image = _resize(image, scaled_width, scaled_height, backbone)
+    if image.size != (width, height):
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        image = image.crop((left, top, left + width, top + height))
+    return np.asarray(image)
+
+
+def _resize(image: Image.Image, width: int, height: int, backbone: Backbone) -> Image.Image:
+    filter_ = _FILTERS.get(backbone.interpolation)
+    if filter_ is None or backbone.crop_mode not in ("squash", "center"):
+        raise InputError(
+            f"backbone {backbone.name} asks for preprocessing that is not known here",
+            got=f"interpolation {backbone.interpolation!r}, crop mode {backbone.crop_mode!r}",
+        )
+    if backbone.crop_mode == "squash":
+        return image.resize((width, height), filter_)
+    # The shorter side decides. An extreme aspect ratio would make the longer side huge, and all
+    # but its middle is cropped away: cut that off first.
+    scale = max(width / image.width, height / image.height)
+    keep_width = min(image.width, math.ceil(2 * width / scale))
+    keep_height = min(image.height, math.ceil(2 * height / scale))
+    left, top = (image.width - keep_width) / 2, (image.height - keep_height) / 2
+    size = (max(width, round(keep_width * scale)), max(height, round(keep_height * scale)))
+    return image.resize(size, filter_, box=(left, top, left + keep_width, top + keep_height))
+
+
+Pixels = npt.NDArray[np.uint8]
