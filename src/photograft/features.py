@@ -26,10 +26,10 @@ Network = Callable[[npt.NDArray[np.uint8]], Features]
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
 
 #: Photos per run of the network; the same number as in `backbones.zoo`, which a test holds.
-BATCH_SIZE = 32
+BATCH_SIZE = 8
 
 #: Photos decoded ahead of the network: enough to even out large and small ones.
-_WINDOW = 4 * BATCH_SIZE
+_WINDOW = 64
 
 
 def space_key(backbone: Backbone, precision: str, *, view: str = "plain") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ _MAX_NUMBERED_CLASSES = 25
 _MAX_NAME = 22
 _MISTAKE_COLUMNS = 4
 _THUMBNAIL = 256
-_INK, _ACCENT = "#1f2933", "#b42318"
+_INK, _ACCENT, _FAINT = "#1f2933", "#b42318", "#52606d"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def confusion_matrix(
     bar.set_ticks([0, 0.5, 1], labels=["0 %", "50 %", "100 %"])
     bar.set_label("share of the true class", color=_INK)
     bar.outline.set_visible(False)
-    figure.savefig(path, dpi=130)
+    _save(figure, path)
 
 
 def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
@@ -93,41 +94,26 @@ def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
     """
     columns = min(_MISTAKE_COLUMNS, max(2, len(rows)))
     lines = math.ceil(len(rows) / columns)
-    figure = Figure(figsize=(2.6 * columns, 3.1 * lines + 0.6), layout="constrained")
+    width, height = 2.5 * columns, 3.1 * lines + 0.5
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    figure.suptitle(_plain(title), color=_INK, fontsize=12)
+    figure.text(0.5, 1 - 0.3 / height, _plain(title), ha="center", color=_INK, fontsize=12)
     grid = figure.subplots(lines, columns, squeeze=False)
+    figure.subplots_adjust(0.01, 0.3 / height, 0.99, 1 - 0.95 / height, 0.06, 0.36)
     for axes in grid.flat:
         axes.axis("off")
     for axes, row in zip(grid.flat, rows, strict=False):
         axes.imshow(_thumbnail(row.read))
-        axes.set_title(
-            _plain(f"{row.probability:.0%} sure: {_short(row.predicted, 18)}"),
-            color=_ACCENT,
-            fontsize=9,
-            pad=12,
-        )
-        axes.text(
-            0.5,
-            1.01,
-            _plain(f"is: {_short(row.label, 26)}"),
-            transform=axes.transAxes,
-            ha="center",
-            va="bottom",
-            fontsize=8.5,
-            color=_INK,
-        )
-        axes.text(
-            0.5,
-            -0.02,
-            _plain(_short(row.name, 36)),
-            transform=axes.transAxes,
-            ha="center",
-            va="top",
-            fontsize=6.5,
-            color="#52606d",
-        )
-    figure.savefig(path, dpi=130)
+        write = functools.partial(axes.text, 0.5, transform=axes.transAxes, ha="center")
+        said = f"{row.probability:.0%} sure: {_short(row.predicted, 18)}"
+        write(y=1.1, s=_plain(said), color=_ACCENT, fontsize=9, weight="bold")
+        write(y=1.02, s=_plain(f"is: {_short(row.label, 26)}"), color=_INK, fontsize=8.5)
+        write(y=-0.07, s=_plain(_short(row.name, 40)), color=_FAINT, fontsize=6)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=130, pil_kwargs={"compress_level": 2})
 
 
 def _thumbnail(read: Callable[[], bytes]) -> Image.Image:

@@ -73,6 +73,7 @@ class Selection:
         num_photos: Photos that the choice was made on.
         num_folds: Folds of each repeat.
         num_repeats: Repeats of the cross-validation, over other folds.
+        basis: The chosen layers' features, rotated, where the choice was made on all photos.
     """
 
     chosen: Candidate
@@ -81,6 +82,7 @@ class Selection:
     num_photos: int
     num_folds: int
     num_repeats: int
+    basis: Basis | None
 
 
 #: Returns float32 features of shape ``(len(indices), len(columns))``.
@@ -112,6 +114,7 @@ def select(
         seed: Of the folds.
         progress: Told how far it is.
     """
+    num_photos = len(labels)
     rows = _subset(labels, groups, keys, seed)
     labels, groups = labels[rows], groups[rows]
     keys = [keys[i] for i in rows]
@@ -123,10 +126,12 @@ def select(
         axis=1,
     )
     choices = _layer_sets(backbone_layers, layers)
-    candidates = []
+    candidates: list[Candidate] = []
+    kept: Basis | None = None
     with (progress or Silent()).step("Choosing the head", len(choices), "candidates") as step:
         for names, columns in choices:
             basis = _basis(gather, rows, columns)
+            best = min((c.log_loss for c in candidates), default=np.inf)
             path = _path(basis, labels, folds, _photo_weights(labels, balanced))
             point = _strongest_of_the_best(path)
             candidates.append(
@@ -140,6 +145,8 @@ def select(
                     path=tuple((p.l2, p.log_loss, p.accuracy) for p in path),
                 )
             )
+            if len(rows) == num_photos and candidates[-1].log_loss < best:
+                kept = basis
             step.advance()
     chosen = min(candidates, key=lambda candidate: candidate.log_loss)
     return Selection(
@@ -149,30 +156,27 @@ def select(
         num_photos=len(rows),
         num_folds=NUM_FOLDS,
         num_repeats=NUM_REPEATS,
+        basis=kept,
     )
 
 
 def fit_head(
-    gather: Gather,
-    columns: npt.NDArray[np.intp],
-    labels: npt.NDArray[np.int64],
-    *,
-    l2: float,
-    balanced: bool,
+    gather: Gather, selection: Selection, labels: npt.NDArray[np.int64], *, balanced: bool
 ) -> LinearHead:
     """Fit the head on all training photos.
 
     Args:
         gather: Gives the stored features of the training photos.
-        columns: The chosen layers' columns, as `Selection` has them.
+        selection: The chosen layers and penalty.
         labels: Class indices, shape ``(n,)``.
-        l2: The penalty.
         balanced: Give every class the same weight.
     """
-    basis = _basis(gather, np.arange(len(labels)), columns)
+    basis = selection.basis or _basis(gather, np.arange(len(labels)), selection.columns)
     weights = _photo_weights(labels, balanced)[:, None]
     start = np.zeros((len(basis.variances), 1, int(labels.max()) + 1), np.float32)
-    solution = solve(basis, labels, weights / weights.sum(), l2, start, tolerance=_FIT_TOLERANCE)
+    solution = solve(
+        basis, labels, weights / weights.sum(), selection.chosen.l2, start, tolerance=_FIT_TOLERANCE
+    )
     return basis.head(solution[:, 0])
 
 

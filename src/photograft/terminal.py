@@ -201,8 +201,7 @@ def show_run(console: Console, run: Run) -> None:
         show_classes(console, f"by class, on {shown}", scores)
     chosen = ", ".join(run.info["layers"])
     console.print(
-        f"{run.info['backbone']['name']} ({run.info['precision']}), layers {chosen}; "
-        f"{run.info['seconds']:.1f} s in all",
+        f"{run.info['backbone']['name']} ({run.info['precision']}), layers: {chosen}",
         markup=False,
         highlight=False,
     )

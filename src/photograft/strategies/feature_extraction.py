@@ -56,7 +56,7 @@ def fit(
         seed=config.seed,
         progress=progress,
     )
-    head = fit_head(gather, selection.columns, labels, l2=selection.chosen.l2, balanced=balanced)
+    head = fit_head(gather, selection, labels, balanced=balanced)
     classifier = Classifier(
         class_names=dataset.class_names,
         backbone=backbone,
