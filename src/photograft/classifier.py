@@ -25,13 +25,14 @@ from safetensors.numpy import load_file, save_file
 
 from photograft import images
 from photograft._version import __version__
+from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.errors import ClassifierError
-from photograft.features import Network, feature_batches, open_network
+from photograft.errors import ClassifierError, ConversionError
+from photograft.features import feature_batches, open_space
 from photograft.files import sha256_of, write_json
 from photograft.heads import LinearHead
-from photograft.store import default_cache_dir
+from photograft.store import FeatureStore, default_cache_dir
 
 #: Raised when the folder's layout changes; an older program refuses a newer folder.
 FORMAT_VERSION = 1
@@ -63,7 +64,8 @@ class Classifier:
     Attributes:
         class_names: The classes, in the order of the probabilities.
         backbone: The record; decides how photos are prepared.
-        precision: ``"bf16"`` or ``"fp32"``, as in training.
+        engine: What ran the backbone in training. Where it is not installed, torch stands in:
+            the same to rounding.
         layers: Names of the layers that the head sees, joined.
         head: The linear head.
         trained: Where it comes from, as plain JSON types: version, data, seed, scores.
@@ -73,7 +75,7 @@ class Classifier:
 
     class_names: tuple[str, ...]
     backbone: Backbone
-    precision: str
+    engine: Engine
     layers: tuple[str, ...]
     head: LinearHead
     trained: dict[str, Any] = field(default_factory=dict)
@@ -115,7 +117,7 @@ class Classifier:
         return cls(
             class_names=tuple(manifest["class_names"]),
             backbone=Backbone.from_json(manifest["backbone"]),
-            precision=manifest["precision"],
+            engine=Engine(**manifest["engine"]),
             layers=tuple(manifest["layers"]),
             head=head,
             trained=manifest["trained"],
@@ -143,7 +145,7 @@ class Classifier:
             "photograft": __version__,
             "class_names": list(self.class_names),
             "backbone": self.backbone.to_json(),
-            "precision": self.precision,
+            "engine": vars(self.engine),
             "layers": list(self.layers),
             "max_pixels": self.max_pixels,
             "trained": self.trained,
@@ -243,15 +245,22 @@ class Classifier:
 
 
 @functools.lru_cache(maxsize=1)
-def _network_for(key: str, backbone: Backbone, path: Path | None, precision: str) -> Network:
-    del key
-    return open_network(backbone, path, precision)
+def _open_cached(
+    backbone: Backbone, path: Path | None, modified: int, engine: Engine, folder: Path
+) -> Network:
+    del modified  # another file at the same path is another network
+    return open_network(backbone, path, engine, folder)
 
 
 def _cached_network(classifier: Classifier) -> Network:
-    path = classifier.weights_path
-    key = f"{path}:{path.stat().st_mtime_ns}" if path else "random"
-    return _network_for(key, classifier.backbone, path, classifier.precision)
+    backbone, path = classifier.backbone, classifier.weights_path
+    modified = path.stat().st_mtime_ns if path else 0
+    engine = classifier.engine.available()
+    folder = open_space(FeatureStore(), backbone, engine).folder
+    try:
+        return _open_cached(backbone, path, modified, engine, folder)
+    except ConversionError:
+        return _open_cached(backbone, path, modified, engine.fallback(), folder)
 
 
 def _find(path: Path) -> Path:

@@ -12,7 +12,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from photograft._version import __version__
-from photograft.config import CLASS_WEIGHTS, DEFAULT_BACKBONE, LAYERS, PRECISIONS, TrainConfig
+from photograft.config import (
+    CLASS_WEIGHTS,
+    DEFAULT_BACKBONE,
+    ENGINES,
+    LAYERS,
+    PRECISIONS,
+    TrainConfig,
+)
 from photograft.config import WEIGHT_INCLUSIONS as INCLUSIONS
 from photograft.errors import PhotograftError
 
@@ -95,6 +102,9 @@ def train(
     ] = 0.15,
     test: Annotated[float, typer.Option(help="Share for the test, likewise.")] = 0.15,
     seed: Annotated[int, typer.Option(help="Decides the split and the folds.")] = 0,
+    engine: Annotated[
+        str, typer.Option(metavar=_choice(ENGINES), help="auto: the fastest that is installed.")
+    ] = "auto",
     precision: Annotated[
         str, typer.Option(metavar=_choice(PRECISIONS), help="auto: what this machine does faster.")
     ] = "auto",
@@ -115,6 +125,7 @@ def train(
     config = TrainConfig(
         backbone=backbone,
         weights=weights,
+        engine=engine,
         precision=precision,
         layers=layers,
         class_weight=class_weight,

@@ -11,6 +11,7 @@ from photograft.errors import InputError
 #: The backbone that needs no download: its weights come with the installation.
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
+ENGINES = ("auto", "openvino", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
 LAYERS = ("auto", "last", "joined")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -24,6 +25,8 @@ class TrainConfig:
     Attributes:
         backbone: Name of an embedded backbone or of any timm model.
         weights: ``"pretrained"``, ``"random"``, or the path of a local weight file.
+        engine: What runs the backbone: ``"openvino"``, ``"torch"``, or ``"auto"``, the fastest
+            that is installed.
         precision: ``"auto"`` (what this machine does fastest), ``"bf16"`` or ``"fp32"``.
         layers: Which depths of the backbone the head sees: ``"last"``, ``"joined"`` (last and
             earlier ones), or ``"auto"``, chosen by cross-validation.
@@ -41,6 +44,7 @@ class TrainConfig:
 
     backbone: str = DEFAULT_BACKBONE
     weights: str = "pretrained"
+    engine: str = "auto"
     precision: str = "auto"
     layers: str = "auto"
     class_weight: str = "none"
@@ -51,6 +55,7 @@ class TrainConfig:
     include_weights: str = "auto"
 
     def __post_init__(self) -> None:
+        _check_choice("engine", self.engine, ENGINES)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("layers", self.layers, LAYERS)
         _check_choice("class_weight", self.class_weight, CLASS_WEIGHTS)
@@ -61,8 +66,10 @@ class TrainConfig:
                 raise InputError(
                     f"{name} is a share of the photos", expected="0 to 0.5", got=f"{share:g}"
                 )
-        if self.seed < 0:
-            raise InputError("a seed can't be negative", got=str(self.seed))
+        if not 0 <= self.seed < 2**32:
+            raise InputError(
+                "that can't be a seed", expected=f"0 to {2**32 - 1:,}", got=str(self.seed)
+            )
         if self.max_pixels < 1:
             raise InputError("max_pixels must be at least 1", got=str(self.max_pixels))
 

@@ -63,6 +63,7 @@ class Dataset:
         photos: The usable photos, sorted by name.
         skipped: The other files, sorted by name.
         notes: How the source was understood, where that is not plain.
+        max_pixels: Photos with more pixels were skipped.
     """
 
     source: str
@@ -70,6 +71,7 @@ class Dataset:
     photos: tuple[Photo, ...]
     skipped: tuple[SkippedFile, ...]
     notes: tuple[str, ...]
+    max_pixels: int = DEFAULT_MAX_PIXELS
 
     @classmethod
     def load(
@@ -106,6 +108,7 @@ class Dataset:
             photos=tuple(photos),
             skipped=tuple(sorted(skipped, key=lambda file: file.name)),
             notes=listing.notes,
+            max_pixels=max_pixels,
         )
 
     @property
@@ -161,16 +164,14 @@ class Dataset:
             skipped=tuple(sorted([*self.skipped, *more], key=lambda file: file.name)),
         )
 
-    def verified(
-        self, *, max_pixels: int = DEFAULT_MAX_PIXELS, progress: Progress | None = None
-    ) -> Dataset:
+    def verified(self, *, progress: Progress | None = None) -> Dataset:
         """Return the dataset less the photos that do not decode, having decoded each one."""
         distinct = {photo.digest: photo for photo in self.photos}
         failures: dict[bytes, ImageError] = {}
 
         def check(photo: Photo) -> tuple[bytes, ImageError | None]:
             try:
-                decode(photo.read(), max_pixels=max_pixels, at_least=64)
+                decode(photo.read(), max_pixels=self.max_pixels, at_least=64)
             except ImageError as error:
                 return photo.digest, error
             except OSError as error:
@@ -233,8 +234,14 @@ def _examine(item: Item, max_pixels: int) -> Photo | SkippedFile:
     )
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a sort key that puts numbers within names in the order of their size."""
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a sort key that puts numbers within names in the order of their size.
+
+    The name itself tells ``"1"`` from ``"01"``, which would else come in any order.
+    """
+    parts = re.split(r"(\d+)", name)
+    numbers = (part.lstrip("0") if part.isdecimal() else None for part in parts)
     return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
+        (-1, part) if number is None else (len(number), number)
+        for part, number in zip(parts, numbers, strict=True)
+    ], name

@@ -7,6 +7,7 @@
     │   ├── ImageError                  one file is no usable picture; ``reason`` says why
     │   ├── UnknownNameError            no such backbone; names the nearest
     │   └── ClassifierError             a saved classifier or run that is missing, changed, too new
+    ├── ConversionError                 an engine can't run this network: another one is taken
     ├── WeightsError (OSError)          a backbone's weights are not here and can't be fetched
     └── StorageError (OSError)          a folder can't be written, or the disk is full: exit 2
 
@@ -85,6 +86,10 @@ class UnknownNameError(InputError):
 
 class ClassifierError(InputError):
     """A saved classifier or run that is missing, changed since it was written, or too new."""
+
+
+class ConversionError(PhotograftError):
+    """An engine can't run this network, or not with the same result."""
 
 
 class WeightsError(PhotograftError, OSError):

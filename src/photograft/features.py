@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Generator, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from photograft import images, transforms
-from photograft.backbones.registry import Backbone
+from photograft.backbones.engines import Engine, Features, Network, engine_versions
+from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.dataset import Photo
 from photograft.errors import ImageError
 from photograft.parallel import in_order
 from photograft.progress import Progress, Silent
 from photograft.store import FeatureStore, FeatureTable, Space
 
-Features = npt.NDArray[np.float32]
-#: Pixels of at most `BATCH_SIZE` photos in, features out; see `backbones.zoo.FrozenNetwork`.
-Network = Callable[[npt.NDArray[np.uint8]], Features]
-
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
 
-#: Photos per run of the network; the same number as in `backbones.zoo`, which a test holds.
-BATCH_SIZE = 8
+#: Part of the store's key: raise it whenever a backbone gives other features.
+CODE_VERSION = 1
 
 #: Photos decoded ahead of the network: enough to even out large and small ones.
-_WINDOW = 64
+_WINDOW = 8 * BATCH_SIZE
 
 
-def space_key(backbone: Backbone, precision: str, *, view: str = "plain") -> dict[str, Any]:
+def open_space(store: FeatureStore, backbone: Backbone, engine: Engine) -> Space:
+    """Return the part of the store that holds a backbone's features."""
+    return store.space(space_key(backbone, engine), backbone.num_features)
+
+
+def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dict[str, Any]:
     """Return everything that decides a photo's features, apart from the photo."""
     return {
         "backbone": backbone.name,
@@ -40,18 +40,12 @@ def space_key(backbone: Backbone, precision: str, *, view: str = "plain") -> dic
         "weights_sha256": backbone.weights_sha256,
         "preprocessing": backbone.preprocessing(),
         "layers": [layer.name for layer in backbone.layers],
-        "precision": precision,
+        "engine": engine.name,
+        "precision": engine.precision,
         "view": view,
-        "code": [images.CODE_VERSION, transforms.CODE_VERSION, 1],
-        "versions": {p: importlib.metadata.version(p) for p in ("pillow", "timm", "torch")},
+        "code": [images.CODE_VERSION, transforms.CODE_VERSION, CODE_VERSION],
+        "versions": engine_versions(engine),
     }
-
-
-def open_network(backbone: Backbone, path: Path | None, precision: str) -> Network:
-    """Build the network that gives a backbone's features. This imports torch."""
-    from photograft.backbones.zoo import FrozenNetwork  # torch, only where needed
-
-    return FrozenNetwork(backbone, path, precision)
 
 
 def extract(
@@ -157,8 +151,3 @@ def feature_batches(
             yield indices, nothing, failed
     finally:
         loaded.close()
-
-
-def open_space(store: FeatureStore, backbone: Backbone, precision: str) -> Space:
-    """Return the part of the store that holds a backbone's features."""
-    return store.space(space_key(backbone, precision), backbone.num_features)

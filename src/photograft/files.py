@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from photograft.errors import StorageError
+from photograft.errors import PhotograftError, StorageError
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: `path` holds something, or its parent can't be written to.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.parent / f".{path.name}.partial"
     try:
         check_free(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rmdir()
         os.replace(partial, path)
-    except StorageError:
+    except PhotograftError:
         raise
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -63,7 +63,7 @@ def check_free(path: Path) -> None:
         taken = path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir()))
     except OSError:
         taken = True
-    if taken:
+    if taken or not path.name:  # "." and "/" are there, and no new folder can take their place
         raise StorageError(
             f"{path} exists already", fix="Choose another folder with --out, or remove this one."
         )

@@ -287,7 +287,8 @@ def _path(
     num_classes = int(labels.max()) + 1
     held_out = (folds[:, :, None] == np.arange(NUM_FOLDS)).reshape(n, -1)
     weights = np.where(held_out, 0, photo_weights[:, None]).astype(np.float32)
-    weights /= weights.sum(axis=0)
+    # A fold that holds out everything (all photos are one group) has nothing to learn from.
+    weights /= np.maximum(weights.sum(axis=0), np.float32(1e-30))
     num_problems = held_out.shape[1]
     size = max(1, _MAX_ELEMENTS // (n * num_classes))
     blocks = [slice(i, i + size) for i in range(0, num_problems, size)]

@@ -72,7 +72,7 @@ class Usage:
 
     Attributes:
         space: Its folder's name.
-        title: Its backbone and precision.
+        title: Its backbone, engine and precision.
         num_photos: Rows that it holds.
         num_bytes: Bytes on disk.
         last_used: Seconds since the epoch.
@@ -388,7 +388,7 @@ def _remove_segment(keys: Path) -> bool:
 def _title(folder: Path) -> str:
     try:
         key = json.loads((folder / "space.json").read_text())
-        return f"{key['backbone']}, {key['precision']}"
+        return f"{key['backbone']}, {key['engine']}, {key['precision']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "unknown"
 

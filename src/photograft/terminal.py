@@ -199,9 +199,10 @@ def show_run(console: Console, run: Run) -> None:
     scores = parts[shown]
     if scores:
         show_classes(console, f"by class, on {shown}", scores)
-    chosen = ", ".join(run.info["layers"])
+    chosen, engine = ", ".join(run.info["layers"]), run.info["engine"]
     console.print(
-        f"{run.info['backbone']['name']} ({run.info['precision']}), layers: {chosen}",
+        f"{run.info['backbone']['name']}, layers {chosen}; run by {engine['name']} "
+        f"in {engine['precision']}",
         markup=False,
         highlight=False,
     )
@@ -235,7 +236,7 @@ def show_backbones(console: Console, backbones: list[Backbone]) -> None:
 def show_cache(console: Console, root: Path, rows: list[Usage], max_bytes: int) -> None:
     """Print what the feature store holds."""
     table = Table(title="feature store")
-    for name in ("backbone, precision", "photos", "size"):
+    for name in ("backbone, engine, precision", "photos", "size"):
         table.add_column(name, justify="left" if name.startswith("back") else "right")
     for usage in rows:
         table.add_row(escape(usage.title), f"{usage.num_photos:,}", size_text(usage.num_bytes))

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from photograft.backbones.engines import Engine, choose_engine, open_network
 from photograft.backbones.get import get_backbone
-from photograft.backbones.precision import choose_precision
+from photograft.backbones.registry import Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.classifier import Classifier
 from photograft.config import TrainConfig
 from photograft.dataset import Dataset
 from photograft.duplicates import conflicting_labels
-from photograft.errors import DatasetError
+from photograft.errors import ConversionError, DatasetError, ImageError
 from photograft.evaluation import Evaluation, evaluate_probabilities
-from photograft.features import extract, open_network, open_space
+from photograft.features import extract, open_space
 from photograft.files import check_free, new_folder, write_json, write_table
 from photograft.images import DEFAULT_MAX_PIXELS
 from photograft.progress import Progress, Silent
@@ -94,20 +95,19 @@ def train(
     _split(dataset, config)  # what is wrong with the classes is better said at once
     backbone = get_backbone(config.backbone, config.weights)
     backbone, path = locate_weights(backbone, store.cache, progress=progress)
-    precision = choose_precision(config.precision)
-    table, failures = extract(
-        dataset.photos,
-        backbone,
-        open_space(store, backbone, precision),
-        lambda: open_network(backbone, path, precision),
-        max_pixels=config.max_pixels,
-        progress=progress,
-    )
-    store.prune()
+    engine = choose_engine(config.engine, config.precision)
+    try:
+        table, failures = _features(dataset, backbone, path, engine, store, progress)
+    except ConversionError as error:
+        if config.engine != "auto":
+            raise
+        progress.say(f"{error} Going on with torch.")
+        engine = engine.fallback()
+        table, failures = _features(dataset, backbone, path, engine, store, progress)
     dataset = dataset.without(failures)
     split = _split(dataset, config)
     classifier, selection = feature_extraction.fit(
-        dataset, split, table, backbone, precision, config, progress
+        dataset, split, table, backbone, engine, config, progress
     )
     scored = {
         name: _score(classifier, dataset, indices, table, split)
@@ -122,7 +122,7 @@ def train(
         "seed": config.seed,
         "data": _describe_data(dataset, split),
         "backbone": backbone.to_json(),
-        "precision": precision,
+        "engine": vars(engine),
         "layers": list(classifier.layers),
         "warnings": _warnings(dataset, split, scored["validation"], config),
         **environment(),
@@ -159,15 +159,15 @@ def evaluate(
     """
     store, progress = store or FeatureStore(), progress or Silent()
     dataset = Dataset.load(source, max_pixels=classifier.max_pixels, progress=progress)
-    table, failures = extract(
-        dataset.photos,
+    classifier = classifier.located()
+    table, failures = _features(
+        dataset,
         classifier.backbone,
-        open_space(store, classifier.backbone, classifier.precision),
-        classifier.network,
-        max_pixels=classifier.max_pixels,
-        progress=progress,
+        classifier.weights_path,
+        classifier.engine.available(),
+        store,
+        progress,
     )
-    store.prune()
     dataset = dataset.without(failures)
     if not dataset.photos:
         raise DatasetError(f"{dataset.source} has no usable photo")
@@ -207,7 +207,29 @@ def inspect(
         SourceError: The source can't be read as labelled photos.
     """
     dataset = Dataset.load(source, max_pixels=max_pixels, progress=progress)
-    return dataset.verified(max_pixels=max_pixels, progress=progress)
+    return dataset.verified(progress=progress)
+
+
+def _features(
+    dataset: Dataset,
+    backbone: Backbone,
+    path: Path | None,
+    engine: Engine,
+    store: FeatureStore,
+    progress: Progress,
+) -> tuple[FeatureTable, dict[bytes, ImageError]]:
+    """Return the features of a dataset, and what was wrong with the photos that have none."""
+    space = open_space(store, backbone, engine)
+    found = extract(
+        dataset.photos,
+        backbone,
+        space,
+        lambda: open_network(backbone, path, engine, space.folder),
+        max_pixels=dataset.max_pixels,
+        progress=progress,
+    )
+    store.prune()
+    return found
 
 
 def _split(dataset: Dataset, config: TrainConfig) -> Split:

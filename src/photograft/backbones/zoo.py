@@ -19,14 +19,6 @@ from torch import nn
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone, Layer
 from photograft.errors import UnknownNameError, WeightsError
 
-#: Part of the feature store's key: raise it whenever `FrozenNetwork` gives other features.
-CODE_VERSION = 1
-
-#: The network always runs on this many photos, the last batch filled up with blanks: a photo's
-#: features must not depend on which photos came with it. Eight keep the activations in the
-#: processor's cache: measured half again as fast as 32, in less memory.
-BATCH_SIZE = 8
-
 #: At most this many depths are pooled; a plain stack of equal blocks is sampled evenly.
 _MAX_LAYERS = 5
 
@@ -124,11 +116,38 @@ def state_dict(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
 
 
-class FrozenNetwork:
-    """A backbone that is run and never trained.
+class PooledNetwork(nn.Module):
+    """A backbone with its normalisation before it and the pooling of its layers behind it.
 
-    Batch normalisation is folded into the convolutions before it, where that demonstrably gives
-    the same output: a third less time for the same features.
+    Args:
+        backbone: The record.
+        path: Its weight file; None for random weights.
+        folded: Fold batch normalisation into the convolutions before it, where that demonstrably
+            gives the same output: a third less time for the same features.
+    """
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, backbone: Backbone, path: Path | None, *, folded: bool) -> None:
+        super().__init__()
+        network = build(backbone, path)
+        self.network = _folded(network, backbone.input_size) if folded else network
+        self.indices = _indices(network)
+        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (backbone.mean, backbone.std))
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("shift", -mean / std)
+        self.eval()
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return float32 features ``(n, num_features)`` of uint8 pixels ``(n, h, w, 3)``."""
+        x = pixels.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.shift
+        x = x.to(next(self.network.parameters()).dtype)
+        return torch.cat(_pooled(self.network, x, self.indices), dim=1)
+
+
+class FrozenNetwork:
+    """A backbone run by torch.
 
     Args:
         backbone: The record.
@@ -137,32 +156,22 @@ class FrozenNetwork:
     """
 
     def __init__(self, backbone: Backbone, path: Path | None, precision: str) -> None:
-        self.backbone = backbone
-        network = _folded(build(backbone, path), backbone.input_size)
-        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._network = network.to(self._dtype).to(memory_format=torch.channels_last)
-        self._indices = _indices(network)
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (backbone.mean, backbone.std))
-        self._scale, self._shift = 1 / (255 * std), -mean / std
+        self._module = PooledNetwork(backbone, path, folded=True)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._module.network.to(dtype).to(memory_format=torch.channels_last)
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> Features:
         """Return the pooled output of every layer of the record, joined.
 
         Args:
-            pixels: Shape ``(n, height, width, 3)``, uint8, with n at most `BATCH_SIZE`.
+            pixels: Shape ``(BATCH_SIZE, height, width, 3)``, uint8.
 
         Returns:
-            Shape ``(n, backbone.num_features)``, float32.
+            Shape ``(BATCH_SIZE, backbone.num_features)``, float32.
         """
-        num_photos = len(pixels)
-        if num_photos < BATCH_SIZE:
-            blank = np.zeros((BATCH_SIZE - num_photos, *pixels.shape[1:]), np.uint8)
-            pixels = np.concatenate([pixels, blank])
         with torch.inference_mode():
-            x = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            x = x.to(torch.float32).mul_(self._scale).add_(self._shift).to(self._dtype)
-            pooled = _pooled(self._network, x, self._indices)
-            return torch.cat(pooled, dim=1)[:num_photos].numpy()
+            features: Features = self._module(torch.from_numpy(pixels)).numpy()
+        return features
 
 
 def _bare(name: str) -> Any:
@@ -226,7 +235,7 @@ def _folded(network: nn.Module, input_size: tuple[int, int]) -> nn.Module:
     """Return the network with batch normalisation folded in, or as it was where that differs."""
     folded = copy.deepcopy(network)
     indices = _indices(network)
-    with torch.inference_mode():
+    with torch.no_grad():
         _fold_children(folded)
         x = torch.randn(2, 3, *input_size, generator=torch.Generator().manual_seed(0))
         before, after = (torch.cat(_pooled(n, x, indices), 1) for n in (network, folded))

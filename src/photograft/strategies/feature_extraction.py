@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from photograft.backbones.engines import Engine
 from photograft.backbones.registry import Backbone
 from photograft.classifier import Classifier
 from photograft.config import TrainConfig
@@ -21,7 +22,7 @@ def fit(
     split: Split,
     table: FeatureTable,
     backbone: Backbone,
-    precision: str,
+    engine: Engine,
     config: TrainConfig,
     progress: Progress,
 ) -> tuple[Classifier, Selection]:
@@ -32,7 +33,7 @@ def fit(
         split: Only its training part is looked at.
         table: Holds the features of every training photo.
         backbone: Whose features they are.
-        precision: In which they were computed.
+        engine: What computed them.
         config: `layers`, `class_weight`, `seed` and `max_pixels` matter here.
         progress: Told how far it is.
     """
@@ -60,7 +61,7 @@ def fit(
     classifier = Classifier(
         class_names=dataset.class_names,
         backbone=backbone,
-        precision=precision,
+        engine=engine,
         layers=selection.chosen.layers,
         head=head,
         max_pixels=config.max_pixels,

@@ -1,0 +1,109 @@
+"""What runs a frozen backbone: torch, or OpenVINO where it is installed.
+
+OpenVINO is two to three times as fast on the processors that were measured. The choice is part of
+the feature store's key: the engines agree to rounding, not to the last bit.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.backbones.precision import choose_precision
+from photograft.backbones.registry import BATCH_SIZE, Backbone
+from photograft.errors import InputError
+
+Features = npt.NDArray[np.float32]
+#: Pixels of up to `BATCH_SIZE` photos in, ``(n, height, width, 3)``, uint8; features out,
+#: ``(n, num_features)``, float32.
+Network = Callable[[npt.NDArray[np.uint8]], Features]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs a network, and in which arithmetic.
+
+    Attributes:
+        name: ``"openvino"`` or ``"torch"``.
+        precision: ``"bf16"`` or ``"fp32"``.
+    """
+
+    name: str
+    precision: str
+
+    def available(self) -> Engine:
+        """Return this engine, or torch in its place where it is not installed."""
+        return self if self.name == "torch" or _is_installed() else self.fallback()
+
+    def fallback(self) -> Engine:
+        """Return torch at the same precision."""
+        return Engine("torch", self.precision)
+
+
+def choose_engine(name: str = "auto", precision: str = "auto") -> Engine:
+    """Choose what runs fastest on this machine, where the user does not say.
+
+    Args:
+        name: ``"auto"``, ``"openvino"`` or ``"torch"``.
+        precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
+
+    Raises:
+        InputError: The engine that was asked for is not installed.
+    """
+    if name == "openvino" and not _is_installed():
+        raise InputError(
+            "the engine openvino is not installed",
+            fix="Run: pip install 'photograft[openvino]', or choose --engine torch.",
+        )
+    if name == "auto":
+        name = "openvino" if _is_installed() else "torch"
+    return Engine(name, choose_precision(precision))
+
+
+def engine_versions(engine: Engine) -> dict[str, str]:
+    """Return the versions of the packages that decide an engine's features."""
+    names = ["pillow", "timm", "torch", *(["openvino"] if engine.name == "openvino" else [])]
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: Path) -> Network:
+    """Build the network that gives a backbone's features.
+
+    Args:
+        backbone: The record.
+        path: Its weight file; None for random weights.
+        engine: What runs it.
+        folder: Where a converted network is kept for the next time. It must serve this backbone,
+            these weights and these versions only.
+
+    Raises:
+        WeightsError: The weights don't fit the network.
+        ConversionError: OpenVINO can't run this network, or not with the same result.
+    """
+    network: Network
+    if engine.name == "openvino":
+        from photograft.backbones.openvino_network import OpenVinoNetwork
+
+        network = OpenVinoNetwork(backbone, path, engine.precision, folder)
+    else:
+        from photograft.backbones.zoo import FrozenNetwork  # torch, only where needed
+
+        network = FrozenNetwork(backbone, path, engine.precision)
+    return lambda pixels: network(_filled(pixels))[: len(pixels)]
+
+
+def _is_installed() -> bool:
+    return importlib.util.find_spec("openvino") is not None
+
+
+def _filled(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    missing = BATCH_SIZE - len(pixels)
+    if not missing:
+        return pixels
+    return np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), np.uint8)])
