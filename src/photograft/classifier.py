@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save
 
 from photograft import images
 from photograft._version import __version__
@@ -32,6 +32,7 @@ from photograft.errors import ClassifierError, ConversionError
 from photograft.features import feature_batches, open_space
 from photograft.files import sha256_of, write_json
 from photograft.heads import LinearHead
+from photograft.sources.base import read_file
 from photograft.store import FeatureStore, default_cache_dir
 
 #: Raised when the folder's layout changes; an older program refuses a newer folder.
@@ -109,7 +110,7 @@ class Classifier:
             if found != digest:
                 raise _changed(folder / name)
         try:
-            tensors = load_file(folder / "head.safetensors")
+            tensors = load((folder / "head.safetensors").read_bytes())
             head = LinearHead(tensors["weight"], tensors["bias"])
         except (SafetensorError, KeyError) as error:
             raise _changed(folder / "head.safetensors") from error
@@ -135,9 +136,9 @@ class Classifier:
         """
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {"weight": self.head.weight, "bias": self.head.bias}
-        save_file(
-            {k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "head.safetensors"
-        )
+        # As bytes: written by safetensors itself, a full disk would be no OSError.
+        data = save({k: np.ascontiguousarray(v) for k, v in tensors.items()})
+        (folder / "head.safetensors").write_bytes(data)
         if include_weights:
             self._save_weights(folder / INCLUDED_WEIGHTS)
         manifest = {
@@ -182,7 +183,7 @@ class Classifier:
         def reads() -> Iterable[Callable[[], bytes]]:
             for i, path in enumerate(paths):
                 names[i] = os.fspath(path)
-                yield Path(path).read_bytes
+                yield functools.partial(read_file, Path(path))
 
         batches = feature_batches(reads(), self.backbone, self.network, max_pixels=self.max_pixels)
         try:
@@ -241,7 +242,7 @@ class Classifier:
 
         located = self.located()
         network = build(located.backbone, located.weights_path)
-        safetensors.torch.save_file(state_dict(network), path)
+        path.write_bytes(safetensors.torch.save(state_dict(network)))
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import shlex
 import sys
@@ -34,7 +36,7 @@ app = typer.Typer(
     "Examples:\n\n"
     "  photograft demo\n\n"
     "  photograft train photos/\n\n"
-    "  photograft predict runs/photos-20260102-030405 new/*.jpg",
+    "  photograft predict runs/fruit new/*.jpg",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -51,10 +53,8 @@ cache_app = typer.Typer(
 )
 app.add_typer(cache_app, name="cache")
 
-Source = Annotated[str, typer.Argument(help="Labelled photos.", show_default=False)]
-ClassifierPath = Annotated[
-    str, typer.Argument(metavar="CLASSIFIER", help="A run folder, or the classifier in one.")
-]
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Labelled photos.")]
+ClassifierPath = Annotated[str, typer.Argument(metavar="CLASSIFIER", help="A run folder.")]
 MaxPixels = Annotated[int, typer.Option(help="Skip photos with more pixels than this.")]
 
 
@@ -144,13 +144,13 @@ def train(
     "PATHS are files, folders, glob patterns in quotes, or - for a list on standard input. "
     "A file that can't be read gets a row with its error, and the exit code is then 2.\n\n"
     "Examples:\n\n"
-    "  photograft predict runs/photos-20260102-030405 new/\n\n"
-    "  photograft predict runs/photos-20260102-030405 'new/**/*.jpg' --top 3 -o answers.csv\n\n"
-    "  find /data -name '*.png' | photograft predict runs/photos-20260102-030405 - --format jsonl"
+    "  photograft predict runs/fruit new/\n\n"
+    "  photograft predict runs/fruit 'new/**/*.jpg' --top 3 -o answers.csv\n\n"
+    "  find /data -name '*.png' | photograft predict runs/fruit - --format jsonl"
 )
 def predict(
     classifier: ClassifierPath,
-    paths: Annotated[list[str], typer.Argument(help="What to classify.", show_default=False)],
+    paths: Annotated[list[str], typer.Argument(metavar="PATHS", help="What to classify.")],
     top: Annotated[int, typer.Option(min=1, help="Classes per photo.")] = 1,
     output: Annotated[
         Path | None,
@@ -175,30 +175,24 @@ def predict(
     names = predictions.expand_inputs(paths, sys.stdin)
     # A list on standard input may have no end; anything else can be counted beforehand.
     known = None if "-" in paths else list(names)
-    num_failed = num_done = 0
-    progress = terminal.make_progress()
     stream = loaded.stream(names if known is None else known)
     with (
         predictions.open_writer(chosen, output, sys.stdout, top) as write,
-        progress.step("Classifying", len(known or ()), "photos") as step,
+        terminal.make_progress().step("Classifying", len(known or ()), "photos") as step,
     ):
-        for prediction in stream:
-            write(predictions.row_of(prediction, loaded.class_names, top))
-            num_failed += bool(prediction.error)
-            num_done += 1
-            step.advance()
+        counts = predictions.write_rows(stream, write, loaded.class_names, top, step.advance)
     if output is not None:
-        progress.say(f"{num_done:,} rows in {output}")
-    if num_failed:
-        _fail(f"{num_failed:,} of {num_done:,} files could not be read; their rows say why")
+        print(f"Predictions: {output}")
+    if counts.failed:
+        _fail(f"{counts.failed:,} of {counts.rows:,} files could not be read; their rows say why")
 
 
 @app.command(
     help="Score a classifier on labelled photos that it was not trained on.\n\n"
     + _LAYOUTS
     + " Every photo is scored, whatever split it is in.\n\nExamples:\n\n"
-    "  photograft evaluate runs/photos-20260102-030405 later_photos/\n\n"
-    "  photograft evaluate runs/photos-20260102-030405 later.csv --json scores.json"
+    "  photograft evaluate runs/fruit later_photos/\n\n"
+    "  photograft evaluate runs/fruit later.csv --json scores.json"
 )
 def evaluate(
     classifier: ClassifierPath,
@@ -212,7 +206,7 @@ def evaluate(
 
     from photograft import terminal, workflow
     from photograft.classifier import Classifier
-    from photograft.files import write_json
+    from photograft.files import new_file, write_json
 
     scores, dataset = workflow.evaluate(
         Classifier.load(classifier), source, progress=terminal.make_progress()
@@ -222,7 +216,8 @@ def evaluate(
     terminal.show_scores(console, dataset.name, {"all": scores.to_json()})
     terminal.show_classes(console, "by class", scores.to_json())
     if json_file is not None:
-        write_json(json_file, scores.to_json())
+        with new_file(json_file, fix="Choose another file with --json.") as partial:
+            write_json(partial, scores.to_json())
         print(f"Scores: {json_file}")
 
 
@@ -243,7 +238,7 @@ def inspect(
     from rich.console import Console
 
     from photograft import terminal, workflow
-    from photograft.files import write_table
+    from photograft.files import new_file, write_table
 
     progress = terminal.make_progress()
     dataset = workflow.inspect(source, max_pixels=max_pixels, progress=progress)
@@ -251,7 +246,8 @@ def inspect(
     if files is not None:
         rows = dataset.account()
         names = list(dict.fromkeys(key for row in rows for key in row))
-        write_table(files, {name: [row.get(name) for row in rows] for name in names})
+        with new_file(files, fix="Choose another file with --files.") as partial:
+            write_table(partial, {name: [row.get(name) for row in rows] for name in names})
         print(f"Files: {files}")
 
 
@@ -310,8 +306,7 @@ def demo(
     classifier = run.classifier
     names = list(predictions.expand_inputs([str(unseen)], sys.stdin))
     with predictions.open_writer("table", None, sys.stdout, 2) as write:
-        for prediction in classifier.stream(names):
-            write(predictions.row_of(prediction, classifier.class_names, 2))
+        predictions.write_rows(classifier.stream(names), write, classifier.class_names, 2)
 
 
 @cache_app.command(help="Show what the store holds.\n\nExample:\n\n  photograft cache info")
@@ -354,6 +349,9 @@ def clear() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 2 the user's input, 1 our fault, 130 interrupted."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name need not be valid text
+            stream.reconfigure(errors=errors)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -361,32 +359,42 @@ def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
     command: Any = typer.main.get_command(app)
     try:
-        code = command.main(arguments, prog_name="photograft", standalone_mode=False)
+        code = command.main(arguments, prog_name="photograft", standalone_mode=False) or 0
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
     except PhotograftError as error:
         return _say(str(error), 2)
-    except KeyboardInterrupt:
-        return _say("interrupted; what was computed is kept: run the same command again", 130)
-    except BrokenPipeError:  # the reader of our output has had enough, such as `| head`
+    except (KeyboardInterrupt, Exception, SystemExit) as error:
+        code = _code_of(error)
+    if code == 130:  # Typer turns Ctrl-C into this, and says nothing
+        _say("interrupted; what was computed is kept: run the same command again", 130)
+    return int(code)
+
+
+def _code_of(error: BaseException) -> int:
+    """Say what went wrong, unless that was the user's own doing, and return the exit code."""
+    kind: str = type(error).__name__
+    if kind in ("KeyboardInterrupt", "Abort"):
+        return 130
+    if kind == "NoArgsIsHelpError":
+        print(error, file=sys.stderr)
+        return 2
+    if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # Click: wrong usage
+        where = getattr(getattr(error, "ctx", None), "command_path", "photograft")
+        return _say(f"{error.format_message().rstrip('.')}. See `{where} --help`.", 2)
+    cause = error.__context__ if isinstance(error, SystemExit) else error
+    number = cause.errno if isinstance(cause, OSError) else None
+    if number in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if hasattr(error, "exit_code") and hasattr(error, "show"):  # Click: wrong usage
-            error.show()
-            return int(error.exit_code)
-        if type(error).__name__ == "Abort":  # Click turns Ctrl-C into this
-            return _say("interrupted; what was computed is kept: run the same command again", 130)
-        traceback.print_exc()
-        return _say("this is a fault of Photograft, not yours: please report the lines above", 1)
+        # The reader of our output has had enough, such as `| head`; Typer and Rich exit then.
+        return 0 if number == errno.EPIPE else _say("no space left to write to", 2)
+    traceback.print_exception(error)
+    return _say("this is a fault of Photograft, not yours: please report the lines above", 1)
 
 
 def _say(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    print(f"photograft: {line}", file=sys.stderr)
+    print(f"photograft: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 
 def _fail(message: str) -> NoReturn:
-    _say(message, 2)
-    raise typer.Exit(2)
+    raise typer.Exit(_say(message, 2))

@@ -18,7 +18,7 @@ from photograft.errors import ImageError
 from photograft.images import DEFAULT_MAX_PIXELS, decode, expected_extension_note, read_header
 from photograft.parallel import in_order
 from photograft.progress import Progress, Silent
-from photograft.sources.base import Item, SkippedFile
+from photograft.sources.base import Item, SkippedFile, printable
 from photograft.sources.open import open_source
 
 
@@ -126,7 +126,8 @@ class Dataset:
     def name(self) -> str:
         """A short name for it: the last part of the source, without its extension."""
         path = Path(self.source).resolve()
-        return path.name if path.is_dir() else path.name.split(".")[0]
+        name = path.name if path.is_dir() else path.name.split(".")[0]
+        return printable(name)
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over every photo's name, label, split, group and content."""

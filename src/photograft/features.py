@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
@@ -79,7 +81,7 @@ def extract(
     failures: dict[bytes, ImageError] = {}
     if not missing:
         return table, failures
-    reads = [photo.read for photo in missing]
+    reads = [functools.partial(_as_listed, photo) for photo in missing]
     with (progress or Silent()).step("Extracting features", len(missing), "photos") as step:
         writer = None
         batches = feature_batches(reads, backbone, network, max_pixels=max_pixels)
@@ -95,6 +97,14 @@ def extract(
             if writer is not None:
                 writer.__exit__(None, None, None)
     return space.find(list(distinct)), failures
+
+
+def _as_listed(photo: Photo) -> bytes:
+    """Return a photo's bytes, if they are still those under whose hash its features are kept."""
+    data = photo.read()
+    if hashlib.sha256(data).digest() != photo.digest:
+        raise ImageError("unreadable", "the file has changed since it was listed")
+    return data
 
 
 def feature_batches(

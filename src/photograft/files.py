@@ -53,6 +53,35 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def new_file(path: Path, *, fix: str) -> Iterator[Path]:
+    """Write a file that appears, or takes an older one's place, complete or not at all.
+
+    Args:
+        path: Where it will be.
+        fix: What the user can do where that fails.
+
+    Yields:
+        The path of a temporary file beside it, to be written; renamed to `path` at the end,
+        deleted on any error.
+
+    Raises:
+        StorageError: It can't be written.
+    """
+    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
+    try:
+        yield partial
+        os.replace(partial, path)
+    except PhotograftError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{path} can't be written ({reason})", fix=fix) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
 def check_free(path: Path) -> None:
     """Make sure that a new folder can be put at `path`.
 
@@ -88,7 +117,9 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     import pyarrow as pa  # slow to import
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table(dict(columns)), path)
+    # Opened here: PyArrow takes no path that is not valid Unicode.
+    with path.open("wb") as file:
+        pq.write_table(pa.table(dict(columns)), file)
 
 
 def sha256_of(path: Path) -> str:

@@ -8,13 +8,15 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from photograft.classifier import Prediction
-from photograft.errors import InputError, StorageError
+from photograft.errors import InputError
+from photograft.files import new_file
 
 FORMATS = ("table", "csv", "jsonl", "parquet")
 
@@ -85,6 +87,43 @@ def row_of(prediction: Prediction, class_names: Sequence[str], top: int) -> dict
     return row
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How many rows were written, and how many of them say that a file could not be read."""
+
+    rows: int
+    failed: int
+
+
+def write_rows(
+    predictions: Iterable[Prediction],
+    write: Callable[[dict[str, Any]], None],
+    class_names: Sequence[str],
+    top: int,
+    advance: Callable[[], None] = lambda: None,
+) -> Counts:
+    """Write predictions as they come.
+
+    Args:
+        predictions: Such as `Classifier.stream` yields.
+        write: From `open_writer`.
+        class_names: The classifier's.
+        top: Classes per row.
+        advance: Called after each row.
+
+    Raises:
+        InputError: There is no prediction at all: a folder without files, or an empty list.
+    """
+    rows = failed = 0
+    for prediction in predictions:
+        write(row_of(prediction, class_names, top))
+        rows, failed = rows + 1, failed + bool(prediction.error)
+        advance()
+    if not rows:
+        raise InputError("there is nothing to classify", expected="at least one file", got="none")
+    return Counts(rows, failed)
+
+
 def open_writer(
     format_: str, output: Path | None, stdout: IO[str], num_ranks: int
 ) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
@@ -105,10 +144,9 @@ def open_writer(
 def _file_writer(
     format_: str, output: Path, num_ranks: int
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    try:
+    with new_file(output, fix="Choose another file with --output.") as partial:
         if format_ == "parquet":
-            with _parquet_writer(partial, num_ranks) as write:
+            with partial.open("wb") as raw, _parquet_writer(raw, num_ranks) as write:
                 yield write
         else:
             with (
@@ -116,16 +154,6 @@ def _file_writer(
                 _text_writer(format_, file) as write,
             ):
                 yield write
-        os.replace(partial, output)
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(
-            f"{output} can't be written ({error.strerror or error})",
-            fix="Choose another file with --output.",
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -151,7 +179,7 @@ class _CsvWriter:
 
 
 @contextmanager
-def _parquet_writer(path: Path, num_ranks: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _parquet_writer(file: IO[bytes], num_ranks: int) -> Iterator[Callable[[dict[str, Any]], None]]:
     import pyarrow as pa  # slow to import
     import pyarrow.parquet as pq
 
@@ -161,7 +189,7 @@ def _parquet_writer(path: Path, num_ranks: int) -> Iterator[Callable[[dict[str, 
         fields += [(f"label{suffix}", pa.string()), (f"probability{suffix}", pa.float64())]
     schema = pa.schema(fields)
     rows: list[dict[str, Any]] = []
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(file, schema) as writer:
 
         def write(row: dict[str, Any]) -> None:
             rows.append(row)

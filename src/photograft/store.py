@@ -152,6 +152,10 @@ class FeatureStore:
             if _remove_segment(keys):
                 freed += size
         for folder in self._spaces():
+            # What a process that was killed before its first key, or while deleting, left behind.
+            for half in (*folder.glob("*.rows"), *folder.glob("*.lock")):
+                if not half.with_suffix(".keys").exists():
+                    _remove_segment(half.with_suffix(".keys"))
             if not any(folder.glob("*.keys")) and not any(folder.glob("*.lock")):
                 shutil.rmtree(folder, ignore_errors=True)
         return freed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -272,5 +273,4 @@ def _names(dataset: Dataset, indices: list[int]) -> str:
 
 
 def _quoted(path: Path) -> str:
-    text = str(path)
-    return f'"{text}"' if " " in text else text
+    return shlex.quote(str(path))

@@ -19,7 +19,7 @@ from photograft.classifier import Classifier
 from photograft.config import TrainConfig
 from photograft.dataset import Dataset
 from photograft.duplicates import conflicting_labels
-from photograft.errors import ConversionError, DatasetError, ImageError
+from photograft.errors import ConversionError, DatasetError, ImageError, StorageError
 from photograft.evaluation import Evaluation, evaluate_probabilities
 from photograft.features import extract, open_space
 from photograft.files import check_free, new_folder, write_json, write_table
@@ -27,6 +27,7 @@ from photograft.images import DEFAULT_MAX_PIXELS
 from photograft.progress import Progress, Silent
 from photograft.runs import Clock, Run, default_path, environment, now
 from photograft.selection import Selection, to_json
+from photograft.sources.base import printable
 from photograft.splits import Split, make_split
 from photograft.store import FeatureStore, FeatureTable
 from photograft.strategies import feature_extraction
@@ -89,21 +90,15 @@ def train(
     """
     config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
     started, ticks = clock(), time.perf_counter()
-    if out is not None:
-        check_free(Path(out))
+    _check_out(default_path("run", clock) if out is None else Path(out), source)
     dataset = Dataset.load(source, max_pixels=config.max_pixels, progress=progress)
     _split(dataset, config)  # what is wrong with the classes is better said at once
     backbone = get_backbone(config.backbone, config.weights)
     backbone, path = locate_weights(backbone, store.cache, progress=progress)
     engine = choose_engine(config.engine, config.precision)
-    try:
-        table, failures = _features(dataset, backbone, path, engine, store, progress)
-    except ConversionError as error:
-        if config.engine != "auto":
-            raise
-        progress.say(f"{error} Going on with torch.")
-        engine = engine.fallback()
-        table, failures = _features(dataset, backbone, path, engine, store, progress)
+    table, failures, engine = _features(
+        dataset, backbone, path, engine, store, progress, may_fall_back=config.engine == "auto"
+    )
     dataset = dataset.without(failures)
     split = _split(dataset, config)
     classifier, selection = feature_extraction.fit(
@@ -160,13 +155,9 @@ def evaluate(
     store, progress = store or FeatureStore(), progress or Silent()
     dataset = Dataset.load(source, max_pixels=classifier.max_pixels, progress=progress)
     classifier = classifier.located()
-    table, failures = _features(
-        dataset,
-        classifier.backbone,
-        classifier.weights_path,
-        classifier.engine.available(),
-        store,
-        progress,
+    engine = classifier.engine.available()
+    table, failures, _ = _features(
+        dataset, classifier.backbone, classifier.weights_path, engine, store, progress
     )
     dataset = dataset.without(failures)
     if not dataset.photos:
@@ -217,19 +208,38 @@ def _features(
     engine: Engine,
     store: FeatureStore,
     progress: Progress,
-) -> tuple[FeatureTable, dict[bytes, ImageError]]:
-    """Return the features of a dataset, and what was wrong with the photos that have none."""
+    *,
+    may_fall_back: bool = True,
+) -> tuple[FeatureTable, dict[bytes, ImageError], Engine]:
+    """Return a dataset's features, what was wrong with photos that have none, and what ran."""
     space = open_space(store, backbone, engine)
-    found = extract(
-        dataset.photos,
-        backbone,
-        space,
-        lambda: open_network(backbone, path, engine, space.folder),
-        max_pixels=dataset.max_pixels,
-        progress=progress,
-    )
+    try:
+        table, failures = extract(
+            dataset.photos,
+            backbone,
+            space,
+            lambda: open_network(backbone, path, engine, space.folder),
+            max_pixels=dataset.max_pixels,
+            progress=progress,
+        )
+    except ConversionError as error:
+        if not may_fall_back or engine == engine.fallback():
+            raise
+        progress.say(f"{error} Going on with torch.")
+        return _features(dataset, backbone, path, engine.fallback(), store, progress)
     store.prune()
-    return found
+    return table, failures, engine
+
+
+def _check_out(folder: Path, source: str | os.PathLike[str]) -> None:
+    """Make sure, before any work, that the run can be written, and not among the photos."""
+    check_free(folder)
+    root = Path(source).expanduser().resolve()
+    if root.is_dir() and folder.resolve().is_relative_to(root):
+        raise StorageError(
+            f"the run folder would lie in {printable(root)}, among the photos",
+            fix="Choose a folder elsewhere with --out: nothing in the source is ever changed.",
+        )
 
 
 def _split(dataset: Dataset, config: TrainConfig) -> Split:
@@ -275,7 +285,7 @@ def _describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
         for part, indices in split.parts().items()
     }
     return {
-        "source": str(Path(dataset.source).resolve()),
+        "source": printable(Path(dataset.source).resolve()),
         "kind": dataset.kind,
         "fingerprint": dataset.fingerprint(),
         "num_photos": len(dataset.photos),

@@ -6,12 +6,15 @@ user has named a backbone whose weights are not here yet.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
 import importlib.util
 import os
 import re
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +29,8 @@ from photograft.progress import Progress, Silent
 Opener = Callable[[str], Any]
 
 _CHUNK = 1 << 20
+#: Where Hugging Face tells a file's SHA-256.
+_ETAG = "X-Linked-ETag"
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 
@@ -116,14 +121,37 @@ def _open(address: str) -> Any:
     if not address.startswith(("https://", "http://")):
         raise WeightsError(f"{address} is no web address")
     request = urllib.request.Request(address, headers={"User-Agent": "photograft"})  # noqa: S310
-    return urllib.request.urlopen(request, timeout=60)  # noqa: S310
+    redirects = _Redirects()
+    response = urllib.request.build_opener(redirects).open(request, timeout=60)
+    if redirects.etag:
+        del response.headers[_ETAG]
+        response.headers[_ETAG] = redirects.etag
+    return response
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, and keeps the hash that Hugging Face tells before the first one only."""
+
+    etag = ""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: Any,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        self.etag = self.etag or headers.get(_ETAG) or ""
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _download(
     address: str, path: Path, opener: Opener, progress: Progress, backbone: Backbone
 ) -> None:
     """Fetch one file: to a temporary name, checked, then renamed."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     by_hand = (
         f"Where there is a network, fetch {address} and put it at {path}, "
         "or give another file with --weights FILE. "
@@ -149,7 +177,9 @@ def _download(
         os.replace(partial, path)
     except WeightsError:
         raise
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         reason = getattr(error, "reason", None) or error
         raise WeightsError(
             f"the weights of {backbone.name} are not on this machine and can't be fetched "
@@ -157,7 +187,8 @@ def _download(
             fix=by_hand,
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _copy(source: Any, target: IO[bytes], digest: Any, advance: Callable[[int], None]) -> None:
@@ -169,7 +200,7 @@ def _copy(source: Any, target: IO[bytes], digest: Any, advance: Callable[[int], 
 
 def _check_download(address: str, headers: Any, digest: str) -> None:
     """Compare with what the server or the file's name says that the file hashes to."""
-    told = (headers.get("X-Linked-ETag") or headers.get("ETag") or "").strip('W/"')
+    told = (headers.get(_ETAG) or headers.get("ETag") or "").strip('W/"')
     in_name = re.search(r"-([0-9a-f]{8,64})\.\w+$", address)
     expected = told if re.fullmatch(r"[0-9a-f]{64}", told) else in_name[1] if in_name else ""
     if not digest.startswith(expected):

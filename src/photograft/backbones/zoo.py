@@ -22,6 +22,9 @@ from photograft.errors import UnknownNameError, WeightsError
 #: At most this many depths are pooled; a plain stack of equal blocks is sampled evenly.
 _MAX_LAYERS = 5
 
+#: Of the random values that weights from a file must replace: none that anyone would choose.
+_LOADING_SEED = 5_713_208_964
+
 Features = npt.NDArray[np.float32]
 
 
@@ -36,7 +39,9 @@ def describe(name: str) -> Backbone:
         UnknownNameError: timm has no such model.
     """
     architecture, _, tag = name.partition(".")
-    if not timm.is_model(architecture) or (tag and name not in timm.list_pretrained(name)):
+    if not timm.is_model(architecture) or (
+        name != architecture and name not in timm.list_pretrained(name)
+    ):
         raise UnknownNameError(
             "backbone",
             name,
@@ -82,33 +87,16 @@ def build(backbone: Backbone, path: Path | None, *, seed: int = 0) -> nn.Module:
     Raises:
         WeightsError: The file does not hold this network's weights.
     """
-    network: nn.Module
+    if path is None:
+        return _seeded(backbone.architecture, seed)
     try:
-        if path is None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                network = _bare(backbone.architecture)
-        elif path.name == INCLUDED_WEIGHTS:
-            network = _bare(backbone.architecture)
-            network.load_state_dict(load_file(path))
-        elif backbone.weights.startswith("package:"):
-            network = _bare(backbone.architecture)
-            _load_in_order(network, path)
-        else:
-            network = timm.create_model(
-                backbone.architecture,
-                pretrained=True,
-                num_classes=0,
-                pretrained_cfg_overlay={"file": str(path), "custom_load": False},
-            )
-    except (RuntimeError, KeyError, ValueError, OSError, EOFError) as error:
+        return _loaded(backbone, path)
+    except Exception as error:  # on damaged files, the loaders let out nearly every kind
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise WeightsError(
             f"{path} does not hold the weights of {backbone.architecture} ({lines[0]})",
             fix="Give a file of this network's weights, as safetensors or a PyTorch state dict.",
         ) from error
-    network.eval()
-    return network
 
 
 def state_dict(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -176,6 +164,36 @@ class FrozenNetwork:
 
 def _bare(name: str) -> Any:
     return timm.create_model(name, pretrained=False, num_classes=0).eval()
+
+
+def _seeded(name: str, seed: int, **options: Any) -> nn.Module:
+    """Build a network whose random values follow from `seed`; torch's own state stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: nn.Module = timm.create_model(name, num_classes=0, **options)
+    return network.eval()
+
+
+def _loaded(backbone: Backbone, path: Path) -> nn.Module:
+    if path.name == INCLUDED_WEIGHTS:
+        network: nn.Module = _bare(backbone.architecture)
+        network.load_state_dict(load_file(path))
+        return network
+    if backbone.weights.startswith("package:"):
+        network = _bare(backbone.architecture)
+        _load_in_order(network, path)
+        return network
+    overlay = {"file": str(path), "custom_load": False}
+    network = _seeded(
+        backbone.architecture, _LOADING_SEED, pretrained=True, pretrained_cfg_overlay=overlay
+    )
+    # timm takes a file that lacks some of the tensors, or all, and leaves random values in them.
+    blank = dict(_seeded(backbone.architecture, _LOADING_SEED).named_parameters())
+    for name, value in network.named_parameters():
+        varied = value.requires_grad and bool((value != value.flatten()[0]).any())
+        if varied and torch.equal(value, blank[name]):
+            raise ValueError(f"{name} is not in it")
+    return network
 
 
 def _load_in_order(network: nn.Module, path: Path) -> None:

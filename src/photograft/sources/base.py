@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -99,8 +100,11 @@ def read_file(path: Path) -> bytes:
     """Return a file's bytes.
 
     Raises:
-        OSError: It can't be read, or is larger than `MAX_FILE_BYTES`.
+        OSError: It can't be read, is a pipe or device, or is larger than `MAX_FILE_BYTES`.
     """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError("not a regular file")  # opening a pipe would wait for someone to write
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:

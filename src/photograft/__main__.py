@@ -1,0 +1,5 @@
+"""``python -m photograft``."""
+
+from photograft.cli import main
+
+main()
