@@ -30,7 +30,7 @@ class Evaluation:
         baseline_accuracy: What always saying the commonest training class would reach.
         top_5_accuracy: Share of photos whose class is among the five most probable; None for ten
             classes or fewer.
-        macro_f1: Mean F1 over the classes that occur.
+        macro_f1: Mean F1 over the classes that occur or are predicted.
         log_loss: Mean negative log probability of the right class, in nats.
         expected_calibration_error: Mean gap between confidence and accuracy, in [0, 1].
         classes: Per class: name, precision, recall, f1, support. Precision and recall are None

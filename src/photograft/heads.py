@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-
-Products = Callable[[Floats, Floats], npt.NDArray[np.float64]]
 
 #: Gives some photos' features, float32, shape ``(m, d)``.
 Reader = Callable[[slice], Floats]
@@ -27,6 +24,7 @@ Reader = Callable[[slice], Floats]
 _HISTORY = 8
 _ARMIJO = 1e-4
 _CHUNK_ROWS = 2048
+_SHORT_AXIS = 16
 
 
 @dataclass(frozen=True)
@@ -137,93 +135,97 @@ def solve(
     """
     x = basis.rotated
     (n, r), (p, k) = x.shape, start.shape[1:]
-    target = np.eye(k, dtype=np.float32)[labels]
-    penalty = np.full(r, l2, np.float32)
-    penalty[-1] = 0
-    precondition = (1 / (basis.variances / 2 + penalty))[:, None, None]
+    # Each problem's weights lie together, so that products run over contiguous memory.
+    penalty = np.repeat(np.append(np.full(r - 1, l2), 0), k).astype(np.float32)
+    precondition: Floats = 1 / (np.repeat(basis.variances, k) / 2 + penalty)
 
-    def products(a: Floats, b: Floats) -> npt.NDArray[np.float64]:
-        result: npt.NDArray[np.float64] = np.einsum("rpk,rpk->p", a, b, dtype=np.float64)
-        return result
+    def logits(w: Floats) -> Floats:
+        return x @ w.reshape(p, r, k).transpose(1, 0, 2).reshape(r, p * k)
 
-    def objective(z: Floats, w: Floats) -> tuple[npt.NDArray[np.float64], Floats]:
-        loss, residual = _cross_entropy(z, target, weights)
-        return loss + 0.5 * l2 * products(w[:-1], w[:-1]), residual
+    def objective(z: Floats, w: Floats) -> tuple[Floats, Floats]:
+        loss, residual = _cross_entropy(z.reshape(n, p, k), labels, weights)
+        return loss + 0.5 * np.vecdot(w * penalty, w), residual
 
     def gradient(residual: Floats, w: Floats) -> Floats:
-        slope = (x.T @ residual.reshape(n, -1)).reshape(r, p, k)
-        return slope + penalty[:, None, None] * w
+        slope = (x.T @ residual.reshape(n, p * k)).reshape(r, p, k).transpose(1, 0, 2)
+        return slope.reshape(p, r * k) + penalty * w
 
-    w = start
-    z = (x @ w.reshape(r, -1)).reshape(n, p, k)
+    w = np.ascontiguousarray(start.transpose(1, 0, 2)).reshape(p, r * k)
+    z = logits(w)
     value, residual = objective(z, w)
     g = gradient(residual, w)
-    pairs: list[tuple[Floats, Floats, npt.NDArray[np.float64]]] = []
-    gamma = np.ones(p)
+    pairs: list[tuple[Floats, Floats, Floats]] = []
+    gamma = np.ones(p, np.float32)
     for _ in range(max_iterations):
-        direction = -_two_loops(g, pairs, precondition * _wide(gamma), products)
-        slope = products(direction, g)
+        direction = -_two_loops(g, pairs, precondition, gamma)
+        slope = np.vecdot(direction, g)
         done = -slope < 2 * tolerance * np.maximum(value, 0.1)
         if done.all():
             break
-        direction[:, done] = 0
-        dz = (x @ direction.reshape(r, -1)).reshape(n, p, k)
+        direction[done] = 0
+        dz = logits(direction)
         # The logits are linear in the step, so trying a step costs no pass over the features.
-        step = np.ones(p)
+        step = np.ones(p, np.float32)
         for _ in range(20):
-            w_next, z_next = w + _wide(step) * direction, z + _wide(step) * dz
+            w_next = w + step[:, None] * direction
+            z_next = z + np.repeat(step, k) * dz
             value_next, residual = objective(z_next, w_next)
-            worse = value_next > value + _ARMIJO * step * slope + 1e-7 * value
+            worse = value_next > value + _ARMIJO * step * slope + 1e-6 * value
             if not (worse & ~done).any():
                 break
             step[worse & ~done] *= 0.4
         g_next = gradient(residual, w_next)
         s, y = w_next - w, g_next - g
-        curvature = products(s, y)
+        curvature = np.vecdot(s, y)
         usable = curvature > 1e-12
-        inverse = np.divide(1.0, curvature, out=np.zeros(p), where=usable)
+        inverse = np.divide(1, curvature, out=np.zeros_like(gamma), where=usable)
         pairs = [*pairs[-_HISTORY + 1 :], (s, y, inverse)]
-        np.divide(curvature, products(y, precondition * y), out=gamma, where=usable)
+        np.divide(curvature, np.vecdot(y, precondition * y), out=gamma, where=usable)
         w, z, value, g = w_next, z_next, value_next, g_next
-    return w
-
-
-def _wide(per_problem: npt.NDArray[np.float64]) -> Floats:
-    return per_problem.astype(np.float32)[None, :, None]
+    return np.ascontiguousarray(w.reshape(p, r, k).transpose(1, 0, 2))
 
 
 def _two_loops(
-    g: Floats,
-    pairs: list[tuple[Floats, Floats, npt.NDArray[np.float64]]],
-    precondition: npt.NDArray[np.floating[Any]],
-    products: Products,
+    g: Floats, pairs: list[tuple[Floats, Floats, Floats]], precondition: Floats, gamma: Floats
 ) -> Floats:
     """Return the L-BFGS estimate of the inverse Hessian times `g`, for every problem."""
     q = g.copy()
     alphas = []
     for s, y, inverse in reversed(pairs):
-        alpha = inverse * products(s, q)
+        alpha = inverse * np.vecdot(s, q)
         alphas.append(alpha)
-        q -= _wide(alpha) * y
+        q -= alpha[:, None] * y
     q *= precondition
+    q *= gamma[:, None]
     for (s, y, inverse), alpha in zip(pairs, reversed(alphas), strict=True):
-        q += _wide(alpha - inverse * products(y, q)) * s
+        q += (alpha - inverse * np.vecdot(y, q))[:, None] * s
     return q
 
 
 def _cross_entropy(
-    z: Floats, target: Floats, weights: Floats
-) -> tuple[npt.NDArray[np.float64], Floats]:
+    z: Floats, labels: npt.NDArray[np.int64], weights: Floats
+) -> tuple[Floats, Floats]:
     """Return each problem's weighted cross-entropy ``(p,)`` and its gradient by the logits."""
-    z = z - z.max(axis=2, keepdims=True)
-    own = np.einsum("npk,nk->np", z, target)
-    np.exp(z, out=z)
-    total = z.sum(axis=2, keepdims=True)
-    loss = np.einsum("np,np->p", np.log(total[..., 0]) - own, weights, dtype=np.float64)
-    z /= total
-    z -= target[:, None, :]
-    z *= weights[..., None]
-    return loss, z
+    rows = np.arange(len(labels))
+    shifted = z - _reduced(np.maximum, z)[..., None]
+    own = shifted[rows, :, labels]
+    np.exp(shifted, out=shifted)
+    total = _reduced(np.add, shifted)
+    loss = np.einsum("np,np->p", np.log(total) - own, weights)
+    shifted *= (weights / total)[..., None]
+    shifted[rows, :, labels] -= weights
+    return loss, shifted
+
+
+def _reduced(operation: np.ufunc, z: Floats) -> Floats:
+    """Reduce the last axis. NumPy is slow where that axis is short: then class by class."""
+    if z.shape[-1] > _SHORT_AXIS:
+        reduced: Floats = operation.reduce(z, axis=-1)
+        return reduced
+    result = z[..., 0].copy()
+    for c in range(1, z.shape[-1]):
+        operation(result, z[..., c], out=result)
+    return result
 
 
 def _eigenbasis(standardised: Floats) -> tuple[Floats, Floats]:
