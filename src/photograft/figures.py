@@ -78,7 +78,7 @@ def confusion_matrix(
                 if count:
                     axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, size=font)
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
-    bar.set_ticks([0, 0.5, 1], labels=["0 %", "50 %", "100 %"])
+    bar.set_ticks([0, 0.5, 1], labels=["0%", "50%", "100%"])
     bar.set_label("share of the true class", color=_INK)
     bar.outline.set_visible(False)
     _save(figure, path)

@@ -137,7 +137,7 @@ def solve(
     (n, r), (p, k) = x.shape, start.shape[1:]
     # Each problem's weights lie together, so that products run over contiguous memory.
     penalty = np.repeat(np.append(np.full(r - 1, l2), 0), k).astype(np.float32)
-    precondition: Floats = 1 / (np.repeat(basis.variances, k) / 2 + penalty)
+    precondition = np.reciprocal(np.repeat(basis.variances, k) / np.float32(2) + penalty)
 
     def logits(w: Floats) -> Floats:
         return x @ w.reshape(p, r, k).transpose(1, 0, 2).reshape(r, p * k)

@@ -206,7 +206,7 @@ def _parquet_writer(file: IO[bytes], num_ranks: int) -> Iterator[Callable[[dict[
 
 
 def _line(row: dict[str, Any]) -> str:
-    """Return a row as a line for people: ``photo.jpg  cat 98.1 %  dog 1.9 %``."""
+    """Return a row as a line for people: ``photo.jpg  cat 98.1%  dog 1.9%``."""
     if row["error"]:
         return f"{row['file']}  can't be read: {row['error']}"
     cells = []

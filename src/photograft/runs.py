@@ -11,6 +11,7 @@ classifier/             the fitted classifier; see `classifier`
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -30,7 +31,7 @@ from photograft.parallel import num_cores
 #: Tells the time; passed in, so that a test can hold it still.
 Clock = Callable[[], datetime.datetime]
 
-_PACKAGES = ("numpy", "pillow", "timm", "torch", "torchvision")
+_PACKAGES = ("numpy", "openvino", "pillow", "timm", "torch", "torchvision")
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ def default_path(name: str, clock: Clock) -> Path:
 
 def environment() -> dict[str, Any]:
     """Return the versions and the machine that results depend on."""
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    versions = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # extras may be absent
+            versions[name] = importlib.metadata.version(name)
     return {
         "versions": {"photograft": __version__, "python": platform.python_version(), **versions},
         "platform": platform.platform(),

@@ -164,7 +164,7 @@ def show_scores(console: Console, title: str, parts: dict[str, dict[str, Any] | 
         table.add_row(label, *(cell(scores) for scores in shown.values()))
 
     row("accuracy", lambda s: f"[bold]{s['accuracy']:.1%}[/]")
-    row("  95 % interval", lambda s: "{:.1%} to {:.1%}".format(*s["accuracy_interval"]))
+    row("  95% interval", lambda s: "{:.1%} to {:.1%}".format(*s["accuracy_interval"]))
     row("  always the commonest class", lambda s: f"{s['baseline_accuracy']:.1%}")
     if any(s["top_5_accuracy"] is not None for s in shown.values()):
         row("among the top 5", lambda s: f"{s['top_5_accuracy']:.1%}")

@@ -383,7 +383,7 @@ def _write(
             scores.confusion,
             dataset.class_names,
             f"{dataset.name}: {scores.accuracy:.1%} of {scores.num_photos:,} {name} photos right\n"
-            f"(95 % interval {low:.1%} to {high:.1%})",
+            f"(95% interval {low:.1%} to {high:.1%})",
             pictures / "confusion_matrix.png",
         )
         wrong = _mistakes(dataset, part)
