@@ -173,10 +173,10 @@ def fit_head(
     """
     basis = selection.basis or _basis(gather, np.arange(len(labels)), selection.columns)
     weights = _photo_weights(labels, balanced)[:, None]
+    # More photos than it was chosen on: the same penalty on their sum is less on their mean.
+    l2 = selection.chosen.l2 * selection.num_photos / len(labels)
     start = np.zeros((len(basis.variances), 1, int(labels.max()) + 1), np.float32)
-    solution = solve(
-        basis, labels, weights / weights.sum(), selection.chosen.l2, start, tolerance=_FIT_TOLERANCE
-    )
+    solution = solve(basis, labels, weights / weights.sum(), l2, start, tolerance=_FIT_TOLERANCE)
     return basis.head(solution[:, 0])
 
 

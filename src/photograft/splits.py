@@ -97,7 +97,7 @@ def make_folds(
     Returns:
         The fold of each photo, shape ``(n,)``, in ``[0, num_folds)``.
     """
-    counts = np.bincount(labels)
+    counts = _distinct_counts(labels, keys, int(labels.max()) + 1)
     quotas = np.repeat(counts[None, :] / num_folds, num_folds, axis=0)
     return _deal(labels, groups, keys, quotas, seed)
 
@@ -136,7 +136,7 @@ def _deal_classes(
     labels, groups = dataset.labels[indices], content_groups(dataset)[indices]
     keys = [dataset.photos[i].digest for i in indices]
     quotas = np.array(
-        [_quotas(n, *shares) for n in np.bincount(labels, minlength=len(dataset.class_names))]
+        [_quotas(n, *shares) for n in _distinct_counts(labels, keys, len(dataset.class_names))]
     ).T
     part = _deal(labels, groups, keys, quotas.astype(np.float64), seed)
     return indices[part == 0], indices[part == 1], indices[part == 2]
@@ -169,7 +169,8 @@ def _deal(
     """Deal whole groups into parts so that each part's class counts come near its quotas.
 
     Greedy: the largest groups first, in hashed order among equals, each to the part that lacks
-    most of the group's classes. For groups of one this meets whole-number quotas exactly.
+    most of the group's classes. For groups of one this meets whole-number quotas exactly. Copies of
+    a photo count once.
 
     Args:
         labels: Shape ``(n,)``.
@@ -191,16 +192,24 @@ def _deal(
     part = np.zeros(len(labels), dtype=np.int64)
     for group in sorted(members, key=lambda g: (-len(members[g]), order[g])):
         rows = members[group]
-        classes = Counter(labels[rows].tolist())
+        classes = Counter(c for c, _ in {(int(labels[i]), keys[i]) for i in rows})
         best = max(
             range(len(lacking)),
             key=lambda p: (sum(n * lacking[p][c] for c, n in classes.items()), room[p]),
         )
         part[rows] = best
-        room[best] -= len(rows)
+        room[best] -= sum(classes.values())
         for c, n in classes.items():
             lacking[best][c] -= n
     return part
+
+
+def _distinct_counts(
+    labels: npt.NDArray[np.int64], keys: Sequence[bytes], num_classes: int
+) -> npt.NDArray[np.int64]:
+    """Return how many different photos each class has, shape ``(num_classes,)``."""
+    distinct = {(label, key) for label, key in zip(labels.tolist(), keys, strict=True)}
+    return np.bincount([label for label, _ in distinct], minlength=num_classes)
 
 
 def _check_classes(dataset: Dataset) -> None:

@@ -166,7 +166,9 @@ class FeatureStore:
 
     def _spaces(self) -> list[Path]:
         try:
-            return sorted(p for p in self.root.iterdir() if p.is_dir())
+            # By their names: a folder that someone else put there is none of ours to prune.
+            folders = [p for p in self.root.iterdir() if re.fullmatch(r"[0-9a-f]{32}", p.name)]
+            return sorted(p for p in folders if p.is_dir())
         except OSError:
             return []
 

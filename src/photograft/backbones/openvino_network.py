@@ -108,7 +108,8 @@ def _save(model: openvino.Model, folder: Path) -> None:
         ) from error
     finally:
         for suffix in (".bin", ".xml"):
-            temporary.with_suffix(suffix).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.with_suffix(suffix).unlink()
 
 
 @contextlib.contextmanager

@@ -102,7 +102,10 @@ def read_file(path: Path) -> bytes:
     Raises:
         OSError: It can't be read, is a pipe or device, or is larger than `MAX_FILE_BYTES`.
     """
-    mode = path.stat().st_mode
+    try:
+        mode = path.stat().st_mode
+    except ValueError as error:  # a NUL byte in the name
+        raise OSError(str(error)) from error
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError("not a regular file")  # opening a pipe would wait for someone to write
     with path.open("rb") as file:

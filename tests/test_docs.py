@@ -1,0 +1,101 @@
+"""The documents say what the program does."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from photograft import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+def _commands() -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+
+    def walk(name: str, command: Any) -> None:
+        children = getattr(command, "commands", None)
+        if children:
+            for child in children.values():
+                walk(f"{name} {child.name}", child)
+        else:
+            found.append((name, command))
+
+    walk("photograft", typer.main.get_command(cli.app))
+    return found
+
+
+def test_the_page_of_commands_is_up_to_date() -> None:
+    page = runpy.run_path(str(ROOT / "scripts" / "commands_page.py"))["page"]
+    assert page() == COMMANDS, "run scripts/commands_page.py"
+
+
+def test_the_page_of_commands_has_every_command_and_option() -> None:
+    for name, command in _commands():
+        section = COMMANDS.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        assert f"$ {name}" in section or f"| {name}" in section
+        for parameter in command.params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or option == "--help" or option in section
+
+
+def test_the_readme_names_every_module_and_no_other() -> None:
+    tree = README.split("## The tree")[1].split("```")[1]
+    named, folder = set(), ""
+    for line in tree.splitlines():
+        match = re.match(r"^(\s+)(\S+?)(/?)\s", line + " ")
+        if not match:
+            continue
+        indent, name, is_folder = match.groups()
+        if is_folder and len(indent) == 2:
+            folder = name + "/"
+        elif name.endswith(".py"):
+            named.add((folder if len(indent) == 4 else "") + name)
+    package = ROOT / "src" / "photograft"
+    present = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if path.name not in ("__init__.py", "__main__.py", "_version.py")
+    }
+    assert named == present
+
+
+def test_commands_in_the_readme_exist() -> None:
+    console = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
+    names = {name.removeprefix("photograft ") for name, _ in _commands()}
+    used = re.findall(r"^\$ photograft (\w+)", console, re.MULTILINE)
+    assert used
+    assert set(used) <= names
+    for script in re.findall(r"^\$ (scripts/\w+)", console, re.MULTILINE):
+        assert (ROOT / script).stat().st_mode & 0o111, script
+
+
+def test_links_and_pictures_in_the_documents_exist() -> None:
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_extras_that_messages_name_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for path in (ROOT / "src").rglob("*.py"):
+        for extra in re.findall(r"photograft\[(\w+)\]", path.read_text(encoding="utf-8")):
+            assert extra in extras, f"{path.name}: {extra}"
+
+
+def test_scripts_are_sound_bash() -> None:
+    for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"]:
+        if path.suffix == ".py":
+            continue
+        subprocess.run(["bash", "-n", path], check=True)

@@ -1,0 +1,492 @@
+"""The choice of layers and penalty: what it picks, and that nothing leaks into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from photograft import selection
+from photograft.backbones.registry import Layer
+from photograft.heads import Floats
+from photograft.selection import Gather, Selection, fit_head, select, to_json
+from photograft.splits import make_folds
+
+Labels = npt.NDArray[np.int64]
+
+LAYERS = tuple(Layer(name, 8) for name in ("a", "b", "c", "d", "last"))
+WIDTH = 40
+
+
+def keys_of(n: int) -> list[bytes]:
+    return [hashlib.sha256(str(i).encode()).digest() for i in range(n)]
+
+
+def gather_from(features: Floats) -> Gather:
+    return lambda rows, columns: features[rows][:, columns]
+
+
+def noise(n: int, seed: int = 0, width: int = WIDTH) -> tuple[Floats, Labels]:
+    """Features that tell nothing of the labels."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, width)).astype(np.float32), rng.integers(0, 2, n)
+
+
+def signal_in(columns: slice, n: int = 240, strength: float = 2.0) -> tuple[Floats, Labels]:
+    """Features of which only some tell the class."""
+    features, labels = noise(n)
+    features[:, columns] += (strength * labels[:, None]).astype(np.float32)
+    return features, labels
+
+
+def choose(
+    features: Floats,
+    labels: Labels,
+    *,
+    groups: Labels | None = None,
+    layers: str = "auto",
+    balanced: bool = False,
+    seed: int = 0,
+    backbone_layers: Sequence[Layer] = LAYERS,
+) -> Selection:
+    return select(
+        gather_from(features),
+        labels,
+        np.arange(len(labels)) if groups is None else groups,
+        keys_of(len(labels)),
+        backbone_layers=backbone_layers,
+        layers=layers,
+        balanced=balanced,
+        seed=seed,
+    )
+
+
+def names_of(found: Selection) -> list[tuple[str, ...]]:
+    return [candidate.layers for candidate in found.candidates]
+
+
+# --- layers
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (slice(32, 40), ("last",)),
+        (slice(16, 24), ("c", "d", "last")),
+        (slice(0, 8), ("a", "b", "c", "d", "last")),
+    ],
+)
+def test_layers_that_carry_the_signal_are_chosen(columns: slice, expected: tuple[str, ...]) -> None:
+    features, labels = signal_in(columns)
+    found = choose(features, labels)
+    assert found.chosen.layers == expected
+    assert names_of(found) == [("last",), ("c", "d", "last"), ("a", "b", "c", "d", "last")]
+    assert [c.num_features for c in found.candidates] == [8, 24, 40]
+    assert found.columns.tolist() == list(range(40 - found.chosen.num_features, 40))
+    assert found.chosen.log_loss == min(c.log_loss for c in found.candidates)
+    assert found.chosen.accuracy > 0.9
+    weight = fit_head(gather_from(features), found, labels, balanced=False).weight
+    assert weight.shape == (found.chosen.num_features, 2)
+
+
+def test_last_is_forced() -> None:
+    features, labels = signal_in(slice(0, 8))
+    found = choose(features, labels, layers="last")
+    assert names_of(found) == [("last",)]
+    assert found.chosen.accuracy < 0.7
+
+
+def test_joined_is_forced() -> None:
+    features, labels = signal_in(slice(32, 40))
+    found = choose(features, labels, layers="joined")
+    assert names_of(found) == [("c", "d", "last"), ("a", "b", "c", "d", "last")]
+
+
+@pytest.mark.parametrize("layers", ["auto", "last", "joined"])
+def test_backbone_of_one_layer(layers: str) -> None:
+    features, labels = signal_in(slice(0, 8))
+    found = choose(features, labels, layers=layers, backbone_layers=[Layer("last", WIDTH)])
+    assert names_of(found) == [("last",)]
+    assert found.columns.tolist() == list(range(WIDTH))
+
+
+def test_layers_of_different_widths() -> None:
+    layers = [Layer("a", 3), Layer("b", 20), Layer("c", 7), Layer("last", 10)]
+    features, labels = signal_in(slice(3, 23))
+    found = choose(features, labels, backbone_layers=layers)
+    assert names_of(found) == [("last",), ("b", "c", "last")]
+    assert found.columns.tolist() == list(range(3, 40))
+
+
+# --- penalty
+
+
+def test_penalty_is_strong_for_noise_and_weak_for_a_clear_signal() -> None:
+    features, labels = noise(100)
+    assert choose(features, labels, layers="last").chosen.l2 >= 0.3
+    features, labels = signal_in(slice(32, 40), n=400)
+    features[:, 32:] += (10 * labels[:, None]).astype(np.float32)
+    assert choose(features, labels, layers="last").chosen.l2 <= 0.03
+
+
+def point(l2: float, losses: list[float]) -> selection._Point:
+    return selection._Point(l2, np.array(losses), np.full(len(losses), 1 / len(losses)), 0.0)
+
+
+def test_strongest_penalty_that_is_not_worse_beyond_noise() -> None:
+    path = [
+        point(10.0, [0.9, 0.8, 0.9, 0.8]),  # worse for every photo
+        point(1.0, [0.5, 0.3, 0.5, 0.32]),  # worse for some, better for others
+        point(0.1, [0.4, 0.4, 0.4, 0.4]),  # the best
+        point(0.01, [0.4, 0.4, 0.4, 0.41]),
+    ]
+    assert path[2].log_loss < path[1].log_loss < path[0].log_loss
+    assert selection._strongest_of_the_best(path).l2 == 1.0
+    assert selection._strongest_of_the_best(path[2:]).l2 == 0.1
+    clear = [path[0], point(1.0, [0.5, 0.5, 0.5, 0.52]), path[2]]
+    assert selection._strongest_of_the_best(clear).l2 == 0.1
+    negligible = [point(1.0, [0.4011, 0.4012, 0.4011, 0.4012]), path[2]]
+    assert selection._strongest_of_the_best(negligible).l2 == 1.0
+
+
+def test_path_is_held_out() -> None:
+    """More features than photos: on the photos it learnt from, any head is right."""
+    features, labels = noise(60, width=200)
+    found = choose(features, labels, backbone_layers=[Layer("last", 200)])
+    assert found.chosen.accuracy < 0.75
+    assert found.chosen.log_loss > 0.6
+    assert all(log_loss > 0.6 for _, log_loss, _ in found.chosen.path)
+
+
+def test_path_begins_at_the_strongest_and_ends_where_nothing_is_gained() -> None:
+    features, labels = signal_in(slice(32, 40), strength=0.5)
+    path = choose(features, labels, layers="last").chosen.path
+    assert [l2 for l2, _, _ in path] == list(selection.PENALTIES[: len(path)])
+    assert 2 < len(path) < len(selection.PENALTIES)
+
+
+def test_penalties() -> None:
+    assert selection.PENALTIES[:4] == (10.0, 3.0, 1.0, 0.3)
+    assert selection.PENALTIES[-2:] == (3e-5, 1e-5)
+    assert list(selection.PENALTIES) == sorted(selection.PENALTIES, reverse=True)
+
+
+def test_held_out_scores_are_those_of_fits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One penalty: each fold left out once a repeat, its photos judged by a head without them."""
+    from photograft.heads import make_basis, solve
+
+    monkeypatch.setattr(selection, "PENALTIES", (0.1,))
+    features, labels = signal_in(slice(32, 40), n=80, strength=0.7)
+    folds = folds_seen(monkeypatch)
+    found = choose(features, labels, layers="last")
+    columns = features[:, 32:]
+    basis = make_basis(lambda rows: columns[rows], 80, 8)
+    losses, hits = np.zeros(80), np.zeros(80)
+    assert len(folds) == 2
+    for fold_of in folds:
+        for fold in range(5):
+            held = fold_of == fold
+            shares = (~held / (~held).sum()).astype(np.float32)[:, None]
+            start = np.zeros((len(basis.variances), 1, 2), np.float32)
+            w = solve(basis, labels, shares, 0.1, start, tolerance=1e-8)[:, 0]
+            probabilities = basis.head(w).predict_proba(columns)[held]
+            losses[held] -= np.log(probabilities[np.arange(held.sum()), labels[held]]) / 2
+            hits[held] += (probabilities.argmax(axis=1) == labels[held]) / 2
+    assert found.chosen.log_loss == pytest.approx(losses.mean(), abs=2e-3)
+    assert found.chosen.accuracy == pytest.approx(hits.mean(), abs=0.01)
+    standard_error = losses.std() / np.sqrt(80)
+    assert found.chosen.log_loss_se == pytest.approx(standard_error, rel=0.05)
+
+
+# --- folds
+
+
+def folds_seen(monkeypatch: pytest.MonkeyPatch) -> list[Labels]:
+    """Every assignment to folds that the choice makes from now on."""
+    seen: list[Labels] = []
+
+    def watch(
+        labels: Labels, groups: Labels, keys: Sequence[bytes], *, num_folds: int, seed: int
+    ) -> Labels:
+        seen.append(make_folds(labels, groups, keys, num_folds=num_folds, seed=seed))
+        return seen[-1]
+
+    monkeypatch.setattr(selection, "make_folds", watch)
+    return seen
+
+
+def test_group_is_never_split_across_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = signal_in(slice(32, 40))
+    groups = np.arange(240) // 8
+    seen = folds_seen(monkeypatch)
+    choose(features, labels, groups=groups)
+    assert len(seen) == selection.NUM_REPEATS
+    for folds in seen:
+        assert set(folds.tolist()) == set(range(5))
+        assert all(len(set(folds[groups == g].tolist())) == 1 for g in range(30))
+    assert (seen[0] != seen[1]).any(), "the repeats are over the same folds"
+
+
+def test_groups_unmask_what_is_only_recognised() -> None:
+    """Photos of a group look alike and tell nothing of others: with groups, that shows."""
+    rng = np.random.default_rng(0)
+    groups = np.arange(120) // 4
+    labels = rng.integers(0, 2, 30)[groups]
+    features = rng.normal(size=(30, WIDTH))[groups] + rng.normal(0, 0.05, (120, WIDTH))
+    single = features.astype(np.float32)
+    assert choose(single, labels).chosen.accuracy > 0.9
+    assert choose(single, labels, groups=groups).chosen.accuracy < 0.75
+
+
+@pytest.mark.parametrize("groups", [np.zeros(40, np.int64), np.arange(40) % 2])
+def test_one_group_or_one_a_class_gives_finite_figures(groups: Labels) -> None:
+    features, labels = signal_in(slice(32, 40), n=40)
+    if groups.any():
+        groups = labels
+    found = choose(features, labels, groups=groups)
+    json.dumps(to_json(found), allow_nan=False)
+    head = fit_head(gather_from(features), found, labels, balanced=False)
+    assert np.isfinite(head.weight).all()
+
+
+def test_class_of_two_photos() -> None:
+    features, labels = signal_in(slice(32, 40), n=60)
+    labels[:2] = 2
+    labels[2:] %= 2
+    found = choose(features, labels)
+    head = fit_head(gather_from(features), found, labels, balanced=False)
+    assert head.bias.shape == (3,)
+    assert np.isfinite(found.chosen.log_loss)
+    assert found.chosen.accuracy > 0.85
+
+
+@pytest.mark.parametrize("n", [4, 5, 9])
+def test_hardly_any_photos(n: int) -> None:
+    features, _ = noise(n)
+    labels = np.arange(n) % 2
+    found = choose(features, labels)
+    assert np.isfinite(found.chosen.log_loss)
+    assert np.isfinite(fit_head(gather_from(features), found, labels, balanced=False).bias).all()
+
+
+def test_same_seed_gives_the_same_choice() -> None:
+    features, labels = signal_in(slice(16, 24), strength=0.6)
+    one, other = choose(features, labels, seed=3), choose(features, labels, seed=3)
+    assert to_json(one) == to_json(other)
+    heads = [
+        fit_head(gather_from(features), found, labels, balanced=False) for found in (one, other)
+    ]
+    np.testing.assert_array_equal(heads[0].weight, heads[1].weight)
+    assert to_json(choose(features, labels, seed=4)) != to_json(one)
+
+
+def test_order_of_the_photos_does_not_matter() -> None:
+    features, labels = signal_in(slice(16, 24), strength=0.6)
+    order = np.random.default_rng(0).permutation(len(labels))
+    keys = keys_of(len(labels))
+    shuffled = select(
+        gather_from(features[order]),
+        labels[order],
+        np.arange(len(labels)),
+        [keys[i] for i in order],
+        backbone_layers=LAYERS,
+        layers="auto",
+        balanced=False,
+        seed=0,
+    )
+    plain = choose(features, labels)
+    assert shuffled.chosen.layers == plain.chosen.layers
+    assert shuffled.chosen.l2 == plain.chosen.l2
+    assert shuffled.chosen.log_loss == pytest.approx(plain.chosen.log_loss, abs=1e-3)
+
+
+def test_basis_is_kept_for_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fit on the same photos and layers does not read the features again."""
+    features, labels = signal_in(slice(16, 24))
+    found = choose(features, labels)
+    assert found.chosen.layers == ("c", "d", "last")
+    kept = fit_head(gather_from(features), found, labels, balanced=False)
+
+    def refuse(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
+        raise AssertionError("read again")
+
+    again = fit_head(refuse, found, labels, balanced=False)
+    np.testing.assert_array_equal(kept.weight, again.weight)
+    fresh_basis = selection._basis(gather_from(features), np.arange(240), found.columns)
+    monkeypatch.setattr(selection, "_basis", lambda *_: fresh_basis)
+    without = Selection(**{**vars(found), "basis": None})
+    fresh = fit_head(refuse, without, labels, balanced=False)
+    np.testing.assert_allclose(kept.weight, fresh.weight, atol=1e-5)
+
+
+# --- balance
+
+
+def unbalanced() -> tuple[Floats, Labels]:
+    features, _ = noise(220)
+    labels = (np.arange(220) < 20).astype(np.int64)
+    features[:, 32:] += (0.4 * labels[:, None]).astype(np.float32)
+    return features, labels
+
+
+def test_balanced_gives_the_small_class_its_say() -> None:
+    features, labels = unbalanced()
+    recalls = []
+    for balanced in (False, True):
+        found = choose(features, labels, layers="last", balanced=balanced)
+        head = fit_head(gather_from(features), found, labels, balanced=balanced)
+        predicted = head.predict_proba(features[:, found.columns]).argmax(axis=1)
+        recalls.append((predicted[labels == 1] == 1).mean())
+    assert recalls[0] < 0.3
+    assert recalls[1] > 0.55
+
+
+def test_balanced_scores_are_means_over_classes() -> None:
+    """Half of the small class looks just like the large one, the other half quite different."""
+    features, _ = noise(220)
+    labels = (np.arange(220) < 20).astype(np.int64)
+    features[:10, 32:] += 8
+    plain = choose(features, labels, layers="last").chosen
+    assert plain.accuracy == pytest.approx(210 / 220, abs=0.02)
+    balanced = choose(features, labels, layers="last", balanced=True).chosen
+    assert balanced.accuracy == pytest.approx((1 + 0.5) / 2, abs=0.05)
+
+
+# --- many photos
+
+
+def small_subset(monkeypatch: pytest.MonkeyPatch, size: int) -> Callable[..., list[int]]:
+    monkeypatch.setattr(selection, "SELECTION_PHOTOS", size)
+
+    def subset(labels: Labels, groups: Labels | None = None, seed: int = 0) -> list[int]:
+        groups = np.arange(len(labels)) if groups is None else groups
+        rows: list[int] = selection._subset(labels, groups, keys_of(len(labels)), seed).tolist()
+        return rows
+
+    return subset
+
+
+def test_subset_is_stratified(monkeypatch: pytest.MonkeyPatch) -> None:
+    subset = small_subset(monkeypatch, 100)
+    labels = np.repeat([0, 1, 2], [600, 380, 20])
+    rows = subset(labels)
+    assert rows == sorted(set(rows))
+    assert np.bincount(labels[rows]).tolist() == [60, 38, 10]
+    assert subset(labels) == rows
+    assert subset(labels, seed=1) != rows
+
+
+def test_subset_is_all_where_there_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    subset = small_subset(monkeypatch, 100)
+    assert subset(np.repeat([0, 1], 50)) == list(range(100))
+    assert len(subset(np.repeat([0, 1], 51))) < 102
+    assert len(subset(np.arange(200) % 20)) == 200  # ten a class are always wanted
+
+
+def test_subset_takes_groups_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole groups, but for one a class where the number that is wanted is reached."""
+    subset = small_subset(monkeypatch, 100)
+    labels, groups = np.repeat([0, 1], 500), np.arange(1000) // 5
+    rows = subset(labels, groups)
+    sizes = np.bincount(groups[rows])
+    assert (sizes[sizes > 0] < 5).sum() <= 2
+    assert len(rows) == 100
+
+
+def test_subset_does_not_depend_on_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "SELECTION_PHOTOS", 60)
+    labels, groups, keys = np.arange(300) // 150, np.arange(300) // 3, keys_of(300)
+    order = np.random.default_rng(0).permutation(300)
+    plain = selection._subset(labels, groups, keys, 0)
+    shuffled = selection._subset(labels[order], groups[order], [keys[i] for i in order], 0)
+    assert {keys[i] for i in plain} == {keys[order[i]] for i in shuffled}
+
+
+def test_choice_on_a_subset_and_fit_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "SELECTION_PHOTOS", 100)
+    features, labels = signal_in(slice(16, 24), n=600)
+    groups = np.arange(600) // 3
+    seen = folds_seen(monkeypatch)
+    found = choose(features, labels, groups=groups)
+    assert found.num_photos == 100
+    assert found.basis is None
+    assert found.chosen.layers == ("c", "d", "last")
+    assert [len(folds) for folds in seen] == [100, 100]
+    read: list[int] = []
+
+    def gather(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
+        read.extend(rows.tolist())
+        return features[rows][:, columns]
+
+    head = fit_head(gather, found, labels, balanced=False)
+    assert sorted(read) == list(range(600))
+    predicted = head.predict_proba(features[:, found.columns]).argmax(axis=1)
+    assert (predicted == labels).mean() > 0.95
+
+
+def test_problems_in_several_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = signal_in(slice(32, 40), strength=0.6)
+    whole = choose(features, labels, layers="last")
+    monkeypatch.setattr(selection, "_MAX_ELEMENTS", 3 * 240 * 2)
+    parts = choose(features, labels, layers="last")
+    assert parts.chosen.l2 == whole.chosen.l2
+    assert parts.chosen.log_loss == pytest.approx(whole.chosen.log_loss, abs=1e-3)
+
+
+def test_json() -> None:
+    features, labels = signal_in(slice(32, 40))
+    found = choose(features, labels)
+    data = json.loads(json.dumps(to_json(found), allow_nan=False))
+    assert data["chosen"]["layers"] == ["last"]
+    assert len(data["candidates"]) == 3
+    assert (data["num_photos"], data["num_folds"], data["num_repeats"]) == (240, 5, 2)
+    assert data["chosen"]["path"][0][0] == 10.0
+
+
+# --- speed
+
+
+def blobs(n: int, d: int, num_classes: int, distance: float) -> tuple[Floats, Labels]:
+    """Features such as a backbone gives: correlated, of uneven scale, classes that overlap."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, num_classes, n)
+    spectrum = (1 / np.sqrt(1 + np.arange(d))).astype(np.float32)
+    features = rng.normal(size=(n, d)).astype(np.float32) * spectrum
+    centres = rng.normal(size=(num_classes, d)).astype(np.float32) * spectrum
+    features += distance * centres[labels]
+    return features, labels
+
+
+@pytest.mark.slow
+def test_choice_for_five_thousand_photos_is_quick() -> None:
+    """The target is a few seconds; a busy machine is allowed for."""
+    features, labels = blobs(5000, 1280, 5, 0.12)
+    begin = time.perf_counter()
+    found = choose(features, labels, backbone_layers=[Layer("last", 1280)])
+    head = fit_head(gather_from(features), found, labels, balanced=False)
+    seconds = time.perf_counter() - begin
+    print(f"\nchosen and fitted in {seconds:.1f} s: {found.chosen.path}")
+    assert found.num_photos == 5000
+    assert 0.5 < found.chosen.accuracy < 0.999
+    assert (head.predict_proba(features).argmax(axis=1) == labels).mean() > found.chosen.accuracy
+    assert seconds < 20
+
+
+@pytest.mark.slow
+def test_twenty_thousand_photos() -> None:
+    features, labels = blobs(21_000, 512, 5, 0.15)
+    train, train_labels = features[:20_000], labels[:20_000]
+    begin = time.perf_counter()
+    found = choose(train, train_labels, backbone_layers=[Layer("last", 512)])
+    head = fit_head(gather_from(train), found, train_labels, balanced=False)
+    seconds = time.perf_counter() - begin
+    right = (head.predict_proba(features[20_000:]).argmax(axis=1) == labels[20_000:]).mean()
+    print(f"\nchosen and fitted in {seconds:.1f} s: {found.chosen.accuracy:.3f}, {right:.3f}")
+    assert found.num_photos == pytest.approx(selection.SELECTION_PHOTOS, abs=5)
+    assert abs(right - found.chosen.accuracy) < 0.05
+    assert found.basis is None
