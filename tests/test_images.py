@@ -257,18 +257,16 @@ def test_a_real_bomb() -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("pillows", [100, 2000, None])
-def test_our_limit_replaces_pillows(
-    kind: str, pillows: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_our_limit_replaces_pillows(kind: str, pillows: int | None) -> None:
     # 100 makes Pillow refuse all of these and 2000 makes it warn of them.
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows)
-    with warnings.catch_warnings():
+    with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
+        patched.setattr(Image, "MAX_IMAGE_PIXELS", pillows)
         warnings.simplefilter("error")
         assert images.decode(FORMATS[kind]).size == (64, 48)
         assert images.decode(FORMATS[kind], max_pixels=64 * 48).size == (64, 48)
         assert reason(FORMATS[kind], max_pixels=64 * 48 - 1) == "too large"
         assert detail(FORMATS[kind], max_pixels=50) == "64 × 48 pixels, the limit is 50"
-    assert pillows == Image.MAX_IMAGE_PIXELS
+        assert pillows == Image.MAX_IMAGE_PIXELS
 
 
 def test_no_side_is_endless_and_none_is_zero() -> None:

@@ -282,7 +282,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         version = manifest["format"]
     except OSError as error:
         raise ClassifierError(f"{path} can't be read ({error.strerror})") from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise _changed(path) from error
     if version != FORMAT_VERSION:
         raise ClassifierError(

@@ -173,12 +173,12 @@ def predict(
     loaded = Classifier.load(classifier).located()
     top = min(top, len(loaded.class_names))
     names = predictions.expand_inputs(paths, sys.stdin)
-    # A list on standard input may have no end; anything else can be counted beforehand.
-    known = None if "-" in paths else list(names)
+    known = None if "-" in paths else list(names)  # a list on standard input may have no end
     stream = loaded.stream(names if known is None else known)
+    progress = terminal.make_progress(quiet=output is None)
     with (
         predictions.open_writer(chosen, output, sys.stdout, top) as write,
-        terminal.make_progress().step("Classifying", len(known or ()), "photos") as step,
+        progress.step("Classifying", len(known or ()), "photos") as step,
     ):
         counts = predictions.write_rows(stream, write, loaded.class_names, top, step.advance)
     if output is not None:

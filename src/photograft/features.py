@@ -17,7 +17,8 @@ from photograft.dataset import Photo
 from photograft.errors import ImageError
 from photograft.parallel import in_order
 from photograft.progress import Progress, Silent
-from photograft.store import FeatureStore, FeatureTable, Space
+from photograft.segments import FeatureTable, Space
+from photograft.store import FeatureStore
 
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]

@@ -1,49 +1,30 @@
 """The feature store: what a frozen backbone made of each photo, kept for every later question.
 
-One folder (a *space*) per backbone, weights, preprocessing, precision and code version; in it
-pairs of append-only files (a *segment*), each written by one process only:
+One folder (a *space*) per backbone, weights, preprocessing, engine, precision and version:
 
     <cache>/features/<space>/space.json       the key in plain words
-    <cache>/features/<space>/<id>.rows        float32 rows, one after another
-    <cache>/features/<space>/<id>.keys        per row: SHA-256 of the photo, CRC-32 of the row
-    <cache>/features/<space>/<id>.lock        held by the process that writes
-
-A row counts once its key is written, and keys are written after rows: a process killed at any
-moment loses the batch in flight and leaves nothing false behind. The checksum catches what a power
-cut or a bad disk may do. Two processes never write to the same file.
+    <cache>/features/<space>/network.xml      the network as converted for an engine, and .bin
+    <cache>/features/<space>/<id>.*           segments; see `segments`
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
-import mmap
 import os
 import re
 import shutil
-import uuid
-import zlib
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import platformdirs
-from filelock import FileLock, Timeout
 
-from photograft.errors import InputError, StorageError
+from photograft.errors import InputError
+from photograft.segments import Space, remove_segment, segment_stat
 
 #: Bytes that the store may take before the least recently used segments are dropped.
 DEFAULT_MAX_BYTES = 10 * 2**30
-
-_KEY = np.dtype([("digest", "S32"), ("crc", "<u4")])
-_DIGEST_BYTES = 32
-_READ_ROWS = 1024
 
 
 def default_cache_dir() -> Path:
@@ -117,7 +98,7 @@ class FeatureStore:
         """Return what each space takes, the most recently used first."""
         found = []
         for folder in self._spaces():
-            segments = [_stat(keys) for keys in folder.glob("*.keys")]
+            segments = [segment_stat(keys) for keys in folder.glob("*.keys")]
             found.append(
                 Usage(
                     space=folder.name,
@@ -142,20 +123,22 @@ class FeatureStore:
         if limit < 0:
             raise InputError("the store's size limit can't be negative", got=str(limit))
         segments = [
-            (_stat(keys), keys) for folder in self._spaces() for keys in folder.glob("*.keys")
+            (segment_stat(keys), keys)
+            for folder in self._spaces()
+            for keys in folder.glob("*.keys")
         ]
         total = sum(size for (size, _, _), _ in segments)
         freed = 0
         for (size, _, _), keys in sorted(segments, key=lambda s: s[0][2]):
             if total - freed <= limit:
                 break
-            if _remove_segment(keys):
+            if remove_segment(keys):
                 freed += size
         for folder in self._spaces():
             # What a process that was killed before its first key, or while deleting, left behind.
             for half in (*folder.glob("*.rows"), *folder.glob("*.lock")):
                 if not half.with_suffix(".keys").exists():
-                    _remove_segment(half.with_suffix(".keys"))
+                    remove_segment(half.with_suffix(".keys"))
             if not any(folder.glob("*.keys")) and not any(folder.glob("*.lock")):
                 shutil.rmtree(folder, ignore_errors=True)
         return freed
@@ -173,241 +156,9 @@ class FeatureStore:
             return []
 
 
-class Space:
-    """The stored features of one backbone under one preprocessing; see `FeatureStore.space`."""
-
-    def __init__(self, folder: Path, key: dict[str, Any], num_features: int) -> None:
-        self.folder = folder
-        self.key = key
-        self.num_features = num_features
-
-    def find(self, digests: Sequence[bytes]) -> FeatureTable:
-        """Look photos up.
-
-        Args:
-            digests: SHA-256 of each photo's bytes.
-
-        Returns:
-            The rows that are there; a row whose checksum is wrong counts as missing.
-        """
-        wanted: dict[bytes, int] = dict.fromkeys(digests, -1)
-        maps: list[npt.NDArray[np.float32]] = []
-        places: dict[bytes, tuple[int, int]] = {}
-        for keys_path in sorted(self.folder.glob("*.keys")):
-            keys, rows = self._open_segment(keys_path)
-            if rows is None:
-                continue
-            hits = [
-                (digest, i)
-                for i, digest in enumerate(_digests(keys))
-                if digest in wanted and digest not in places
-            ]
-            good = _intact(hits, keys, rows)
-            if good:
-                places |= {digest: (len(maps), i) for digest, i in good}
-                maps.append(rows)
-                with contextlib.suppress(OSError):
-                    os.utime(keys_path)
-        return FeatureTable(self.num_features, maps, places)
-
-    def writer(self) -> Writer:
-        """Open a new segment for this process to write to."""
-        return Writer(self)
-
-    def _open_segment(self, keys_path: Path) -> tuple[Any, npt.NDArray[np.float32] | None]:
-        rows_path = keys_path.with_suffix(".rows")
-        try:
-            raw = keys_path.read_bytes()
-            row_bytes = 4 * self.num_features
-            count = min(len(raw) // _KEY.itemsize, rows_path.stat().st_size // row_bytes)
-            if not count:
-                return None, None
-            shape = (count, self.num_features)
-            rows = np.memmap(rows_path, np.float32, "r", shape=shape)
-        except OSError:  # dropped by another process in between
-            return None, None
-        return np.frombuffer(raw, _KEY, count), rows
-
-
-class FeatureTable:
-    """Rows of a space, memory-mapped: nothing is in memory until it is asked for."""
-
-    def __init__(
-        self,
-        num_features: int,
-        maps: list[npt.NDArray[np.float32]],
-        places: dict[bytes, tuple[int, int]],
-    ) -> None:
-        self.num_features = num_features
-        self._maps = maps
-        self._places = places
-
-    def __contains__(self, digest: object) -> bool:
-        return digest in self._places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def rows(
-        self, digests: Sequence[bytes], columns: npt.NDArray[np.intp] | slice = slice(None)
-    ) -> npt.NDArray[np.float32]:
-        """Return the rows of some photos, in their order.
-
-        Args:
-            digests: All of them must be in the table.
-            columns: Which features of each row.
-
-        Returns:
-            Float32, shape ``(len(digests), number of columns)``, a copy.
-        """
-        width = np.empty((1, self.num_features), np.bool_)[:, columns].shape[1]
-        found = np.empty((len(digests), width), np.float32)
-        for i, digest in enumerate(digests):
-            segment, row = self._places[digest]
-            found[i] = self._maps[segment][row][columns]
-            if i % _READ_ROWS == _READ_ROWS - 1:
-                self._release()
-        self._release()
-        return found
-
-    def _release(self) -> None:
-        for rows in self._maps:
-            _release(rows)
-
-
-class Writer:
-    """Appends rows to a segment of its own; a context manager.
-
-    Raises:
-        StorageError: The cache folder can't be written to, or the disk is full.
-    """
-
-    def __init__(self, space: Space) -> None:
-        self._space = space
-        folder = space.folder
-        self._base = folder / uuid.uuid4().hex
-        with _storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            note = folder / "space.json"
-            if not note.exists():
-                temporary = folder / f".{self._base.name}.json"
-                temporary.write_text(json.dumps(space.key, indent=1, sort_keys=True))
-                os.replace(temporary, note)
-            self._lock = FileLock(self._base.with_suffix(".lock"))
-            self._lock.acquire(timeout=0)
-            self._rows = self._base.with_suffix(".rows").open("wb", buffering=0)
-            self._keys = self._base.with_suffix(".keys").open("wb", buffering=0)
-
-    def append(self, digests: Sequence[bytes], features: npt.NDArray[np.float32]) -> None:
-        """Store the features of some photos.
-
-        Args:
-            digests: SHA-256 of each photo's bytes.
-            features: Float32, shape ``(len(digests), num_features)``.
-        """
-        rows = np.ascontiguousarray(features, dtype="<f4")
-        if rows.shape != (len(digests), self._space.num_features):
-            raise ValueError(f"{rows.shape} rows for {len(digests)} photos")
-        keys = np.array([(d, zlib.crc32(r)) for d, r in zip(digests, rows, strict=True)], _KEY)
-        with _storage_errors(self._space.folder):
-            _write_all(self._rows.fileno(), rows.tobytes())
-            _write_all(self._keys.fileno(), keys.tobytes())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._rows.close()
-        self._keys.close()
-        self._lock.release()
-        self._base.with_suffix(".lock").unlink(missing_ok=True)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _digests(keys: Any) -> Iterator[bytes]:
-    """Yield each key's digest, trailing zero bytes kept (NumPy's own ``S32`` drops them)."""
-    raw = keys.tobytes()
-    for start in range(0, len(raw), _KEY.itemsize):
-        yield raw[start : start + _DIGEST_BYTES]
-
-
-def _intact(
-    hits: list[tuple[bytes, int]], keys: Any, rows: npt.NDArray[np.float32]
-) -> list[tuple[bytes, int]]:
-    """Return the hits whose row has the checksum that was written with it."""
-    crcs = keys["crc"]
-    good = []
-    for start in range(0, len(hits), _READ_ROWS):
-        part = hits[start : start + _READ_ROWS]
-        good += [(digest, i) for digest, i in part if zlib.crc32(rows[i]) == crcs[i]]
-        _release(rows)
-    return good
-
-
-def _release(rows: npt.NDArray[np.float32]) -> None:
-    """Let go of the pages that were read, so that what was looked at does not count as memory."""
-    mapped = getattr(rows, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
-
-
-def _stat(keys: Path) -> tuple[int, int, float]:
-    """Return a segment's bytes, rows and time of last use."""
-    size, rows, used = 0, 0, 0.0
-    with contextlib.suppress(OSError):
-        info = keys.stat()
-        size, rows, used = info.st_size, info.st_size // _KEY.itemsize, info.st_mtime
-        size += keys.with_suffix(".rows").stat().st_size
-    return size, rows, used
-
-
-def _remove_segment(keys: Path) -> bool:
-    """Delete a segment unless a process is writing to it."""
-    lock_path = keys.with_suffix(".lock")
-    lock = FileLock(lock_path)
-    try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError):
-        return False
-    try:
-        # Keys first: rows without keys are nothing, keys without rows would be a damaged segment.
-        keys.unlink(missing_ok=True)
-        keys.with_suffix(".rows").unlink(missing_ok=True)
-    except OSError:
-        return False
-    finally:
-        lock.release()
-        lock_path.unlink(missing_ok=True)
-    return True
-
-
 def _title(folder: Path) -> str:
     try:
         key = json.loads((folder / "space.json").read_text())
         return f"{key['backbone']}, {key['engine']}, {key['precision']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "unknown"
-
-
-@contextlib.contextmanager
-def _storage_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise StorageError(
-            f"the feature store in {folder} can't be written to ({error.strerror or error})",
-            fix="Free some space, or run `photograft cache prune`; what is done so far is kept."
-            if full
-            else "Give another folder in the environment variable PHOTOGRAFT_CACHE.",
-        ) from error

@@ -88,9 +88,13 @@ class _DrawnStep:
         self._bars.advance(self._task, amount)
 
 
-def make_progress() -> Drawn:
-    """Return the command line's progress: drawn, unless standard output is no terminal."""
-    quiet = not sys.stdout.isatty()
+def make_progress(*, quiet: bool = False) -> Drawn:
+    """Return the command line's progress: drawn, unless standard output is no terminal.
+
+    Args:
+        quiet: Draw nothing, as where rows are printed that the bars would get in the way of.
+    """
+    quiet = quiet or not sys.stdout.isatty()
     return Drawn(Console(stderr=True, force_terminal=False if quiet else None))
 
 

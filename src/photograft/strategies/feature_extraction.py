@@ -12,9 +12,9 @@ from photograft.config import TrainConfig
 from photograft.dataset import Dataset
 from photograft.duplicates import content_groups
 from photograft.progress import Progress
+from photograft.segments import FeatureTable
 from photograft.selection import Selection, fit_head, select
 from photograft.splits import Split
-from photograft.store import FeatureTable
 
 
 def fit(

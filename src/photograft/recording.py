@@ -1,0 +1,223 @@
+"""What a run leaves behind: its account, its warnings, its tables and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.classifier import Classifier
+from photograft.config import TrainConfig
+from photograft.dataset import Dataset
+from photograft.duplicates import conflicting_labels
+from photograft.evaluation import Evaluation
+from photograft.files import new_folder, write_json, write_table
+from photograft.selection import Selection, to_json
+from photograft.sources.base import printable
+from photograft.splits import Split
+
+_MAX_MISTAKES = 12
+#: A class smaller than the largest by this factor is small ...
+_IMBALANCE = 3.0
+#: ... and worth a warning where its recall is this much below the accuracy.
+_RECALL_GAP = 0.10
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Photos, their true classes, and what a classifier makes of them.
+
+    Attributes:
+        indices: Into ``dataset.photos``, shape ``(n,)``.
+        labels: Indices into the classifier's class names, shape ``(n,)``.
+        probabilities: Float32, shape ``(n, num_classes)``.
+        evaluation: Their scores.
+    """
+
+    indices: npt.NDArray[np.intp]
+    labels: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    evaluation: Evaluation
+
+
+def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
+    """Return what a run says of its data, as plain JSON types."""
+    labels = dataset.labels
+    counts = {
+        part: np.bincount(labels[indices], minlength=len(dataset.class_names)).tolist()
+        for part, indices in split.parts().items()
+    }
+    return {
+        "source": printable(Path(dataset.source).resolve()),
+        "kind": dataset.kind,
+        "fingerprint": dataset.fingerprint(),
+        "num_photos": len(dataset.photos),
+        "num_skipped": len(dataset.skipped),
+        "skipped": dataset.skipped_counts(),
+        "num_noted": sum(1 for photo in dataset.photos if photo.note),
+        "class_names": list(dataset.class_names),
+        "class_counts": counts,
+        "notes": [*dataset.notes, *split.notes],
+    }
+
+
+def warnings(
+    dataset: Dataset, split: Split, validation: Scored | None, config: TrainConfig
+) -> list[str]:
+    """Return what the user should be warned of, a sentence each."""
+    found = []
+    if split.num_leaks:
+        found.append(
+            f"the same photo lies on two sides of the given split {split.num_leaks:,} times: "
+            "scores on the later side are too good"
+        )
+    conflicts = conflicting_labels(dataset)
+    if conflicts:
+        names = ", ".join(dataset.photos[i].name for i in conflicts[0][:3])
+        found.append(
+            f"{len(conflicts):,} photos stand under two labels with the very same content "
+            f"(such as {names}): one of the labels is wrong"
+        )
+    counts = np.bincount(dataset.labels[split.train], minlength=len(dataset.class_names))
+    small = counts * _IMBALANCE < counts.max()
+    if small.any() and config.class_weight == "none" and validation is not None:
+        scores = validation.evaluation
+        for c in np.flatnonzero(small).tolist():
+            row = scores.classes[c]
+            if row["recall"] is not None and row["recall"] < scores.accuracy - _RECALL_GAP:
+                found.append(
+                    f"class {row['name']!r} is small ({counts[c]:,} photos to the largest "
+                    f"class's {counts.max():,}) and often missed (recall {row['recall']:.0%}): "
+                    "--class-weight balanced gives it the same say as the others"
+                )
+    return found
+
+
+def provenance(info: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return what a classifier carries of where it comes from."""
+    data = info["data"]
+    train_counts = data["class_counts"]["train"]
+    keep = ("accuracy", "accuracy_interval", "num_photos", "expected_calibration_error")
+    return {
+        "name": info["name"],
+        "data_fingerprint": data["fingerprint"],
+        "seed": info["seed"],
+        "versions": info["versions"],
+        "num_train": sum(train_counts),
+        "majority_class": data["class_names"][int(np.argmax(train_counts))],
+        **{part: scores and {k: scores[k] for k in keep} for part, scores in metrics.items()},
+    }
+
+
+def write(
+    folder: Path,
+    dataset: Dataset,
+    split: Split,
+    scored: dict[str, Scored | None],
+    classifier: Classifier,
+    selection: Selection,
+    info: dict[str, Any],
+    metrics: dict[str, Any],
+) -> None:
+    """Write the run folder, whole or not at all.
+
+    Args:
+        folder: Where; it must not exist yet, or be empty.
+        dataset: The photos.
+        split: Their parts.
+        scored: Validation and test, each where it has photos.
+        classifier: Saved with the run.
+        selection: What its head was chosen from.
+        info: For ``run.json``.
+        metrics: For ``metrics.json``.
+    """
+    from photograft import figures  # Matplotlib is slow to import
+
+    inclusion = info["config"]["include_weights"]
+    with new_folder(folder) as partial:
+        write_json(partial / "run.json", info)
+        write_json(partial / "metrics.json", metrics)
+        write_json(partial / "selection.json", to_json(selection))
+        write_table(partial / "files.parquet", _file_columns(dataset, split))
+        write_table(
+            partial / "predictions.parquet", _prediction_columns(dataset, scored, classifier)
+        )
+        classifier.save(
+            partial / "classifier",
+            include_weights=inclusion == "always"
+            or (inclusion == "auto" and not classifier.backbone.weights.startswith("package:")),
+        )
+        pictures = partial / "pictures"
+        pictures.mkdir()
+        name = "test" if scored["test"] else "validation"
+        part = scored[name]
+        if part is None:
+            return
+        scores = part.evaluation
+        low, high = scores.accuracy_interval
+        figures.confusion_matrix(
+            scores.confusion,
+            dataset.class_names,
+            f"{dataset.name}: {scores.accuracy:.1%} of {scores.num_photos:,} {name} photos right\n"
+            f"(95% interval {low:.1%} to {high:.1%})",
+            pictures / "confusion_matrix.png",
+        )
+        wrong = _mistakes(dataset, part)
+        if wrong:
+            figures.mistakes(
+                [figures.Mistake(**row) for row in wrong],
+                f"{dataset.name}: the most confident mistakes on {name}",
+                pictures / "most_confident_mistakes.png",
+            )
+
+
+def _mistakes(dataset: Dataset, part: Scored) -> list[dict[str, Any]]:
+    predicted = part.probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != part.labels)
+    confidence = part.probabilities[wrong, predicted[wrong]]
+    names = dataset.class_names
+    rows = []
+    for i in wrong[np.argsort(-confidence, kind="stable")][:_MAX_MISTAKES].tolist():
+        photo = dataset.photos[part.indices[i]]
+        rows.append(
+            {
+                "name": photo.name,
+                "label": photo.label,
+                "predicted": names[predicted[i]],
+                "probability": float(part.probabilities[i, predicted[i]]),
+                "read": photo.read,
+            }
+        )
+    return rows
+
+
+def _file_columns(dataset: Dataset, split: Split) -> dict[str, list[Any]]:
+    part_of = {
+        dataset.photos[i].name: part for part, rows in split.parts().items() for i in rows.tolist()
+    }
+    rows = dataset.account()
+    keys = ("name", "status", "reason", "detail", "label", "group", "sha256", "num_bytes", "format")
+    columns = {key: [row.get(key) for row in rows] for key in (*keys, "width", "height")}
+    return {**columns, "split": [part_of.get(row["name"]) for row in rows]}
+
+
+def _prediction_columns(
+    dataset: Dataset, scored: dict[str, Scored | None], classifier: Classifier
+) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {
+        key: [] for key in ("name", "split", "label", "predicted", "probability", "probabilities")
+    }
+    for name, part in scored.items():
+        if part is None:
+            continue
+        predicted = part.probabilities.argmax(axis=1)
+        columns["name"] += [dataset.photos[i].name for i in part.indices]
+        columns["split"] += [name] * len(part.indices)
+        columns["label"] += [dataset.photos[i].label for i in part.indices]
+        columns["predicted"] += [classifier.class_names[c] for c in predicted]
+        columns["probability"] += part.probabilities.max(axis=1).tolist()
+        columns["probabilities"] += list(part.probabilities)
+    return columns
