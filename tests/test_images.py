@@ -616,8 +616,13 @@ def test_an_mpo_with_a_damaged_index_is_read_as_its_first_picture() -> None:
 # Threads
 
 
-def test_threads_decode_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # all of these are bombs to Pillow
+def test_threads_decode_at_once() -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # all of these are bombs to Pillow
+        decode_in_threads()
+
+
+def decode_in_threads() -> None:
     cases = [*FORMATS.values(), png(20_000, 20_000), png(14_000, 14_000), b"", b"text"]
     cases.append(tiff_with_a_damaged_tag())
     expected = [outcome(data) for data in cases]

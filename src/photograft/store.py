@@ -3,7 +3,7 @@
 One folder (a *space*) per backbone, weights, preprocessing, engine, precision and version:
 
     <cache>/features/<space>/space.json       the key in plain words
-    <cache>/features/<space>/network.xml      the network as converted for an engine, and .bin
+    <cache>/features/<space>/network.*        the network as converted for an engine
     <cache>/features/<space>/<id>.*           segments; see `segments`
 """
 
@@ -55,7 +55,7 @@ class Usage:
         space: Its folder's name.
         title: Its backbone, engine and precision.
         num_photos: Rows that it holds.
-        num_bytes: Bytes on disk.
+        num_bytes: Bytes on disk, a converted network included.
         last_used: Seconds since the epoch.
     """
 
@@ -99,12 +99,13 @@ class FeatureStore:
         found = []
         for folder in self._spaces():
             segments = [segment_stat(keys) for keys in folder.glob("*.keys")]
+            others = sum(p.stat().st_size for p in folder.glob("network.*"))
             found.append(
                 Usage(
                     space=folder.name,
                     title=_title(folder),
                     num_photos=sum(rows for _, rows, _ in segments),
-                    num_bytes=sum(size for size, _, _ in segments),
+                    num_bytes=sum(size for size, _, _ in segments) + others,
                     last_used=max((used for _, _, used in segments), default=0.0),
                 )
             )

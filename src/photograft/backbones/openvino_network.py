@@ -7,6 +7,7 @@ The conversion goes through OpenVINO's PyTorch front end itself. Its convenience
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import uuid
@@ -20,10 +21,12 @@ import openvino
 
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.errors import ConversionError, StorageError
+from photograft.files import sha256_of
 
 Features = npt.NDArray[np.float32]
 
 _NAME = "network"
+_FILES = (f"{_NAME}.bin", f"{_NAME}.xml")
 _PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
 
 
@@ -43,7 +46,7 @@ class OpenVinoNetwork:
 
     def __init__(self, backbone: Backbone, path: Path | None, precision: str, folder: Path) -> None:
         file = folder / f"{_NAME}.xml"
-        if not file.exists():
+        if not _is_intact(folder):
             _convert(backbone, path, folder)
         self._compiled = _compile(file, _PRECISIONS[precision])
 
@@ -52,12 +55,21 @@ class OpenVinoNetwork:
         return np.array(self._compiled(pixels)[0])
 
 
-def _compile(file: Path, precision: str) -> openvino.CompiledModel:
+def _is_intact(folder: Path) -> bool:
+    """Return whether `folder` holds a converted network as it was written."""
+    try:
+        digests = json.loads((folder / f"{_NAME}.json").read_text())
+        return all(sha256_of(folder / name) == digests[name] for name in _FILES)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _compile(model: Path | openvino.Model, precision: str) -> openvino.CompiledModel:
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     try:
-        return openvino.Core().compile_model(file, "CPU", hints)
+        return openvino.Core().compile_model(model, "CPU", hints)
     except RuntimeError as error:
-        raise ConversionError(f"OpenVINO can't open {file} ({_first_line(error)})") from error
+        raise ConversionError(f"OpenVINO can't open a network ({_first_line(error)})") from error
 
 
 def _convert(backbone: Backbone, path: Path | None, folder: Path) -> None:
@@ -83,31 +95,32 @@ def _convert(backbone: Backbone, path: Path | None, folder: Path) -> None:
         raise ConversionError(
             f"OpenVINO can't run {backbone.name} ({_first_line(error)})", fix="Use --engine torch."
         ) from error
-    _save(model, folder)
-    found = _compile(folder / f"{_NAME}.xml", "f32")(pixels)[0]
+    found = _compile(model, "f32")(pixels)[0]
     if np.abs(found - expected).max() > 1e-3 * max(1.0, float(np.abs(expected).max())):
-        (folder / f"{_NAME}.xml").unlink(missing_ok=True)
         raise ConversionError(
             f"OpenVINO gives other features for {backbone.name} than torch",
             fix="Use --engine torch.",
         )
+    _save(model, folder)
 
 
 def _save(model: openvino.Model, folder: Path) -> None:
-    """Write the network such that the .xml, which is looked for, appears last."""
+    """Write the network, its checksums last."""
     temporary = folder / f".{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         openvino.save_model(model, temporary.with_suffix(".xml"), compress_to_fp16=False)
-        for suffix in (".bin", ".xml"):
-            os.replace(temporary.with_suffix(suffix), folder / f"{_NAME}{suffix}")
+        digests = {name: sha256_of(temporary.with_suffix(Path(name).suffix)) for name in _FILES}
+        temporary.with_suffix(".json").write_text(json.dumps(digests))
+        for name in (*_FILES, f"{_NAME}.json"):
+            os.replace(temporary.with_suffix(Path(name).suffix), folder / name)
     except (OSError, RuntimeError) as error:
         raise StorageError(
             f"the converted network can't be written to {folder} ({_first_line(error)})",
             fix="Free some space, or give another folder in the variable PHOTOGRAFT_CACHE.",
         ) from error
     finally:
-        for suffix in (".bin", ".xml"):
+        for suffix in (".bin", ".xml", ".json"):
             with contextlib.suppress(OSError):
                 temporary.with_suffix(suffix).unlink()
 
