@@ -12,7 +12,7 @@ import numpy.typing as npt
 from photograft.classifier import Classifier
 from photograft.config import TrainConfig
 from photograft.dataset import Dataset
-from photograft.duplicates import conflicting_labels
+from photograft.duplicates import conflicting_labels, content_groups
 from photograft.evaluation import Evaluation
 from photograft.files import new_folder, write_json, write_table
 from photograft.selection import Selection, to_json
@@ -81,7 +81,14 @@ def warnings(
             f"{len(conflicts):,} photos stand under two labels with the very same content "
             f"(such as {names}): one of the labels is wrong"
         )
-    counts = np.bincount(dataset.labels[split.train], minlength=len(dataset.class_names))
+    labels, groups = dataset.labels[split.train], content_groups(dataset)[split.train]
+    for c, name in enumerate(dataset.class_names):
+        if len(np.unique(groups[labels == c])) < 2:
+            found.append(
+                f"all training photos of class {name!r} are in one group: cross-validation can't "
+                "tell how well it is recognised elsewhere, and the head is chosen half blindly"
+            )
+    counts = np.bincount(labels, minlength=len(dataset.class_names))
     small = counts * _IMBALANCE < counts.max()
     if small.any() and config.class_weight == "none" and validation is not None:
         scores = validation.evaluation

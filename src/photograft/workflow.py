@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft import recording
-from photograft.backbones.engines import Engine, choose_engine, open_network
+from photograft.backbones.engines import Engine, Network, choose_engine, is_prepared, open_network
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.weights import locate_weights
@@ -102,8 +102,9 @@ def train(
         **{**vars(classifier), "weights_path": path, "trained": recording.provenance(info, metrics)}
     )
     folder = Path(out) if out is not None else default_path(dataset.name, clock)
-    with progress.step("Writing the run", 1, "folders"):
+    with progress.step("Writing the run", 1, "folders") as step:
         recording.write(folder, dataset, split, scored, classifier, selection, info, metrics)
+        step.advance()
     return Run(folder, info, metrics)
 
 
@@ -189,12 +190,18 @@ def _features(
 ) -> tuple[FeatureTable, dict[bytes, ImageError], Engine]:
     """Return a dataset's features, what was wrong with photos that have none, and what ran."""
     space = open_space(store, backbone, engine)
+
+    def opened() -> Network:
+        if not is_prepared(engine, space.folder):
+            progress.say(f"Preparing {backbone.name} for {engine.name}: some seconds, once")
+        return open_network(backbone, path, engine, space.folder)
+
     try:
         table, failures = extract(
             dataset.photos,
             backbone,
             space,
-            lambda: open_network(backbone, path, engine, space.folder),
+            opened,
             max_pixels=dataset.max_pixels,
             progress=progress,
         )

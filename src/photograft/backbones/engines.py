@@ -98,6 +98,11 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
     return lambda pixels: network(_filled(pixels))[: len(pixels)]
 
 
+def is_prepared(engine: Engine, folder: Path) -> bool:
+    """Return whether `open_network` finds what it needs in `folder`, and so is quick."""
+    return engine.name == "torch" or (folder / "network.json").exists()
+
+
 def _is_installed() -> bool:
     return importlib.util.find_spec("openvino") is not None
 

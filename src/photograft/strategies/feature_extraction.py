@@ -57,7 +57,9 @@ def fit(
         seed=config.seed,
         progress=progress,
     )
-    head = fit_head(gather, selection, labels, balanced=balanced)
+    with progress.step("Fitting the head", 1, "heads") as step:
+        head = fit_head(gather, selection, labels, balanced=balanced)
+        step.advance()
     classifier = Classifier(
         class_names=dataset.class_names,
         backbone=backbone,
