@@ -1,0 +1,173 @@
+"""What the system tests share: one cache, one trained run, and ways to look at what came out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from filelock import FileLock
+
+import photograft
+from conftest import draw_folder
+from photograft import cli
+from photograft.store import FeatureStore
+
+CLASSES = ("circle", "square", "triangle")
+#: Bytes of one key in a `.keys` file; see `photograft.store`.
+KEY_BYTES = 36
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+class Recorder:
+    """A `Progress` that remembers its steps and what was said."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+        self.said: list[str] = []
+
+    @contextmanager
+    def step(self, what: str, total: int, unit: str) -> Iterator[_RecordedStep]:
+        assert unit
+        self.totals[what] = total
+        self.done[what] = 0
+        yield _RecordedStep(self, what)
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+class _RecordedStep:
+    def __init__(self, recorder: Recorder, what: str) -> None:
+        self._recorder, self._what = recorder, what
+
+    def advance(self, amount: int = 1) -> None:
+        self._recorder.done[self._what] += amount
+
+
+def shared_cache(factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole session: the network is converted, and a photo looked at, once."""
+    folder = factory.getbasetemp() / "shared" / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def shared_photos(factory: pytest.TempPathFactory) -> Path:
+    """Twenty photos of each of `CLASSES`; not to be changed."""
+    folder = shared_cache(factory).parent / "photos"
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            draw_folder(folder, CLASSES, n=20)
+    return folder
+
+
+def shared_run(factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a training on `shared_photos`; not to be changed."""
+    photos = shared_photos(factory)
+    folder = photos.parent / "run"
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            store = FeatureStore(shared_cache(factory))
+            photograft.train(photos, out=folder, store=store)
+    return folder
+
+
+def without_rows(cache: Path, target: Path) -> Path:
+    """Copy a cache without its features: the converted network stays, the photos go."""
+    shutil.copytree(
+        cache, target, ignore=shutil.ignore_patterns("*.rows", "*.keys", "*.lock", "weights")
+    )
+    return target
+
+
+def invoke(capsys: pytest.CaptureFixture[str], *arguments: object) -> Result:
+    """Run a command in this process."""
+    capsys.readouterr()
+    code = cli.run([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return Result(code, captured.out, captured.err)
+
+
+def assert_one_line(result: Result, *parts: str) -> None:
+    """The command failed by the user's doing, and said so in one line that holds `parts`."""
+    assert result.code == 2, result
+    assert result.err.startswith("photograft: "), result.err
+    assert result.err.count("\n") == 1, result.err
+    for part in parts:
+        assert part in result.err
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of a process of its own."""
+    return [sys.executable, "-m", "photograft", *(str(argument) for argument in arguments)]
+
+
+def start(cache: Path, *arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        env={**os.environ, "PHOTOGRAFT_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def num_stored(cache: Path) -> int:
+    """How many photos' features the store holds."""
+    return sum(keys.stat().st_size for keys in cache.rglob("*.keys")) // KEY_BYTES
+
+
+def wait_for_rows(cache: Path, num_rows: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a process has stored that many photos."""
+    deadline = time.monotonic() + 120
+    while num_stored(cache) < num_rows:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def snapshot(root: Path) -> dict[str, tuple[int, int, str]]:
+    """Every path below `root`: its mode, time of change, and content."""
+    found = {}
+    for path in [root, *sorted(root.rglob("*"))]:
+        status = path.lstat()
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        digest = hashlib.sha256(content).hexdigest()
+        found[str(path.relative_to(root))] = (status.st_mode, status.st_mtime_ns, digest)
+    return found
+
+
+def same_results(runs: Sequence[Path]) -> bool:
+    """Whether runs say the very same, byte for byte."""
+    return all(
+        len({(run / name).read_bytes() for run in runs}) == 1
+        for name in ("metrics.json", "predictions.parquet", "files.parquet", "selection.json")
+    )
