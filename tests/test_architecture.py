@@ -63,6 +63,7 @@ ORDER = [
     "workflow",
     "demo",
     "terminal",
+    "commands",
     "cli",
 ]
 
@@ -73,7 +74,7 @@ ONLY_IN = {
     "timm": {"backbones.zoo"},
     "safetensors.torch": {"backbones.zoo", "classifier"},
     "openvino": {"backbones.openvino_network"},
-    "rich": {"terminal", "cli"},
+    "rich": {"terminal", "commands"},
     "urllib": {"backbones.weights"},
     "http": {"backbones.weights"},
     "requests": set(),

@@ -18,7 +18,7 @@ import pytest
 import photograft
 import system_helpers as system
 from conftest import MakePhotos
-from photograft import cli, workflow
+from photograft import cli, commands, workflow
 from photograft.store import FeatureStore
 
 COMMANDS = [
@@ -88,10 +88,10 @@ def test_examples_are_real_commands(capsys: pytest.CaptureFixture[str], command:
 
 def test_every_command_is_tested() -> None:
     """A new command has to be put on the list above."""
-    names = {command.name or command.callback.__name__ for command in _commands(cli.app)}
-    names |= {group.name for group in cli.app.registered_groups}
+    names = {command.name or command.callback.__name__ for command in _commands(commands.app)}
+    names |= {group.name for group in commands.app.registered_groups}
     assert names == {command[0] for command in COMMANDS if command}
-    inner = {command.callback.__name__ for command in _commands(cli.cache_app)}
+    inner = {command.callback.__name__ for command in _commands(commands.cache_app)}
     assert inner == {command[1] for command in COMMANDS if len(command) > 1}
 
 

@@ -35,7 +35,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]
 @installed
 def test_photos_are_split_as_their_authors_did(written: tuple[Path, Path, Path]) -> None:
     folder, photos, unseen = written
-    assert {p.name for p in folder.iterdir()} == {"photos", "new"}
+    assert {p.name for p in folder.iterdir()} == {"fruit", "new"}
     found = Counter(p.parent.relative_to(photos).parts for p in photos.rglob("*.jpg"))
     aside = {"train": 0, "validation": 0, "test": 2}
     expected = {
@@ -117,7 +117,7 @@ def test_demo_from_end_to_end(
     folder, photos, unseen = written
     result = system.invoke(capsys, "demo", "--out", folder)
     assert result.code == 0, result.err
-    (run,) = folder.glob("run-*")
+    (run,) = folder.glob("fruit-*")
     assert f"$ photograft train {photos}" in result.out.replace("\n", "")
     pictures = sorted((run / "pictures").iterdir())
     assert [p.name for p in pictures] == ["confusion_matrix.png", "most_confident_mistakes.png"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from photograft import cli
+from photograft import commands
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def _commands() -> list[tuple[str, Any]]:
         else:
             found.append((name, command))
 
-    walk("photograft", typer.main.get_command(cli.app))
+    walk("photograft", typer.main.get_command(commands.app))
     return found
 
 

@@ -28,7 +28,7 @@ from photograft._version import __version__
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.errors import ClassifierError, ConversionError
+from photograft.errors import ClassifierError, ConversionError, StorageError
 from photograft.features import feature_batches, open_space
 from photograft.files import sha256_of, write_json
 from photograft.heads import LinearHead
@@ -260,7 +260,7 @@ def _cached_network(classifier: Classifier) -> Network:
     folder = open_space(FeatureStore(), backbone, engine).folder
     try:
         return _open_cached(backbone, path, modified, engine, folder)
-    except ConversionError:
+    except (ConversionError, StorageError):  # or there is no place for what is converted
         return _open_cached(backbone, path, modified, engine.fallback(), folder)
 
 

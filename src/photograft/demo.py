@@ -30,7 +30,7 @@ def write_photos(folder: Path) -> tuple[Path, Path]:
     The first test photos of each class are set aside, to be classified at the end.
 
     Args:
-        folder: Gets the folders ``photos`` and ``new``; what is there already is left as it is.
+        folder: Gets the folders ``fruit`` and ``new``; what is there already is left as it is.
 
     Returns:
         The two folders.
@@ -39,7 +39,7 @@ def write_photos(folder: Path) -> tuple[Path, Path]:
         SourceError: The package that carries them is not installed.
         StorageError: The folder can't be written.
     """
-    photos, unseen = folder / "photos", folder / "new"
+    photos, unseen = folder / "fruit", folder / "new"
     if photos.is_dir() and unseen.is_dir():
         return photos, unseen
     import pyarrow.parquet as pq  # slow to import

@@ -98,3 +98,8 @@ class WeightsError(PhotograftError, OSError):
 
 class StorageError(PhotograftError, OSError):
     """A folder can't be written to, or the disk is full."""
+
+
+def one_line(message: str) -> str:
+    """Return a message as the one line that the command line prints of it."""
+    return f"photograft: {' '.join(message.split())}"

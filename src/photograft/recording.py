@@ -78,7 +78,7 @@ def warnings(
     if conflicts:
         names = ", ".join(dataset.photos[i].name for i in conflicts[0][:3])
         found.append(
-            f"{len(conflicts):,} photos stand under two labels with the very same content "
+            f"the very same content stands under two labels {len(conflicts):,} times "
             f"(such as {names}): one of the labels is wrong"
         )
     labels, groups = dataset.labels[split.train], content_groups(dataset)[split.train]
@@ -96,7 +96,7 @@ def warnings(
             row = scores.classes[c]
             if row["recall"] is not None and row["recall"] < scores.accuracy - _RECALL_GAP:
                 found.append(
-                    f"class {row['name']!r} is small ({counts[c]:,} photos to the largest "
+                    f"class {row['name']!r} is small ({counts[c]:,} to train on, to the largest "
                     f"class's {counts.max():,}) and often missed (recall {row['recall']:.0%}): "
                     "--class-weight balanced gives it the same say as the others"
                 )

@@ -1,0 +1,348 @@
+"""The commands: thin, over the library, which is loaded when a command runs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from photograft._version import __version__
+from photograft.config import (
+    CLASS_WEIGHTS,
+    DEFAULT_BACKBONE,
+    ENGINES,
+    LAYERS,
+    PRECISIONS,
+    TrainConfig,
+)
+from photograft.config import WEIGHT_INCLUSIONS as INCLUSIONS
+from photograft.errors import one_line
+
+_LAYOUTS = """SOURCE is a folder of class folders, flat (cat/, dog/) or already split
+(train/cat/, test/cat/, …); a CSV or Parquet manifest with the columns path and label, and
+optionally split and group; an .npz with X_train, y_train, X_test, y_test or X, y; or a .zip or
+.tar of class folders. Nothing in it is ever changed."""
+
+app = typer.Typer(
+    name="photograft",
+    help="From a folder of labelled photos to an image classifier you can trust.\n\n"
+    "Examples:\n\n"
+    "  photograft demo\n\n"
+    "  photograft train photos/\n\n"
+    "  photograft predict runs/fruit new/*.jpg",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+cache_app = typer.Typer(
+    help="Look after the store of features.\n\n"
+    "Examples:\n\n"
+    "  photograft cache info\n\n"
+    "  photograft cache prune --max-size 2GB\n\n"
+    "  photograft cache clear",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(cache_app, name="cache")
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Labelled photos.")]
+ClassifierPath = Annotated[str, typer.Argument(metavar="CLASSIFIER", help="A run folder.")]
+MaxPixels = Annotated[int, typer.Option(help="Skip photos with more pixels than this.")]
+
+
+def _choice(values: tuple[str, ...]) -> str:
+    return f"[{'|'.join(values)}]"
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command(
+    help="Train a classifier on labelled photos, evaluate it, and save both in a run folder.\n\n"
+    + _LAYOUTS
+    + "\n\nExamples:\n\n"
+    "  photograft train photos/\n\n"
+    "  photograft train photos.zip --backbone efficientnet_lite2 --out runs/second\n\n"
+    "  photograft train photos.csv --class-weight balanced --seed 1\n\n"
+    "Interrupted, the same command goes on from there."
+)
+def train(
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder. [default: runs/NAME-TIMESTAMP]")
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option(help="An embedded backbone, or any timm model.")
+    ] = DEFAULT_BACKBONE,
+    weights: Annotated[
+        str, typer.Option(help="pretrained, random, or a weight file.")
+    ] = "pretrained",
+    layers: Annotated[
+        str, typer.Option(metavar=_choice(LAYERS), help="Depths of the backbone to use.")
+    ] = "auto",
+    class_weight: Annotated[
+        str, typer.Option(metavar=_choice(CLASS_WEIGHTS), help="Make up for class sizes.")
+    ] = "none",
+    validation: Annotated[
+        float, typer.Option(help="Share for validation, where the source has no split.")
+    ] = 0.15,
+    test: Annotated[float, typer.Option(help="Share for the test, likewise.")] = 0.15,
+    seed: Annotated[int, typer.Option(help="Decides the split and the folds.")] = 0,
+    engine: Annotated[
+        str, typer.Option(metavar=_choice(ENGINES), help="auto: the fastest that is installed.")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(metavar=_choice(PRECISIONS), help="auto: what this machine does faster.")
+    ] = "auto",
+    max_pixels: MaxPixels = 100_000_000,
+    include_weights: Annotated[
+        str,
+        typer.Option(
+            metavar=_choice(INCLUSIONS),
+            help="Save the backbone's weights, too. auto: unless they come with the installation.",
+        ),
+    ] = "auto",
+) -> None:
+    """Train; the help text is above."""
+    from rich.console import Console
+
+    from photograft import terminal, workflow
+
+    config = TrainConfig(
+        backbone=backbone,
+        weights=weights,
+        engine=engine,
+        precision=precision,
+        layers=layers,
+        class_weight=class_weight,
+        validation=validation,
+        test=test,
+        seed=seed,
+        max_pixels=max_pixels,
+        include_weights=include_weights,
+    )
+    run = workflow.train(source, config, out=out, progress=terminal.make_progress())
+    terminal.show_run(Console(), run)
+
+
+@app.command(
+    help="Classify photos.\n\n"
+    "PATHS are files, folders, glob patterns in quotes, or - for a list on standard input. "
+    "A file that can't be read gets a row with its error, and the exit code is then 2.\n\n"
+    "Examples:\n\n"
+    "  photograft predict runs/fruit new/\n\n"
+    "  photograft predict runs/fruit 'new/**/*.jpg' --top 3 -o answers.csv\n\n"
+    "  find /data -name '*.png' | photograft predict runs/fruit - --format jsonl"
+)
+def predict(
+    classifier: ClassifierPath,
+    paths: Annotated[list[str], typer.Argument(metavar="PATHS", help="What to classify.")],
+    top: Annotated[int, typer.Option(min=1, help="Classes per photo.")] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write to this .csv, .jsonl or .parquet file."),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="[table|csv|jsonl|parquet]",
+            help="[default: by the file's name; table on a terminal, else csv]",
+        ),
+    ] = None,
+) -> None:
+    """Classify; the help text is above."""
+    from photograft import predictions, terminal
+    from photograft.classifier import Classifier
+
+    chosen = predictions.output_format(format_, output, to_terminal=sys.stdout.isatty())
+    loaded = Classifier.load(classifier).located()
+    top = min(top, len(loaded.class_names))
+    names = predictions.expand_inputs(paths, sys.stdin)
+    known = None if "-" in paths else list(names)  # a list on standard input may have no end
+    stream = loaded.stream(names if known is None else known)
+    progress = terminal.make_progress(quiet=output is None)
+    with (
+        predictions.open_writer(chosen, output, sys.stdout, top) as write,
+        progress.step("Classifying", len(known or ()), "photos") as step,
+    ):
+        counts = predictions.write_rows(stream, write, loaded.class_names, top, step.advance)
+    if output is not None:
+        print(f"Predictions: {output}")
+    if counts.failed:
+        _fail(f"{counts.failed:,} of {counts.rows:,} files could not be read; their rows say why")
+
+
+@app.command(
+    help="Score a classifier on labelled photos that it was not trained on.\n\n"
+    + _LAYOUTS
+    + " Every photo is scored, whatever split it is in.\n\nExamples:\n\n"
+    "  photograft evaluate runs/fruit later_photos/\n\n"
+    "  photograft evaluate runs/fruit later.csv --json scores.json"
+)
+def evaluate(
+    classifier: ClassifierPath,
+    source: Source,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the scores to this file.")
+    ] = None,
+) -> None:
+    """Score; the help text is above."""
+    from rich.console import Console
+
+    from photograft import terminal, workflow
+    from photograft.classifier import Classifier
+    from photograft.files import new_file, write_json
+
+    scores, dataset = workflow.evaluate(
+        Classifier.load(classifier), source, progress=terminal.make_progress()
+    )
+    console = Console()
+    terminal.show_skipped(console, dataset.skipped_counts())
+    terminal.show_scores(console, dataset.name, {"all": scores.to_json()})
+    terminal.show_classes(console, "by class", scores.to_json())
+    if json_file is not None:
+        with new_file(json_file, fix="Choose another file with --json.") as partial:
+            write_json(partial, scores.to_json())
+        print(f"Scores: {json_file}")
+
+
+@app.command(
+    help="Account for every file of a source, without training: what can be used, what can't, "
+    "and why.\n\n" + _LAYOUTS + "\n\nExamples:\n\n"
+    "  photograft inspect photos/\n\n"
+    "  photograft inspect photos.zip --files account.parquet"
+)
+def inspect(
+    source: Source,
+    files: Annotated[
+        Path | None, typer.Option(help="Also write a row per file to this Parquet file.")
+    ] = None,
+    max_pixels: MaxPixels = 100_000_000,
+) -> None:
+    """Account; the help text is above."""
+    from rich.console import Console
+
+    from photograft import terminal, workflow
+    from photograft.files import new_file, write_table
+
+    progress = terminal.make_progress()
+    dataset = workflow.inspect(source, max_pixels=max_pixels, progress=progress)
+    terminal.show_account(Console(), dataset)
+    if files is not None:
+        rows = dataset.account()
+        names = list(dict.fromkeys(key for row in rows for key in row))
+        with new_file(files, fix="Choose another file with --files.") as partial:
+            write_table(partial, {name: [row.get(name) for row in rows] for name in names})
+        print(f"Files: {files}")
+
+
+@app.command(
+    help="List the backbones.\n\nExamples:\n\n"
+    "  photograft backbones\n\n"
+    "  photograft backbones --search mobilenet"
+)
+def backbones(
+    search: Annotated[
+        str | None, typer.Option(help="List timm's pretrained models with this in their name.")
+    ] = None,
+) -> None:
+    """List; the help text is above."""
+    from rich.console import Console
+
+    from photograft import terminal
+    from photograft.backbones.registry import EMBEDDED
+
+    if search is None:
+        terminal.show_backbones(Console(), list(EMBEDDED.values()))
+        print("Any timm model works, too: photograft backbones --search NAME")
+        return
+    from photograft.backbones import zoo
+
+    names = zoo.search(search)
+    for name in names:
+        print(name)
+    if not names:
+        _fail(f"timm has no pretrained model with {search!r} in its name")
+
+
+@app.command(
+    help="Train on real photos of supermarket fruit and classify some that were set aside.\n\n"
+    "Needs the photos: pip install 'photograft[demo]'\n\nExamples:\n\n"
+    "  photograft demo\n\n"
+    "  photograft demo --out /tmp/fruit"
+)
+def demo(
+    out: Annotated[Path, typer.Option(help="Photos and run go here.")] = Path("photograft-demo"),
+) -> None:
+    """Show; the help text is above."""
+    from rich.console import Console
+
+    from photograft import predictions, terminal, workflow
+    from photograft.demo import write_photos
+    from photograft.runs import default_path, now
+
+    photos, unseen = write_photos(out)
+    run_path = out / default_path(photos.name, now).name
+    console = Console()
+    console.print(f"$ photograft train {shlex.quote(str(photos))}", style="bold")
+    run = workflow.train(photos, out=run_path, progress=terminal.make_progress())
+    terminal.show_run(console, run)
+    console.print(f"\n$ photograft predict {run_path} {unseen} --top 2", style="bold")
+    classifier = run.classifier
+    names = list(predictions.expand_inputs([str(unseen)], sys.stdin))
+    with predictions.open_writer("table", None, sys.stdout, 2) as write:
+        predictions.write_rows(classifier.stream(names), write, classifier.class_names, 2)
+
+
+@cache_app.command(help="Show what the store holds.\n\nExample:\n\n  photograft cache info")
+def info() -> None:
+    """Show; the help text is above."""
+    from rich.console import Console
+
+    from photograft import terminal
+    from photograft.store import FeatureStore
+
+    store = FeatureStore()
+    terminal.show_cache(Console(), store.root, store.usage(), store.max_bytes)
+
+
+@cache_app.command(
+    help="Drop what was not used for longest, until the store is small enough.\n\n"
+    "Example:\n\n  photograft cache prune --max-size 2GB"
+)
+def prune(
+    max_size: Annotated[str, typer.Option(help="Such as 500MB or 2GB.")] = "10GB",
+) -> None:
+    """Drop; the help text is above."""
+    from photograft.store import FeatureStore, parse_size
+    from photograft.terminal import size_text
+
+    print(f"Freed {size_text(FeatureStore().prune(parse_size(max_size)))}")
+
+
+@cache_app.command(
+    help="Drop everything. Features are computed again when they are needed.\n\n"
+    "Example:\n\n  photograft cache clear"
+)
+def clear() -> None:
+    """Drop; the help text is above."""
+    from photograft.store import FeatureStore
+    from photograft.terminal import size_text
+
+    print(f"Freed {size_text(FeatureStore().clear())}")
+
+
+def _fail(message: str) -> NoReturn:
+    print(one_line(message), file=sys.stderr)
+    raise typer.Exit(2)
