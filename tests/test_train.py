@@ -306,7 +306,7 @@ def test_small_and_missed_class_is_warned_of(tmp_path: Path) -> None:
             draw_photo(rng, 0, 64).save(source / name / f"{i:02}.jpg")
     run = photograft.train(source, out=tmp_path / "run")
     (warning,) = run.info["warnings"]
-    assert "class 'rare' is small (10 photos to the largest class's 42)" in warning
+    assert "class 'rare' is small (10 to train on, to the largest class's 42)" in warning
     assert "--class-weight balanced" in warning
     # There are mistakes, and so a picture of them.
     with Image.open(run.path / "pictures" / "most_confident_mistakes.png") as picture:
