@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import photograft
@@ -416,13 +417,12 @@ def test_predicting_with_a_cache_that_can_not_be_made(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """torch needs no cache to predict; OpenVINO keeps the converted network there."""
-    torch_run, photos = tmp_path / "run", make_photos(tmp_path / "photos", n=4)
-    photograft.train(photos, photograft.TrainConfig(engine="torch"), out=torch_run)
+    """OpenVINO keeps the converted network in the cache; without one, torch stands in."""
+    photos = make_photos(tmp_path / "photos", n=4)
+    photo = photos / "circle" / "00.jpg"
+    usual = photograft.Classifier.load(run_path).predict_proba([photo])
     (tmp_path / "file").write_text("text")
     monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "file" / "cache"))
-    photo = photos / "circle" / "00.jpg"
-    assert system.invoke(capsys, "predict", torch_run, photo).code == 0
-    if photograft.Classifier.load(run_path).engine.name == "openvino":
-        result = system.invoke(capsys, "predict", run_path, photo)
-        system.assert_one_line(result, "PHOTOGRAFT_CACHE")
+    assert system.invoke(capsys, "predict", run_path, photo).code == 0
+    unusual = photograft.Classifier.load(run_path).predict_proba([photo])
+    assert np.abs(unusual - usual).max() < 0.05  # both in bfloat16, where the machine has it

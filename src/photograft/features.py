@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -17,7 +18,7 @@ from photograft.dataset import Photo
 from photograft.errors import ImageError
 from photograft.parallel import in_order
 from photograft.progress import Progress, Silent
-from photograft.segments import FeatureTable, Space
+from photograft.segments import FeatureTable, Space, Writer
 from photograft.store import FeatureStore
 
 #: Positions, their features, and the positions and errors of files that failed.
@@ -84,19 +85,16 @@ def extract(
         return table, failures
     reads = [functools.partial(_as_listed, photo) for photo in missing]
     with (progress or Silent()).step("Extracting features", len(missing), "photos") as step:
-        writer = None
-        batches = feature_batches(reads, backbone, network, max_pixels=max_pixels)
-        try:
+        writer: Writer | None = None
+        with contextlib.ExitStack() as stack:
+            batches = feature_batches(reads, backbone, network, max_pixels=max_pixels)
+            stack.enter_context(contextlib.closing(batches))
             for indices, features, failed in batches:
                 failures |= {missing[i].digest: error for i, error in failed}
-                if len(indices):
-                    writer = writer or space.writer().__enter__()
+                if indices:
+                    writer = writer or stack.enter_context(space.writer())
                     writer.append([missing[i].digest for i in indices], features)
                 step.advance(len(indices) + len(failed))
-        finally:
-            batches.close()
-            if writer is not None:
-                writer.__exit__(None, None, None)
     return space.find(list(distinct)), failures
 
 

@@ -71,14 +71,14 @@ def warnings(
     found = []
     if split.num_leaks:
         found.append(
-            f"the same photo lies on two sides of the given split {split.num_leaks:,} times: "
+            f"the same photo lies on two sides of the given split {_times(split.num_leaks)}: "
             "scores on the later side are too good"
         )
     conflicts = conflicting_labels(dataset)
     if conflicts:
         names = ", ".join(dataset.photos[i].name for i in conflicts[0][:3])
         found.append(
-            f"the very same content stands under two labels {len(conflicts):,} times "
+            f"the very same content stands under two labels {_times(len(conflicts))} "
             f"(such as {names}): one of the labels is wrong"
         )
     labels, groups = dataset.labels[split.train], content_groups(dataset)[split.train]
@@ -228,3 +228,7 @@ def _prediction_columns(
         columns["probability"] += part.probabilities.max(axis=1).tolist()
         columns["probabilities"] += list(part.probabilities)
     return columns
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"

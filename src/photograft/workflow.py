@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,9 +99,7 @@ def train(
         "warnings": recording.warnings(dataset, split, scored["validation"], config),
         **environment(),
     }
-    classifier = Classifier(
-        **{**vars(classifier), "weights_path": path, "trained": recording.provenance(info, metrics)}
-    )
+    classifier = replace(classifier, weights_path=path, trained=recording.provenance(info, metrics))
     folder = Path(out) if out is not None else default_path(dataset.name, clock)
     with progress.step("Writing the run", 1, "folders") as step:
         recording.write(folder, dataset, split, scored, classifier, selection, info, metrics)
