@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
-#: ``make_photos(root, classes=("circle", "square"), n=12, size=96, seed=0) -> root``
-MakePhotos = Callable[..., Path]
+import system_helpers
+from drawing import MakePhotos, draw_folder
 
 
 @pytest.fixture(autouse=True)
@@ -27,42 +24,24 @@ def make_photos() -> MakePhotos:
     return draw_folder
 
 
-def draw_folder(
-    root: Path,
-    classes: Sequence[str] = ("circle", "square"),
-    n: int = 12,
-    size: int = 96,
-    seed: int = 0,
+@pytest.fixture
+def warm_cache(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Fill ``root/<class>/<00..>.jpg`` with `n` photos a class, easily told apart, all different.
-
-    Each class has its shape (by its place in `classes`: ellipse, rectangle, triangle, ellipse …)
-    and its own hue; place, size, brightness and noise are drawn from `seed`.
-    """
-    for number, name in enumerate(classes):
-        folder = root / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for i in range(n):
-            rng = np.random.default_rng([seed, number, i])
-            draw_photo(rng, number, size).save(folder / f"{i:02}.jpg", quality=90)
-    return root
+    """The session's cache in place of an empty one, to save seconds."""
+    del cache
+    folder = system_helpers.shared_cache(tmp_path_factory)
+    monkeypatch.setenv("PHOTOGRAFT_CACHE", str(folder))
+    return folder
 
 
-def draw_photo(rng: np.random.Generator, number: int, size: int) -> Image.Image:
-    """One noisy photo of the class `number`."""
-    ground = tuple(int(v) for v in rng.integers(60, 120, 3))
-    image = Image.new("RGB", (size, size), ground)
-    radius = float(rng.uniform(0.2, 0.35)) * size
-    x, y = (float(v) for v in rng.uniform(radius, size - radius, 2))
-    colour = [int(v) for v in rng.integers(40, 90, 3)]
-    colour[number % 3] = int(rng.integers(190, 250))
-    draw, fill = ImageDraw.Draw(image), (colour[0], colour[1], colour[2])
-    box = (x - radius, y - radius, x + radius, y + radius)
-    if number % 3 == 0:
-        draw.ellipse(box, fill=fill)
-    elif number % 3 == 1:
-        draw.rectangle(box, fill=fill)
-    else:
-        draw.polygon([(x, box[1]), (box[0], box[3]), (box[2], box[3])], fill=fill)
-    noise = rng.normal(0, 8, (size, size, 3))
-    return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
+@pytest.fixture
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The session's class folders of drawn photos; not to be changed."""
+    return system_helpers.shared_photos(tmp_path_factory)
+
+
+@pytest.fixture
+def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The session's run on `photos`; not to be changed."""
+    return system_helpers.shared_run(tmp_path_factory)

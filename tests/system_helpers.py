@@ -20,7 +20,7 @@ import pytest
 from filelock import FileLock
 
 import photograft
-from conftest import draw_folder
+from drawing import draw_folder
 from photograft import cli
 from photograft.store import FeatureStore
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from conftest import MakePhotos
+from drawing import MakePhotos
 from photograft import classifier as module
 from photograft import features, images
 from photograft.backbones.engines import Engine

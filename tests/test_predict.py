@@ -24,26 +24,7 @@ import system_helpers as system
 from photograft import Classifier
 from photograft.predictions import expand_inputs, open_writer, output_format
 
-
-@pytest.fixture(autouse=True)
-def warm_cache(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The session's cache in place of an empty one, to save seconds."""
-    del cache
-    folder = system.shared_cache(tmp_path_factory)
-    monkeypatch.setenv("PHOTOGRAFT_CACHE", str(folder))
-    return folder
-
-
-@pytest.fixture
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return system.shared_photos(tmp_path_factory)
-
-
-@pytest.fixture
-def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return system.shared_run(tmp_path_factory)
+pytestmark = pytest.mark.usefixtures("warm_cache")
 
 
 @pytest.fixture
