@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
 from photograft import commands
@@ -99,3 +101,22 @@ def test_scripts_are_sound_bash() -> None:
         if path.suffix == ".py":
             continue
         subprocess.run(["bash", "-n", path], check=True)
+
+
+@pytest.mark.usefixtures("warm_cache")
+def test_the_python_of_the_readme_runs(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos, "photos")
+    for name, photo in zip("ab", sorted(photos.glob("*/*")), strict=False):
+        Path("new").mkdir(exist_ok=True)
+        shutil.copy(photo, f"new/{name}.jpg")
+    exec(compile(snippet, "README.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(r"[01]\.\d+ \[", lines[0])
+    assert [line.split()[0] for line in lines[1:]] == ["new/a.jpg", "new/b.jpg"]
