@@ -168,13 +168,14 @@ def predict(
     chosen = predictions.output_format(format_, output, to_terminal=sys.stdout.isatty())
     loaded = Classifier.load(classifier).located()
     top = min(top, len(loaded.class_names))
-    names = predictions.expand_inputs(paths, sys.stdin)
-    known = None if "-" in paths else list(names)  # a list on standard input may have no end
-    stream = loaded.stream(names if known is None else known)
+    stream = loaded.stream(predictions.expand_inputs(paths, sys.stdin))
     progress = terminal.make_progress(quiet=output is None)
+    total = 0
+    if progress.is_drawn and "-" not in paths:  # a list on standard input can be read once only
+        total = sum(1 for _ in predictions.expand_inputs(paths, sys.stdin))
     with (
         predictions.open_writer(chosen, output, sys.stdout, top) as write,
-        progress.step("Classifying", len(known or ()), "photos") as step,
+        progress.step("Classifying", total, "photos") as step,
     ):
         counts = predictions.write_rows(stream, write, loaded.class_names, top, step.advance)
     if output is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from photograft.files import new_folder, write_json, write_table
 from photograft.selection import Selection, to_json
 from photograft.sources.base import printable
 from photograft.splits import Split
+
+if TYPE_CHECKING:
+    from photograft.figures import Mistake
 
 _MAX_MISTAKES = 12
 #: A class smaller than the largest by this factor is small ...
@@ -175,13 +178,16 @@ def write(
         wrong = _mistakes(dataset, part)
         if wrong:
             figures.mistakes(
-                [figures.Mistake(**row) for row in wrong],
+                wrong,
                 f"{dataset.name}: the most confident mistakes on {name}",
                 pictures / "most_confident_mistakes.png",
             )
 
 
-def _mistakes(dataset: Dataset, part: Scored) -> list[dict[str, Any]]:
+def _mistakes(dataset: Dataset, part: Scored) -> list[Mistake]:
+    """Return the photos that were classified wrongly with most confidence."""
+    from photograft.figures import Mistake  # Matplotlib is slow to import
+
     predicted = part.probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != part.labels)
     confidence = part.probabilities[wrong, predicted[wrong]]
@@ -190,13 +196,13 @@ def _mistakes(dataset: Dataset, part: Scored) -> list[dict[str, Any]]:
     for i in wrong[np.argsort(-confidence, kind="stable")][:_MAX_MISTAKES].tolist():
         photo = dataset.photos[part.indices[i]]
         rows.append(
-            {
-                "name": photo.name,
-                "label": photo.label,
-                "predicted": names[predicted[i]],
-                "probability": float(part.probabilities[i, predicted[i]]),
-                "read": photo.read,
-            }
+            Mistake(
+                name=photo.name,
+                label=photo.label,
+                predicted=names[predicted[i]],
+                probability=float(part.probabilities[i, predicted[i]]),
+                read=photo.read,
+            )
         )
     return rows
 

@@ -55,6 +55,11 @@ class Drawn:
     def __init__(self, console: Console) -> None:
         self._console = console
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether anybody sees it."""
+        return self._console.is_terminal
+
     @contextmanager
     def step(self, what: str, total: int, unit: str) -> Iterator[Step]:
         """Draw a bar until the step is done."""
@@ -70,14 +75,15 @@ class Drawn:
             TextColumn("[dim]so far"),
             TimeElapsedColumn(),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not self.is_drawn,
         )
         with bars:
             yield _DrawnStep(bars, bars.add_task(what, total=total or None, unit=unit))
 
     def say(self, message: str) -> None:
-        """Print one line above the bars."""
-        self._console.print(message, style="dim", markup=False, highlight=False)
+        """Print one line above the bars; nothing where they are not drawn."""
+        if self.is_drawn:
+            self._console.print(message, style="dim", markup=False, highlight=False)
 
 
 class _DrawnStep:
