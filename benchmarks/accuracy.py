@@ -1,8 +1,12 @@
-"""The test accuracy that one command reaches: ``python -m benchmarks.accuracy SOURCE``."""
+"""The accuracy that one command reaches: ``python -m benchmarks.accuracy SOURCE [OPTIONS]``.
+
+Options that are not this script's own go to `photograft train`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
@@ -15,17 +19,28 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--seed", default="0")
-    options = parser.parse_args()
+    options, others = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
-        arguments = ("--backbone", options.backbone, "--seed", options.seed, "--out", str(run))
+        arguments = (
+            "--backbone",
+            options.backbone,
+            "--seed",
+            options.seed,
+            *others,
+            "--out",
+            str(run),
+        )
         ended = photograft("train", str(options.source), *arguments, cache=Path(folder, "cache"))
-        scores = metrics(run)
+        scores, info = metrics(run), json.loads((run / "run.json").read_text())
     report(
         "accuracy",
         source=options.source.name,
         backbone=options.backbone,
         seed=int(options.seed),
+        options=others,
+        kept=info["strategy"],
+        layers=info["layers"],
         seconds=ended.seconds,
         **{
             f"{part}_{name}": scores[part][name]

@@ -37,12 +37,13 @@ class Result:
 
 
 class Recorder:
-    """A `Progress` that remembers its steps and what was said."""
+    """A `Progress` that remembers its steps, the notes beside them, and what was said."""
 
     def __init__(self) -> None:
         self.totals: dict[str, int] = {}
         self.done: dict[str, int] = {}
         self.said: list[str] = []
+        self.notes: dict[str, list[str]] = {}
 
     @contextmanager
     def step(self, what: str, total: int, unit: str) -> Iterator[_RecordedStep]:
@@ -61,6 +62,9 @@ class _RecordedStep:
 
     def advance(self, amount: int = 1) -> None:
         self._recorder.done[self._what] += amount
+
+    def note(self, text: str) -> None:
+        self._recorder.notes.setdefault(self._what, []).append(text)
 
 
 def shared_cache(factory: pytest.TempPathFactory) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ SOURCE = Path(photograft.__file__).parent
 ORDER = [
     "errors",
     "_version",
+    "plain",
     "progress",
     "parallel",
     "config",
@@ -38,43 +39,127 @@ ORDER = [
     "sources.labels",
     "sources.pixels",
     "sources.arrays",
+    "sources.selection_syntax",
+    "sources.rows",
+    "sources.mnist",
+    "sources.tfds",
+    "sources.hf",
     "sources.open",
     "dataset",
+    "subsets",
     "duplicates",
     "splits",
     "backbones.registry",
     "backbones.precision",
     "backbones.weights",
+    "backbones.convnet",
+    "backbones.keras_files",
+    "backbones.keras_networks",
+    "backbones.loading",
+    "backbones.pooling",
+    "backbones.units",
     "backbones.zoo",
+    "backbones.frozen",
     "backbones.openvino_network",
     "backbones.engines",
     "backbones.get",
     "transforms",
+    "geometry",
+    "augmentation",
+    "standardisation",
     "features",
     "heads",
+    "solver",
+    "depths",
     "selection",
     "evaluation",
     "classifier",
+    "extraction",
+    "history",
+    "checkpoints",
+    "batches",
+    "targets",
+    "optimisation",
+    "graft",
+    "training",
+    "strategies.base",
+    "strategies.loops",
     "strategies.feature_extraction",
+    "strategies.augmented_features",
+    "strategies.fine_tuning",
+    "strategies.scratch",
+    "strategies.best",
     "predictions",
     "figures",
+    "curves",
+    "grids",
     "runs",
     "recording",
     "workflow",
     "demo",
+    "recipes",
+    "summary",
+    "tools",
     "terminal",
+    "options",
+    "cache_commands",
+    "recipe_commands",
+    "tool_commands",
+    "train_command",
     "commands",
     "cli",
 ]
 
-#: Packages that only some modules may import, though they do so inside a function.
+#: Modules that may import torch where they like; no other module gets it from them unasked.
+NETWORKS = {
+    "backbones.convnet",
+    "backbones.frozen",
+    "backbones.keras_files",
+    "backbones.keras_networks",
+    "backbones.loading",
+    "backbones.openvino_network",
+    "backbones.pooling",
+    "backbones.units",
+    "backbones.zoo",
+}
+TRAINING = {
+    "checkpoints",
+    "graft",
+    "history",
+    "optimisation",
+    "strategies.best",
+    "strategies.fine_tuning",
+    "strategies.loops",
+    "strategies.scratch",
+    "summary",
+    "targets",
+    "tools",
+    "training",
+}
+#: Packages that only some modules may import, even inside a function.
 ONLY_IN = {
-    "torch": {"backbones.zoo", "backbones.openvino_network"},
-    "torchvision": {"backbones.zoo"},
-    "timm": {"backbones.zoo"},
-    "safetensors.torch": {"backbones.zoo", "classifier"},
+    "torch": NETWORKS | TRAINING | {"augmentation", "backbones.engines"},
+    "torchvision": {"augmentation", "sources.mnist"},
+    "timm": NETWORKS,
+    "safetensors.torch": {
+        "backbones.loading",
+        "backbones.zoo",
+        "checkpoints",
+        "classifier",
+        "strategies.loops",
+    },
+    "h5py": {"backbones.keras_files"},
+    "datasets": {"sources.hf"},
+    "tensorflow_datasets": {"sources.tfds"},
     "openvino": {"backbones.openvino_network"},
-    "rich": {"terminal", "commands"},
+    "rich": {
+        "terminal",
+        "commands",
+        "cache_commands",
+        "recipe_commands",
+        "tool_commands",
+        "train_command",
+    },
     "urllib": {"backbones.weights"},
     "http": {"backbones.weights"},
     "requests": set(),
@@ -84,8 +169,8 @@ ONLY_IN = {
     "marshal": set(),
 }
 
-#: Packages that bring torch, and `backbones.zoo`, which does.
-TORCH = ("torch", "torchvision", "timm", "safetensors.torch", "photograft.backbones.zoo")
+#: Packages that are torch, or bring it.
+TORCH = ("torch", "torchvision", "timm", "safetensors.torch")
 
 MAX_LINES = 400
 
@@ -170,14 +255,69 @@ def test_package_is_imported_where_it_may_be(package: str) -> None:
     assert users <= ONLY_IN[package]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_torch_is_imported_late(name: str) -> None:
-    """Whoever imports a module but `backbones.zoo` does not get torch with it."""
-    top = ast.Module(
-        [node for node in TREES[name].body if isinstance(node, ast.Import | ast.ImportFrom)], []
+def at_top(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node that runs when a module is imported; those only for type checkers do not."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from at_top(node)
+
+
+def imported_at_top(tree: ast.AST) -> set[str]:
+    """What importing a module imports with it, as `imported` names it."""
+    return imported(
+        ast.Module([n for n in at_top(tree) if isinstance(n, ast.Import | ast.ImportFrom)], [])
     )
-    with_torch = {n for n in imported(top) for package in TORCH if is_within(n, package)}
-    assert not with_torch or name == "backbones.zoo"
+
+
+def with_torch(trees: Mapping[str, ast.AST]) -> set[str]:
+    """The modules that can't be imported without torch, be it through other modules."""
+    found: set[str] = set()
+    while True:
+        bringing = (*TORCH, *(f"photograft.{name}" for name in found))
+        more = {
+            name
+            for name, tree in trees.items()
+            if any(is_within(n, package) for n in imported_at_top(tree) for package in bringing)
+        }
+        if more == found:
+            return found
+        found = more
+
+
+def test_who_brings_torch_is_seen() -> None:
+    code = {
+        "plain": "import numpy",
+        "typed": "if TYPE_CHECKING:\n    import torch",
+        "late": "def f():\n    import torch\n    from photograft.eager import g",
+        "tried": "try:\n    from timm.layers import Mlp\nexcept ImportError:\n    pass",
+        "eager": "from torch import nn",
+        "in_a_class": "class C:\n    import torchvision",
+        "through": "from photograft.eager import g",
+        "through_two": "from photograft import through",
+        "like_it": "from photograft.eager_not import g",
+    }
+    trees = {name: ast.parse(text) for name, text in code.items()}
+    assert with_torch(trees) == {"tried", "eager", "in_a_class", "through", "through_two"}
+
+
+def test_torch_is_imported_late() -> None:
+    """Others import torch, and the modules that can't do without it, only inside functions."""
+    assert with_torch(TREES) <= NETWORKS | TRAINING
+
+
+def test_unknown_modules_may_not_bring_torch() -> None:
+    assert set(MODULES) >= NETWORKS | TRAINING
+
+
+@pytest.mark.parametrize("name", ["feature_extraction", "augmented_features"])
+def test_strategies_on_stored_features_run_without_torch(name: str) -> None:
+    """The training loop is imported by them only where a setting asks for it."""
+    loop = {f"photograft.{part}" for part in ("strategies.loops", "batches", "graft", "training")}
+    assert not imported_at_top(TREES[f"strategies.{name}"]) & loop
 
 
 def unsafe_calls(tree: ast.AST) -> list[str]:
@@ -226,6 +366,7 @@ def test_file_is_not_long(name: str) -> None:
 
 HEAVY = (
     "torch", "timm", "torchvision", "openvino", "numpy", "PIL", "matplotlib", "pyarrow", "rich",
+    "h5py", "datasets", "tensorflow_datasets", "tensorboard",
 )  # fmt: skip
 
 
@@ -250,7 +391,26 @@ def test_importing_the_package_is_light() -> None:
     assert heavy_modules("import photograft") == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+def test_all_but_networks_and_training_leave_torch_alone() -> None:
+    """What the code looks like, tried: nor does another package bring it."""
+    names = [n for n in ORDER if n not in NETWORKS | TRAINING]
+    code = "import importlib\n" + "".join(
+        f"importlib.import_module('photograft.{name}')\n" for name in names
+    )
+    assert not {"torch", "torchvision", "timm", "openvino"} & set(heavy_modules(code))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["recipe", "--help"],
+        ["recipe", "run", "--help"],
+        ["summary", "--help"],
+    ],
+)
 def test_help_is_light(arguments: list[str]) -> None:
     code = f"from photograft.cli import run; assert run({arguments!r}) == 0"
     assert heavy_modules(code) == []

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import platform
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +20,14 @@ import timm
 import torch
 from torch import nn
 
-from photograft.backbones import engines, get, zoo
+from photograft.backbones import engines, frozen, get, pooling, zoo
 from photograft.backbones.engines import Engine, choose_engine, open_network
+from photograft.backbones.frozen import FrozenNetwork, PooledNetwork, fold
+from photograft.backbones.pooling import Places, intermediates, pool_layers
 from photograft.backbones.precision import choose_precision
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.backbones.zoo import FrozenNetwork, PooledNetwork, build, describe
+from photograft.backbones.zoo import build, describe, new_network
 from photograft.errors import ClassifierError, ConversionError, InputError
 
 Pixels = npt.NDArray[np.uint8]
@@ -138,7 +143,7 @@ class TestEveryNetwork:
         pixels = noise(backbone)
         first = open_network(backbone, path, engine, tmp_path)(pixels)
         assert sorted(p.suffix for p in tmp_path.glob("network.*")) == [".bin", ".json", ".xml"]
-        monkeypatch.setattr(zoo, "PooledNetwork", None)
+        monkeypatch.setattr(frozen, "PooledNetwork", None)
         again = open_network(backbone, Path("/gone.pth"), engine, tmp_path)(pixels)
         assert np.array_equal(first, again)
 
@@ -225,7 +230,7 @@ class TestEmbeddedRecords:
 class TestFolding:
     def check(self, name: str, *, folds: bool) -> None:
         """Fold a network whose normalisations do something; outputs must be as they were."""
-        network: Any = zoo._bare(name)
+        network: Any = new_network(name)
         generator = torch.Generator().manual_seed(1)
 
         def draw(like: torch.Tensor, low: float, high: float) -> torch.Tensor:
@@ -242,15 +247,15 @@ class TestFolding:
                 norm.bias.copy_(draw(norm.bias, -0.5, 0.5))
         size = network.pretrained_cfg["input_size"][1:]
         before_state = {k: v.clone() for k, v in network.state_dict().items()}
-        folded = zoo._folded(network, size)
+        places: Places = [*((i, "avg") for i in intermediates(network)[0]), (None, "avg")]
+        folded = fold(network, size, places)
         left = [m for m in folded.modules() if isinstance(m, nn.BatchNorm2d)]
         assert (len(left) < len(norms)) == folds
         for key, value in network.state_dict().items():
             assert torch.equal(value, before_state[key]), "the original is left as it was"
         x = torch.rand(2, 3, *size, generator=generator) * 2 - 1
-        indices = zoo._indices(network)
         with torch.inference_mode():
-            before, after = (zoo._pooled(n, x, indices) for n in (network, folded))
+            before, after = (pool_layers(n, x, places) for n in (network, folded))
         for b, a in zip(before, after, strict=True):
             assert (b - a).abs().max() <= 1e-4 * b.abs().max()
 
@@ -315,7 +320,8 @@ class TestFolding:
                 return x.mean((2, 3))
 
         network = Net()
-        assert zoo._folded(network, (8, 8)) is network
+        places: Places = [(0, "avg"), (1, "avg"), (None, "avg")]
+        assert fold(network, (8, 8), places) is network
 
 
 class TestDescribe:
@@ -348,7 +354,7 @@ class TestDescribe:
     def test_the_layers_are_what_the_network_gives(self, name: str) -> None:
         backbone = describe(name)
         names = [layer.name for layer in backbone.layers]
-        assert len(set(names)) == len(names) <= zoo._MAX_LAYERS + 1
+        assert len(set(names)) == len(names) <= pooling._MAX_LAYERS + 1
         assert names[-1] == "last"
         network: Any = timm.create_model(name, num_classes=0).eval()
         assert backbone.num_params == sum(p.numel() for p in network.parameters())
@@ -437,6 +443,7 @@ class TestEngines:
         assert set(seen) == {(BATCH_SIZE, 2, 2, 3)}
 
     def test_what_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(engines, "find_device", lambda: "cpu")
         monkeypatch.setattr(engines, "_is_installed", lambda: False)
         assert choose_engine("auto", "fp32") == Engine("torch", "fp32")
         assert Engine("openvino", "bf16").available() == Engine("torch", "bf16")
@@ -446,6 +453,49 @@ class TestEngines:
         assert choose_engine("auto", "bf16") == Engine("openvino", "bf16")
         assert choose_engine("torch", "fp32") == Engine("torch", "fp32")
         assert Engine("openvino", "bf16").available() == Engine("openvino", "bf16")
+
+    def test_an_accelerator_is_taken_where_there_is_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engines, "_is_installed", lambda: True)
+        monkeypatch.setattr(engines, "find_device", lambda: "cuda")
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+        assert choose_engine() == Engine("torch", "bf16", "cuda")
+        assert choose_engine("torch", "fp32") == Engine("torch", "fp32", "cuda")
+        assert choose_engine(device="cpu").device == "cpu"
+        # Who asks for OpenVINO gets it, on the processor, where it runs.
+        assert choose_engine("openvino", "bf16") == Engine("openvino", "bf16")
+        with pytest.raises(InputError, match="openvino does not run on cuda; expected --engine"):
+            choose_engine("openvino", device="cuda")
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+        assert choose_engine() == Engine("torch", "fp32", "cuda")
+        assert Engine("torch", "bf16", "cuda").fallback() == Engine("torch", "bf16", "cuda")
+
+    def test_a_device_that_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """To train on, it is an error; a classifier of another machine makes do with this one."""
+        monkeypatch.setattr(engines, "find_device", lambda: "cpu")
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+        for device in ("cuda", "mps"):
+            with pytest.raises(InputError, match=f"torch finds no {device} device here"):
+                choose_engine(device=device)
+            assert Engine("torch", "bf16", device).available() == Engine("torch", "bf16", "cpu")
+
+    def test_the_device_is_named_only_where_torch_can_use_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "platform", "linux")
+        monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+        for there, device in ((True, "cuda"), (False, "cpu")):
+            monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+            assert engines.find_device() == device
+        monkeypatch.setattr(shutil, "which", lambda name: None)
+        monkeypatch.setattr(sys, "platform", "darwin")
+        monkeypatch.setattr(platform, "machine", lambda: "arm64")
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+        if not Path("/dev/nvidiactl").exists():
+            assert engines.find_device() == "mps"
 
     @pytest.mark.parametrize(
         ("text", "precision"),

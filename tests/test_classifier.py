@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from drawing import MakePhotos
 from photograft import classifier as module
-from photograft import features, images
+from photograft import features, images, workflow
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, INCLUDED_WEIGHTS
 from photograft.classifier import Classifier, Prediction
 from photograft.errors import ClassifierError, WeightsError
-from photograft.heads import LinearHead
+from photograft.heads import Head
 
 CLASSES = ("circle", "square", "Dreieck ▲")
 
@@ -38,8 +41,9 @@ def make_classifier(name: str = "test_efficientnet", weights: str = "random") ->
         backbone=backbone,
         engine=Engine("torch", "fp32"),
         layers=layers,
-        head=LinearHead(
-            rng.normal(size=(width, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32)
+        head=Head(
+            (rng.normal(size=(width, 3)).astype(np.float32),),
+            (rng.normal(size=3).astype(np.float32),),
         ),
         trained={"seed": 3, "data": "Größe", "score": 0.1 + 0.2},
     )
@@ -86,8 +90,8 @@ class TestSaveAndLoad:
         for field in dataclasses.fields(Classifier):
             if field.name != "head":
                 assert getattr(loaded, field.name) == getattr(made, field.name), field.name
-        assert loaded.head.weight.tobytes() == made.head.weight.tobytes()
-        assert loaded.head.bias.tobytes() == made.head.bias.tobytes()
+        assert loaded.head.weights[-1].tobytes() == made.head.weights[-1].tobytes()
+        assert loaded.head.biases[-1].tobytes() == made.head.biases[-1].tobytes()
         files = files[:5]
         expected = made.predict_proba(files)
         assert np.isfinite(expected).all()
@@ -119,11 +123,48 @@ class TestSaveAndLoad:
         with pytest.raises(ClassifierError, match="holds no classifier"):
             Classifier.load(tmp_path / place)
 
-    def test_a_transposed_head_is_stored_as_it_is(self, made: Classifier, tmp_path: Path) -> None:
-        turned = np.asfortranarray(made.head.weight)
-        other = dataclasses.replace(made, head=LinearHead(turned, made.head.bias))
+    @pytest.mark.parametrize("coding", ["softmax", "sigmoid"])
+    def test_a_head_of_several_layers(self, made: Classifier, tmp_path: Path, coding: str) -> None:
+        rng = np.random.default_rng(1)
+        outputs = 2 if coding == "softmax" else 1
+        widths = (made.head.weights[-1].shape[0], 7, 5, outputs)
+        head = Head(
+            tuple(rng.normal(size=w).astype(np.float32) for w in pairwise(widths)),
+            tuple(rng.normal(size=w).astype(np.float32) for w in widths[1:]),
+            coding,
+        )
+        other = dataclasses.replace(
+            made, class_names=CLASSES[:2], head=head, views=("plain", "flip")
+        )
         loaded = Classifier.load(saved(other, tmp_path / "c"))
-        assert np.array_equal(loaded.head.weight, made.head.weight)
+        assert loaded.head.coding == coding
+        assert loaded.views == ("plain", "flip")
+        rows = rng.normal(size=(4, made.backbone.num_features)).astype(np.float32)
+        assert np.array_equal(loaded.classify(rows), other.classify(rows))
+        assert loaded.classify(rows).shape == (4, 2)
+
+    def test_one_of_before_there_were_views_and_codings(
+        self, made: Classifier, tmp_path: Path
+    ) -> None:
+        path = saved(made, tmp_path / "c") / "classifier.json"
+        manifest = json.loads(path.read_bytes())
+        for name in ("views", "coding", "checksum"):
+            del manifest[name]
+        del manifest["engine"]["device"]
+        del manifest["backbone"]["per_photo"]
+        for layer in manifest["backbone"]["layers"]:
+            del layer["pooling"]
+        path.write_text(json.dumps({**manifest, "checksum": module._checksum(manifest)}))
+        loaded = Classifier.load(tmp_path / "c")
+        for field in dataclasses.fields(Classifier):
+            if field.name != "head":
+                assert getattr(loaded, field.name) == getattr(made, field.name), field.name
+
+    def test_a_transposed_head_is_stored_as_it_is(self, made: Classifier, tmp_path: Path) -> None:
+        turned = np.asfortranarray(made.head.weights[-1])
+        other = dataclasses.replace(made, head=Head((turned,), made.head.biases))
+        loaded = Classifier.load(saved(other, tmp_path / "c"))
+        assert np.array_equal(loaded.head.weights[-1], made.head.weights[-1])
 
 
 @pytest.fixture(scope="module")
@@ -374,11 +415,74 @@ class TestPredict:
         assert not dataclasses.replace(made, max_pixels=64 * 64).predict(files[:1])[0].error
 
 
+class TestViews:
+    def test_the_mirror_image_counts_as_much(self, made: Classifier, tmp_path: Path) -> None:
+        """With the real network: the mean of a photo's own and its mirror image's."""
+        pixels = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
+        paths = [tmp_path / "photo.png", tmp_path / "mirrored.png"]
+        Image.fromarray(pixels).save(paths[0])
+        Image.fromarray(pixels[:, ::-1]).save(paths[1])
+        plain = made.predict_proba(paths)
+        assert not np.allclose(plain[0], plain[1])
+        both = dataclasses.replace(made, views=("plain", "flip")).predict_proba(paths)
+        np.testing.assert_allclose(both, np.tile(plain.mean(axis=0), (2, 1)), atol=1e-6)
+
+    def test_a_file_that_can_not_be_read(
+        self, made: Classifier, files: list[Path], tmp_path: Path
+    ) -> None:
+        (tmp_path / "bad.jpg").write_text("no photo")
+        both = dataclasses.replace(made, views=("plain", "flip"))
+        bad, good = both.predict([tmp_path / "bad.jpg", files[0]])
+        assert bad.error
+        assert bad.probabilities is None
+        assert good.probabilities is not None
+        assert good.probabilities.sum() == pytest.approx(1)
+
+
+class TestTrained:
+    @pytest.fixture
+    def trained(self, made: Classifier, tmp_path: Path) -> Classifier:
+        """A classifier whose backbone's weights are nowhere else."""
+        folder = saved(made, tmp_path / "source", include_weights=True)
+        path = folder / INCLUDED_WEIGHTS
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        backbone = dataclasses.replace(made.backbone, weights="trained", weights_sha256=digest)
+        return dataclasses.replace(made, backbone=backbone, weights_path=path)
+
+    def test_it_is_never_saved_without_its_weights(
+        self, trained: Classifier, tmp_path: Path, files: list[Path]
+    ) -> None:
+        folder = saved(trained, tmp_path / "c", include_weights=False)
+        assert (folder / INCLUDED_WEIGHTS).is_file()
+        shutil.rmtree(tmp_path / "source")
+        loaded = Classifier.load(folder)
+        assert loaded.is_trained
+        module._open_cached.cache_clear()
+        expected = make_classifier().predict_proba(files[:3])
+        assert loaded.predict_proba(files[:3]).tobytes() == expected.tobytes()
+
+    def test_without_its_weights_it_says_so(self, trained: Classifier) -> None:
+        with pytest.raises(WeightsError, match="were trained, and are only in their classifier"):
+            dataclasses.replace(trained, weights_path=None).located()
+
+    def test_it_is_evaluated_on_fewer_classes(
+        self, trained: Classifier, make_photos: MakePhotos, tmp_path: Path
+    ) -> None:
+        source = make_photos(tmp_path / "later", classes=CLASSES[:2], n=3, size=64)
+        scores, dataset = workflow.evaluate(trained, source)
+        paths = [source / photo.name for photo in dataset.photos]
+        labels = [CLASSES.index(photo.label) for photo in dataset.photos]
+        found = trained.predict_proba(paths)
+        assert scores.num_photos == 6
+        assert scores.accuracy == np.mean(found.argmax(axis=1) == labels)
+        assert scores.log_loss == pytest.approx(-np.log(found[range(6), labels]).mean(), rel=1e-4)
+
+
 class TestColumns:
     def test_the_head_sees_its_layers_only(self, made: Classifier) -> None:
         rng = np.random.default_rng(0)
         rows = rng.normal(size=(4, made.backbone.num_features)).astype(np.float32)
-        width = made.head.weight.shape[0]
+        width = made.head.weights[-1].shape[0]
         expected = made.head.predict_proba(rows[:, -width:])
         assert np.array_equal(made.classify(rows), expected)
         rows[:, :-width] += 1

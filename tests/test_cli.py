@@ -29,10 +29,18 @@ COMMANDS = [
     ["inspect"],
     ["backbones"],
     ["demo"],
+    ["summary"],
+    ["plot"],
+    ["augment"],
+    ["subset"],
     ["cache"],
     ["cache", "info"],
     ["cache", "prune"],
     ["cache", "clear"],
+    ["recipe"],
+    ["recipe", "list"],
+    ["recipe", "show"],
+    ["recipe", "run"],
 ]
 
 
@@ -61,7 +69,7 @@ def test_examples_are_real_commands(capsys: pytest.CaptureFixture[str], command:
     examples = out.partition("Example")[2].partition("Options:")[0].partition("Arguments:")[0]
     for line in re.findall(r"photograft ([^\n]+)", examples):
         name = line.split()[0]
-        words = line.split()[:2] if name == "cache" else [name]
+        words = line.split()[:2] if name in ("cache", "recipe") else [name]
         own = system.invoke(capsys, *words, "--help")
         assert own.code == 0, line
         for option in re.findall(r"(?<= )--?[a-z][a-z-]*", line):
@@ -70,15 +78,14 @@ def test_examples_are_real_commands(capsys: pytest.CaptureFixture[str], command:
 
 def test_every_command_is_tested() -> None:
     """A new command has to be put on the list above."""
-    names = {command.name or command.callback.__name__ for command in _commands(commands.app)}
-    names |= {group.name for group in commands.app.registered_groups}
-    assert names == {command[0] for command in COMMANDS if command}
-    inner = {command.callback.__name__ for command in _commands(commands.cache_app)}
-    assert inner == {command[1] for command in COMMANDS if len(command) > 1}
+    names: set[tuple[Any, ...]] = {(name,) for name in _commands(commands.app)}
+    for group in commands.app.registered_groups:
+        names |= {(group.name,), *((group.name, name) for name in _commands(group.typer_instance))}
+    assert names == {tuple(command) for command in COMMANDS if command}
 
 
 def _commands(app: Any) -> list[Any]:
-    return list(app.registered_commands)
+    return [command.name or command.callback.__name__ for command in app.registered_commands]
 
 
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,6 +170,20 @@ def test_unknown_backbone_is_told_the_nearest(
     system.assert_one_line(result, "'efficientnet_lit0'", "Did you mean efficientnet_lite0")
 
 
+def test_unknown_layer_is_told_before_any_photo_is_looked_at(
+    capsys: pytest.CaptureFixture[str],
+    photos: Path,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PHOTOGRAFT_CACHE", str(cache))
+    result = system.invoke(capsys, "train", photos, "--layer", "first", "--out", tmp_path / "run")
+    system.assert_one_line(result, "there is no layer named 'first'", "There are ", "last.")
+    assert system.num_stored(cache) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -171,7 +192,16 @@ def test_unknown_backbone_is_told_the_nearest(
         (["train", "x", "--seed", "one"], "--seed"),
         (["train", "x", "--seed", "-1"], "seed"),
         (["train", "x", "--test", "0.9"], "expected 0 to 0.5, got 0.9"),
-        (["train", "x", "--layers", "first"], "layers can't be 'first'"),
+        (["train", "x", "--strategy", "magic"], "strategy can't be 'magic'; expected 'features'"),
+        (["train", "x", "--engine", "onnx"], "engine can't be 'onnx'"),
+        (["train", "x", "--device", "tpu"], "device can't be 'tpu'"),
+        (["train", "x", "--head", "tree"], "head can't be 'tree'; expected 'logistic' or 'mlp'"),
+        (["train", "x", "--hidden", "a"], "hidden can't be understood; expected widths such as"),
+        (["train", "x", "--dropout", "1"], "dropout can't be 1; expected a number from 0 to 0.99"),
+        (["train", "x", "--epochs", "0"], "epochs can't be 0; expected a number from 1"),
+        (["train", "x", "--input-size", "3"], "input_size can't be 3"),
+        (["train", "x", "--augment", "spin=3"], "there is no augmentation named 'spin'"),
+        (["train", "x", "--config", "none.toml"], "none.toml can't be read"),
         (["train", "x", "--class-weight", "heavy"], "class_weight can't be 'heavy'"),
         (["train", "x", "--precision", "fp64"], "precision can't be 'fp64'"),
         (["train", "x", "--max-pixels", "0"], "max_pixels"),
@@ -181,8 +211,15 @@ def test_unknown_backbone_is_told_the_nearest(
         (["cache", "prune", "--max-size", "-1"], "size"),
         (["evaluate", "nowhere", "x"], "nowhere holds no classifier"),
         (["predict", "nowhere", "x"], "nowhere holds no classifier"),
+        (["recipe", "show", "Z9"], "there is no recipe named 'Z9'. `photograft recipe list`"),
+        (["recipe", "run", "Z9", "x"], "there is no recipe named 'Z9'"),
+        (["summary", "no_such_net"], "there is no backbone named 'no_such_net'"),
+        (["augment", "nowhere"], "nowhere; expected a folder of class folders"),
+        (["plot", "nowhere"], "nowhere is no run folder"),
+        (["subset", "nowhere", "out"], "nowhere; expected a folder of class folders"),
         (["triain"], "triain"),
         (["cache", "show"], "show"),
+        (["recipe", "copy"], "copy"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )

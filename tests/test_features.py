@@ -21,7 +21,15 @@ from photograft.backbones.engines import Engine
 from photograft.backbones.registry import BATCH_SIZE, Backbone, Layer
 from photograft.dataset import Photo
 from photograft.errors import ImageError
-from photograft.features import extract, feature_batches, open_space, space_key
+from photograft.features import (
+    FLIPPED,
+    PLAIN,
+    View,
+    extract,
+    feature_batches,
+    open_space,
+    space_key,
+)
 from photograft.segments import Space
 from photograft.store import FeatureStore
 
@@ -380,11 +388,53 @@ class Told:
     def advance(self, amount: int = 1) -> None:
         self.done += amount
 
+    def note(self, text: str) -> None:
+        raise AssertionError(text)
+
     def __enter__(self) -> Told:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+class TestViews:
+    def rows(self, cache: Path, view: View, *numbers: int) -> Floats:
+        space = open_space(FeatureStore(cache), TINY, TORCH, view)
+        table, failures = extract(photos(*numbers), TINY, space, lambda: network, view=view)
+        assert not failures
+        return table.rows([p.digest for p in photos(*numbers)])
+
+    def test_flipped(self, cache: Path) -> None:
+        """Mirrored left to right, and kept apart from the plain view."""
+        plain, flipped = self.rows(cache, PLAIN, 1, 2), self.rows(cache, FLIPPED, 1, 2)
+        grey = [rows[:, 3:].reshape(2, SIZE, SIZE) for rows in (plain, flipped)]
+        assert not np.array_equal(grey[0], grey[1])
+        np.testing.assert_allclose(grey[1], grey[0][:, :, ::-1])
+        np.testing.assert_array_equal(plain, [expected(1), expected(2)])
+
+    def test_a_change_is_given_the_photos_digest(self, cache: Path) -> None:
+        seen: list[bytes] = []
+
+        def change(pixels: Pixels, digest: bytes) -> Pixels:
+            assert pixels.shape == (SIZE, SIZE, 3)
+            seen.append(digest)
+            return np.full_like(pixels, digest[0])
+
+        rows = self.rows(cache, View("full of it", change), 1, 2, 3)
+        digests = [p.digest for p in photos(1, 2, 3)]
+        assert sorted(seen) == sorted(digests)
+        np.testing.assert_allclose(rows[:, 0], [digest[0] for digest in digests])
+
+    def test_a_margin_prepares_photos_larger(self, cache: Path) -> None:
+        sizes: list[tuple[int, ...]] = []
+
+        def change(pixels: Pixels, digest: bytes) -> Pixels:
+            sizes.append(pixels.shape)
+            return np.ascontiguousarray(pixels[:SIZE, :SIZE])
+
+        self.rows(cache, View("corner", change, margin=1.5), 1)
+        assert sizes == [(12, 12, 3)]
 
 
 class TestKey:
@@ -403,8 +453,10 @@ class TestKey:
             ("interpolation", "bicubic"),
             ("crop_pct", 0.9),
             ("crop_mode", "center"),
+            ("per_photo", "standardize"),
             ("layers", (Layer("other", 3), TINY.layers[1])),
             ("layers", (Layer("early", 4), TINY.layers[1])),
+            ("layers", (TINY.layers[0], Layer("last", SIZE * SIZE, "flatten"))),
             ("layers", TINY.layers[1:]),
         ],
     )
@@ -421,8 +473,15 @@ class TestKey:
         engine_choices = [Engine(n, p) for n in ("torch", "openvino") for p in ("fp32", "bf16")]
         assert len({self.name(cache, engine=engine) for engine in engine_choices}) == 4
 
-    def test_it_changes_with_the_view(self) -> None:
+    def test_it_changes_with_the_device(self, cache: Path) -> None:
+        devices = [Engine("torch", "fp32", device) for device in ("cpu", "cuda", "mps")]
+        assert len({self.name(cache, engine=engine) for engine in devices}) == 3
+
+    def test_it_changes_with_the_view(self, cache: Path) -> None:
         assert space_key(TINY, TORCH) != space_key(TINY, TORCH, view="flipped")
+        spaces = [open_space(FeatureStore(cache), TINY, TORCH, view) for view in (PLAIN, FLIPPED)]
+        assert len({space.folder.name for space in spaces}) == 2
+        assert spaces[0].folder.name == self.name(cache)
 
     @pytest.mark.parametrize("module", [images, transforms, features])
     def test_it_changes_with_the_code(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
-from photograft.heads import Basis, Floats, LinearHead, make_basis, solve
+from photograft.heads import Floats, Head
+from photograft.solver import Basis, make_basis, solve
 
 Labels = npt.NDArray[np.int64]
 
@@ -39,7 +41,7 @@ def fit(
     l2: float,
     weights: npt.NDArray[Any] | None = None,
     tolerance: float = 1e-9,
-) -> LinearHead:
+) -> Head:
     basis = basis_of(features)
     n, num_classes = len(labels), int(labels.max()) + 1
     weights = np.ones(n) if weights is None else weights
@@ -219,7 +221,7 @@ def test_separable_classes_with_hardly_any_penalty() -> None:
     features += np.random.default_rng(0).normal(0, 0.1, features.shape).astype(np.float32)
     labels = np.repeat([0, 1], 20)
     head = fit(features, labels, 1e-8)
-    assert np.isfinite(head.weight).all()
+    assert np.isfinite(head.weights[-1]).all()
     assert (head.predict_proba(features).argmax(axis=1) == labels).all()
 
 
@@ -338,7 +340,7 @@ def test_large_offset() -> None:
 
 
 def test_probabilities_of_extreme_logits() -> None:
-    head = LinearHead(np.array([[1e30, -1e30]], np.float32), np.zeros(2, np.float32))
+    head = Head((np.array([[1e30, -1e30]], np.float32),), (np.zeros(2, np.float32),))
     found = head.predict_proba(np.array([[1e5], [-1e5], [0.0]], np.float32))
     np.testing.assert_array_equal(found, [[1, 0], [0, 1], [0.5, 0.5]])
     assert found.dtype == np.float32
@@ -349,6 +351,64 @@ def test_probabilities_sum_to_one() -> None:
     probabilities = fit(features, labels, 0.02).predict_proba(features)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     assert (probabilities >= 0).all()
+
+
+# --- heads of several layers
+
+
+def layered(coding: str, widths: tuple[int, ...] = (4, 6, 5, 3)) -> Head:
+    rng = np.random.default_rng(0)
+    pairs = list(pairwise(widths))
+    return Head(
+        tuple(rng.normal(size=pair).astype(np.float32) for pair in pairs),
+        tuple(rng.normal(size=width).astype(np.float32) for _, width in pairs),
+        coding,
+    )
+
+
+def test_hidden_layers_have_a_relu_between_them_and_none_at_the_ends() -> None:
+    head = layered("softmax")
+    x = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
+    a, b, c = (weight.astype(np.float64) for weight in head.weights)
+    p, q, r = head.biases
+    hidden = np.maximum(np.maximum(x @ a + p, 0) @ b + q, 0)
+    logits = hidden @ c + r
+    np.testing.assert_allclose(head.logits(x), logits, rtol=1e-6)
+    assert logits.min() < 0 < logits.max()
+    exponentials = np.exp(logits)
+    expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(head.predict_proba(x), expected, rtol=1e-5)
+
+
+def test_sigmoid_gives_the_second_class_its_log_odds() -> None:
+    head = layered("sigmoid", (4, 6, 1))
+    x = np.random.default_rng(1).normal(size=(9, 4)).astype(np.float32)
+    logits = head.logits(x)
+    assert logits.shape == (9, 2)
+    odds = logits[:, 1] - logits[:, 0]
+    found = head.predict_proba(x)
+    np.testing.assert_allclose(found[:, 1], 1 / (1 + np.exp(-odds)), rtol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("widths", [(4, 3), (4, 6, 3), (4, 6, 5, 3)])
+def test_tensors_give_the_head_back(widths: tuple[int, ...]) -> None:
+    head = layered("softmax", widths)
+    tensors = head.tensors()
+    # Names that a linear head has had from the first.
+    assert {"weight", "bias"} <= set(tensors)
+    assert tensors["weight"].shape == widths[-2:]
+    assert head.num_params == sum(tensor.size for tensor in tensors.values())
+    again = Head.from_tensors(dict(sorted(tensors.items())), "softmax")
+    assert again.coding == "softmax"
+    for one, other in (
+        *zip(again.weights, head.weights, strict=True),
+        *zip(again.biases, head.biases, strict=True),
+    ):
+        np.testing.assert_array_equal(one, other)
+    for name in tensors:
+        with pytest.raises(KeyError):
+            Head.from_tensors({n: t for n, t in tensors.items() if n != name}, "softmax")
 
 
 def test_one_photo_is_judged_as_among_others() -> None:

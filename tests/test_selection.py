@@ -13,6 +13,7 @@ import pytest
 
 from photograft import selection
 from photograft.backbones.registry import Layer
+from photograft.errors import UnknownNameError
 from photograft.heads import Floats
 from photograft.selection import Gather, Selection, fit_head, select, to_json
 from photograft.splits import make_folds
@@ -74,23 +75,27 @@ def names_of(found: Selection) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("columns", "expected"),
+    ("columns", "expected", "seen"),
     [
-        (slice(32, 40), ("last",)),
-        (slice(16, 24), ("c", "d", "last")),
-        (slice(0, 8), ("a", "b", "c", "d", "last")),
+        (slice(32, 40), ("last",), slice(32, 40)),
+        (slice(24, 32), ("d",), slice(24, 32)),
+        (slice(16, 24), ("c", "d", "last"), slice(16, 40)),
+        (slice(0, 8), ("a", "b", "c", "d", "last"), slice(0, 40)),
     ],
 )
-def test_layers_that_carry_the_signal_are_chosen(columns: slice, expected: tuple[str, ...]) -> None:
+def test_layers_that_carry_the_signal_are_chosen(
+    columns: slice, expected: tuple[str, ...], seen: slice
+) -> None:
     features, labels = signal_in(columns)
     found = choose(features, labels)
     assert found.chosen.layers == expected
-    assert names_of(found) == [("last",), ("c", "d", "last"), ("a", "b", "c", "d", "last")]
-    assert [c.num_features for c in found.candidates] == [8, 24, 40]
-    assert found.columns.tolist() == list(range(40 - found.chosen.num_features, 40))
+    joined = [("c", "d", "last"), ("a", "b", "c", "d", "last")]
+    assert names_of(found) == [("last",), *joined, ("d",)]
+    assert [c.num_features for c in found.candidates] == [8, 24, 40, 8]
+    assert found.columns.tolist() == list(range(40))[seen]
     assert found.chosen.log_loss == min(c.log_loss for c in found.candidates)
     assert found.chosen.accuracy > 0.9
-    weight = fit_head(gather_from(features), found, labels, balanced=False).weight
+    (weight,) = fit_head(gather_from(features), found, labels, balanced=False).weights
     assert weight.shape == (found.chosen.num_features, 2)
 
 
@@ -107,6 +112,32 @@ def test_joined_is_forced() -> None:
     assert names_of(found) == [("c", "d", "last"), ("a", "b", "c", "d", "last")]
 
 
+@pytest.mark.parametrize(
+    ("layers", "expected", "columns"),
+    [
+        ("b", ("b",), [*range(8, 16)]),
+        ("c,a", ("a", "c"), [*range(8), *range(16, 24)]),
+        ("last,d", ("d", "last"), [*range(24, 40)]),
+    ],
+)
+def test_layers_are_forced_by_name(
+    layers: str, expected: tuple[str, ...], columns: list[int]
+) -> None:
+    """In the order that they have in a stored row, whatever the order they were named in."""
+    features, labels = signal_in(slice(32, 40))
+    found = choose(features, labels, layers=layers)
+    assert names_of(found) == [expected]
+    assert found.columns.tolist() == columns
+
+
+def test_layer_that_is_not_there() -> None:
+    features, labels = noise(40)
+    with pytest.raises(UnknownNameError) as caught:
+        choose(features, labels, layers="lost")
+    assert "no layer named 'lost'. Did you mean last?" in str(caught.value)
+    assert "There are a, b, c, d, last." in str(caught.value)
+
+
 @pytest.mark.parametrize("layers", ["auto", "last", "joined"])
 def test_backbone_of_one_layer(layers: str) -> None:
     features, labels = signal_in(slice(0, 8))
@@ -119,7 +150,7 @@ def test_layers_of_different_widths() -> None:
     layers = [Layer("a", 3), Layer("b", 20), Layer("c", 7), Layer("last", 10)]
     features, labels = signal_in(slice(3, 23))
     found = choose(features, labels, backbone_layers=layers)
-    assert names_of(found) == [("last",), ("b", "c", "last")]
+    assert names_of(found) == [("last",), ("b", "c", "last"), ("c",)]
     assert found.columns.tolist() == list(range(3, 40))
 
 
@@ -178,7 +209,7 @@ def test_penalties() -> None:
 
 def test_held_out_scores_are_those_of_fits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """One penalty: each fold left out once a repeat, its photos judged by a head without them."""
-    from photograft.heads import make_basis, solve
+    from photograft.solver import make_basis, solve
 
     monkeypatch.setattr(selection, "PENALTIES", (0.1,))
     features, labels = signal_in(slice(32, 40), n=80, strength=0.7)
@@ -251,7 +282,7 @@ def test_one_group_or_one_a_class_gives_finite_figures(groups: Labels) -> None:
     found = choose(features, labels, groups=groups)
     json.dumps(to_json(found), allow_nan=False)
     head = fit_head(gather_from(features), found, labels, balanced=False)
-    assert np.isfinite(head.weight).all()
+    assert np.isfinite(head.weights[-1]).all()
 
 
 def test_class_of_two_photos() -> None:
@@ -260,7 +291,7 @@ def test_class_of_two_photos() -> None:
     labels[2:] %= 2
     found = choose(features, labels)
     head = fit_head(gather_from(features), found, labels, balanced=False)
-    assert head.bias.shape == (3,)
+    assert head.biases[-1].shape == (3,)
     assert np.isfinite(found.chosen.log_loss)
     assert found.chosen.accuracy > 0.85
 
@@ -271,7 +302,9 @@ def test_hardly_any_photos(n: int) -> None:
     labels = np.arange(n) % 2
     found = choose(features, labels)
     assert np.isfinite(found.chosen.log_loss)
-    assert np.isfinite(fit_head(gather_from(features), found, labels, balanced=False).bias).all()
+    assert np.isfinite(
+        fit_head(gather_from(features), found, labels, balanced=False).biases[-1]
+    ).all()
 
 
 def test_same_seed_gives_the_same_choice() -> None:
@@ -281,7 +314,7 @@ def test_same_seed_gives_the_same_choice() -> None:
     heads = [
         fit_head(gather_from(features), found, labels, balanced=False) for found in (one, other)
     ]
-    np.testing.assert_array_equal(heads[0].weight, heads[1].weight)
+    np.testing.assert_array_equal(heads[0].weights[-1], heads[1].weights[-1])
     assert to_json(choose(features, labels, seed=4)) != to_json(one)
 
 
@@ -316,12 +349,12 @@ def test_basis_is_kept_for_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("read again")
 
     again = fit_head(refuse, found, labels, balanced=False)
-    np.testing.assert_array_equal(kept.weight, again.weight)
+    np.testing.assert_array_equal(kept.weights[-1], again.weights[-1])
     fresh_basis = selection._basis(gather_from(features), np.arange(240), found.columns)
     monkeypatch.setattr(selection, "_basis", lambda *_: fresh_basis)
     without = Selection(**{**vars(found), "basis": None})
     fresh = fit_head(refuse, without, labels, balanced=False)
-    np.testing.assert_allclose(kept.weight, fresh.weight, atol=1e-5)
+    np.testing.assert_allclose(kept.weights[-1], fresh.weights[-1], atol=1e-5)
 
 
 # --- balance
@@ -360,19 +393,18 @@ def test_balanced_scores_are_means_over_classes() -> None:
 # --- many photos
 
 
-def small_subset(monkeypatch: pytest.MonkeyPatch, size: int) -> Callable[..., list[int]]:
-    monkeypatch.setattr(selection, "SELECTION_PHOTOS", size)
-
+def small_subset(most: int) -> Callable[..., list[int]]:
     def subset(labels: Labels, groups: Labels | None = None, seed: int = 0) -> list[int]:
         groups = np.arange(len(labels)) if groups is None else groups
-        rows: list[int] = selection._subset(labels, groups, keys_of(len(labels)), seed).tolist()
+        keys = keys_of(len(labels))
+        rows: list[int] = selection._subset(labels, groups, keys, seed, most).tolist()
         return rows
 
     return subset
 
 
-def test_subset_is_stratified(monkeypatch: pytest.MonkeyPatch) -> None:
-    subset = small_subset(monkeypatch, 100)
+def test_subset_is_stratified() -> None:
+    subset = small_subset(100)
     labels = np.repeat([0, 1, 2], [600, 380, 20])
     rows = subset(labels)
     assert rows == sorted(set(rows))
@@ -381,16 +413,16 @@ def test_subset_is_stratified(monkeypatch: pytest.MonkeyPatch) -> None:
     assert subset(labels, seed=1) != rows
 
 
-def test_subset_is_all_where_there_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    subset = small_subset(monkeypatch, 100)
+def test_subset_is_all_where_there_are_few() -> None:
+    subset = small_subset(100)
     assert subset(np.repeat([0, 1], 50)) == list(range(100))
     assert len(subset(np.repeat([0, 1], 51))) < 102
     assert len(subset(np.arange(200) % 20)) == 200  # ten a class are always wanted
 
 
-def test_subset_takes_groups_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_subset_takes_groups_together() -> None:
     """Whole groups, but for one a class where the number that is wanted is reached."""
-    subset = small_subset(monkeypatch, 100)
+    subset = small_subset(100)
     labels, groups = np.repeat([0, 1], 500), np.arange(1000) // 5
     rows = subset(labels, groups)
     sizes = np.bincount(groups[rows])
@@ -398,12 +430,11 @@ def test_subset_takes_groups_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(rows) == 100
 
 
-def test_subset_does_not_depend_on_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "SELECTION_PHOTOS", 60)
+def test_subset_does_not_depend_on_the_order() -> None:
     labels, groups, keys = np.arange(300) // 150, np.arange(300) // 3, keys_of(300)
     order = np.random.default_rng(0).permutation(300)
-    plain = selection._subset(labels, groups, keys, 0)
-    shuffled = selection._subset(labels[order], groups[order], [keys[i] for i in order], 0)
+    plain = selection._subset(labels, groups, keys, 0, 60)
+    shuffled = selection._subset(labels[order], groups[order], [keys[i] for i in order], 0, 60)
     assert {keys[i] for i in plain} == {keys[order[i]] for i in shuffled}
 
 
@@ -429,6 +460,64 @@ def test_choice_on_a_subset_and_fit_on_all(monkeypatch: pytest.MonkeyPatch) -> N
     assert (predicted == labels).mean() > 0.95
 
 
+def test_views_share_the_rows_that_a_choice_is_made_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the views, half the photos; the head is fitted on every view of every photo."""
+    monkeypatch.setattr(selection, "SELECTION_PHOTOS", 150)
+    monkeypatch.setattr(selection, "SELECTION_ROWS", 200)
+    plain, labels = signal_in(slice(16, 24), n=400)
+    features = np.concatenate([plain, plain + np.float32(0.1)])
+    read: list[int] = []
+
+    def gather(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
+        read.extend(rows.tolist())
+        return features[rows][:, columns]
+
+    found = select(
+        gather,
+        labels,
+        np.arange(400),
+        keys_of(400),
+        backbone_layers=LAYERS,
+        layers="joined",
+        balanced=False,
+        seed=0,
+        num_views=2,
+    )
+    assert (found.num_photos, found.num_views) == (100, 2)
+    photos = {i % 400 for i in read}
+    assert len(photos) == 100
+    assert set(read) == photos | {i + 400 for i in photos}
+    read.clear()
+    head = fit_head(gather, found, labels, balanced=False)
+    assert sorted(read) == list(range(800))
+    predicted = head.predict_proba(plain[:, found.columns]).argmax(axis=1)
+    assert (predicted == labels).mean() > 0.95
+
+
+def test_head_is_scored_on_the_plain_view_of_photos_that_it_never_saw() -> None:
+    """Views that give the answer away, in the plain photo or not, teach nothing about others."""
+    features, labels = noise(120)
+    giveaway = features.copy()
+    giveaway[:, 32:] += 4 * labels[:, None].astype(np.float32)
+
+    def accuracy(views: list[Floats]) -> float:
+        return select(
+            gather_from(np.concatenate(views)),
+            labels,
+            np.arange(120),
+            keys_of(120),
+            backbone_layers=LAYERS,
+            layers="last",
+            balanced=False,
+            seed=0,
+            num_views=len(views),
+        ).chosen.accuracy
+
+    assert accuracy([features, giveaway]) < 0.7
+    assert accuracy([features, features]) < 0.7
+    assert accuracy([giveaway, giveaway]) > 0.9
+
+
 def test_problems_in_several_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = signal_in(slice(32, 40), strength=0.6)
     whole = choose(features, labels, layers="last")
@@ -443,7 +532,7 @@ def test_json() -> None:
     found = choose(features, labels)
     data = json.loads(json.dumps(to_json(found), allow_nan=False))
     assert data["chosen"]["layers"] == ["last"]
-    assert len(data["candidates"]) == 3
+    assert len(data["candidates"]) == 4
     assert (data["num_photos"], data["num_folds"], data["num_repeats"]) == (240, 5, 2)
     assert data["chosen"]["path"][0][0] == 10.0
 

@@ -25,7 +25,7 @@ from PIL import Image
 import photograft
 import system_helpers as system
 from drawing import MakePhotos, draw_photo
-from photograft.config import TrainConfig
+from photograft.config import DEFAULT_TRAINING, TrainConfig
 from photograft.dataset import Dataset
 from photograft.store import FeatureStore
 
@@ -50,6 +50,12 @@ pytestmark = pytest.mark.usefixtures("warm_cache")
 
 def split_of(run: Path) -> dict[str, str]:
     return {row["name"]: row["split"] for row in system.read_rows(run / "files.parquet")}
+
+
+def sum_of_widths(info: dict[str, Any]) -> int:
+    """How many features the head of a run sees."""
+    widths = {layer["name"]: layer["num_features"] for layer in info["backbone"]["layers"]}
+    return sum(widths[name] for name in info["layers"])
 
 
 # What a run folder holds
@@ -91,7 +97,13 @@ def test_easy_classes_are_told_apart(run_path: Path) -> None:
 
 def test_run_json_says_what_was_done(run_path: Path, photos: Path) -> None:
     info = system.read_json(run_path / "run.json")
-    assert info["config"] == TrainConfig().to_json()
+    settings = TrainConfig.from_json(info["config"])
+    # The training loop is written out, so that a later version's default makes no difference.
+    assert settings == TrainConfig(training=DEFAULT_TRAINING["features"])
+    assert info["strategy"] == "features"
+    assert info["history"] is None
+    assert info["params"]["trained"] == (sum_of_widths(info) + 1) * 3
+    assert info["params"]["total"] == info["backbone"]["num_params"] + info["params"]["trained"]
     assert info["seed"] == 0
     assert info["name"] == "photos"
     assert info["data"]["fingerprint"] == Dataset.load(photos).fingerprint()

@@ -9,6 +9,7 @@ On disk it is a folder:
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -28,10 +29,10 @@ from photograft._version import __version__
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.errors import ClassifierError, ConversionError, StorageError
-from photograft.features import feature_batches, open_space
+from photograft.errors import ClassifierError, ConversionError, ImageError, StorageError
+from photograft.features import PLAIN, feature_batches, open_space
 from photograft.files import sha256_of, write_json
-from photograft.heads import LinearHead
+from photograft.heads import Head
 from photograft.sources.base import read_file
 from photograft.store import FeatureStore, default_cache_dir
 
@@ -68,20 +69,23 @@ class Classifier:
         engine: What ran the backbone in training. Where it is not installed, torch stands in:
             the same to rounding.
         layers: Names of the layers that the head sees, joined.
-        head: The linear head.
+        head: From their features to probabilities.
         trained: Where it comes from, as plain JSON types: version, data, seed, scores.
         max_pixels: Photos with more pixels than this get an error.
         weights_path: The backbone's weight file; None until located, and for random weights.
+        views: What the network sees of each photo, their probabilities averaged: ``"plain"``, and
+            ``"flip"`` for the mirror image.
     """
 
     class_names: tuple[str, ...]
     backbone: Backbone
     engine: Engine
     layers: tuple[str, ...]
-    head: LinearHead
+    head: Head
     trained: dict[str, Any] = field(default_factory=dict)
     max_pixels: int = images.DEFAULT_MAX_PIXELS
     weights_path: Path | None = None
+    views: tuple[str, ...] = ("plain",)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Classifier:
@@ -111,7 +115,7 @@ class Classifier:
                 raise _changed(folder / name)
         try:
             tensors = load((folder / "head.safetensors").read_bytes())
-            head = LinearHead(tensors["weight"], tensors["bias"])
+            head = Head.from_tensors(tensors, manifest.get("coding", "softmax"))
         except (SafetensorError, KeyError) as error:
             raise _changed(folder / "head.safetensors") from error
         included = folder / INCLUDED_WEIGHTS
@@ -124,6 +128,7 @@ class Classifier:
             trained=manifest["trained"],
             max_pixels=manifest["max_pixels"],
             weights_path=included if included.name in manifest["files"] else None,
+            views=tuple(manifest.get("views", ("plain",))),
         )
 
     def save(self, folder: Path, *, include_weights: bool) -> None:
@@ -135,11 +140,10 @@ class Classifier:
                 package or the file that they came from, and checks it by its hash.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {"weight": self.head.weight, "bias": self.head.bias}
         # As bytes: written by safetensors itself, a full disk would be no OSError.
-        data = save({k: np.ascontiguousarray(v) for k, v in tensors.items()})
+        data = save(self.head.tensors())
         (folder / "head.safetensors").write_bytes(data)
-        if include_weights:
+        if include_weights or self.is_trained:
             self._save_weights(folder / INCLUDED_WEIGHTS)
         manifest = {
             "format": FORMAT_VERSION,
@@ -148,6 +152,8 @@ class Classifier:
             "backbone": self.backbone.to_json(),
             "engine": vars(self.engine),
             "layers": list(self.layers),
+            "coding": self.head.coding,
+            "views": list(self.views),
             "max_pixels": self.max_pixels,
             "trained": self.trained,
             "files": {p.name: sha256_of(p) for p in sorted(folder.glob("*.safetensors"))},
@@ -177,7 +183,7 @@ class Classifier:
             One prediction per path, in the same order. A file that can't be read gets one with
             its `error`.
         """
-        # The names of what is under way; `feature_batches` gives every position exactly once.
+        # The names of what is under way; every position comes up exactly once.
         names: dict[int, str] = {}
 
         def reads() -> Iterable[Callable[[], bytes]]:
@@ -185,10 +191,9 @@ class Classifier:
                 names[i] = os.fspath(path)
                 yield functools.partial(read_file, Path(path))
 
-        batches = feature_batches(reads(), self.backbone, self.network, max_pixels=self.max_pixels)
+        batches = self.batches(reads())
         try:
-            for indices, features, failed in batches:
-                probabilities = self.classify(features)
+            for indices, probabilities, failed in batches:
                 rows = {
                     i: Prediction(
                         names[i],
@@ -205,9 +210,43 @@ class Classifier:
         finally:
             batches.close()
 
+    def batches(
+        self, reads: Iterable[Callable[[], bytes]]
+    ) -> Generator[
+        tuple[list[int], npt.NDArray[np.float32], list[tuple[int, ImageError]]], None, None
+    ]:
+        """Yield probabilities ``(n, num_classes)`` batch by batch; see `feature_batches`.
+
+        Args:
+            reads: Each returns one file's bytes.
+        """
+
+        def network() -> Network:
+            run = self.network()
+            if self.views == ("plain",):
+                return run
+            return lambda pixels: np.concatenate(
+                [run(_seen(view, pixels)) for view in self.views], axis=1
+            )
+
+        batches = feature_batches(reads, self.backbone, network, max_pixels=self.max_pixels)
+        with contextlib.closing(batches):
+            for indices, features, failed in batches:
+                width = self.backbone.num_features
+                parts = [
+                    self.classify(features[:, i : i + width])
+                    for i in range(0, features.shape[1], width)
+                ]
+                yield indices, average(parts), failed
+
     def classify(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return probabilities ``(n, num_classes)`` for stored rows ``(n, num_features)``."""
         return self.head.predict_proba(features[:, self.columns()])
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the backbone's own weights were changed, and so exist nowhere else."""
+        return self.backbone.weights == "trained"
 
     def columns(self) -> npt.NDArray[np.intp]:
         """Return the columns of a stored row that the head sees."""
@@ -243,6 +282,15 @@ class Classifier:
         located = self.located()
         network = build(located.backbone, located.weights_path)
         path.write_bytes(safetensors.torch.save(state_dict(network)))
+
+
+def average(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Return the mean of several views' probabilities, each ``(n, num_classes)``."""
+    return parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float32)
+
+
+def _seen(view: str, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return pixels if view == PLAIN.name else np.ascontiguousarray(pixels[:, :, ::-1])
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,26 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from photograft import recipe_commands, tool_commands, train_command
 from photograft._version import __version__
-from photograft.config import (
-    CLASS_WEIGHTS,
-    DEFAULT_BACKBONE,
-    ENGINES,
-    LAYERS,
-    PRECISIONS,
-    TrainConfig,
-)
-from photograft.config import WEIGHT_INCLUSIONS as INCLUSIONS
-from photograft.errors import one_line
-
-_LAYOUTS = """SOURCE is a folder of class folders, flat (cat/, dog/) or already split
-(train/cat/, test/cat/, …); a CSV or Parquet manifest with the columns path and label, and
-optionally split and group; an .npz with X_train, y_train, X_test, y_test or X, y; or a .zip or
-.tar of class folders. Nothing in it is ever changed."""
+from photograft.cache_commands import cache_app
+from photograft.options import LAYOUTS, ClassifierPath, MaxPixels, Source, fail
 
 app = typer.Typer(
     name="photograft",
@@ -38,24 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-cache_app = typer.Typer(
-    help="Look after the store of features.\n\n"
-    "Examples:\n\n"
-    "  photograft cache info\n\n"
-    "  photograft cache prune --max-size 2GB\n\n"
-    "  photograft cache clear",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 app.add_typer(cache_app, name="cache")
-
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Labelled photos.")]
-ClassifierPath = Annotated[str, typer.Argument(metavar="CLASSIFIER", help="A run folder.")]
-MaxPixels = Annotated[int, typer.Option(help="Skip photos with more pixels than this.")]
-
-
-def _choice(values: tuple[str, ...]) -> str:
-    return f"[{'|'.join(values)}]"
+app.add_typer(recipe_commands.recipe_app, name="recipe")
 
 
 @app.callback(invoke_without_command=True)
@@ -67,72 +39,7 @@ def _root(
         raise typer.Exit
 
 
-@app.command(
-    help="Train a classifier on labelled photos, evaluate it, and save both in a run folder.\n\n"
-    + _LAYOUTS
-    + "\n\nExamples:\n\n"
-    "  photograft train photos/\n\n"
-    "  photograft train photos.zip --backbone efficientnet_lite2 --out runs/second\n\n"
-    "  photograft train photos.csv --class-weight balanced --seed 1\n\n"
-    "Interrupted, the same command goes on from there."
-)
-def train(
-    source: Source,
-    out: Annotated[
-        Path | None, typer.Option(help="The run folder. [default: runs/NAME-TIMESTAMP]")
-    ] = None,
-    backbone: Annotated[
-        str, typer.Option(help="An embedded backbone, or any timm model.")
-    ] = DEFAULT_BACKBONE,
-    weights: Annotated[
-        str, typer.Option(help="pretrained, random, or a weight file.")
-    ] = "pretrained",
-    layers: Annotated[
-        str, typer.Option(metavar=_choice(LAYERS), help="Depths of the backbone to use.")
-    ] = "auto",
-    class_weight: Annotated[
-        str, typer.Option(metavar=_choice(CLASS_WEIGHTS), help="Make up for class sizes.")
-    ] = "none",
-    validation: Annotated[
-        float, typer.Option(help="Share for validation, where the source has no split.")
-    ] = 0.15,
-    test: Annotated[float, typer.Option(help="Share for the test, likewise.")] = 0.15,
-    seed: Annotated[int, typer.Option(help="Decides the split and the folds.")] = 0,
-    engine: Annotated[
-        str, typer.Option(metavar=_choice(ENGINES), help="auto: the fastest that is installed.")
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar=_choice(PRECISIONS), help="auto: what this machine does faster.")
-    ] = "auto",
-    max_pixels: MaxPixels = 100_000_000,
-    include_weights: Annotated[
-        str,
-        typer.Option(
-            metavar=_choice(INCLUSIONS),
-            help="Save the backbone's weights, too. auto: unless they come with the installation.",
-        ),
-    ] = "auto",
-) -> None:
-    """Train; the help text is above."""
-    from rich.console import Console
-
-    from photograft import terminal, workflow
-
-    config = TrainConfig(
-        backbone=backbone,
-        weights=weights,
-        engine=engine,
-        precision=precision,
-        layers=layers,
-        class_weight=class_weight,
-        validation=validation,
-        test=test,
-        seed=seed,
-        max_pixels=max_pixels,
-        include_weights=include_weights,
-    )
-    run = workflow.train(source, config, out=out, progress=terminal.make_progress())
-    terminal.show_run(Console(), run)
+app.command(help=train_command.HELP)(train_command.train)
 
 
 @app.command(
@@ -181,12 +88,12 @@ def predict(
     if output is not None:
         print(f"Predictions: {output}")
     if counts.failed:
-        _fail(f"{counts.failed:,} of {counts.rows:,} files could not be read; their rows say why")
+        fail(f"{counts.failed:,} of {counts.rows:,} files could not be read; their rows say why")
 
 
 @app.command(
     help="Score a classifier on labelled photos that it was not trained on.\n\n"
-    + _LAYOUTS
+    + LAYOUTS
     + " Every photo is scored, whatever split it is in.\n\nExamples:\n\n"
     "  photograft evaluate runs/fruit later_photos/\n\n"
     "  photograft evaluate runs/fruit later.csv --json scores.json"
@@ -220,7 +127,7 @@ def evaluate(
 
 @app.command(
     help="Account for every file of a source, without training: what can be used, what can't, "
-    "and why.\n\n" + _LAYOUTS + "\n\nExamples:\n\n"
+    "and why.\n\n" + LAYOUTS + "\n\nExamples:\n\n"
     "  photograft inspect photos/\n\n"
     "  photograft inspect photos.zip --files account.parquet"
 )
@@ -274,7 +181,7 @@ def backbones(
     for name in names:
         print(name)
     if not names:
-        _fail(f"timm has no pretrained model with {search!r} in its name")
+        fail(f"timm has no pretrained model with {search!r} in its name")
 
 
 @app.command(
@@ -306,44 +213,5 @@ def demo(
         predictions.write_rows(classifier.stream(names), write, classifier.class_names, 2)
 
 
-@cache_app.command(help="Show what the store holds.\n\nExample:\n\n  photograft cache info")
-def info() -> None:
-    """Show; the help text is above."""
-    from rich.console import Console
-
-    from photograft import terminal
-    from photograft.store import FeatureStore
-
-    store = FeatureStore()
-    terminal.show_cache(Console(), store.root, store.usage(), store.max_bytes)
-
-
-@cache_app.command(
-    help="Drop what was not used for longest, until the store is small enough.\n\n"
-    "Example:\n\n  photograft cache prune --max-size 2GB"
-)
-def prune(
-    max_size: Annotated[str, typer.Option(help="Such as 500MB or 2GB.")] = "10GB",
-) -> None:
-    """Drop; the help text is above."""
-    from photograft.store import FeatureStore, parse_size
-    from photograft.terminal import size_text
-
-    print(f"Freed {size_text(FeatureStore().prune(parse_size(max_size)))}")
-
-
-@cache_app.command(
-    help="Drop everything. Features are computed again when they are needed.\n\n"
-    "Example:\n\n  photograft cache clear"
-)
-def clear() -> None:
-    """Drop; the help text is above."""
-    from photograft.store import FeatureStore
-    from photograft.terminal import size_text
-
-    print(f"Freed {size_text(FeatureStore().clear())}")
-
-
-def _fail(message: str) -> NoReturn:
-    print(one_line(message), file=sys.stderr)
-    raise typer.Exit(2)
+for _help, _command in tool_commands.COMMANDS:
+    app.command(help=_help)(_command)

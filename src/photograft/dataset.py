@@ -18,8 +18,9 @@ from photograft.errors import ImageError
 from photograft.images import DEFAULT_MAX_PIXELS, decode, expected_extension_note, read_header
 from photograft.parallel import in_order
 from photograft.progress import Progress, Silent
-from photograft.sources.base import Item, SkippedFile, printable
+from photograft.sources.base import Item, Listing, SkippedFile, printable
 from photograft.sources.open import open_source
+from photograft.sources.selection_syntax import named_set
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Dataset:
 
     Attributes:
         source: Where it was read from, as the user gave it.
-        kind: ``"folder"``, ``"manifest"``, ``"arrays"`` or ``"archive"``.
+        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"tfds"`` or ``"hf"``.
         photos: The usable photos, sorted by name.
         skipped: The other files, sorted by name.
         notes: How the source was understood, where that is not plain.
@@ -84,8 +85,9 @@ class Dataset:
         """Read a source: every file's bytes and header, but no pixels yet.
 
         Args:
-            source: A folder of class folders, a CSV or Parquet manifest, an ``.npz``, or a
-                ``.zip`` or ``.tar`` of class folders.
+            source: A folder of class folders, a CSV or Parquet manifest, an ``.npz``, a ``.zip``
+                or ``.tar`` of class folders, or the name of a set: ``mnist``, ``tfds:NAME``,
+                ``hf:NAME``.
             max_pixels: Photos with more pixels are skipped as ``"too large"``.
             progress: Told how far it is.
 
@@ -93,6 +95,25 @@ class Dataset:
             SourceError: The source can't be read as labelled photos.
         """
         listing = open_source(source)
+        return cls.from_listing(source, listing, max_pixels=max_pixels, progress=progress)
+
+    @classmethod
+    def from_listing(
+        cls,
+        source: str | os.PathLike[str],
+        listing: Listing,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        progress: Progress | None = None,
+    ) -> Dataset:
+        """Read the files of a listing: every file's bytes and header, but no pixels yet.
+
+        Args:
+            source: Where the listing is from.
+            listing: The files.
+            max_pixels: Photos with more pixels are skipped as ``"too large"``.
+            progress: Told how far it is.
+        """
         photos: list[Photo] = []
         skipped = list(listing.skipped)
         with (progress or Silent()).step("Reading files", len(listing.items), "files") as step:
@@ -114,7 +135,7 @@ class Dataset:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in natural order (``"2"`` before ``"10"``)."""
-        return tuple(sorted({photo.label for photo in self.photos}, key=_natural))
+        return tuple(sorted({photo.label for photo in self.photos}, key=natural_key))
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -124,7 +145,13 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """A short name for it: the last part of the source, without its extension."""
+        """A short name for it: the last part of the source, without its extension.
+
+        Of a set that goes by a name, that name without owner, version and parts.
+        """
+        named = named_set(self.source)
+        if named is not None:
+            return printable(named.short_name)
         path = Path(self.source).resolve()
         name = path.name if path.is_dir() else path.name.split(".")[0]
         return printable(name)
@@ -235,7 +262,7 @@ def _examine(item: Item, max_pixels: int) -> Photo | SkippedFile:
     )
 
 
-def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     """Return a sort key that puts numbers within names in the order of their size.
 
     The name itself tells ``"1"`` from ``"01"``, which would else come in any order.

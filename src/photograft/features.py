@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,34 @@ CODE_VERSION = 1
 _WINDOW = 8 * BATCH_SIZE
 
 
-def open_space(store: FeatureStore, backbone: Backbone, engine: Engine) -> Space:
-    """Return the part of the store that holds a backbone's features."""
-    return store.space(space_key(backbone, engine), backbone.num_features)
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class View:
+    """A way to look at each photo.
+
+    Attributes:
+        name: Part of the store's key: another name for whatever gives other pixels.
+        change: From prepared pixels ``(h, w, 3)`` and the photo's content digest to what the
+            network is to see.
+        margin: Photos are prepared larger by this factor, at least 1.
+    """
+
+    name: str
+    change: Callable[[Pixels, bytes], Pixels] = lambda pixels, digest: pixels
+    margin: float = 1.0
+
+
+PLAIN = View("plain")
+FLIPPED = View("flip", lambda pixels, digest: np.ascontiguousarray(pixels[:, ::-1]))
+
+
+def open_space(
+    store: FeatureStore, backbone: Backbone, engine: Engine, view: View = PLAIN
+) -> Space:
+    """Return the part of the store that holds a backbone's features of a view."""
+    return store.space(space_key(backbone, engine, view=view.name), backbone.num_features)
 
 
 def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dict[str, Any]:
@@ -43,9 +69,10 @@ def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dic
         "architecture": backbone.architecture,
         "weights_sha256": backbone.weights_sha256,
         "preprocessing": backbone.preprocessing(),
-        "layers": [layer.name for layer in backbone.layers],
+        "layers": [[layer.name, layer.pooling] for layer in backbone.layers],
         "engine": engine.name,
         "precision": engine.precision,
+        "device": engine.device,
         "view": view,
         "code": [images.CODE_VERSION, transforms.CODE_VERSION, CODE_VERSION],
         "versions": engine_versions(engine),
@@ -58,6 +85,8 @@ def extract(
     space: Space,
     network: Callable[[], Network],
     *,
+    view: View = PLAIN,
+    what: str = "Extracting features",
     max_pixels: int = images.DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
 ) -> tuple[FeatureTable, dict[bytes, ImageError]]:
@@ -70,6 +99,8 @@ def extract(
         backbone: Prepares the pixels.
         space: Where the features are kept.
         network: Opens the network; called only if there is something to compute.
+        view: What the network sees of each photo; `space` must be the view's own.
+        what: What the progress calls it.
         max_pixels: Photos with more pixels fail.
         progress: Told how far it is.
 
@@ -84,10 +115,10 @@ def extract(
     if not missing:
         return table, failures
     reads = [functools.partial(_as_listed, photo) for photo in missing]
-    with (progress or Silent()).step("Extracting features", len(missing), "photos") as step:
+    with (progress or Silent()).step(what, len(missing), "photos") as step:
         writer: Writer | None = None
         with contextlib.ExitStack() as stack:
-            batches = feature_batches(reads, backbone, network, max_pixels=max_pixels)
+            batches = feature_batches(reads, backbone, network, view=view, max_pixels=max_pixels)
             stack.enter_context(contextlib.closing(batches))
             for indices, features, failed in batches:
                 failures |= {missing[i].digest: error for i, error in failed}
@@ -111,6 +142,7 @@ def feature_batches(
     backbone: Backbone,
     network: Callable[[], Network],
     *,
+    view: View = PLAIN,
     max_pixels: int = images.DEFAULT_MAX_PIXELS,
 ) -> Generator[FeatureBatch, None, None]:
     """Decode files in other threads while the network runs in this one.
@@ -119,6 +151,7 @@ def feature_batches(
         reads: Each returns one file's bytes.
         backbone: Prepares the pixels.
         network: Opens the network; called once the first photo is decoded.
+        view: What the network sees of each photo.
         max_pixels: Photos with more pixels fail.
 
     Yields:
@@ -126,10 +159,13 @@ def feature_batches(
         ``(n, backbone.num_features)``, and the positions and errors of the files that failed
         since the batch before. Every position comes up exactly once.
     """
+    larger = transforms.enlarged(backbone, view.margin) if view.margin > 1 else backbone
 
-    def load(read: Callable[[], bytes]) -> npt.NDArray[np.uint8] | ImageError:
+    def load(read: Callable[[], bytes]) -> Pixels | ImageError:
         try:
-            return transforms.prepare(read(), backbone, max_pixels=max_pixels)
+            data = read()
+            pixels = transforms.prepare(data, larger, max_pixels=max_pixels)
+            return pixels if view is PLAIN else view.change(pixels, hashlib.sha256(data).digest())
         except ImageError as error:
             return error
         except OSError as error:
@@ -137,7 +173,7 @@ def feature_batches(
 
     run: Network | None = None
     indices: list[int] = []
-    batch: list[npt.NDArray[np.uint8]] = []
+    batch: list[Pixels] = []
     failed: list[tuple[int, ImageError]] = []
     nothing = np.empty((0, backbone.num_features), np.float32)
     loaded = in_order(load, reads, window=_WINDOW)

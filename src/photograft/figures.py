@@ -23,7 +23,7 @@ _MAX_NUMBERED_CLASSES = 25
 _MAX_NAME = 22
 _MISTAKE_COLUMNS = 4
 _THUMBNAIL = 256
-_INK, _ACCENT, _FAINT = "#1f2933", "#b42318", "#52606d"
+INK, _ACCENT, FAINT = "#1f2933", "#b42318", "#52606d"
 
 
 @dataclass(frozen=True)
@@ -63,26 +63,26 @@ def confusion_matrix(
     axes = figure.add_subplot()
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [_plain(_short(name, _MAX_NAME)) for name in class_names]
+    names = [plain_text(short_text(name, _MAX_NAME)) for name in class_names]
     font = min(10.0, max(4.0, 300 / k))
     axes.set_xticks(range(k), names, rotation=45 if k > 3 else 0, ha="right" if k > 3 else "center")
     axes.set_yticks(range(k), names)
-    axes.tick_params(labelsize=font, length=0, colors=_INK)
-    axes.set_xlabel("predicted", color=_INK)
-    axes.set_ylabel("true", color=_INK)
-    axes.set_title(_plain(title), color=_INK, fontsize=11)
+    axes.tick_params(labelsize=font, length=0, colors=INK)
+    axes.set_xlabel("predicted", color=INK)
+    axes.set_ylabel("true", color=INK)
+    axes.set_title(plain_text(title), color=INK, fontsize=11)
     axes.spines[:].set_visible(False)
     if k <= _MAX_NUMBERED_CLASSES:
         for i, row in enumerate(confusion):
             for j, count in enumerate(row):
-                colour = "white" if shares[i, j] > 0.5 else _INK
+                colour = "white" if shares[i, j] > 0.5 else INK
                 if count:
                     axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, size=font)
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
     bar.set_ticks([0, 0.5, 1], labels=["0%", "50%", "100%"])
-    bar.set_label("share of the true class", color=_INK)
+    bar.set_label("share of the true class", color=INK)
     bar.outline.set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
@@ -98,7 +98,7 @@ def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
     width, height = 2.5 * columns, 3.1 * lines + 0.5
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    figure.text(0.5, 1 - 0.3 / height, _plain(title), ha="center", color=_INK, fontsize=12)
+    figure.text(0.5, 1 - 0.3 / height, plain_text(title), ha="center", color=INK, fontsize=12)
     grid = figure.subplots(lines, columns, squeeze=False)
     figure.subplots_adjust(0.01, 0.3 / height, 0.99, 1 - 0.95 / height, 0.06, 0.36)
     for axes in grid.flat:
@@ -106,14 +106,15 @@ def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
     for axes, row in zip(grid.flat, rows, strict=False):
         axes.imshow(_thumbnail(row.read))
         write = functools.partial(axes.text, 0.5, transform=axes.transAxes, ha="center")
-        said = f"{row.probability:.0%} sure: {_short(row.predicted, 18)}"
-        write(y=1.1, s=_plain(said), color=_ACCENT, fontsize=9, weight="bold")
-        write(y=1.02, s=_plain(f"is: {_short(row.label, 26)}"), color=_INK, fontsize=8.5)
-        write(y=-0.07, s=_plain(_short(row.name, 40)), color=_FAINT, fontsize=6)
-    _save(figure, path)
+        said = f"{row.probability:.0%} sure: {short_text(row.predicted, 18)}"
+        write(y=1.1, s=plain_text(said), color=_ACCENT, fontsize=9, weight="bold")
+        write(y=1.02, s=plain_text(f"is: {short_text(row.label, 26)}"), color=INK, fontsize=8.5)
+        write(y=-0.07, s=plain_text(short_text(row.name, 40)), color=FAINT, fontsize=6)
+    save_figure(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as the kind of picture that its path names."""
     with warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; no reason to alarm anyone.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
@@ -128,7 +129,7 @@ def _thumbnail(read: Callable[[], bytes]) -> Image.Image:
     return ImageOps.pad(image, (_THUMBNAIL, _THUMBNAIL), color="#f5f7fa")
 
 
-def _short(text: str, most: int) -> str:
+def short_text(text: str, most: int) -> str:
     """Return `text`, its middle left out where it is too long."""
     text = "".join(c if c.isprintable() else "?" for c in text)
     if len(text) <= most:
@@ -137,6 +138,6 @@ def _short(text: str, most: int) -> str:
     return text[: most - 1 - tail] + "…" + text[-tail:]
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return `text` such that Matplotlib draws it and does not read it as mathematics."""
     return text.replace("$", r"\$")

@@ -68,7 +68,8 @@ def new_file(path: Path, *, fix: str) -> Iterator[Path]:
     Raises:
         StorageError: It can't be written.
     """
-    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
+    # With the same suffix: what writes pictures goes by it.
+    partial = path.parent / f".{path.stem}.{os.getpid()}.partial{path.suffix}"
     try:
         yield partial
         os.replace(partial, path)

@@ -16,6 +16,9 @@ class Step(Protocol):
     def advance(self, amount: int = 1) -> None:
         """Say that `amount` more units are done."""
 
+    def note(self, text: str) -> None:
+        """Show some words beside the step, in place of those before."""
+
 
 class Progress(Protocol):
     """Told of each step of work that may take longer than a second."""
@@ -30,6 +33,10 @@ class Progress(Protocol):
 class _SilentStep:
     def advance(self, amount: int = 1) -> None:
         """Ignore it."""
+
+    def note(self, text: str) -> None:
+        """Ignore it."""
+        del text
 
 
 class Silent:

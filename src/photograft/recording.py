@@ -15,9 +15,10 @@ from photograft.dataset import Dataset
 from photograft.duplicates import conflicting_labels, content_groups
 from photograft.evaluation import Evaluation
 from photograft.files import new_folder, write_json, write_table
-from photograft.selection import Selection, to_json
 from photograft.sources.base import printable
+from photograft.sources.selection_syntax import named_set
 from photograft.splits import Split
+from photograft.strategies.base import Fitted
 
 if TYPE_CHECKING:
     from photograft.figures import Mistake
@@ -49,12 +50,13 @@ class Scored:
 def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
     """Return what a run says of its data, as plain JSON types."""
     labels = dataset.labels
+    is_named = named_set(dataset.source) is not None
     counts = {
         part: np.bincount(labels[indices], minlength=len(dataset.class_names)).tolist()
         for part, indices in split.parts().items()
     }
     return {
-        "source": printable(Path(dataset.source).resolve()),
+        "source": printable(dataset.source if is_named else Path(dataset.source).resolve()),
         "kind": dataset.kind,
         "fingerprint": dataset.fingerprint(),
         "num_photos": len(dataset.photos),
@@ -127,8 +129,7 @@ def write(
     dataset: Dataset,
     split: Split,
     scored: dict[str, Scored | None],
-    classifier: Classifier,
-    selection: Selection,
+    fitted: Fitted,
     info: dict[str, Any],
     metrics: dict[str, Any],
 ) -> None:
@@ -139,18 +140,19 @@ def write(
         dataset: The photos.
         split: Their parts.
         scored: Validation and test, each where it has photos.
-        classifier: Saved with the run.
-        selection: What its head was chosen from.
+        fitted: Its classifier is saved with the run.
         info: For ``run.json``.
         metrics: For ``metrics.json``.
     """
-    from photograft import figures  # Matplotlib is slow to import
+    from photograft import curves, figures  # Matplotlib is slow to import
 
-    inclusion = info["config"]["include_weights"]
+    inclusion, classifier = info["config"]["include_weights"], fitted.classifier
     with new_folder(folder) as partial:
         write_json(partial / "run.json", info)
         write_json(partial / "metrics.json", metrics)
-        write_json(partial / "selection.json", to_json(selection))
+        write_json(partial / "selection.json", fitted.selection)
+        if fitted.history:
+            (partial / "history.csv").write_text(fitted.history.to_csv(), encoding="utf-8")
         write_table(partial / "files.parquet", _file_columns(dataset, split))
         write_table(
             partial / "predictions.parquet", _prediction_columns(dataset, scored, classifier)
@@ -162,6 +164,9 @@ def write(
         )
         pictures = partial / "pictures"
         pictures.mkdir()
+        if fitted.history and len(fitted.history.epochs) > 1:
+            for suffix in ("png", "svg"):
+                curves.plot({dataset.name: fitted.history}, pictures / f"curves.{suffix}")
         name = "test" if scored["test"] else "validation"
         part = scored[name]
         if part is None:

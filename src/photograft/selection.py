@@ -15,8 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Layer
-from photograft.heads import Basis, Floats, LinearHead, make_basis, solve
+from photograft.depths import layer_sets
+from photograft.errors import InputError
+from photograft.heads import Floats, Head
 from photograft.progress import Progress, Silent
+from photograft.solver import Basis, make_basis, solve
 from photograft.splits import make_folds
 
 #: Penalties that are tried, the strongest first; see `_path` for where the search ends.
@@ -27,9 +30,8 @@ NUM_REPEATS = 2
 
 #: The choice is made on at most this many photos (and ten a class), the head fitted on all.
 SELECTION_PHOTOS = 5000
-
-#: How many of the deepest earlier layers are joined to the last one, in the candidates.
-_JOINED = (0, 2, 4)
+#: And on at most this many rows, where photos have several views.
+SELECTION_ROWS = 15_000
 
 #: Differences in log loss, in nats, that are not worth telling apart.
 _NEGLIGIBLE = 0.002
@@ -74,6 +76,9 @@ class Selection:
         num_folds: Folds of each repeat.
         num_repeats: Repeats of the cross-validation, over other folds.
         basis: The chosen layers' features, rotated, where the choice was made on all photos.
+        losses: Held-out log loss of each of the photos, shape ``(num_photos,)``.
+        shares: Their weights, summing to 1.
+        num_views: Rows of each photo that the head learns from.
     """
 
     chosen: Candidate
@@ -83,6 +88,9 @@ class Selection:
     num_folds: int
     num_repeats: int
     basis: Basis | None
+    losses: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]
+    num_views: int = 1
 
 
 #: Returns float32 features of shape ``(len(indices), len(columns))``.
@@ -99,23 +107,30 @@ def select(
     layers: str,
     balanced: bool,
     seed: int,
+    num_views: int = 1,
     progress: Progress | None = None,
 ) -> Selection:
     """Choose layers and penalty by repeated, stratified, grouped cross-validation.
 
+    Views of a photo are on the same side of every fold: a head learns from all views of the other
+    photos, and is scored on the plain view of those held out.
+
     Args:
-        gather: Gives the stored features of the training photos.
+        gather: Gives the stored features of the training photos; row ``v * n + i`` is view `v` of
+            photo `i`, and view 0 is the plain one.
         labels: Class indices of the training photos, shape ``(n,)``.
         groups: Their groups, shape ``(n,)``; a group is never split across folds.
         keys: Their content digests.
         backbone_layers: The layers that a stored row consists of.
-        layers: ``"auto"``, ``"last"`` or ``"joined"``.
+        layers: ``"auto"``, ``"last"``, ``"joined"``, or names with commas between.
         balanced: Give every class the same weight.
         seed: Of the folds.
+        num_views: Views of each photo.
         progress: Told how far it is.
     """
     num_photos = len(labels)
-    rows = _subset(labels, groups, keys, seed)
+    most = min(SELECTION_PHOTOS, max(SELECTION_ROWS // num_views, 1))
+    rows = _subset(labels, groups, keys, seed, most)
     labels, groups = labels[rows], groups[rows]
     keys = [keys[i] for i in rows]
     folds = np.stack(
@@ -125,12 +140,14 @@ def select(
         ],
         axis=1,
     )
-    choices = _layer_sets(backbone_layers, layers)
+    choices = layer_sets(backbone_layers, layers)
     candidates: list[Candidate] = []
     kept: Basis | None = None
+    chosen_point: _Point | None = None
+    all_rows = _with_views(rows, num_photos, num_views)
     with (progress or Silent()).step("Choosing the head", len(choices), "candidates") as step:
         for names, columns in choices:
-            basis = _basis(gather, rows, columns)
+            basis = _basis(gather, all_rows, columns)
             best = min((c.log_loss for c in candidates), default=np.inf)
             path = _path(basis, labels, folds, _photo_weights(labels, balanced))
             point = _strongest_of_the_best(path)
@@ -145,10 +162,13 @@ def select(
                     path=tuple((p.l2, p.log_loss, p.accuracy) for p in path),
                 )
             )
-            if len(rows) == num_photos and candidates[-1].log_loss < best:
-                kept = basis
+            if candidates[-1].log_loss < best:
+                chosen_point = point
+                kept = basis if len(rows) == num_photos else None
             step.advance()
     chosen = min(candidates, key=lambda candidate: candidate.log_loss)
+    if chosen_point is None:
+        raise InputError("cross-validation gives no finite log loss: features are not finite")
     return Selection(
         chosen=chosen,
         candidates=tuple(candidates),
@@ -157,12 +177,15 @@ def select(
         num_folds=NUM_FOLDS,
         num_repeats=NUM_REPEATS,
         basis=kept,
+        losses=chosen_point.losses,
+        shares=chosen_point.shares,
+        num_views=num_views,
     )
 
 
 def fit_head(
     gather: Gather, selection: Selection, labels: npt.NDArray[np.int64], *, balanced: bool
-) -> LinearHead:
+) -> Head:
     """Fit the head on all training photos.
 
     Args:
@@ -171,13 +194,29 @@ def fit_head(
         labels: Class indices, shape ``(n,)``.
         balanced: Give every class the same weight.
     """
-    basis = selection.basis or _basis(gather, np.arange(len(labels)), selection.columns)
-    weights = _photo_weights(labels, balanced)[:, None]
+    num_photos, num_views = len(labels), selection.num_views
+    rows = _with_views(np.arange(num_photos), num_photos, num_views)
+    basis = selection.basis or _basis(gather, rows, selection.columns)
     # More photos than it was chosen on: the same penalty on their sum is less on their mean.
-    l2 = selection.chosen.l2 * selection.num_photos / len(labels)
+    l2 = selection.chosen.l2 * selection.num_photos / num_photos
+    labels = np.tile(labels, num_views)
+    weights = _photo_weights(labels, balanced)[:, None]
     start = np.zeros((len(basis.variances), 1, int(labels.max()) + 1), np.float32)
     solution = solve(basis, labels, weights / weights.sum(), l2, start, tolerance=_FIT_TOLERANCE)
     return basis.head(solution[:, 0])
+
+
+def is_better(selection: Selection, other: Selection) -> bool:
+    """Return whether a selection is better than another on the same photos, beyond noise."""
+    difference = other.losses - selection.losses
+    noise = _standard_error(difference, selection.shares)
+    return bool(difference @ selection.shares > max(noise, _NEGLIGIBLE))
+
+
+def _with_views(
+    photos: npt.NDArray[np.intp], num_photos: int, num_views: int
+) -> npt.NDArray[np.intp]:
+    return (np.arange(num_views)[:, None] * num_photos + photos).ravel()
 
 
 def _basis(gather: Gather, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Basis:
@@ -212,9 +251,10 @@ def _subset(
     groups: npt.NDArray[np.int64],
     keys: Sequence[bytes],
     seed: int,
+    most: int,
 ) -> npt.NDArray[np.intp]:
     """Return the photos to choose on: all, or a stratified seeded sample of whole groups."""
-    most = max(SELECTION_PHOTOS, 10 * (int(labels.max()) + 1))
+    most = max(most, 10 * (int(labels.max()) + 1))
     if len(labels) <= most:
         return np.arange(len(labels))
     salt = seed.to_bytes(8, "little") + b"subset"
@@ -228,27 +268,6 @@ def _subset(
         own = sorted(np.flatnonzero(labels == c).tolist(), key=lambda i: (rank[i], i))
         taken += own[: max(10, round(share * len(own)))]
     return np.array(sorted(taken), dtype=np.intp)
-
-
-def _layer_sets(
-    layers: Sequence[Layer], wanted: str
-) -> list[tuple[tuple[str, ...], npt.NDArray[np.intp]]]:
-    """Return the candidate sets of layers, the narrowest first, each with its columns."""
-    ends = np.cumsum([layer.num_features for layer in layers])
-    sets = []
-    for extra in _JOINED:
-        if (
-            extra >= len(layers)
-            or (wanted == "last" and extra)
-            or (wanted == "joined" and not extra)
-        ):
-            continue
-        first = len(layers) - 1 - extra
-        start = int(ends[first]) - layers[first].num_features
-        names = tuple(layer.name for layer in layers[first:])
-        sets.append((names, np.arange(start, int(ends[-1]))))
-    # A backbone that gives no earlier layer has nothing to join.
-    return sets or _layer_sets(layers, "last")
 
 
 def _photo_weights(labels: npt.NDArray[np.int64], balanced: bool) -> Floats:
@@ -286,11 +305,14 @@ def _path(
     n, num_repeats = folds.shape
     num_classes = int(labels.max()) + 1
     held_out = (folds[:, :, None] == np.arange(NUM_FOLDS)).reshape(n, -1)
+    num_views = len(basis.rotated) // n
     weights = np.where(held_out, 0, photo_weights[:, None]).astype(np.float32)
+    weights = np.tile(weights, (num_views, 1))
+    all_labels = np.tile(labels, num_views)
     # A fold that holds out everything (all photos are one group) has nothing to learn from.
     weights /= np.maximum(weights.sum(axis=0), np.float32(1e-30))
     num_problems = held_out.shape[1]
-    size = max(1, _MAX_ELEMENTS // (n * num_classes))
+    size = max(1, _MAX_ELEMENTS // (n * num_views * num_classes))
     blocks = [slice(i, i + size) for i in range(0, num_problems, size)]
     w = np.zeros((len(basis.variances), num_problems, num_classes), np.float32)
     shares = photo_weights.astype(np.float64) / photo_weights.sum(dtype=np.float64)
@@ -299,7 +321,7 @@ def _path(
         losses, hits = np.zeros(n), np.zeros(n)
         for block in blocks:
             w[:, block] = solve(
-                basis, labels, weights[:, block], l2, w[:, block], tolerance=_CV_TOLERANCE
+                basis, all_labels, weights[:, block], l2, w[:, block], tolerance=_CV_TOLERANCE
             )
             loss, hit = _held_out(basis, w[:, block], labels, held_out[:, block])
             losses += loss / num_repeats
@@ -340,7 +362,7 @@ def _held_out(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return each photo's summed log loss and hits over the problems that held it out."""
     n, (p, k) = len(labels), w.shape[1:]
-    z = (basis.rotated @ w.reshape(len(w), -1)).reshape(n, p, k).astype(np.float64)
+    z = (basis.rotated[:n] @ w.reshape(len(w), -1)).reshape(n, p, k).astype(np.float64)
     z -= z.max(axis=2, keepdims=True)
     own = np.take_along_axis(z, labels[:, None, None], axis=2)[..., 0]
     loss = np.log(np.exp(z).sum(axis=2)) - own

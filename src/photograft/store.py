@@ -145,8 +145,22 @@ class FeatureStore:
         return freed
 
     def clear(self) -> int:
-        """Drop everything that no process is writing to; return the bytes that were freed."""
-        return self.prune(0)
+        """Drop all that no process is writing to, unfinished trainings included.
+
+        Returns:
+            The bytes that were freed. A training that is under way only loses the way back.
+        """
+        freed = self.unfinished()[1]
+        shutil.rmtree(self.cache / "training", ignore_errors=True)
+        return freed + self.prune(0)
+
+    def unfinished(self) -> tuple[int, int]:
+        """Return how many interrupted trainings are kept, and their bytes."""
+        folders = [path for path in self.cache.glob("training/*") if path.is_dir()]
+        sizes = [
+            file.stat().st_size for folder in folders for file in folder.iterdir() if file.is_file()
+        ]
+        return len(folders), sum(sizes)
 
     def _spaces(self) -> list[Path]:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,9 @@ from photograft.backbones.registry import Backbone
 from photograft.dataset import Dataset
 from photograft.duplicates import across_given_splits, conflicting_labels, same_content
 from photograft.progress import Step
+from photograft.recipes import Recipe
 from photograft.runs import Run
-from photograft.store import Usage
+from photograft.store import FeatureStore
 
 _MAX_ROWS = 30
 
@@ -74,11 +75,12 @@ class Drawn:
             TimeRemainingColumn(),
             TextColumn("[dim]so far"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
             console=self._console,
             disable=not self.is_drawn,
         )
         with bars:
-            yield _DrawnStep(bars, bars.add_task(what, total=total or None, unit=unit))
+            yield _DrawnStep(bars, bars.add_task(what, total=total or None, unit=unit, note=""))
 
     def say(self, message: str) -> None:
         """Print one line above the bars; nothing where they are not drawn."""
@@ -92,6 +94,9 @@ class _DrawnStep:
 
     def advance(self, amount: int = 1) -> None:
         self._bars.advance(self._task, amount)
+
+    def note(self, text: str) -> None:
+        self._bars.update(self._task, note=text)
 
 
 def make_progress(*, quiet: bool = False) -> Drawn:
@@ -210,13 +215,7 @@ def show_run(console: Console, run: Run) -> None:
     scores = parts[shown]
     if scores:
         show_classes(console, f"by class, on {shown}", scores)
-    chosen, engine = ", ".join(run.info["layers"]), run.info["engine"]
-    console.print(
-        f"{run.info['backbone']['name']}, layers {chosen}; run by {engine['name']} "
-        f"in {engine['precision']}",
-        markup=False,
-        highlight=False,
-    )
+    _show_origin(console, run)
     for warning in run.info["warnings"]:
         console.print(f"Warning: {warning}", style="bold yellow", markup=False, highlight=False)
     lines = [f"Run:        {run.path}", f"Classifier: {run.path / 'classifier'}"]
@@ -224,6 +223,61 @@ def show_run(console: Console, run: Run) -> None:
     lines.append(f"Next:       photograft predict {_quoted(run.path)} PHOTOS...")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_origin(console: Console, run: Run) -> None:
+    """Print what was learned how, what the strategy says, and a recipe's published figures."""
+    info = run.info
+    chosen, engine, params = ", ".join(info["layers"]), info["engine"], info["params"]
+    lines = [
+        f"{info['strategy']}: {info['backbone']['name']}, layers {chosen}; run by "
+        f"{engine['name']} in {engine['precision']}"
+    ]
+    if params:
+        lines.append(f"{params['total']:,} parameters, {params['trained']:,} of them trained here")
+    lines += info["notes"]
+    recipe = info["recipe"]
+    if recipe:
+        lines.append(f"{recipe['id']}, {recipe['title']}:")
+        lines += [f"  published {name}: {value}" for name, value in recipe["reference"].items()]
+        lines += [
+            f"  here {part}_accuracy: {run.metrics[part]['accuracy']:.3f}"
+            for part in ("validation", "test")
+            if run.metrics[part]
+        ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
+
+
+def show_recipes(console: Console, recipes: Sequence[Recipe]) -> None:
+    """Print recipes with the accuracy that was published, by where they are from."""
+    width = max(len(recipe.title) for recipe in recipes)
+    source = ""
+    for recipe in recipes:
+        if recipe.source != source:
+            source = recipe.source
+            console.print(f"From {source}", style="bold", highlight=False)
+        known = recipe.accuracy
+        published = f"{known[1]:.3f} on {known[0]}" if known else ""
+        line = f"  {recipe.id}  {recipe.title:<{width}}  {published}".rstrip()
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_subset(console: Console, out: Path, counts: dict[str, dict[str, int]]) -> None:
+    """Print how many photos were copied."""
+    table = Table(title="photos copied")
+    table.add_column("class")
+    parts = {name: row for name, row in counts.items() if name != "skipped"}
+    for part in parts:
+        table.add_column(part, justify="right")
+    for name in dict.fromkeys(name for row in parts.values() for name in row):
+        table.add_row(escape(name), *(f"{row.get(name, 0):,}" for row in parts.values()))
+    console.print(table)
+    show_skipped(console, counts["skipped"])
+    console.print(f"Photos: {out}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"Next:   photograft train {_quoted(out)}", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def show_backbones(console: Console, backbones: list[Backbone]) -> None:
@@ -244,8 +298,9 @@ def show_backbones(console: Console, backbones: list[Backbone]) -> None:
     console.print(table)
 
 
-def show_cache(console: Console, root: Path, rows: list[Usage], max_bytes: int) -> None:
+def show_cache(console: Console, store: FeatureStore) -> None:
     """Print what the feature store holds."""
+    rows = store.usage()
     table = Table(title="feature store")
     for name in ("backbone, engine, precision", "photos", "size"):
         table.add_column(name, justify="left" if name.startswith("back") else "right")
@@ -254,7 +309,17 @@ def show_cache(console: Console, root: Path, rows: list[Usage], max_bytes: int) 
     total = sum(usage.num_bytes for usage in rows)
     table.add_row("all", f"{sum(u.num_photos for u in rows):,}", size_text(total), style="bold")
     console.print(table)
-    console.print(f"in {root}; limit {size_text(max_bytes)}", markup=False, soft_wrap=True)
+    limit = size_text(store.max_bytes)
+    console.print(f"in {store.root}; limit {limit}", markup=False, soft_wrap=True)
+    count, num_bytes = store.unfinished()
+    if count:
+        console.print(
+            f"and {_count(count, 'interrupted training')}, {size_text(num_bytes)}: the same "
+            "command goes on from there, `photograft cache clear` drops them",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def size_text(num_bytes: int) -> str:

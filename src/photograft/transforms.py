@@ -7,6 +7,7 @@ network runs, so that what travels there is one byte per value.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from photograft.images import DEFAULT_MAX_PIXELS, decode
 
 #: Part of the feature store's key: raise it whenever `prepare` gives other pixels.
 CODE_VERSION = 1
+
+#: Random crops are taken from photos prepared this much larger, so that they stay sharp.
+CROP_MARGIN = 1.3
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -50,6 +54,17 @@ def prepare(data: bytes, backbone: Backbone, *, max_pixels: int = DEFAULT_MAX_PI
         left, top = (image.width - width) // 2, (image.height - height) // 2
         image = image.crop((left, top, left + width, top + height))
     return np.asarray(image)
+
+
+def enlarged(backbone: Backbone, factor: float) -> Backbone:
+    """Return a record whose photos are prepared larger, for crops to be taken from.
+
+    Args:
+        backbone: The record.
+        factor: At least 1.
+    """
+    height, width = (round(side * factor) for side in backbone.input_size)
+    return replace(backbone, input_size=(height, width))
 
 
 def _resize(image: Image.Image, width: int, height: int, backbone: Backbone) -> Image.Image:

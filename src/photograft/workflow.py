@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from photograft import recording
-from photograft.backbones.engines import Engine, Network, choose_engine, is_prepared, open_network
-from photograft.backbones.get import get_backbone
+from photograft.backbones.engines import choose_engine
+from photograft.backbones.get import default_convnet, get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.classifier import Classifier
-from photograft.config import TrainConfig
+from photograft.config import DEFAULT_BACKBONE, TrainConfig
 from photograft.dataset import Dataset
-from photograft.errors import ConversionError, DatasetError, ImageError, StorageError
+from photograft.errors import DatasetError, StorageError
 from photograft.evaluation import Evaluation, evaluate_probabilities
-from photograft.features import extract, open_space
+from photograft.extraction import Extractor
 from photograft.files import check_free
 from photograft.images import DEFAULT_MAX_PIXELS
 from photograft.progress import Progress, Silent
 from photograft.runs import Clock, Run, default_path, environment, now
-from photograft.segments import FeatureTable
 from photograft.sources.base import printable
 from photograft.splits import Split, make_split
+from photograft.standardisation import small_input_size, with_statistics
 from photograft.store import FeatureStore
-from photograft.strategies import feature_extraction
-
-_CHUNK_ROWS = 2048
+from photograft.strategies.base import Fitted, Job, find_strategy, probabilities
 
 
 def train(
@@ -42,6 +41,7 @@ def train(
     store: FeatureStore | None = None,
     progress: Progress | None = None,
     clock: Clock = now,
+    recipe: dict[str, Any] | None = None,
 ) -> Run:
     """Train a classifier on labelled photos, evaluate it, and write a run folder.
 
@@ -56,6 +56,7 @@ def train(
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is, and what the user should know.
         clock: Tells the time.
+        recipe: What the settings come from and the figures it was published with, for the record.
 
     Returns:
         The finished run.
@@ -69,41 +70,49 @@ def train(
     started, ticks = clock(), time.perf_counter()
     _check_out(default_path("run", clock) if out is None else Path(out), source)
     dataset = Dataset.load(source, max_pixels=config.max_pixels, progress=progress)
-    _split(dataset, config)  # what is wrong with the classes is better said at once
-    backbone = get_backbone(config.backbone, config.weights)
-    backbone, path = locate_weights(backbone, store.cache, progress=progress)
-    engine = choose_engine(config.engine, config.precision)
-    table, failures, engine = _features(
-        dataset, backbone, path, engine, store, progress, may_fall_back=config.engine == "auto"
+    split = _split(dataset, config)  # what is wrong with the classes is better said at once
+    backbone, path = _backbone(dataset, split, config, store, progress)
+    engine = choose_engine(config.engine, config.precision, config.device)
+    extractor = Extractor(
+        backbone, path, engine, store, config.max_pixels, progress, config.engine == "auto"
     )
-    dataset = dataset.without(failures)
+    table = None
+    if config.strategy == "scratch":
+        dataset = dataset.verified(progress=progress)
+    else:
+        table, failures, extractor = extractor.look(dataset.photos)
+        dataset = dataset.without(failures)
     split = _split(dataset, config)
-    classifier, selection = feature_extraction.fit(
-        dataset, split, table, backbone, engine, config, progress
-    )
-    scored = {
-        name: _score(classifier, dataset, indices, table, split)
-        for name, indices in (("validation", split.validation), ("test", split.test))
-    }
+    job = Job(dataset, split, extractor, table, config, progress)
+    fitted = find_strategy(config.strategy)(job)
+    scored = {part: _score(job, fitted, part) for part in ("validation", "test")}
     metrics = {name: part.evaluation.to_json() if part else None for name, part in scored.items()}
     info = {
         "name": dataset.name,
         "started": started.isoformat(),
         "seconds": round(time.perf_counter() - ticks, 2),
-        "config": config.to_json(),
+        "config": {**config.to_json(), "training": config.loop.to_json()},
+        "strategy": fitted.strategy,
         "seed": config.seed,
         "data": recording.describe_data(dataset, split),
-        "backbone": backbone.to_json(),
-        "engine": vars(engine),
-        "layers": list(classifier.layers),
+        "backbone": fitted.classifier.backbone.to_json(),
+        "engine": vars(fitted.classifier.engine),
+        "layers": list(fitted.classifier.layers),
+        "params": fitted.params,
+        "notes": list(fitted.notes),
+        "history": {"kept": fitted.history.kept} if fitted.history else None,
+        "recipe": recipe,
         "warnings": recording.warnings(dataset, split, scored["validation"], config),
         **environment(),
     }
-    classifier = replace(classifier, weights_path=path, trained=recording.provenance(info, metrics))
+    classifier = replace(fitted.classifier, trained=recording.provenance(info, metrics))
+    fitted = replace(fitted, classifier=classifier)
     folder = Path(out) if out is not None else default_path(dataset.name, clock)
     with progress.step("Writing the run", 1, "folders") as step:
-        recording.write(folder, dataset, split, scored, classifier, selection, info, metrics)
+        recording.write(folder, dataset, split, scored, fitted, info, metrics)
         step.advance()
+    for leftover in fitted.leftovers:
+        shutil.rmtree(leftover, ignore_errors=True)
     return Run(folder, info, metrics)
 
 
@@ -131,11 +140,20 @@ def evaluate(
     store, progress = store or FeatureStore(), progress or Silent()
     dataset = Dataset.load(source, max_pixels=classifier.max_pixels, progress=progress)
     classifier = classifier.located()
-    engine = classifier.engine.available()
-    table, failures, _ = _features(
-        dataset, classifier.backbone, classifier.weights_path, engine, store, progress
+    extractor = Extractor(
+        classifier.backbone,
+        classifier.weights_path,
+        classifier.engine.available(),
+        store,
+        classifier.max_pixels,
+        progress,
     )
-    dataset = dataset.without(failures)
+    if classifier.is_trained:
+        dataset = dataset.verified(progress=progress)
+        table = None
+    else:
+        table, failures, extractor = extractor.look(dataset.photos)
+        dataset = dataset.without(failures)
     if not dataset.photos:
         raise DatasetError(f"{dataset.source} has no usable photo")
     unknown = [name for name in dataset.class_names if name not in classifier.class_names]
@@ -145,14 +163,17 @@ def evaluate(
             expected=", ".join(classifier.class_names[:20]),
             got=", ".join(unknown[:20]),
         )
-    everything = np.arange(len(dataset.photos))
     names = np.array([classifier.class_names.index(p.label) for p in dataset.photos], np.int64)
     majority = classifier.trained.get("majority_class")
     if majority not in classifier.class_names:
         majority = classifier.class_names[int(np.bincount(names).argmax())]
-    probabilities = _probabilities(classifier, dataset, everything, table)
+    everything = Split(np.arange(len(dataset.photos)), np.arange(0), np.arange(0))
+    job = Job(dataset, everything, extractor, table, TrainConfig(), progress)
     scores = evaluate_probabilities(
-        probabilities, names, classifier.class_names, classifier.class_names.index(majority)
+        probabilities(job, classifier, "train"),
+        names,
+        classifier.class_names,
+        classifier.class_names.index(majority),
     )
     return scores, dataset
 
@@ -177,40 +198,27 @@ def inspect(
     return dataset.verified(progress=progress)
 
 
-def _features(
-    dataset: Dataset,
-    backbone: Backbone,
-    path: Path | None,
-    engine: Engine,
-    store: FeatureStore,
-    progress: Progress,
-    *,
-    may_fall_back: bool = True,
-) -> tuple[FeatureTable, dict[bytes, ImageError], Engine]:
-    """Return a dataset's features, what was wrong with photos that have none, and what ran."""
-    space = open_space(store, backbone, engine)
-
-    def opened() -> Network:
-        if not is_prepared(engine, space.folder):
-            progress.say(f"Preparing {backbone.name} for {engine.name}: some seconds, once")
-        return open_network(backbone, path, engine, space.folder)
-
-    try:
-        table, failures = extract(
-            dataset.photos,
-            backbone,
-            space,
-            opened,
-            max_pixels=dataset.max_pixels,
-            progress=progress,
-        )
-    except ConversionError as error:
-        if not may_fall_back or engine == engine.fallback():
-            raise
-        progress.say(f"{error} Going on with torch.")
-        return _features(dataset, backbone, path, engine.fallback(), store, progress)
-    store.prune()
-    return table, failures, engine
+def _backbone(
+    dataset: Dataset, split: Split, config: TrainConfig, store: FeatureStore, progress: Progress
+) -> tuple[Backbone, Path | None]:
+    """Return the record of the backbone that the settings ask for, and its weight file."""
+    name, weights, preprocessing = config.backbone, config.weights, config.preprocessing
+    if config.strategy == "scratch":
+        weights = "random"
+        if name == "auto":
+            size = preprocessing.input_size or small_input_size(dataset.photos)
+            preprocessing = replace(preprocessing, input_size=size)
+            name = default_convnet(size, len(split.train))
+    backbone = get_backbone(
+        DEFAULT_BACKBONE if name == "auto" else name,
+        weights,
+        preprocessing=preprocessing,
+        pooling=config.pooling,
+        layer=config.layer,
+    )
+    train = [dataset.photos[i] for i in split.train]
+    backbone = with_statistics(backbone, preprocessing, train, config.max_pixels, progress)
+    return locate_weights(backbone, store.cache, progress=progress)
 
 
 def _check_out(folder: Path, source: str | os.PathLike[str]) -> None:
@@ -228,33 +236,13 @@ def _split(dataset: Dataset, config: TrainConfig) -> Split:
     return make_split(dataset, validation=config.validation, test=config.test, seed=config.seed)
 
 
-def _probabilities(
-    classifier: Classifier,
-    dataset: Dataset,
-    indices: npt.NDArray[np.intp],
-    table: FeatureTable,
-) -> npt.NDArray[np.float32]:
-    digests = [dataset.photos[i].digest for i in indices]
-    parts = [
-        classifier.classify(table.rows(digests[i : i + _CHUNK_ROWS]))
-        for i in range(0, len(digests), _CHUNK_ROWS)
-    ]
-    return np.concatenate(parts)
-
-
-def _score(
-    classifier: Classifier,
-    dataset: Dataset,
-    indices: npt.NDArray[np.intp],
-    table: FeatureTable,
-    split: Split,
-) -> recording.Scored | None:
+def _score(job: Job, fitted: Fitted, part: str) -> recording.Scored | None:
+    indices, labels = job.split.parts()[part], job.labels(part)
     if not len(indices):
         return None
-    labels = dataset.labels
-    majority = int(np.bincount(labels[split.train]).argmax())
-    probabilities = _probabilities(classifier, dataset, indices, table)
-    scores = evaluate_probabilities(
-        probabilities, labels[indices], classifier.class_names, majority
-    )
-    return recording.Scored(indices, labels[indices], probabilities, scores)
+    majority = int(np.bincount(job.labels("train")).argmax())
+    found = fitted.validation if part == "validation" else None
+    if found is None:
+        found = probabilities(job, fitted.classifier, part)
+    scores = evaluate_probabilities(found, labels, job.dataset.class_names, majority)
+    return recording.Scored(indices, labels, found, scores)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import platform
+import shutil
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,30 +35,43 @@ class Engine:
     Attributes:
         name: ``"openvino"`` or ``"torch"``.
         precision: ``"bf16"`` or ``"fp32"``.
+        device: ``"cpu"``, or torch's name of an accelerator.
     """
 
     name: str
     precision: str
+    device: str = "cpu"
 
     def available(self) -> Engine:
-        """Return this engine, or torch in its place where it is not installed."""
+        """Return this engine, or what stands in for it where it, or its device, is not here."""
+        if self.device != "cpu" and find_device() != self.device:
+            return replace(self, device="cpu").available()
         return self if self.name == "torch" or _is_installed() else self.fallback()
 
     def fallback(self) -> Engine:
         """Return torch at the same precision."""
-        return Engine("torch", self.precision)
+        return Engine("torch", self.precision, self.device)
 
 
-def choose_engine(name: str = "auto", precision: str = "auto") -> Engine:
+def choose_engine(name: str = "auto", precision: str = "auto", device: str = "auto") -> Engine:
     """Choose what runs fastest on this machine, where the user does not say.
 
     Args:
         name: ``"auto"``, ``"openvino"`` or ``"torch"``.
         precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:
-        InputError: The engine that was asked for is not installed.
+        InputError: The engine or device that was asked for is not there.
     """
+    if device == "auto" and name != "openvino":
+        device = find_device()
+    if device not in ("auto", "cpu"):
+        if name == "openvino":
+            raise InputError(
+                f"the engine openvino does not run on {device}", expected="--engine torch"
+            )
+        return Engine("torch", _accelerator_precision(device, precision), device)
     if name == "openvino" and not _is_installed():
         raise InputError(
             "the engine openvino is not installed",
@@ -64,6 +80,37 @@ def choose_engine(name: str = "auto", precision: str = "auto") -> Engine:
     if name == "auto":
         name = "openvino" if _is_installed() else "torch"
     return Engine(name, choose_precision(precision))
+
+
+def find_device() -> str:
+    """Return the accelerator that torch can use here, or ``"cpu"``.
+
+    torch is asked only where the system shows signs of one: asking takes seconds.
+    """
+    nvidia = Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
+    apple = sys.platform == "darwin" and platform.machine() == "arm64"
+    if not nvidia and not apple:
+        return "cpu"
+    import torch
+
+    if nvidia and torch.cuda.is_available():
+        return "cuda"
+    return "mps" if apple and torch.backends.mps.is_available() else "cpu"
+
+
+def _accelerator_precision(device: str, precision: str) -> str:
+    """Return the precision on an accelerator, having made sure that it is there."""
+    import torch
+
+    there = torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()
+    if not there:
+        raise InputError(
+            f"torch finds no {device} device here",
+            fix="Choose --device cpu, or install the driver and a torch that fits it.",
+        )
+    if precision != "auto":
+        return precision
+    return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
 
 
 def engine_versions(engine: Engine) -> dict[str, str]:
@@ -92,9 +139,9 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
 
         network = OpenVinoNetwork(backbone, path, engine.precision, folder)
     else:
-        from photograft.backbones.zoo import FrozenNetwork  # torch, only where needed
+        from photograft.backbones.frozen import FrozenNetwork  # torch, only where needed
 
-        network = FrozenNetwork(backbone, path, engine.precision)
+        network = FrozenNetwork(backbone, path, engine.precision, engine.device)
     return lambda pixels: network(_filled(pixels))[: len(pixels)]
 
 

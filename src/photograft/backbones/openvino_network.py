@@ -51,7 +51,7 @@ class OpenVinoNetwork:
         self._compiled = _compile(file, _PRECISIONS[precision])
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> Features:
-        """Return features; see `zoo.FrozenNetwork`."""
+        """Return features; see `frozen.FrozenNetwork`."""
         return np.array(self._compiled(pixels)[0])
 
 
@@ -78,7 +78,7 @@ def _convert(backbone: Backbone, path: Path | None, folder: Path) -> None:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
-    from photograft.backbones.zoo import PooledNetwork
+    from photograft.backbones.frozen import PooledNetwork
 
     network = PooledNetwork(backbone, path, folded=False)
     shape = (BATCH_SIZE, *backbone.input_size, 3)

@@ -28,10 +28,12 @@ class Layer:
     Attributes:
         name: ``"last"``, or the network's own name of the module.
         num_features: Length of the vector.
+        pooling: ``"avg"``, the mean over the map's places, or ``"flatten"``, all of them.
     """
 
     name: str
     num_features: int
+    pooling: str = "avg"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +52,14 @@ class Backbone:
             shorter side deciding.
         layers: The depths that one forward pass gives, ``"last"`` at the end.
         weights: Where the weights come from: ``"package:NAME"``, ``"hf:REPOSITORY@REVISION/FILE"``,
-            ``"url:ADDRESS"``, ``"file"`` or ``"random"``.
+            ``"url:ADDRESS"``, ``"file:PATH"``, ``"random"``, or ``"trained"``: changed here, and
+            kept with the classifier.
         weights_sha256: SHA-256 of the weight file; for random weights, names their seed.
         num_params: Parameters of the network without its classification layer.
         licence: Licence of the weights.
         paper: Address of the paper.
+        per_photo: ``"center"`` subtracts each photo's own mean afterwards, ``"standardize"``
+            divides by its own standard deviation, ``"both"`` does both; empty for neither.
     """
 
     name: str
@@ -71,6 +76,7 @@ class Backbone:
     num_params: int
     licence: str
     paper: str
+    per_photo: str = ""
 
     @property
     def num_features(self) -> int:
@@ -79,7 +85,7 @@ class Backbone:
 
     def preprocessing(self) -> dict[str, Any]:
         """Return the part of the record that decides what the network sees of a photo."""
-        names = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode")
+        names = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode", "per_photo")
         return {name: getattr(self, name) for name in names}
 
     def to_json(self) -> dict[str, Any]:

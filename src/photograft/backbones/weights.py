@@ -31,7 +31,7 @@ Opener = Callable[[str], Any]
 _CHUNK = 1 << 20
 #: Where Hugging Face tells a file's SHA-256.
 _ETAG = "X-Linked-ETag"
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".h5")
 
 
 def locate_weights(
@@ -58,6 +58,11 @@ def locate_weights(
     kind, _, rest = backbone.weights.partition(":")
     if kind == "random":
         return backbone, None
+    if kind == "trained":
+        raise WeightsError(
+            f"the weights of {backbone.name} were trained, and are only in their classifier",
+            fix="Copy the classifier's whole folder.",
+        )
     if kind == "package":
         path = _in_package(backbone, rest)
     elif kind == "file":

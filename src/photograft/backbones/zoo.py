@@ -1,31 +1,34 @@
-"""Networks from timm: their records, their weights put in, and running them frozen.
-
-The only importer of timm, and with `training` the only importer of torch.
-"""
+"""Networks: their records, and building them with their weights put in."""
 
 from __future__ import annotations
 
-import copy
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import timm
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from photograft.backbones.convnet import PREFIX as CONVNET
+from photograft.backbones.convnet import ConvNet, initialise
+from photograft.backbones.keras_networks import build as build_keras
+from photograft.backbones.keras_networks import keras_network
+from photograft.backbones.keras_networks import load as load_keras
+from photograft.backbones.loading import load_by_order
+from photograft.backbones.pooling import find_layers, measure_layers
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone, Layer
-from photograft.errors import UnknownNameError, WeightsError
+from photograft.errors import InputError, UnknownNameError, WeightsError
 
-#: At most this many depths are pooled; a plain stack of equal blocks is sampled evenly.
-_MAX_LAYERS = 5
+#: Before the name of a network whose structure is Keras's, in `Backbone.architecture`.
+KERAS_PREFIX = "keras:"
 
 #: Of the random values that weights from a file must replace: none that anyone would choose.
 _LOADING_SEED = 5_713_208_964
-
-Features = npt.NDArray[np.float32]
 
 
 def describe(name: str) -> Backbone:
@@ -48,10 +51,9 @@ def describe(name: str) -> Backbone:
             [*timm.list_models(), *timm.list_pretrained()],
             fix="`photograft backbones --search TEXT` lists all names.",
         )
-    network = _bare(name)
+    network: Any = new_network(name)
     config = network.pretrained_cfg
     height, width = config["input_size"][1:]
-    layers = _layers(network, height, width)
     tag = config.get("tag") or ""
     return Backbone(
         name=name,
@@ -62,13 +64,99 @@ def describe(name: str) -> Backbone:
         interpolation=config["interpolation"],
         crop_pct=float(config["crop_pct"]),
         crop_mode=config.get("crop_mode") or "center",
-        layers=layers,
+        layers=find_layers(network, (height, width)),
         weights=_source(config),
         weights_sha256="",
         num_params=sum(p.numel() for p in network.parameters()),
         licence=config.get("license") or "not stated",
         paper=_paper(config),
     )
+
+
+def describe_convnet(text: str, input_size: int) -> Backbone:
+    """Return the record of a small network in writing, `text` as `convnet` explains it.
+
+    Raises:
+        InputError: The text can't be understood, or the input is too small for the network.
+    """
+    network = ConvNet(text.removeprefix(CONVNET)).eval()
+    size = (input_size, input_size)
+    try:
+        layers = find_layers(network, size)
+    except RuntimeError as error:
+        raise InputError(
+            f"photos of {input_size} × {input_size} are too small for the network {text}",
+            fix="Give a larger input size, or a network with fewer poolings.",
+        ) from error
+    return Backbone(
+        name=text,
+        architecture=text,
+        input_size=size,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        interpolation="bilinear",
+        crop_pct=1.0,
+        crop_mode="squash",
+        layers=layers,
+        weights="random",
+        weights_sha256="",
+        num_params=sum(p.numel() for p in network.parameters()),
+        licence="none: its weights are trained here",
+        paper="",
+    )
+
+
+def describe_keras(name: str) -> Backbone:
+    """Return the record of a network whose weights come in a file of Keras's.
+
+    Raises:
+        UnknownNameError: It is none of `keras_networks.KERAS`.
+    """
+    known = keras_network(name)
+    network = build_keras(known.name).eval()
+    return Backbone(
+        name=name,
+        architecture=KERAS_PREFIX + known.name,
+        input_size=known.input_size,
+        mean=known.mean,
+        std=known.std,
+        interpolation="bilinear",
+        crop_pct=1.0,
+        crop_mode="squash",
+        layers=find_layers(network, known.input_size),
+        weights="random",
+        weights_sha256="",
+        num_params=sum(p.numel() for p in network.parameters()),
+        licence=known.licence,
+        paper=known.paper,
+    )
+
+
+def with_layers(backbone: Backbone, names: list[str], pooling: str) -> Backbone:
+    """Return a record of other layers, or other pooling, or whose input size was changed.
+
+    Args:
+        backbone: The record.
+        names: Of its layers; empty for all where the pooling is ``"avg"``, else the last.
+        pooling: ``"avg"`` or ``"flatten"``.
+
+    Raises:
+        InputError: A layer is unknown, or the input is too small for the network.
+    """
+    network = new_network(backbone.architecture)
+    try:
+        if not names and pooling == "avg":
+            return replace(backbone, layers=find_layers(network, backbone.input_size))
+        layers = measure_layers(network, backbone.input_size, names or ["last"], pooling)
+        _drop_unused(network, layers)
+    except (RuntimeError, AssertionError) as error:
+        height, width = backbone.input_size
+        raise InputError(
+            f"{backbone.name} can't take photos of {height} × {width}",
+            fix="Give another input size.",
+        ) from error
+    num_params = sum(p.numel() for p in network.parameters())
+    return replace(backbone, layers=layers, num_params=num_params)
 
 
 def search(pattern: str) -> list[str]:
@@ -88,15 +176,40 @@ def build(backbone: Backbone, path: Path | None, *, seed: int = 0) -> nn.Module:
         WeightsError: The file does not hold this network's weights.
     """
     if path is None:
-        return _seeded(backbone.architecture, seed)
+        network = new_network(backbone.architecture, seed)
+        _drop_unused(network, backbone.layers)
+        return network
     try:
         return _loaded(backbone, path)
+    except WeightsError:
+        raise
     except Exception as error:  # on damaged files, the loaders let out nearly every kind
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise WeightsError(
             f"{path} does not hold the weights of {backbone.architecture} ({lines[0]})",
-            fix="Give a file of this network's weights, as safetensors or a PyTorch state dict.",
+            fix="Give a file of this network's weights: safetensors, a PyTorch state dict, or "
+            "for some networks Keras's .h5.",
         ) from error
+
+
+def new_network(architecture: str, seed: int = 0) -> nn.Module:
+    """Build a network of random weights, as a record's architecture names it, in eval mode.
+
+    Args:
+        architecture: timm's name, or one of this program's with its prefix.
+        seed: The random weights follow from it; torch's own state stays as it is.
+    """
+    network: nn.Module
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if architecture.startswith(CONVNET):
+            network = ConvNet(architecture.removeprefix(CONVNET))
+            initialise(network, torch.Generator().manual_seed(seed))
+        elif architecture.startswith(KERAS_PREFIX):
+            network = build_keras(architecture.removeprefix(KERAS_PREFIX), seed=seed)
+        else:
+            network = timm.create_model(architecture, pretrained=False, num_classes=0)
+    return network.eval()
 
 
 def state_dict(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -104,193 +217,79 @@ def state_dict(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
 
 
-class PooledNetwork(nn.Module):
-    """A backbone with its normalisation before it and the pooling of its layers behind it.
-
-    Args:
-        backbone: The record.
-        path: Its weight file; None for random weights.
-        folded: Fold batch normalisation into the convolutions before it, where that demonstrably
-            gives the same output: a third less time for the same features.
-    """
-
-    scale: torch.Tensor
-    shift: torch.Tensor
-
-    def __init__(self, backbone: Backbone, path: Path | None, *, folded: bool) -> None:
-        super().__init__()
-        network = build(backbone, path)
-        self.network = _folded(network, backbone.input_size) if folded else network
-        self.indices = _indices(network)
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (backbone.mean, backbone.std))
-        self.register_buffer("scale", 1 / (255 * std))
-        self.register_buffer("shift", -mean / std)
-        self.eval()
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return float32 features ``(n, num_features)`` of uint8 pixels ``(n, h, w, 3)``."""
-        x = pixels.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.shift
-        x = x.to(next(self.network.parameters()).dtype)
-        return torch.cat(_pooled(self.network, x, self.indices), dim=1)
-
-
-class FrozenNetwork:
-    """A backbone run by torch.
-
-    Args:
-        backbone: The record.
-        path: Its weight file; None for random weights.
-        precision: ``"bf16"`` or ``"fp32"``.
-    """
-
-    def __init__(self, backbone: Backbone, path: Path | None, precision: str) -> None:
-        self._module = PooledNetwork(backbone, path, folded=True)
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._module.network.to(dtype).to(memory_format=torch.channels_last)
-
-    def __call__(self, pixels: npt.NDArray[np.uint8]) -> Features:
-        """Return the pooled output of every layer of the record, joined.
-
-        Args:
-            pixels: Shape ``(BATCH_SIZE, height, width, 3)``, uint8.
-
-        Returns:
-            Shape ``(BATCH_SIZE, backbone.num_features)``, float32.
-        """
-        with torch.inference_mode():
-            features: Features = self._module(torch.from_numpy(pixels)).numpy()
-        return features
-
-
-def _bare(name: str) -> Any:
-    return timm.create_model(name, pretrained=False, num_classes=0).eval()
-
-
-def _seeded(name: str, seed: int, **options: Any) -> nn.Module:
-    """Build a network whose random values follow from `seed`; torch's own state stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network: nn.Module = timm.create_model(name, num_classes=0, **options)
-    return network.eval()
+def _drop_unused(network: nn.Module, layers: Sequence[Layer]) -> None:
+    """Take away the dense layers behind a feature map that is not averaged, as VGG's."""
+    if hasattr(network, "pre_logits") and all(layer.pooling == "flatten" for layer in layers):
+        network.pre_logits = nn.Identity()
 
 
 def _loaded(backbone: Backbone, path: Path) -> nn.Module:
+    network = new_network(backbone.architecture)
     if path.name == INCLUDED_WEIGHTS:
-        network: nn.Module = _bare(backbone.architecture)
+        _drop_unused(network, backbone.layers)
         network.load_state_dict(load_file(path))
-        return network
-    if backbone.weights.startswith("package:"):
-        network = _bare(backbone.architecture)
-        _load_in_order(network, path)
-        return network
-    overlay = {"file": str(path), "custom_load": False}
-    network = _seeded(
-        backbone.architecture, _LOADING_SEED, pretrained=True, pretrained_cfg_overlay=overlay
-    )
-    # timm takes a file that lacks some of the tensors, or all, and leaves random values in them.
-    blank = dict(_seeded(backbone.architecture, _LOADING_SEED).named_parameters())
-    for name, value in network.named_parameters():
-        varied = value.requires_grad and bool((value != value.flatten()[0]).any())
-        if varied and torch.equal(value, blank[name]):
-            raise ValueError(f"{name} is not in it")
+    elif backbone.weights.startswith("package:"):
+        load_by_order(network, _tensors(path), ordered=True)
+    elif path.suffix == ".h5":
+        load_keras(network, backbone.architecture.removeprefix(KERAS_PREFIX), path)
+    else:
+        network = _loaded_by_timm(backbone, path)
+    _drop_unused(network, backbone.layers)
     return network
 
 
-def _load_in_order(network: nn.Module, path: Path) -> None:
-    """Put in weights whose tensors come in the network's order under other names."""
-    given = torch.load(path, map_location="cpu", weights_only=True)
-    tensors = [t for name, t in given.items() if not name.endswith("num_batches_tracked")]
-    own = network.state_dict()
-    names = [name for name in own if not name.endswith("num_batches_tracked")]
-    # What is left over are the weight and bias of the ImageNet classifier.
-    if len(tensors) - len(names) not in (0, 2):
-        raise ValueError(f"it has {len(tensors)} tensors, not {len(names) + 2}")
-    matched = dict(zip(names, tensors, strict=False))
-    for name, tensor in matched.items():
-        if tensor.shape != own[name].shape:
-            raise ValueError(f"{name} is {tuple(tensor.shape)}, not {tuple(own[name].shape)}")
-    network.load_state_dict({**own, **matched})
+def _loaded_by_timm(backbone: Backbone, path: Path) -> nn.Module:
+    """Load a file as timm does; one of other names, by the order of its tensors."""
+    overlay = {"file": str(path), "custom_load": False}
+    try:
+        with torch.random.fork_rng(devices=[]), _hushed():
+            torch.manual_seed(_LOADING_SEED)
+            network: nn.Module = timm.create_model(
+                backbone.architecture,
+                pretrained=True,
+                pretrained_cfg_overlay=overlay,
+                num_classes=0,
+            ).eval()
+        _check_replaced(network, new_network(backbone.architecture, _LOADING_SEED))
+    except (RuntimeError, ValueError) as error:
+        if not backbone.weights.startswith("file:"):
+            raise
+        network = new_network(backbone.architecture)
+        try:
+            load_by_order(network, _tensors(path), ordered=path.suffix != ".safetensors")
+        except ValueError:
+            raise error from None
+    return network
 
 
-def _pooled(network: Any, x: torch.Tensor, indices: list[int]) -> list[torch.Tensor]:
-    if not indices:
-        last = network.forward_features(x)
-        return [network.forward_head(last, pre_logits=True).flatten(1).float()]
-    last, maps = network.forward_intermediates(x, indices=indices)
-    pooled = [m.float().mean(dim=(2, 3)) for m in maps]
-    return [*pooled, network.forward_head(last, pre_logits=True).flatten(1).float()]
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep timm's list of the names that it does not know from the user."""
+    logger = logging.getLogger("timm")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
-def _indices(network: Any) -> list[int]:
-    """Return which of the network's intermediate outputs are pooled; none where it gives none."""
-    if not hasattr(network, "forward_intermediates"):
-        return []
-    probe = torch.zeros(1, 3, *network.pretrained_cfg["input_size"][1:])
-    parameter = next(network.parameters())
-    with torch.inference_mode():
-        maps = network.forward_intermediates(probe.to(parameter.dtype), intermediates_only=True)
-    if any(m.ndim != 4 for m in maps):
-        return []
-    if len(maps) <= _MAX_LAYERS:
-        return list(range(len(maps)))
-    step = len(maps) / (_MAX_LAYERS - 1)
-    return [round(step * (i + 1)) - 1 for i in range(_MAX_LAYERS - 1)]
+def _check_replaced(network: nn.Module, blank: nn.Module) -> None:
+    """Raise where random values were left: timm takes a file that lacks some of the tensors."""
+    values = dict(blank.named_parameters())
+    for name, value in network.named_parameters():
+        varied = value.requires_grad and bool((value != value.flatten()[0]).any())
+        if varied and torch.equal(value, values[name]):
+            raise ValueError(f"{name} is not in it")
 
 
-def _layers(network: Any, height: int, width: int) -> tuple[Layer, ...]:
-    indices = _indices(network)
-    with torch.inference_mode():
-        pooled = _pooled(network, torch.zeros(1, 3, height, width), indices)
-    info = network.feature_info
-    rows = info if isinstance(info, list) else getattr(info, "info", [])
-    names = [str(row.get("module", "")) for row in rows]
-    labels = [names[i] if i < len(names) and names[i] else f"stage.{i}" for i in indices]
-    widths = [p.shape[1] for p in pooled]
-    return tuple(Layer(n, w) for n, w in zip([*labels, "last"], widths, strict=True))
-
-
-def _folded(network: nn.Module, input_size: tuple[int, int]) -> nn.Module:
-    """Return the network with batch normalisation folded in, or as it was where that differs."""
-    folded = copy.deepcopy(network)
-    indices = _indices(network)
-    with torch.no_grad():
-        _fold_children(folded)
-        x = torch.randn(2, 3, *input_size, generator=torch.Generator().manual_seed(0))
-        before, after = (_pooled(n, x, indices) for n in (network, folded))
-        # Layer by layer: one of large values must not hide what is wrong in another.
-        same = all(
-            bool((b - a).abs().max() <= 1e-4 * b.abs().max())
-            for b, a in zip(before, after, strict=True)
-        )
-    return folded if same else network
-
-
-def _fold_children(parent: nn.Module) -> None:
-    """Fold each batch normalisation into the convolution that stands before it in its module.
-
-    That the one is fed by the other is only likely from their order: `_folded` checks it.
-    """
-    before: nn.Module | None = None
-    for name, child in list(parent.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
-            if child.running_mean is None or child.running_var is None:
-                continue
-            fused = torch.nn.utils.fusion.fuse_conv_bn_weights(
-                before.weight,
-                before.bias,
-                child.running_mean,
-                child.running_var,
-                child.eps,
-                child.weight,
-                child.bias,
-            )
-            before.weight, before.bias = fused
-            # timm's own batch normalisation also holds the activation that follows it.
-            setattr(parent, name, getattr(child, "act", nn.Identity()))
-            before = None
-        else:
-            _fold_children(child)
-            before = child
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    if not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise ValueError("it holds more than tensors")
+    return dict(found)
 
 
 def _source(config: dict[str, Any]) -> str:

@@ -13,16 +13,20 @@ from photograft.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
 from photograft.sources.arrays import read_arrays
 from photograft.sources.base import Listing, printable
 from photograft.sources.folder import read_folder
+from photograft.sources.hf import read_hub
 from photograft.sources.manifest import read_manifest
+from photograft.sources.mnist import read_mnist
+from photograft.sources.selection_syntax import PLAIN_NAMES, SCHEMES, NamedSet, named_set
 from photograft.sources.spool import DAMAGED, damaged
 from photograft.sources.tables import PARQUET_MAGIC
+from photograft.sources.tfds import read_tfds
 
 _HEAD_BYTES = 1024
 _TAR_MAGIC_AT = slice(257, 262)
 
 _EXPECTED = (
     "a folder of class folders, a zip or tar archive of one, a CSV or Parquet manifest, "
-    "or an .npz file of arrays"
+    "an .npz file of arrays, or the name of a set: mnist, tfds:NAME or hf:NAME"
 )
 
 _IMAGE_MAGICS = (
@@ -53,10 +57,12 @@ def open_source(source: str | os.PathLike[str]) -> Listing:
 
     Args:
         source: A folder of class folders, an archive of one, a CSV or Parquet manifest, or an
-            ``.npz`` file. Files are told apart by content.
+            ``.npz`` file. Files are told apart by content. Where nothing of that path is there,
+            the name of a set: ``mnist``, ``tfds:NAME``, ``hf:NAME``; see `selection_syntax`.
 
     Returns:
-        What the source holds; no photo has been read yet.
+        What the source holds; no photo has been read yet. A set that is not on this machine is
+        fetched first.
 
     Raises:
         SourceError: There is nothing there, or it is no source of labelled photos.
@@ -65,6 +71,9 @@ def open_source(source: str | os.PathLike[str]) -> Listing:
     text = os.fsdecode(source)
     if not text:
         raise SourceError("the source is an empty path", expected=_EXPECTED)
+    named = named_set(text)
+    if named is not None:
+        return _open_set(named)
     path = Path(os.path.expanduser(text)).absolute()
     try:
         mode = path.stat().st_mode
@@ -84,6 +93,12 @@ def open_source(source: str | os.PathLike[str]) -> Listing:
     except OSError as error:
         raise _unreadable(path, error) from error
     return _open_file(path, head)
+
+
+def _open_set(named: NamedSet) -> Listing:
+    if named.scheme == "tfds":
+        return read_tfds(named)
+    return read_hub(named) if named.scheme == "hf" else read_mnist(named.name)
 
 
 def _open_file(path: Path, head: bytes) -> Listing:
@@ -155,6 +170,8 @@ def _missing(path: Path, given: str) -> SourceError:
             fix = f"Did you mean {printable(found / near)}?"
         elif found != path.parent:
             fix = f"{printable(found)} is there, and holds no {wanted}."
+        elif near_set := _nearest_set(given):
+            fix = f"Did you mean {near_set}?"
     return SourceError(f"there is no {shown}", expected=_EXPECTED, fix=fix)
 
 
@@ -165,6 +182,13 @@ def _nearest(folder: Path, name: str) -> str | None:
         return None
     near = difflib.get_close_matches(name.lower(), siblings, n=1, cutoff=0.6)
     return siblings[near[0]] if near else None
+
+
+def _nearest_set(given: str) -> str | None:
+    scheme, colon, rest = given.partition(":")
+    known = SCHEMES if colon else PLAIN_NAMES
+    near = difflib.get_close_matches(scheme.lower(), known, n=1, cutoff=0.6)
+    return f"{near[0]}{colon}{rest}" if near else None
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:

@@ -1,71 +1,144 @@
-"""Feature extraction: a frozen backbone, its features computed once, a linear head on them."""
+"""Feature extraction: a frozen backbone, its features computed once, and a head on them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import Engine
-from photograft.backbones.registry import Backbone
 from photograft.classifier import Classifier
-from photograft.config import TrainConfig
-from photograft.dataset import Dataset
-from photograft.duplicates import content_groups
-from photograft.progress import Progress
+from photograft.depths import layer_sets
+from photograft.heads import Floats, Head
 from photograft.segments import FeatureTable
-from photograft.selection import Selection, fit_head, select
-from photograft.splits import Split
+from photograft.selection import Gather, Selection, fit_head, select, to_json
+from photograft.strategies.base import Fitted, Job
 
 
-def fit(
-    dataset: Dataset,
-    split: Split,
-    table: FeatureTable,
-    backbone: Backbone,
-    engine: Engine,
-    config: TrainConfig,
-    progress: Progress,
+def fit(job: Job) -> Fitted:
+    """Fit a head on the features of the training photos.
+
+    A logistic head is chosen by cross-validation on the training photos and fitted on all of them;
+    an MLP is trained by the loop.
+    """
+    if job.config.head == "mlp":
+        return _fit_mlp(job)
+    classifier, selection = fit_logistic(job, [job.features()])
+    return Fitted(
+        classifier,
+        "features",
+        to_json(selection),
+        params=count_params(job, classifier.head),
+    )
+
+
+def fit_logistic(
+    job: Job, tables: Sequence[FeatureTable], *, layer: str = ""
 ) -> tuple[Classifier, Selection]:
-    """Choose the head by cross-validation on the training photos, then fit it on all of them.
+    """Choose and fit a logistic head.
 
     Args:
-        dataset: The photos.
-        split: Only its training part is looked at.
-        table: Holds the features of every training photo.
-        backbone: Whose features they are.
-        engine: What computed them.
-        config: `layers`, `class_weight`, `seed` and `max_pixels` matter here.
-        progress: Told how far it is.
+        job: What to learn from.
+        tables: The training photos' features, a table a view, the plain view first.
+        layer: As in the settings, which have the word where it is empty.
     """
-    digests = [dataset.photos[i].digest for i in split.train]
-    labels = dataset.labels[split.train]
-    balanced = config.class_weight == "balanced"
+    selection = choose_logistic(job, tables, layer=layer)
+    return fit_chosen(job, tables, selection), selection
 
-    def gather(
-        rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.float32]:
-        return table.rows([digests[i] for i in rows], columns)
 
-    selection = select(
-        gather,
-        labels,
-        content_groups(dataset)[split.train],
-        digests,
-        backbone_layers=backbone.layers,
-        layers=config.layers,
-        balanced=balanced,
+def choose_logistic(job: Job, tables: Sequence[FeatureTable], *, layer: str = "") -> Selection:
+    """Choose depths and penalty by cross-validation; see `fit_logistic`."""
+    config = job.config
+    return select(
+        _gather(job, tables),
+        job.labels("train"),
+        job.groups("train"),
+        job.digests("train"),
+        backbone_layers=job.backbone.layers,
+        layers=layer or config.layer,
+        balanced=config.class_weight == "balanced",
         seed=config.seed,
-        progress=progress,
+        num_views=len(tables),
+        progress=job.progress,
     )
-    with progress.step("Fitting the head", 1, "heads") as step:
-        head = fit_head(gather, selection, labels, balanced=balanced)
+
+
+def fit_chosen(job: Job, tables: Sequence[FeatureTable], selection: Selection) -> Classifier:
+    """Fit the chosen head on all training photos; see `fit_logistic`."""
+    with job.progress.step("Fitting the head", 1, "heads") as step:
+        head = fit_head(
+            _gather(job, tables),
+            selection,
+            job.labels("train"),
+            balanced=job.config.class_weight == "balanced",
+        )
         step.advance()
-    classifier = Classifier(
-        class_names=dataset.class_names,
-        backbone=backbone,
-        engine=engine,
-        layers=selection.chosen.layers,
+    return frozen_classifier(job, selection.chosen.layers, head)
+
+
+def frozen_classifier(job: Job, layers: tuple[str, ...], head: Head) -> Classifier:
+    """Return a classifier of the frozen backbone and a head."""
+    return Classifier(
+        class_names=job.dataset.class_names,
+        backbone=job.backbone,
+        engine=job.extractor.engine,
+        layers=layers,
         head=head,
-        max_pixels=config.max_pixels,
+        max_pixels=job.config.max_pixels,
+        weights_path=job.extractor.path,
+        views=job.views,
     )
-    return classifier, selection
+
+
+def count_params(job: Job, head: Head) -> dict[str, int]:
+    """Return parameter counts where the head alone was trained."""
+    return {"total": job.backbone.num_params + head.num_params, "trained": head.num_params}
+
+
+def last_columns(job: Job) -> npt.NDArray[np.intp]:
+    """Return the columns of the last layer in a stored row."""
+    return np.arange(job.backbone.num_features)[-job.backbone.layers[-1].num_features :]
+
+
+def _gather(job: Job, tables: Sequence[FeatureTable]) -> Gather:
+    digests = job.digests("train")
+    n = len(digests)
+
+    def gather(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
+        parts = [
+            tables[v].rows([digests[i - v * n] for i in own], columns)
+            for v in range(len(tables))
+            if len(own := rows[(rows >= v * n) & (rows < (v + 1) * n)])
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, len(columns)), np.float32)
+
+    return gather
+
+
+def _fit_mlp(job: Job) -> Fitted:
+    from photograft.batches import StoredBatches  # torch, only where needed
+    from photograft.strategies.loops import HeadOnly, coding_of, make_head, run_loop
+    from photograft.training import Feed
+
+    config, table = job.config, job.features()
+    wanted = config.layer if config.layer != "auto" else "last"
+    layers, columns = layer_sets(job.backbone.layers, wanted)[-1]
+    hidden = config.hidden or (256,)
+    module = make_head(job, len(columns), hidden, table=table, columns=columns)
+    feeds = [
+        Feed(StoredBatches(table, job.digests(part), columns), job.labels(part), lambda x: x)
+        for part in ("train", "validation")
+    ]
+    history, checkpoint = run_loop(
+        job, HeadOnly(module), feeds[0], feeds[1], config.loop, stage="head"
+    )
+    head = module.to_head(coding_of(job, config.loop))
+    return Fitted(
+        frozen_classifier(job, layers, head),
+        "features",
+        {"layers": list(layers)},
+        history,
+        history.notes,
+        count_params(job, head),
+        (checkpoint.folder,),
+    )

@@ -1,0 +1,54 @@
+"""The commands that look after the store of features."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+cache_app = typer.Typer(
+    help="Look after the store of features.\n\n"
+    "Examples:\n\n"
+    "  photograft cache info\n\n"
+    "  photograft cache prune --max-size 2GB\n\n"
+    "  photograft cache clear",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@cache_app.command(help="Show what the store holds.\n\nExample:\n\n  photograft cache info")
+def info() -> None:
+    """Show; the help text is above."""
+    from rich.console import Console
+
+    from photograft import terminal
+    from photograft.store import FeatureStore
+
+    terminal.show_cache(Console(), FeatureStore())
+
+
+@cache_app.command(
+    help="Drop what was not used for longest, until the store is small enough.\n\n"
+    "Example:\n\n  photograft cache prune --max-size 2GB"
+)
+def prune(
+    max_size: Annotated[str, typer.Option(help="Such as 500MB or 2GB.")] = "10GB",
+) -> None:
+    """Drop; the help text is above."""
+    from photograft.store import FeatureStore, parse_size
+    from photograft.terminal import size_text
+
+    print(f"Freed {size_text(FeatureStore().prune(parse_size(max_size)))}")
+
+
+@cache_app.command(
+    help="Drop everything. Features are computed again when they are needed.\n\n"
+    "Example:\n\n  photograft cache clear"
+)
+def clear() -> None:
+    """Drop; the help text is above."""
+    from photograft.store import FeatureStore
+    from photograft.terminal import size_text
+
+    print(f"Freed {size_text(FeatureStore().clear())}")

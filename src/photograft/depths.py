@@ -1,0 +1,56 @@
+"""Which depths of a backbone a head may see: the candidates that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.backbones.registry import Layer
+from photograft.errors import UnknownNameError
+
+#: How many of the deepest earlier layers are joined to the last one.
+_JOINED = (0, 2, 4)
+
+#: Names of layers, and their columns in a stored row.
+LayerSet = tuple[tuple[str, ...], npt.NDArray[np.intp]]
+
+
+def layer_sets(layers: Sequence[Layer], wanted: str) -> list[LayerSet]:
+    """Return the candidate sets of layers, the narrowest first, each with its columns.
+
+    Args:
+        layers: That a stored row consists of, the last layer at the end.
+        wanted: ``"last"``, ``"joined"``, names of layers with commas between, or ``"auto"``: the
+            last layer, the one before it, and the last joined with earlier ones.
+
+    Raises:
+        UnknownNameError: There is no layer of a name that was given.
+    """
+    if wanted not in ("auto", "last", "joined"):
+        return [_named(layers, wanted.split(","))]
+    sets = []
+    for extra in _JOINED:
+        if (
+            extra >= len(layers)
+            or (extra > 0 and wanted == "last")
+            or (not extra and wanted == "joined")
+        ):
+            continue
+        sets.append(_named(layers, [layer.name for layer in layers[len(layers) - 1 - extra :]]))
+    if wanted == "auto" and len(layers) > 1:
+        sets.append(_named(layers, [layers[-2].name]))
+    # A backbone that gives no earlier layer has nothing to join.
+    return sets or layer_sets(layers, "last")
+
+
+def _named(layers: Sequence[Layer], names: Sequence[str]) -> LayerSet:
+    known = [layer.name for layer in layers]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("layer", name, known, fix=f"There are {', '.join(known)}.")
+    ends = np.cumsum([layer.num_features for layer in layers])
+    chosen = [i for i, name in enumerate(known) if name in names]
+    columns = [np.arange(ends[i] - layers[i].num_features, ends[i]) for i in chosen]
+    return tuple(known[i] for i in chosen), np.concatenate(columns)

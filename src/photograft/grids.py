@@ -1,0 +1,168 @@
+"""What augmentation makes of a photo, as PNG: the photo beside versions that training sees."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from photograft.augmentation import augment, generator
+from photograft.config import Augmentation
+from photograft.errors import InputError
+from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
+from photograft.geometry import Pixels
+from photograft.images import DEFAULT_MAX_PIXELS, decode
+
+#: In inches: the longer side of a panel, the space around panels, the room for a panel's words.
+_PANEL, _GAP, _WORDS = 2.4, 0.16, 0.26
+_TITLE, _LINE = 0.45, 0.2
+_MAX_VIEWS = 100
+
+_FILLS = {
+    "nearest": "gaps filled from the edge",
+    "reflect": "gaps filled by mirroring",
+    "wrap": "gaps filled from the other side",
+}
+
+
+def augmentation_grid(
+    read: Callable[[], bytes],
+    size: tuple[int, int],
+    settings: Augmentation,
+    *,
+    views: int = 9,
+    seed: int,
+    path: Path,
+    title: str,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> None:
+    """Draw a photo beside augmented versions of it: the views that training makes, from the first.
+
+    Args:
+        read: Returns the file's bytes.
+        size: Height and width that the network takes.
+        settings: The augmentation.
+        views: Panels in all, the original among them, 2 to 100.
+        seed: Of the run.
+        path: Where the PNG goes.
+        title: Above the panels.
+        max_pixels: A photo of more pixels is refused.
+
+    Raises:
+        ImageError: The bytes are no usable picture.
+        InputError: `views` is out of range, or the user's own function fails.
+    """
+    if not 2 <= views <= _MAX_VIEWS:
+        raise InputError(
+            "that can't be the number of panels", expected=f"2 to {_MAX_VIEWS}", got=str(views)
+        )
+    data = read()
+    pixels = np.asarray(decode(data, max_pixels=max_pixels, at_least=max(size)))
+    digest = hashlib.sha256(data).digest()
+    original = augment(pixels, Augmentation(), generator(seed, digest, 0), size=size)
+    changed = [
+        augment(pixels, settings, generator(seed, digest, view), size=size)
+        for view in range(views - 1)
+    ]
+    _draw([original, *changed], title, in_words(settings), path)
+
+
+def in_words(settings: Augmentation) -> str:
+    """Return settings as a person would say them, the largest changes first."""
+    s, said = settings, []
+    if s.min_crop:
+        said.append(f"random crops of at least {s.min_crop:.0%} of the area")
+    if s.rotation:
+        said.append(f"turned by up to {s.rotation:g}°")
+    if s.width_shift or s.height_shift:
+        said.append(_shifts(s.width_shift, s.height_shift))
+    if s.shear:
+        said.append(f"sheared by up to {s.shear:g}°")
+    if s.zoom:
+        each = "" if s.keep_aspect else ", each way by itself"
+        said.append(f"zoomed by {_percent(1 - s.zoom)} to {_percent(1 + s.zoom)}{each}")
+    if s.horizontal_flip or s.vertical_flip:
+        ways = [("left to right", s.horizontal_flip), ("top to bottom", s.vertical_flip)]
+        said.append(f"half of them mirrored {' and '.join(way for way, flips in ways if flips)}")
+    if s.brightness:
+        said.append(f"brightness {_percent(1 - s.brightness)} to {_percent(1 + s.brightness)}")
+    if s.channel_shift:
+        said.append(f"each colour ±{s.channel_shift:g} of 255")
+    if s.rand_augment:
+        operations = "operation" if s.rand_augment == 1 else "operations"
+        said.append(
+            f"{s.rand_augment} {operations} of RandAugment at strength {s.rand_augment_magnitude}"
+        )
+    if s.function:
+        said.append(f"then {s.function}")
+    if s.rotation or s.width_shift or s.height_shift or s.shear or s.zoom:
+        said.append(_FILLS.get(s.fill_mode, f"gaps filled with level {s.fill_value:g}"))
+    return "; ".join(said) or "nothing is changed"
+
+
+def _shifts(width: float, height: float) -> str:
+    if width == height:
+        return f"shifted by up to {_percent(width)} both ways"
+    ways = (("sideways", width), ("up or down", height))
+    said = [f"{_percent(share)} {way}" for way, share in ways if share]
+    return f"shifted by up to {' and '.join(said)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"
+
+
+def _draw(panels: list[Pixels], title: str, caption: str, path: Path) -> None:
+    columns = math.ceil(math.sqrt(len(panels)))
+    rows = math.ceil(len(panels) / columns)
+    height, width = panels[0].shape[:2]
+    across, down = (_PANEL * side / max(height, width) for side in (width, height))
+    # However narrow the panels, there is room for the words.
+    figure_width = max(columns * (across + _GAP) + _GAP, 4.0)
+    # Lines break between the changes; a no-break space holds each of them together.
+    unbroken = "; ".join(
+        part.replace(" ", "\u00a0") for part in short_text(caption, 600).split("; ")
+    )
+    lines = textwrap.wrap(unbroken, int(figure_width * 15))
+    foot = _LINE * len(lines) + 0.14
+    figure_height = _TITLE + rows * (down + _WORDS) + foot
+    figure = Figure(figsize=(figure_width, figure_height))
+    FigureCanvasAgg(figure)
+    figure.text(
+        0.5, 1 - 0.28 / figure_height, plain_text(short_text(title, int(figure_width * 11))),
+        ha="center", color=INK, fontsize=12,
+    )  # fmt: skip
+    margin = (figure_width - columns * (across + _GAP) + _GAP) / 2
+    for i, pixels in enumerate(panels):
+        row, column = divmod(i, columns)
+        left = margin + column * (across + _GAP)
+        bottom = figure_height - _TITLE - row * (down + _WORDS) - down
+        axes = figure.add_axes(
+            (left / figure_width, bottom / figure_height, across / figure_width,
+             down / figure_height)
+        )  # fmt: skip
+        _panel(axes, pixels, "original" if i == 0 else f"view {i}", first=i == 0)
+    for number, line in enumerate(reversed(lines)):
+        y = (0.14 + number * _LINE) / figure_height
+        figure.text(0.5, y, plain_text(line), ha="center", color=FAINT, fontsize=8.5)
+    save_figure(figure, path)
+
+
+def _panel(axes: Axes, pixels: Pixels, words: str, *, first: bool) -> None:
+    axes.imshow(pixels)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(color=INK, linewidth=1.6)
+        spine.set_visible(first)
+    axes.set_xlabel(
+        words, color=INK if first else FAINT, fontsize=8.5, labelpad=3,
+        weight="bold" if first else "normal",
+    )  # fmt: skip

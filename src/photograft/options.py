@@ -1,0 +1,30 @@
+"""What several commands have in common: their arguments, and how they fail."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from photograft.errors import one_line
+
+LAYOUTS = """SOURCE is a folder of class folders, flat (cat/, dog/) or already split
+(train/cat/, test/cat/, …); a CSV or Parquet manifest with the columns path and label, and
+optionally split and group; an .npz with X_train, y_train, X_test, y_test or X, y; a .zip or
+.tar of class folders; mnist; or tfds:NAME or hf:NAME. Nothing in it is ever changed."""
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Labelled photos.")]
+ClassifierPath = Annotated[str, typer.Argument(metavar="CLASSIFIER", help="A run folder.")]
+MaxPixels = Annotated[int, typer.Option(help="Skip photos with more pixels than this.")]
+
+
+def choice(values: tuple[str, ...]) -> str:
+    """Return how a choice of words is shown in help texts."""
+    return f"[{'|'.join(values)}]"
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line and exit with 2."""
+    print(one_line(message), file=sys.stderr)
+    raise typer.Exit(2)

@@ -1,0 +1,70 @@
+"""Settings as plain data: frozen dataclasses to and from JSON types, their values checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Self
+
+from photograft.errors import InputError, UnknownNameError
+
+
+class Plain:
+    """What a frozen dataclass of settings inherits: to and from plain JSON types."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as plain JSON types."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the settings that plain data gives; what it leaves out is as by default.
+
+        Raises:
+            InputError: A name is unknown, or a value is of another type.
+        """
+        hints = typing.get_type_hints(cls)
+        values = {}
+        for name, value in data.items():
+            if name not in hints:
+                raise UnknownNameError("setting", name, hints)
+            values[name] = _read(name, value, hints[name])
+        return cls(**values)
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise InputError where a setting is not one of its choices."""
+    if value not in choices:
+        raise InputError(
+            f"{name} can't be {value!r}",
+            expected=" or ".join(repr(c) for c in choices if c),
+        )
+
+
+def check_range(name: str, value: float, least: float, most: float) -> None:
+    """Raise InputError where a number is out of its range, both ends included."""
+    if not least <= value <= most:
+        raise InputError(
+            f"{name} can't be {value:g}", expected=f"a number from {least:g} to {most:g}"
+        )
+
+
+def _read(name: str, value: Any, hint: Any) -> Any:
+    """Return a value of plain data as the type that a setting has."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    for option in options:
+        if option is type(None) and value is None:
+            return None
+        if isinstance(option, type) and issubclass(option, Plain) and isinstance(value, Mapping):
+            return option.from_json(value)
+        if typing.get_origin(option) is tuple and isinstance(value, (list, tuple)):
+            inner = typing.get_args(option)[0]
+            return tuple(_read(name, entry, inner) for entry in value)
+        if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(option, type) and type(value) is option:
+            return value
+    kinds = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    raise InputError(f"the setting {name} is of another type", expected=kinds, got=repr(value))

@@ -1,0 +1,105 @@
+"""The commands for recipes: systems from the literature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photograft.options import LAYOUTS, Source
+
+recipe_app = typer.Typer(
+    help="Run systems from the literature, and see their figures beside yours.\n\n"
+    "Examples:\n\n"
+    "  photograft recipe list\n\n"
+    "  photograft recipe show D4\n\n"
+    "  photograft recipe run D4 photos/",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Name = Annotated[str, typer.Argument(metavar="ID", help="Such as D4.")]
+
+
+@recipe_app.command(
+    "list", help="List the recipes with their figures.\n\nExample:\n\n  photograft recipe list"
+)
+def list_() -> None:
+    """List; the help text is above."""
+    from rich.console import Console
+
+    from photograft import terminal
+    from photograft.recipes import list_recipes
+
+    terminal.show_recipes(Console(), list_recipes())
+
+
+@recipe_app.command(
+    help="Print a recipe: a TOML file that `photograft train --config` takes, too.\n\nExamples:\n\n"
+    "  photograft recipe show D4\n\n"
+    "  photograft recipe show D4 > mine.toml"
+)
+def show(name: Name) -> None:
+    """Print; the help text is above."""
+    from photograft.recipes import get_recipe
+
+    print(get_recipe(name).text, end="")
+
+
+@recipe_app.command(
+    help="Run a recipe on photos.\n\n"
+    + LAYOUTS
+    + " Without --weights, a pretrained network gets timm's own weights; Keras's files "
+    "(*_notop.h5) serve as well.\n\nExamples:\n\n"
+    "  photograft recipe run D4 photos/\n\n"
+    "  photograft recipe run D6 photos/ --weights vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    "\n\n"
+    "  photograft recipe run A4 photos/ --epochs 2\n\n"
+    "Interrupted, the same command goes on from the last finished epoch."
+)
+def run(
+    name: Name,
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder. [default: runs/NAME-TIMESTAMP]")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="pretrained, random, or a weight file.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Train for at most so many epochs.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
+) -> None:
+    """Run; the help text is above."""
+    from rich.console import Console
+
+    from photograft import terminal, workflow
+    from photograft.errors import InputError
+    from photograft.recipes import get_recipe, with_epochs
+    from photograft.subsets import run_subset
+
+    recipe, progress = get_recipe(name), terminal.make_progress()
+    if recipe.config is None:
+        if out is None:
+            raise InputError(f"{recipe.id} copies photos", expected="a folder with --out")
+        counts = run_subset(
+            source,
+            out,
+            train=recipe.subset["train"],
+            validation=recipe.subset["validation"],
+            test=recipe.subset["test"],
+            progress=progress,
+        )
+        terminal.show_subset(Console(), out, counts)
+        return
+    config = replace(recipe.config, seed=seed)
+    if weights is not None:
+        config = replace(config, weights=weights)
+    if epochs is not None:
+        config = with_epochs(config, epochs)
+    origin = {"id": recipe.id, "title": recipe.title, "reference": dict(recipe.reference)}
+    finished = workflow.train(source, config, out=out, progress=progress, recipe=origin)
+    terminal.show_run(Console(), finished)

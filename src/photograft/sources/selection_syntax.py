@@ -1,0 +1,162 @@
+"""Sets of photos that go by a name: ``mnist``, ``tfds:NAME``, ``hf:NAME``, and parts of them.
+
+    tfds:cats_vs_dogs                                             the splits that the set has
+    tfds:cats_vs_dogs[train[:80%]]                                one part, to be split anew
+    hf:user/name[train=train[:80%],test=train[80%:]+validation]   parts, each for one split
+
+A part is written as TensorFlow Datasets and `datasets` write it: splits joined by ``+``, each
+whole or sliced by rows or percent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from photograft.errors import SourceError
+from photograft.sources.base import split_name
+
+#: Names that need no scheme, and the folder of each in the cache; all are read by `idx_sets`.
+PLAIN_NAMES = ("mnist", "fashion-mnist", "kmnist")
+
+#: What may stand before the colon.
+SCHEMES = ("tfds", "hf")
+
+# Both bounds in rows or both in percent: `datasets` takes train[2:30%] for train[2%:30%].
+_TERM = re.compile(r"[\w.-]+?(?:\[(?:(?:-?\d+)?:(?:-?\d+)?|(?:-?\d+%)?:(?:-?\d+%)?)\])?")
+
+_EXAMPLES = "a part such as [train[:80%]], or one for each split: [train=train[:80%],test=test]"
+
+
+@dataclass(frozen=True)
+class NamedSet:
+    """A set that goes by a name.
+
+    Attributes:
+        text: As the user wrote it.
+        scheme: ``"tfds"``, ``"hf"``, or empty for one of `PLAIN_NAMES`.
+        name: What stands between the scheme and the brackets.
+        parts: What stands in the brackets: our split, or None for a part that is to be split
+            anew, and the part in the set's own terms. Empty where there are no brackets.
+    """
+
+    text: str
+    scheme: str
+    name: str
+    parts: tuple[tuple[str | None, str], ...] = ()
+
+    @property
+    def short_name(self) -> str:
+        """The name without owner, configuration, version and parts, for naming runs."""
+        if self.scheme == "tfds":
+            return re.split("[/:]", self.name)[0]
+        if self.scheme == "hf":
+            path = Path(self.name).expanduser()
+            return path.resolve().name if path.exists() else self.name.split(":")[0].split("/")[-1]
+        return self.name
+
+
+def named_set(source: str | os.PathLike[str]) -> NamedSet | None:
+    """Return the set that a source names, or None where it is the path of something.
+
+    What is on the disk under that path comes first: a folder called ``mnist`` is that folder.
+
+    Args:
+        source: As the user gave it.
+
+    Raises:
+        SourceError: It begins as such a name, and what follows is none.
+    """
+    text = os.fsdecode(source)
+    try:
+        if os.path.lexists(os.path.expanduser(text)):
+            return None
+    except ValueError:  # a NUL byte, which no name holds either
+        return None
+    return parse_set(text)
+
+
+def parse_set(text: str) -> NamedSet | None:
+    """Return the set that a text names, or None where it has not the form of such a name.
+
+    Args:
+        text: Such as ``"mnist"`` or ``"tfds:cats_vs_dogs[train[:80%]]"``.
+
+    Raises:
+        SourceError: It has a known scheme, and what follows is malformed.
+
+    >>> parse_set("hf:beans[train=train[:80%]]").parts
+    (('train', 'train[:80%]'),)
+    """
+    if text in PLAIN_NAMES:
+        return NamedSet(text, "", text)
+    scheme, colon, rest = text.partition(":")
+    if not colon or scheme not in SCHEMES or rest.startswith("//"):
+        return None
+    name, inner = _split_brackets(text, rest)
+    if not name:
+        raise SourceError(f"{text!r} names no set", expected=f"{scheme}:NAME")
+    return NamedSet(text, scheme, name, () if inner is None else _parse_parts(text, inner))
+
+
+def split_terms(part: str) -> list[str]:
+    """Return the names of the set's own splits that a part is taken from.
+
+    >>> split_terms("train[:80%]+test")
+    ['train', 'test']
+    """
+    return [term.partition("[")[0] for term in part.split("+")]
+
+
+def _split_brackets(text: str, rest: str) -> tuple[str, str | None]:
+    """Return the name, and what stands in the brackets after it, or None without brackets."""
+    if ("[" not in rest and "]" not in rest) or os.path.exists(os.path.expanduser(rest)):
+        return rest, None
+    depth = 0
+    for at in range(len(rest) - 1, -1, -1):
+        depth += {"]": 1, "[": -1}.get(rest[at], 0)
+        if depth <= 0:
+            break
+    if depth != 0 or not rest.endswith("]"):
+        raise _malformed(text, "brackets that don't match")
+    return rest[:at], rest[at + 1 : -1]
+
+
+def _parse_parts(text: str, inner: str) -> tuple[tuple[str | None, str], ...]:
+    entries = ["".join(entry.split()) for entry in inner.split(",")]
+    parts: list[tuple[str | None, str]] = []
+    for entry in entries:
+        name, equals, part = entry.rpartition("=")
+        for term in part.split("+"):
+            if not _TERM.fullmatch(term):
+                raise _malformed(text, repr(term) if term else "an empty part")
+        ours = split_name(name) if equals else None
+        if equals and ours is None:
+            raise SourceError(
+                f"{name!r} in {text!r} is no split",
+                expected="train=, validation= or test=",
+                fix="Before = stands what the part is used for, after it what it is taken from.",
+            )
+        if not equals and len(entries) > 1:
+            ours = split_name(split_terms(part)[0]) if "+" not in part else None
+            if ours is None:
+                raise SourceError(
+                    f"it is not clear what {part!r} in {text!r} is for",
+                    expected="train=, validation= or test= before each of several parts",
+                )
+        if ours in [taken for taken, _ in parts]:
+            raise SourceError(
+                f"{text!r} gives the split {ours} twice",
+                expected="each split once",
+                fix=f"Join parts with +: {ours}={parts[-1][1]}+{part}.",
+            )
+        parts.append((ours, part))
+    return tuple(parts)
+
+
+def _malformed(text: str, got: str) -> SourceError:
+    return SourceError(
+        f"the part of the set in {text!r} can't be understood", expected=_EXAMPLES, got=got
+    )

@@ -1,0 +1,192 @@
+"""Feature extraction with augmentation: a frozen backbone looks at several views of each photo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from photograft.augmentation import augment, generator, view_name
+from photograft.config import DEFAULT_AUGMENTATION, Augmentation
+from photograft.features import View
+from photograft.segments import FeatureTable
+from photograft.selection import Selection, is_better, to_json
+from photograft.strategies.base import Fitted, Job
+from photograft.strategies.feature_extraction import (
+    choose_logistic,
+    count_params,
+    fit_chosen,
+    frozen_classifier,
+    last_columns,
+)
+from photograft.transforms import CROP_MARGIN
+
+#: Views of each photo besides the plain one, by the number of training photos.
+_VIEWS = ((500, 8), (2_000, 4), (10_000, 2))
+
+#: New views in every epoch.
+FRESH = -1
+
+
+def fit(job: Job) -> Fitted:
+    """Fit a head on stored views of the training photos, or on new ones in every epoch."""
+    if job.config.views == FRESH:
+        return _fit_fresh(job)
+    if job.config.head == "mlp":
+        return _fit_mlp(job)
+    return fit_choice(job, *choose(job))
+
+
+def fit_choice(job: Job, chosen: Selection, found: dict[str, Any], note: str) -> Fitted:
+    """Fit the head that `choose` chose on all training photos."""
+    classifier = fit_chosen(job, view_tables(job, chosen.num_views - 1), chosen)
+    return Fitted(
+        classifier,
+        "features" if chosen.num_views == 1 else "features+augment",
+        found,
+        notes=(note,),
+        params=count_params(job, classifier.head),
+    )
+
+
+def choose(job: Job) -> tuple[Selection, dict[str, Any], str]:
+    """Choose a head on plain features, or on all views where that is better beyond noise.
+
+    Returns:
+        The choice, what it was chosen from as plain JSON types, and why in words.
+    """
+    tables = view_tables(job)
+    plain = choose_logistic(job, tables[:1])
+    augmented = choose_logistic(job, tables)
+    kept = is_better(augmented, plain)
+    chosen = augmented if kept else plain
+    found = {**to_json(chosen), "plain": to_json(plain), "augmented": to_json(augmented)}
+    return chosen, found, _note(plain, augmented, kept=kept)
+
+
+def augmentation_of(job: Job) -> Augmentation:
+    """Return the random changes that the settings ask for."""
+    return job.config.augmentation or DEFAULT_AUGMENTATION
+
+
+def num_views(job: Job) -> int:
+    """Return how many views of each training photo there are besides the plain one."""
+    if job.config.views > 0:
+        return job.config.views
+    num_photos = len(job.split.train)
+    return next((views for most, views in _VIEWS if num_photos <= most), 1)
+
+
+def view_tables(job: Job, most: int | None = None) -> list[FeatureTable]:
+    """Return the features of each view of the training photos, the plain view first.
+
+    Args:
+        job: Its settings say how many views there are.
+        most: Augmented views at most.
+    """
+    photos, views = job.photos("train"), make_views(job, augmentation_of(job))[:most]
+    return [
+        job.features(),
+        *(
+            job.extractor.look(photos, view, what=f"Extracting view {i}/{len(views)}")[0]
+            for i, view in enumerate(views, 1)
+        ),
+    ]
+
+
+def make_views(job: Job, settings: Augmentation) -> list[View]:
+    """Return as many random views as the settings ask for, besides the plain one."""
+    return [
+        make_view(settings, job.config.seed, number, job.backbone.input_size)
+        for number in range(1, num_views(job) + 1)
+    ]
+
+
+def make_view(settings: Augmentation, seed: int, number: int, size: tuple[int, int]) -> View:
+    """Return a random view that is the same whenever it is asked for.
+
+    Args:
+        settings: What may change.
+        seed: Of the changes.
+        number: Of the view.
+        size: Height and width of what the network takes.
+    """
+    return View(
+        view_name(settings, seed, number),
+        lambda pixels, digest: augment(
+            pixels, settings, generator(seed, digest, number), size=size
+        ),
+        CROP_MARGIN if settings.min_crop else 1.0,
+    )
+
+
+def _note(plain: Selection, augmented: Selection, *, kept: bool) -> str:
+    losses = (
+        f"cross-validated log loss {augmented.chosen.log_loss:.4f} on "
+        f"{augmented.num_views} views a photo, {plain.chosen.log_loss:.4f} on plain ones"
+    )
+    if kept:
+        return f"augmentation helps: {losses}"
+    return f"augmentation does not help beyond noise, plain features are kept: {losses}"
+
+
+def _fit_fresh(job: Job) -> Fitted:
+    """Train a head on a frozen network that sees a new random view of each photo every epoch."""
+    from photograft.graft import Graft  # torch, only where needed
+    from photograft.strategies.loops import (
+        coding_of,
+        count_trained,
+        make_head,
+        photo_feed,
+        run_loop,
+    )
+
+    config, last = job.config, job.backbone.layers[-1]
+    hidden = (config.hidden or (256,)) if config.head == "mlp" else ()
+    columns = last_columns(job)
+    head = make_head(job, last.num_features, hidden, table=job.features(), columns=columns)
+    graft = Graft(job.backbone, job.extractor.path, head, unfreeze="0")
+    train = photo_feed(job, "train", graft, augmentation_of(job))
+    validation = photo_feed(job, "validation", graft, None)
+    history, checkpoint = run_loop(job, graft, train, validation, config.loop, stage="fresh")
+    classifier = frozen_classifier(job, (last.name,), head.to_head(coding_of(job, config.loop)))
+    return Fitted(
+        classifier,
+        "features+augment",
+        {"layers": [last.name]},
+        history,
+        history.notes,
+        count_trained(graft),
+        (checkpoint.folder,),
+    )
+
+
+def _fit_mlp(job: Job) -> Fitted:
+    """Train an MLP on the stored views."""
+    from photograft.batches import StoredBatches, ViewBatches
+    from photograft.strategies.loops import HeadOnly, coding_of, make_head, run_loop
+    from photograft.training import Feed
+
+    config, last, columns = job.config, job.backbone.layers[-1], last_columns(job)
+    tables = view_tables(job)
+    hidden = config.hidden or (256,)
+    head = make_head(job, last.num_features, hidden, table=tables[0], columns=columns)
+    train = Feed(
+        ViewBatches(tables, job.digests("train"), columns), job.labels("train"), lambda x: x
+    )
+    validation = Feed(
+        StoredBatches(tables[0], job.digests("validation"), columns),
+        job.labels("validation"),
+        lambda x: x,
+    )
+    history, checkpoint = run_loop(
+        job, HeadOnly(head), train, validation, config.loop, stage="views"
+    )
+    classifier = frozen_classifier(job, (last.name,), head.to_head(coding_of(job, config.loop)))
+    return Fitted(
+        classifier,
+        "features+augment",
+        {"layers": [last.name], "num_views": len(tables)},
+        history,
+        history.notes,
+        count_params(job, classifier.head),
+        (checkpoint.folder,),
+    )

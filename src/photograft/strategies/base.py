@@ -1,0 +1,186 @@
+"""What every strategy is given and gives back, and which strategies there are."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.backbones.registry import Backbone
+from photograft.classifier import Classifier
+from photograft.config import TrainConfig
+from photograft.dataset import Dataset, Photo
+from photograft.duplicates import content_groups
+from photograft.errors import UnknownNameError
+from photograft.extraction import Extractor
+from photograft.features import FLIPPED, PLAIN
+from photograft.history import History
+from photograft.progress import Progress
+from photograft.segments import FeatureTable
+from photograft.splits import Split
+from photograft.store import FeatureStore
+
+#: The strategies: what the user calls them, and the module with their `fit`.
+REGISTRY = {
+    "features": "feature_extraction",
+    "features+augment": "augmented_features",
+    "finetune": "fine_tuning",
+    "scratch": "scratch",
+    "auto": "best",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a strategy is given.
+
+    Attributes:
+        dataset: The photos; all of them decode.
+        split: Their parts. The test is not looked at.
+        extractor: The frozen backbone.
+        table: Its features of every photo as it is; None where the strategy has no use for them.
+        config: The settings.
+        progress: Told how far it is.
+    """
+
+    dataset: Dataset
+    split: Split
+    extractor: Extractor
+    table: FeatureTable | None
+    config: TrainConfig
+    progress: Progress
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen backbone's record."""
+        return self.extractor.backbone
+
+    @property
+    def store(self) -> FeatureStore:
+        """Where features and unfinished trainings are kept."""
+        return self.extractor.store
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.dataset.class_names)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """What a classifier looks at of each photo."""
+        return ("plain", "flip") if self.config.test_views == "flip" else ("plain",)
+
+    def photos(self, part: str) -> list[Photo]:
+        """Return the photos of a part of the split."""
+        return [self.dataset.photos[i] for i in self.split.parts()[part]]
+
+    def digests(self, part: str) -> list[bytes]:
+        """Return their content digests."""
+        return [photo.digest for photo in self.photos(part)]
+
+    def labels(self, part: str) -> npt.NDArray[np.int64]:
+        """Return their class indices, shape ``(n,)``."""
+        return self.dataset.labels[self.split.parts()[part]]
+
+    def groups(self, part: str) -> npt.NDArray[np.int64]:
+        """Return their groups, shape ``(n,)``."""
+        return content_groups(self.dataset)[self.split.parts()[part]]
+
+    def features(self) -> FeatureTable:
+        """Return the features of every photo as it is."""
+        if self.table is not None:
+            return self.table
+        return self.extractor.look(self.dataset.photos)[0]
+
+    def with_config(self, **changes: Any) -> Job:
+        """Return the job with some settings changed."""
+        return replace(self, config=replace(self.config, **changes))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a strategy gives back.
+
+    Attributes:
+        classifier: The fitted classifier.
+        strategy: The strategy whose classifier it is, which may be one that was compared with.
+        selection: What was tried and measured on the way, as plain JSON types.
+        history: Of the training loop; None where none ran.
+        notes: What the user should know: what was kept, and why.
+        params: Of backbone and head: how many there are, and how many were trained.
+        leftovers: Folders that are of no use once the run is written.
+        validation: What was said of the validation photos before the classifier learned from them,
+            too, shape ``(n, num_classes)``; None where it did not.
+    """
+
+    classifier: Classifier
+    strategy: str
+    selection: dict[str, Any] = field(default_factory=dict)
+    history: History | None = None
+    notes: tuple[str, ...] = ()
+    params: dict[str, int] = field(default_factory=dict)
+    leftovers: tuple[Path, ...] = ()
+    validation: npt.NDArray[np.float32] | None = None
+
+
+class Fit(Protocol):
+    """The one function of a strategy's module."""
+
+    def __call__(self, job: Job) -> Fitted:
+        """Learn from the training photos, with validation to choose by."""
+
+
+def find_strategy(name: str) -> Fit:
+    """Return a strategy's `fit`; its module is imported only now.
+
+    Raises:
+        UnknownNameError: There is no such strategy.
+    """
+    if name not in REGISTRY:
+        raise UnknownNameError("strategy", name, REGISTRY)
+    module = importlib.import_module(f"photograft.strategies.{REGISTRY[name]}")
+    return cast(Fit, module.fit)
+
+
+def probabilities(job: Job, classifier: Classifier, part: str) -> npt.NDArray[np.float32]:
+    """Return what a classifier says of a part's photos, float32, shape ``(n, num_classes)``.
+
+    Features of a frozen backbone come from the store; a trained one looks at the photos.
+    """
+    photos = job.photos(part)
+    if not photos:
+        return np.empty((0, job.num_classes), np.float32)
+    if classifier.is_trained:
+        return _looked_at(job, classifier, photos)
+    found = []
+    for name, view in (("plain", PLAIN), ("flip", FLIPPED)):
+        if name in classifier.views:
+            plain = view is PLAIN
+            table = job.features() if plain else job.extractor.look(photos, view)[0]
+            found.append(_from_table(classifier, table, [photo.digest for photo in photos]))
+    return found[0] if len(found) == 1 else np.mean(found, axis=0, dtype=np.float32)
+
+
+def _looked_at(job: Job, classifier: Classifier, photos: list[Photo]) -> npt.NDArray[np.float32]:
+    result = np.empty((len(photos), len(classifier.class_names)), np.float32)
+    with job.progress.step("Classifying", len(photos), "photos") as step:
+        for indices, rows, failed in classifier.batches(photo.read for photo in photos):
+            result[indices] = rows
+            for _, error in failed:
+                raise error
+            step.advance(len(indices))
+    return result
+
+
+def _from_table(
+    classifier: Classifier, table: FeatureTable, digests: list[bytes], chunk: int = 2048
+) -> npt.NDArray[np.float32]:
+    parts = [
+        classifier.classify(table.rows(digests[i : i + chunk]))
+        for i in range(0, len(digests), chunk)
+    ]
+    return np.concatenate(parts)

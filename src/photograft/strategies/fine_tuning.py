@@ -1,0 +1,228 @@
+"""Fine-tuning: the head first, on the frozen backbone, then the top of the backbone with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from photograft.backbones.engines import Engine
+from photograft.backbones.registry import Backbone, Layer
+from photograft.batches import ViewBatches
+from photograft.config import DEFAULT_TRAINING, Augmentation
+from photograft.dataset import Photo
+from photograft.errors import InputError
+from photograft.features import PLAIN, View, extract, open_space
+from photograft.graft import Graft
+from photograft.heads import Head
+from photograft.segments import FeatureTable
+from photograft.strategies import augmented_features, feature_extraction
+from photograft.strategies.base import Fitted, Job, probabilities
+from photograft.strategies.loops import (
+    coding_of,
+    count_trained,
+    make_head,
+    photo_feed,
+    run_loop,
+    trained_classifier,
+)
+from photograft.training import Feed
+
+#: Differences in log loss, in nats, that are not worth telling apart.
+_NEGLIGIBLE = 0.002
+
+#: Activations at the boundary are stored up to this share of what the store may take.
+_MOST_OF_STORE = 0.5
+
+
+def fit(job: Job) -> Fitted:
+    """Fine-tune, and keep the result where it beats the frozen classifier.
+
+    Raises:
+        InputError: There are no validation photos to compare on.
+    """
+    config = job.config
+    if config.keep == "better" and not len(job.split.validation):
+        raise InputError(
+            "fine-tuning needs validation photos, to tell whether it is worth keeping",
+            fix="Give a share with --validation, or choose --keep always.",
+        )
+    frozen = _fit_frozen(job) if config.head_first or config.keep == "better" else None
+    tuned = tune(job, frozen)
+    if frozen is None or config.keep == "always":
+        return tuned
+    return better(job, frozen, tuned)
+
+
+def tune(job: Job, frozen: Fitted | None) -> Fitted:
+    """Train the top of the backbone and a head.
+
+    Args:
+        job: What to learn from.
+        frozen: The classifier whose head it begins with; None for a new head.
+    """
+    config, settings, last = job.config, job.config.loop, job.backbone.layers[-1]
+    coding = coding_of(job, settings)
+    hidden = (config.hidden or (256,)) if config.head == "mlp" else ()
+    head = make_head(job, last.num_features, hidden)
+    if frozen is not None and config.head_first:
+        head.start_from(_head_on_last(job, frozen), coding)
+    graft = Graft(
+        job.backbone,
+        job.extractor.path,
+        head,
+        unfreeze=config.unfreeze,
+        freeze_batch_norm=settings.freeze_batch_norm,
+    )
+    boundary = Boundary(job, graft)
+    augmentation = augmented_features.augmentation_of(job)
+    if augmentation.changes and config.views == augmented_features.FRESH:
+        train = photo_feed(job, "train", graft, augmentation)
+    else:
+        train = boundary.feed("train", augmentation)
+    history, checkpoint = run_loop(
+        job, graft, train, boundary.feed("validation"), settings, stage="tune"
+    )
+    leftovers = frozen.leftovers if frozen else ()
+    return Fitted(
+        trained_classifier(job, graft, checkpoint, coding),
+        "finetune",
+        {"boundary": graft.boundary, **({"frozen": frozen.selection} if frozen else {})},
+        history,
+        history.notes,
+        count_trained(graft),
+        (*leftovers, checkpoint.folder),
+    )
+
+
+def better(job: Job, frozen: Fitted, tuned: Fitted) -> Fitted:
+    """Return the fine-tuned classifier where it is better on validation beyond noise.
+
+    Both are measured on the same photos: the noise is that of the difference, photo by photo.
+    """
+    labels = job.labels("validation")
+    losses = []
+    for fitted in (tuned, frozen):
+        found = probabilities(job, fitted.classifier, "validation").astype(np.float64)
+        own = found[np.arange(len(labels)), labels]
+        losses.append(-np.log(np.clip(own, 1e-7, 1)))
+        losses.append((found.argmax(axis=1) == labels).astype(np.float64))
+    loss_gain, hit_gain = losses[2] - losses[0], losses[1] - losses[3]
+    kept = bool(
+        loss_gain.mean() > max(_noise(loss_gain), _NEGLIGIBLE)
+        and hit_gain.mean() >= -_noise(hit_gain)
+    )
+    words = (
+        f"on validation its log loss is {losses[0].mean():.4f} to the frozen classifier's "
+        f"{losses[2].mean():.4f} (noise of the difference {_noise(loss_gain):.4f}), its accuracy "
+        f"{losses[1].mean():.1%} to {losses[3].mean():.1%}"
+    )
+    verdict = (
+        f"{tuned.strategy} is kept: {words}"
+        if kept
+        else f"{tuned.strategy} is no better beyond noise, {frozen.strategy} is kept: {words}"
+    )
+    chosen = tuned if kept else frozen
+    return replace(
+        chosen,
+        selection={frozen.strategy: frozen.selection, tuned.strategy: tuned.selection},
+        history=tuned.history,
+        notes=(*frozen.notes, *tuned.notes, verdict),
+        leftovers=(*frozen.leftovers, *tuned.leftovers),
+    )
+
+
+def _noise(differences: npt.NDArray[np.float64]) -> float:
+    return float(differences.std() / np.sqrt(len(differences)))
+
+
+def _fit_frozen(job: Job) -> Fitted:
+    """Return the classifier of the frozen backbone, by the settings for its head."""
+    first = job.config.head_training or DEFAULT_TRAINING["features"]
+    # A logistic head on the last layer is found in no time, whatever layers the frozen one sees; an
+    # MLP is trained once, on the layer where fine-tuning goes on with it.
+    layer = "last" if job.config.head == "mlp" else job.config.layer
+    stage = job.with_config(training=first, layer=layer)
+    if job.config.views == augmented_features.FRESH:
+        return augmented_features.fit(stage)
+    return feature_extraction.fit(stage)
+
+
+def _head_on_last(job: Job, frozen: Fitted) -> Head:
+    """Return a head on the last layer alone: that of the frozen classifier where it is one."""
+    last = (job.backbone.layers[-1].name,)
+    if frozen.classifier.layers == last:
+        return frozen.classifier.head
+    return feature_extraction.fit_logistic(job, [job.features()], layer="last")[0].head
+
+
+@dataclass
+class Boundary:
+    """What the frozen part of a network makes of photos: computed once, and kept in the store.
+
+    Attributes:
+        job: The photos and the store.
+        graft: The network.
+    """
+
+    job: Job
+    graft: Graft
+
+    def feed(self, part: str, augmentation: Augmentation | None = None) -> Feed:
+        """Return the photos of a part, from the store unless that would take too much of it.
+
+        Args:
+            part: Of the split.
+            augmentation: Gives further views of each photo.
+        """
+        job, shape = self.job, self._shape()
+        photos, labels = job.photos(part), job.labels(part)
+        views = [PLAIN]
+        if augmentation and augmentation.changes:
+            views += augmented_features.make_views(job, augmentation)
+        size = 4 * int(np.prod(shape)) * len(photos) * len(views)
+        if not self.graft.boundary or size > _MOST_OF_STORE * job.store.max_bytes:
+            return photo_feed(job, part, self.graft, augmentation)
+        tables = [
+            self._table(photos, shape, view, f"Keeping activations {i}/{len(views)}")
+            for i, view in enumerate(views, 1)
+        ]
+        batches = ViewBatches(tables, job.digests(part), shape=shape)
+        return Feed(batches, labels, lambda x: x)
+
+    def _shape(self) -> tuple[int, ...]:
+        blank = torch.zeros(1, *self.job.backbone.input_size, 3, dtype=torch.uint8)
+        return tuple(self.graft.lower(blank).shape[1:])
+
+    def _table(
+        self, photos: list[Photo], shape: tuple[int, ...], view: View, what: str
+    ) -> FeatureTable:
+        extractor, backbone = self.job.extractor, self.job.backbone
+        name = f"boundary:{self.graft.boundary}"
+        width = int(np.prod(shape))
+        record: Backbone = replace(backbone, layers=(Layer(name, width, "flatten"),))
+        engine = Engine("torch", extractor.engine.precision)
+        space = open_space(self.job.store, record, engine, view)
+        dtype = torch.bfloat16 if engine.precision == "bf16" else torch.float32
+
+        def network(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            with torch.autocast("cpu", dtype, enabled=engine.precision == "bf16"):
+                found = self.graft.lower(torch.from_numpy(pixels))
+            rows: npt.NDArray[np.float32] = found.float().flatten(1).numpy()
+            return rows
+
+        table, failures = extract(
+            photos,
+            record,
+            space,
+            lambda: network,
+            view=view,
+            what=what,
+            max_pixels=self.job.config.max_pixels,
+            progress=self.job.progress,
+        )
+        for error in failures.values():
+            raise error
+        return table

@@ -1,0 +1,221 @@
+"""What the strategies that run the training loop have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from photograft._version import __version__
+from photograft.backbones.engines import find_device
+from photograft.backbones.registry import INCLUDED_WEIGHTS
+from photograft.backbones.zoo import state_dict
+from photograft.batches import PhotoBatches
+from photograft.checkpoints import Checkpoint
+from photograft.classifier import Classifier
+from photograft.config import Augmentation, Training
+from photograft.files import sha256_of
+from photograft.graft import Graft, HeadModule
+from photograft.history import Follower, History, TensorBoard
+from photograft.segments import FeatureTable
+from photograft.strategies.base import Job
+from photograft.targets import choose_coding, class_weights, num_outputs
+from photograft.training import Feed, Model, Setting, train_network
+
+
+class HeadOnly(nn.Module):
+    """A head as a model of its own.
+
+    Args:
+        head: What is trained.
+    """
+
+    def __init__(self, head: HeadModule) -> None:
+        super().__init__()
+        self.head = head
+
+    def upper(self, x: Tensor) -> Tensor:
+        """Return logits of features."""
+        logits: Tensor = self.head(x)
+        return logits
+
+    def blocks(self) -> list[nn.Module]:
+        """Return the head."""
+        return [self.head]
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Return its tensors."""
+        return dict(self.head.state_dict())
+
+
+def coding_of(job: Job, settings: Training) -> str:
+    """Return how the job's classes are coded as targets."""
+    return choose_coding(job.config.coding, job.num_classes, mixed=settings.mixup > 0)
+
+
+def make_head(
+    job: Job,
+    num_features: int,
+    hidden: Sequence[int],
+    *,
+    table: FeatureTable | None = None,
+    columns: npt.NDArray[np.intp] | slice = slice(None),
+) -> HeadModule:
+    """Return a new head.
+
+    Pooled features differ in scale: where there is a table of them, the head begins as one on
+    standardised features. Flattened maps are taken as they are, as the textbooks do.
+
+    Args:
+        job: Has the classes and the settings.
+        num_features: Length of a feature vector.
+        hidden: Widths of hidden layers.
+        table: Of the training photos' features.
+        columns: Of its rows.
+    """
+    config = job.config
+    outputs = num_outputs(coding_of(job, config.loop), job.num_classes)
+    head = HeadModule(num_features, hidden, outputs, config.dropout, config.seed)
+    if table is not None and config.pooling == "avg":
+        rows = table.rows(job.digests("train"), columns)
+        scale = np.maximum(rows.std(axis=0), 1e-3 * float(np.median(rows.std(axis=0))) + 1e-12)
+        head.standardise(torch.from_numpy(rows.mean(axis=0)), torch.from_numpy(scale))
+    return head
+
+
+def photo_feed(job: Job, part: str, graft: Graft, augmentation: Augmentation | None) -> Feed:
+    """Return photos as they are prepared for the backbone, augmented or not."""
+    batches = PhotoBatches(
+        job.photos(part),
+        job.backbone,
+        augmentation,
+        seed=job.config.seed,
+        max_pixels=job.config.max_pixels,
+    )
+    return Feed(batches, job.labels(part), graft.lower)
+
+
+def run_loop(
+    job: Job,
+    model: Model,
+    train: Feed,
+    validation: Feed,
+    settings: Training,
+    *,
+    stage: str,
+) -> tuple[History, Checkpoint]:
+    """Run the training loop for a job.
+
+    Args:
+        job: Has the settings.
+        model: Changed in place.
+        train: What it learns from.
+        validation: May have no photos.
+        settings: Of the loop.
+        stage: Tells one training of a job from another.
+
+    Returns:
+        How it went, and the place of its state, which is kept until the run is written.
+    """
+    config = job.config
+    device = find_device() if config.device == "auto" else config.device
+    precision = _precision(job, model, device)
+    setting = Setting(
+        coding=coding_of(job, settings),
+        class_weights=class_weights(job.labels("train"), job.num_classes, config.class_weight),
+        seed=config.seed,
+        device=device,
+        precision=precision,
+    )
+    if isinstance(model, nn.Module):
+        model.to(device)
+    checkpoint = Checkpoint(job.store.cache, _key(job, settings, setting, stage))
+    followers: list[Follower] = [TensorBoard(config.tensorboard)] if config.tensorboard else []
+    try:
+        history = train_network(
+            model,
+            train,
+            validation if len(validation.labels) else None,
+            settings,
+            setting,
+            checkpoint=checkpoint,
+            followers=followers,
+            progress=job.progress,
+        )
+    finally:
+        for follower in followers:
+            follower.close()
+    if isinstance(model, nn.Module):
+        model.to("cpu")
+    return history, checkpoint
+
+
+def trained_classifier(job: Job, graft: Graft, checkpoint: Checkpoint, coding: str) -> Classifier:
+    """Return the classifier that a trained network is, its weights in a file of their own."""
+    content = safetensors.torch.save(state_dict(graft.network))
+    path = checkpoint.write(INCLUDED_WEIGHTS, content)
+    last = job.backbone.layers[-1]
+    backbone = replace(
+        job.backbone, weights="trained", weights_sha256=sha256_of(path), layers=(last,)
+    )
+    return Classifier(
+        class_names=job.dataset.class_names,
+        backbone=backbone,
+        engine=job.extractor.engine,
+        layers=(last.name,),
+        head=graft.head.to_head(coding),
+        max_pixels=job.config.max_pixels,
+        weights_path=path,
+        views=job.views,
+    )
+
+
+def count_trained(graft: Graft) -> dict[str, int]:
+    """Return how many parameters a network has, and how many of them are trained."""
+    return {
+        "total": sum(p.numel() for p in graft.parameters()),
+        "trained": sum(p.numel() for p in graft.parameters() if p.requires_grad),
+    }
+
+
+def _precision(job: Job, model: Model, device: str) -> str:
+    """Return the arithmetic of the loop, the user's or the faster one."""
+    if job.config.precision != "auto":
+        return job.config.precision
+    if device == "cpu":
+        # Gradients of depthwise convolutions take twice as long in bfloat16 on processors.
+        grouped = any(
+            isinstance(module, nn.Conv2d) and module.groups > 1
+            for block in model.blocks()
+            for module in block.modules()
+        )
+        return "fp32" if grouped else job.extractor.engine.precision
+    return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def _key(job: Job, settings: Training, setting: Setting, stage: str) -> dict[str, Any]:
+    """Return all that decides the outcome of a training."""
+    rows = hashlib.sha256()
+    for part in ("train", "validation"):
+        for digest, label in zip(job.digests(part), job.labels(part).tolist(), strict=True):
+            rows.update(digest + str((part, label)).encode())
+    config = job.config.to_json()
+    for name in ("tensorboard", "include_weights", "keep"):
+        del config[name]
+    return {
+        "stage": stage,
+        "config": config,
+        "training": settings.to_json(),
+        "backbone": job.backbone.to_json(),
+        "engine": vars(job.extractor.engine),
+        "device": [setting.device, setting.precision],
+        "rows": rows.hexdigest(),
+        "versions": [__version__, torch.__version__],
+    }

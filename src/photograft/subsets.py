@@ -1,0 +1,332 @@
+"""A small set cut from a large one: so many photos of each class, in the order of their names.
+
+``cat.0.jpg`` to ``cat.999.jpg`` for training, the next ones for validation, the next for the test:
+the way in which the small set of Chollet's *Deep Learning with Python* is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from photograft.dataset import Dataset, Photo, natural_key
+from photograft.errors import DatasetError, InputError, SourceError, StorageError
+from photograft.files import check_free, new_folder
+from photograft.images import DEFAULT_MAX_PIXELS
+from photograft.parallel import in_order
+from photograft.progress import Progress, Silent
+from photograft.sources.base import (
+    Item,
+    Listing,
+    SkippedFile,
+    make_listing,
+    printable,
+    read_file,
+)
+from photograft.sources.open import open_source
+from photograft.sources.tree import is_hidden
+
+#: Where a photo's class is told: by its folder (or whatever the source says), or by its name.
+LABELS_FROM = ("folder", "name")
+
+# Leaves room, of the 255 bytes that file systems allow, for what tells equal names apart.
+_MAX_NAME_BYTES = 200
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
+_EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif", "PPM": ".ppm", "JPEG2000": ".jp2"}
+
+
+def run_subset(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    train: int,
+    validation: int,
+    test: int,
+    start: int = 0,
+    label_from: str = "folder",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> dict[str, dict[str, int]]:
+    """Read a source and copy a subset of it into a new folder.
+
+    Args:
+        source: Labelled photos of any kind; see `open_source`.
+        out: The new folder.
+        train: Photos of each class for training.
+        validation: Likewise for validation.
+        test: Likewise for the test.
+        start: How many usable photos of each class to pass over first.
+        label_from: One of `LABELS_FROM`.
+        max_pixels: Photos with more pixels are passed over.
+        progress: Told how far it is.
+
+    Returns:
+        As `make_subset`.
+
+    Raises:
+        InputError: The numbers can't be used, or the source, or it holds too few photos.
+        StorageError: The folder can't be written, or would lie in the source.
+    """
+    _check_numbers(train, validation, test, start)
+    _check_out(Path(out), source)  # before the photos are read, which takes time
+    if label_from not in LABELS_FROM:
+        raise InputError(
+            "that can't tell a photo's class", expected=" or ".join(LABELS_FROM), got=label_from
+        )
+    listing = list_by_name(source) if label_from == "name" else open_source(source)
+    dataset = Dataset.from_listing(source, listing, max_pixels=max_pixels, progress=progress)
+    return make_subset(
+        dataset,
+        Path(out),
+        train=train,
+        validation=validation,
+        test=test,
+        start=start,
+        progress=progress,
+    )
+
+
+def make_subset(
+    dataset: Dataset,
+    out: Path,
+    *,
+    train: int,
+    validation: int,
+    test: int,
+    start: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, dict[str, int]]:
+    """Copy so many photos of each class into ``OUT/train/CLASS/``, and so on; whole or not at all.
+
+    Of each class, the usable photos are counted in the natural order of their names, whatever
+    split the source puts them in. Those that do not decode are passed over and not counted.
+
+    Args:
+        dataset: The photos.
+        out: The new folder; it must not exist yet, or be empty.
+        train: Photos of each class for training.
+        validation: Likewise for validation.
+        test: Likewise for the test.
+        start: How many usable photos of each class to pass over first.
+        progress: Told how far it is.
+
+    Returns:
+        Under ``"train"``, ``"validation"`` and ``"test"`` the number of photos by class, under
+        ``"skipped"`` the number of files by the reason why they were passed over.
+
+    Raises:
+        InputError: A number is negative, or no photo is asked for.
+        DatasetError: A class has too few photos.
+        SourceError: A photo has changed since it was listed.
+        StorageError: The folder can't be written, or would lie in the source.
+    """
+    _check_numbers(train, validation, test, start)
+    _check_out(out, dataset.source)
+    progress = progress or Silent()
+    sizes = {"train": train, "validation": validation, "test": test}
+    dataset, chosen = _choose(dataset, start, start + sum(sizes.values()), progress)
+    folders = dict(zip(chosen, _distinct([_safe(name) for name in chosen]), strict=True))
+    plan: list[tuple[Photo, PurePosixPath]] = []
+    counts: dict[str, dict[str, int]] = {part: {} for part in sizes}
+    for label, photos in chosen.items():
+        names = _distinct([_file_name(photo) for photo in photos])
+        first = 0
+        for part, size in sizes.items():
+            counts[part][label] = size
+            for photo, name in zip(photos[first : first + size], names[first:], strict=False):
+                plan.append((photo, PurePosixPath(part, folders[label], name)))
+            first += size
+    with new_folder(out) as partial_folder:
+        for part, size in sizes.items():
+            for label in chosen if size else ():
+                (partial_folder / part / folders[label]).mkdir(parents=True)
+        with progress.step("Copying photos", len(plan), "photos") as step:
+            for data, (_, path) in zip(in_order(_read, [p for p, _ in plan]), plan, strict=True):
+                if isinstance(data, SourceError):
+                    raise data
+                (partial_folder / path).write_bytes(data)
+                step.advance()
+    return {**counts, "skipped": dataset.skipped_counts()}
+
+
+def list_by_name(source: str | os.PathLike[str]) -> Listing:
+    """List photos whose names begin with their class, as in ``cat.0.jpg``.
+
+    Args:
+        source: A folder that holds the photos themselves.
+
+    Returns:
+        The listing. The class is what stands before the first dot, underscore or digit.
+
+    Raises:
+        SourceError: The source is no folder, can't be read, or holds no such file.
+    """
+    folder = Path(source).expanduser().absolute()
+    if not folder.is_dir():
+        raise SourceError(
+            f"{printable(folder)} is no folder",
+            expected="a folder of photos, where the class is told by their names",
+            fix="Unpack an archive first." if folder.exists() else "Check the path.",
+        )
+    listing = make_listing("folder", *_scan(folder))
+    items: list[Item] = []
+    skipped = list(listing.skipped)
+    for item in listing.items:
+        label = label_in_name(PurePosixPath(item.name).name)
+        if label:
+            items.append(replace(item, label=label))
+        else:
+            skipped.append(SkippedFile(item.name, "no label", "the name begins with no class"))
+    if not items:
+        raise SourceError(
+            f"{printable(source)} holds no file whose name begins with a class",
+            expected="names such as cat.0.jpg and dog_17.png in the folder itself",
+            fix="For class folders, leave --label-from out.",
+        )
+    return make_listing(listing.kind, items, skipped, listing.notes)
+
+
+def label_in_name(name: str) -> str:
+    """Return what a file's name says of its class; empty where it says nothing.
+
+    >>> label_in_name("cat.10.jpg"), label_in_name("dog_2.png"), label_in_name("7.jpg")
+    ('cat', 'dog', '')
+    """
+    return re.split(r"[._\d]", name, maxsplit=1)[0].strip(" -(")
+
+
+def _scan(folder: Path) -> tuple[list[Item], list[SkippedFile]]:
+    items: list[Item] = []
+    skipped: list[SkippedFile] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = printable(entry.name)
+                if is_hidden(entry.name):
+                    skipped.append(SkippedFile(name, "hidden or system file"))
+                elif entry.is_dir():
+                    skipped.append(SkippedFile(name + "/", "not in the folder itself"))
+                else:
+                    items.append(Item(name, "", None, None, partial(read_file, folder / name)))
+    except OSError as error:
+        raise SourceError(
+            f"the folder {printable(folder)} can't be read", got=error.strerror or str(error)
+        ) from error
+    return items, skipped
+
+
+def _check_numbers(train: int, validation: int, test: int, start: int) -> None:
+    numbers = {"train": train, "validation": validation, "test": test, "start": start}
+    for name, number in numbers.items():
+        if number < 0:
+            raise InputError(
+                f"{name} is a number of photos of each class", expected="0 or more", got=str(number)
+            )
+    if not train + validation + test:
+        raise InputError("no photo is asked for", fix="Give --train, --validation or --test.")
+
+
+def _check_out(out: Path, source: str | os.PathLike[str]) -> None:
+    check_free(out)
+    root = Path(source).expanduser()
+    if root.is_dir() and out.resolve().is_relative_to(root.resolve()):
+        raise StorageError(
+            f"the subset would lie in {printable(root)}, among the photos",
+            fix="Choose a folder elsewhere: nothing in the source is ever changed.",
+        )
+
+
+def _choose(
+    dataset: Dataset, start: int, stop: int, progress: Progress
+) -> tuple[Dataset, dict[str, Sequence[Photo]]]:
+    """Return the photos of each class from `start` to `stop`, all of which decode.
+
+    The dataset that is returned with them is without those that turned out not to.
+    """
+    if not dataset.photos:
+        raise DatasetError("there is no usable photo in the source")
+    checked: set[str] = set()
+    while True:
+        by_class: defaultdict[str, list[Photo]] = defaultdict(list)
+        for photo in sorted(dataset.photos, key=lambda photo: natural_key(photo.name)):
+            by_class[photo.label].append(photo)
+        ordered = {name: by_class[name] for name in sorted(by_class, key=natural_key)}
+        few = [f"{name} has {len(p):,}" for name, p in ordered.items() if len(p) < stop]
+        if few:
+            raise DatasetError(
+                f"there are too few usable photos: {', '.join(few[:10])}"
+                + (f" and {len(few) - 10} more classes" if len(few) > 10 else ""),
+                expected=f"{stop:,} of each class",
+                fix=f"{len(dataset.skipped):,} files can't be used; `photograft inspect` says why."
+                if dataset.skipped
+                else "",
+            )
+        # Also those before `start`: whether they count must not depend on where one starts.
+        wanted = [p for photos in ordered.values() for p in photos[:stop] if p.name not in checked]
+        if not wanted:
+            return dataset, {name: photos[start:stop] for name, photos in ordered.items()}
+        found = replace(dataset, photos=tuple(wanted), skipped=()).verified(progress=progress)
+        bad = {file.name for file in found.skipped}
+        checked.update(photo.name for photo in found.photos)
+        dataset = replace(
+            dataset,
+            photos=tuple(photo for photo in dataset.photos if photo.name not in bad),
+            skipped=(*dataset.skipped, *found.skipped),
+        )
+
+
+def _read(photo: Photo) -> bytes | SourceError:
+    try:
+        data = photo.read()
+    except OSError as error:
+        return SourceError(f"{photo.name} can't be read any more", got=error.strerror or str(error))
+    if hashlib.sha256(data).digest() != photo.digest:
+        return SourceError(f"{photo.name} has changed while it was being copied")
+    return data
+
+
+def _file_name(photo: Photo) -> str:
+    """Return a safe name for a photo's copy, with an extension where it has none."""
+    name = PurePosixPath(photo.name).name
+    suffix = PurePosixPath(name).suffix
+    if not re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{1,4}", suffix):
+        suffix = _EXTENSIONS.get(photo.format, f".{photo.format.lower()}")
+        return _safe(name, suffix)
+    return _safe(name.removesuffix(suffix), suffix)
+
+
+def _safe(name: str, suffix: str = "") -> str:
+    r"""Return a name that is a file's or folder's on any system, and is not hidden.
+
+    >>> _safe("T-shirt/top"), _safe(".."), _safe("a" * 300, ".jpg")[-6:]
+    ('T-shirt_top', '__', 'aa.jpg')
+    """
+    name = _UNSAFE.sub("_", name)
+    room = _MAX_NAME_BYTES - len(suffix)
+    name = name.encode()[:room].decode("utf-8", "ignore")
+    name = re.sub(r"^\.+|[~. ]+$", lambda match: "_" * len(match[0]), name) or "_"
+    return f"_{name}{suffix}" if is_hidden(name + suffix) else name + suffix
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return the names told apart, also where upper and lower case are the same."""
+    repeated = Counter(name.casefold() for name in names)
+    taken = {name for name, count in repeated.items() if count == 1}
+    return [name if repeated[name.casefold()] == 1 else next(_free(name, taken)) for name in names]
+
+
+def _free(name: str, taken: set[str]) -> Iterator[str]:
+    path = PurePosixPath(name)
+    number = 1
+    while True:
+        other = name if number == 1 else f"{path.stem}_{number}{path.suffix}"
+        if other.casefold() not in taken:
+            taken.add(other.casefold())
+            yield other
+        number += 1
