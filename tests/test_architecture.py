@@ -133,7 +133,6 @@ TRAINING = {
     "strategies.scratch",
     "summary",
     "targets",
-    "tools",
     "training",
 }
 #: Packages that only some modules may import, even inside a function.

@@ -137,8 +137,7 @@ def test_weights_are_drawn_as_glorot_and_bengio_do() -> None:
     initialise(network, torch.Generator().manual_seed(0))
     for module, inputs, outputs in ((network[0], 9 * 16, 9 * 64), (network[1], 200, 300)):
         limit = (6 / (inputs + outputs)) ** 0.5
-        weight = module.weight.detach()
-        assert isinstance(weight, torch.Tensor)
+        weight = dict(module.named_parameters())["weight"].detach()
         assert float(weight.abs().max()) == pytest.approx(limit, rel=0.01)
         assert float(weight.std()) == pytest.approx(limit / 3**0.5, rel=0.03)
         assert not bool(module.bias.detach().any())  # type: ignore[operator]

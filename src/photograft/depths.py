@@ -18,12 +18,13 @@ LayerSet = tuple[tuple[str, ...], npt.NDArray[np.intp]]
 
 
 def layer_sets(layers: Sequence[Layer], wanted: str) -> list[LayerSet]:
-    """Return the candidate sets of layers, the narrowest first, each with its columns.
+    """Return the candidate sets of layers, each with its columns.
 
     Args:
         layers: That a stored row consists of, the last layer at the end.
         wanted: ``"last"``, ``"joined"``, names of layers with commas between, or ``"auto"``: the
-            last layer, the one before it, and the last joined with earlier ones.
+            last layer, the last joined with earlier ones, the more of them the later, and at the
+            end the layer before the last alone.
 
     Raises:
         UnknownNameError: There is no layer of a name that was given.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import types
 import typing
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ class Plain:
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON types."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
+        return {name: _write(value) for name, value in vars(self).items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -49,6 +48,12 @@ def check_range(name: str, value: float, least: float, most: float) -> None:
         raise InputError(
             f"{name} can't be {value:g}", expected=f"a number from {least:g} to {most:g}"
         )
+
+
+def _write(value: Any) -> Any:
+    if isinstance(value, Plain):
+        return value.to_json()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _read(name: str, value: Any, hint: Any) -> Any:

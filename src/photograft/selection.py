@@ -69,7 +69,8 @@ class Selection:
     """The chosen candidate, and what it was chosen from.
 
     Attributes:
-        chosen: The candidate with the least held-out log loss.
+        chosen: The candidate with the least held-out log loss; one without the last layer only
+            where it is better beyond noise.
         candidates: All of them.
         columns: The chosen layers' columns in the stored features.
         num_photos: Photos that the choice was made on.
@@ -143,12 +144,11 @@ def select(
     choices = layer_sets(backbone_layers, layers)
     candidates: list[Candidate] = []
     kept: Basis | None = None
-    chosen_point: _Point | None = None
+    best: tuple[Candidate, _Point] | None = None
     all_rows = _with_views(rows, num_photos, num_views)
     with (progress or Silent()).step("Choosing the head", len(choices), "candidates") as step:
         for names, columns in choices:
             basis = _basis(gather, all_rows, columns)
-            best = min((c.log_loss for c in candidates), default=np.inf)
             path = _path(basis, labels, folds, _photo_weights(labels, balanced))
             point = _strongest_of_the_best(path)
             candidates.append(
@@ -162,13 +162,13 @@ def select(
                     path=tuple((p.l2, p.log_loss, p.accuracy) for p in path),
                 )
             )
-            if candidates[-1].log_loss < best:
-                chosen_point = point
+            if best is None or _is_preferred(names, point, best[1]):
+                best = candidates[-1], point
                 kept = basis if len(rows) == num_photos else None
             step.advance()
-    chosen = min(candidates, key=lambda candidate: candidate.log_loss)
-    if chosen_point is None:
-        raise InputError("cross-validation gives no finite log loss: features are not finite")
+    if best is None:
+        raise InputError("there is no layer to choose from", expected="at least one")
+    chosen, chosen_point = best
     return Selection(
         chosen=chosen,
         candidates=tuple(candidates),
@@ -211,6 +211,17 @@ def is_better(selection: Selection, other: Selection) -> bool:
     difference = other.losses - selection.losses
     noise = _standard_error(difference, selection.shares)
     return bool(difference @ selection.shares > max(noise, _NEGLIGIBLE))
+
+
+def _is_preferred(names: Sequence[str], point: _Point, best: _Point) -> bool:
+    """Return whether a set of layers takes the place of the best one so far.
+
+    Without the last layer it has to be better beyond noise: where photos are much alike (bursts,
+    one camera), cross-validation flatters layers that see texture rather than things.
+    """
+    if "last" in names:
+        return point.log_loss < best.log_loss
+    return _is_worse(best, point)
 
 
 def _with_views(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
@@ -14,7 +15,9 @@ from photograft.errors import InputError, UnknownNameError
 from photograft.files import new_file
 from photograft.progress import Progress
 from photograft.recipes import get_recipe, list_recipes
-from photograft.summary import Summary, base_summary, summarise
+
+if TYPE_CHECKING:
+    from photograft.summary import Summary
 
 
 def summarise_name(
@@ -32,6 +35,8 @@ def summarise_name(
         UnknownNameError: There is neither.
         InputError: The recipe has no network.
     """
+    from photograft.summary import base_summary, summarise  # torch, only where needed
+
     if name.upper() not in {recipe.id for recipe in list_recipes()}:
         size = Preprocessing(input_size=input_size or 0)
         backbone = get_backbone(name, "random", preprocessing=size, pooling="flatten")

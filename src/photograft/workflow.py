@@ -91,7 +91,10 @@ def train(
         "name": dataset.name,
         "started": started.isoformat(),
         "seconds": round(time.perf_counter() - ticks, 2),
-        "config": {**config.to_json(), "training": config.loop.to_json()},
+        "config": {
+            **config.to_json(),
+            "training": config.loop.to_json() if fitted.history else None,
+        },
         "strategy": fitted.strategy,
         "seed": config.seed,
         "data": recording.describe_data(dataset, split),

@@ -79,7 +79,7 @@ def describe_convnet(text: str, input_size: int) -> Backbone:
     Raises:
         InputError: The text can't be understood, or the input is too small for the network.
     """
-    network = ConvNet(text.removeprefix(CONVNET)).eval()
+    network = new_network(text)
     size = (input_size, input_size)
     try:
         layers = find_layers(network, size)
@@ -113,7 +113,7 @@ def describe_keras(name: str) -> Backbone:
         UnknownNameError: It is none of `keras_networks.KERAS`.
     """
     known = keras_network(name)
-    network = build_keras(known.name).eval()
+    network = new_network(KERAS_PREFIX + known.name)
     return Backbone(
         name=name,
         architecture=KERAS_PREFIX + known.name,

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from photograft._version import __version__
+from photograft.augmentation import view_name
 from photograft.backbones.engines import find_device
 from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.backbones.zoo import state_dict
 from photograft.batches import PhotoBatches
 from photograft.checkpoints import Checkpoint
 from photograft.classifier import Classifier
-from photograft.config import Augmentation, Training
+from photograft.config import Augmentation, TrainConfig, Training
 from photograft.files import sha256_of
 from photograft.graft import Graft, HeadModule
 from photograft.history import Follower, History, TensorBoard
@@ -206,13 +207,16 @@ def _key(job: Job, settings: Training, setting: Setting, stage: str) -> dict[str
     for part in ("train", "validation"):
         for digest, label in zip(job.digests(part), job.labels(part).tolist(), strict=True):
             rows.update(digest + str((part, label)).encode())
-    config = job.config.to_json()
+    # Read back, so that a whole number counts as the float that it stands for.
+    config = TrainConfig.from_json(job.config.to_json()).to_json()
     for name in ("tensorboard", "include_weights", "keep"):
         del config[name]
     return {
         "stage": stage,
         "config": config,
-        "training": settings.to_json(),
+        "training": Training.from_json(settings.to_json()).to_json(),
+        # Its name is another one where the file of a function of one's own is.
+        "augmentation": view_name(job.config.augmentation or Augmentation(), setting.seed, 0),
         "backbone": job.backbone.to_json(),
         "engine": vars(job.extractor.engine),
         "device": [setting.device, setting.precision],
