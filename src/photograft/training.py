@@ -118,7 +118,7 @@ def train_network(
             progress.say(f"Going on after epoch {len(loop.epochs)}, where it was interrupted")
     while len(loop.epochs) < settings.epochs and not loop.is_over():
         started, number = timer(), len(loop.epochs)
-        what = f"Epoch {number + 1}/{settings.epochs}"
+        what = f"Epoch {number + 1}/{settings.epochs}{_left(loop.epochs, settings.epochs)}"
         total = loop.count + (len(validation.labels) if validation else 0)
         with (
             progress.step(what, total, "photos") as step,
@@ -326,6 +326,17 @@ class _Loop:
         return torch.autocast(
             self.setting.device, torch.bfloat16, enabled=self.setting.precision == "bf16"
         )
+
+
+def _left(done: Sequence[Epoch], num_epochs: int) -> str:
+    """Return, as words, about how long the epochs will take that are still to come."""
+    if not done:
+        return ""
+    seconds = (num_epochs - len(done)) * sum(epoch.seconds for epoch in done) / len(done)
+    if seconds < 60:
+        return ""
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f", about {hours} h {minutes} min to go" if hours else f", about {minutes} min to go"
 
 
 def _score(epoch: Epoch, monitor: str) -> float:
