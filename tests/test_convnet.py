@@ -67,6 +67,12 @@ def test_texts_that_say_nothing(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_weight_files_are_refused() -> None:
+    with pytest.raises(InputError, match="begins with random weights"):
+        get_backbone("convnet:c8", "weights.safetensors")
+    assert get_backbone("convnet:c8", "pretrained") == get_backbone("convnet:c8", "random")
+
+
 @pytest.mark.parametrize(("text", "size"), [("c8 p c8 p c8 p", 16), ("c4 p p p p p p", 32)])
 def test_inputs_too_small_for_the_network(text: str, size: int) -> None:
     with pytest.raises(InputError, match=f"photos of {size} × {size} are too small"):

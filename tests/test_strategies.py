@@ -64,6 +64,7 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
                              "backbone": "convnet:g c8 p c8"}),
     ("by itself", "scratch", {"backbone": "auto", "preprocessing": Preprocessing(),
                               "loop": {"epochs": 1}}),
+    ("weights never", "scratch", {"include_weights": "never"}),
     ("hidden flat", "scratch", {"pooling": "flatten", "hidden": (8,), "dropout": 0.2,
                                 "augmentation": Augmentation()}),
     ("norms", "scratch", {"backbone": TINY_NORM, "test_views": "flip",
@@ -74,7 +75,13 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 CASES = [pytest.param(name, {}, id=name) for name in REGISTRY] + [
-    pytest.param(name, changes, id=f"{name}, {what}") for what, name, changes in VARIANTS
+    pytest.param(
+        name,
+        changes,
+        id=f"{name}, {what}",
+        marks=[pytest.mark.slow] if what.startswith("lite") else [],
+    )
+    for what, name, changes in VARIANTS
 ]
 
 

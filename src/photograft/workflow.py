@@ -207,7 +207,7 @@ def _backbone(
     """Return the record of the backbone that the settings ask for, and its weight file."""
     name, weights, preprocessing = config.backbone, config.weights, config.preprocessing
     if config.strategy == "scratch":
-        weights = "random"
+        weights = "random" if weights == "pretrained" else weights  # which is but the default
         if name == "auto":
             size = preprocessing.input_size or small_input_size(dataset.photos)
             preprocessing = replace(preprocessing, input_size=size)

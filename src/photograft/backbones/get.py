@@ -43,6 +43,12 @@ def get_backbone(
         from photograft.backbones.convnet import with_whitening  # torch, only where needed
         from photograft.backbones.zoo import describe_convnet
 
+        if weights not in ("pretrained", "random"):
+            raise InputError(
+                "a small network in writing begins with random weights",
+                got=weights,
+                fix="Leave --weights out.",
+            )
         size = preprocessing.input_size or _CONVNET_SIZE
         text = with_whitening(name, size) if preprocessing.zca_whitening else name
         backbone = describe_convnet(text, size)
