@@ -30,7 +30,7 @@ from photograft.sources.base import printable
 from photograft.splits import Split, make_split
 from photograft.standardisation import small_input_size, with_statistics
 from photograft.store import FeatureStore
-from photograft.strategies.base import Fitted, Job, find_strategy, probabilities
+from photograft.strategies.base import Fitted, Job, find_strategy, needs_features, probabilities
 
 
 def train(
@@ -77,11 +77,11 @@ def train(
         backbone, path, engine, store, config.max_pixels, progress, config.engine == "auto"
     )
     table = None
-    if config.strategy == "scratch":
-        dataset = dataset.verified(progress=progress)
-    else:
+    if needs_features(config):
         table, failures, extractor = extractor.look(dataset.photos)
         dataset = dataset.without(failures)
+    else:
+        dataset = dataset.verified(progress=progress)
     split = _split(dataset, config)
     job = Job(dataset, split, extractor, table, config, progress)
     fitted = find_strategy(config.strategy)(job)

@@ -141,8 +141,9 @@ def _fit_fresh(job: Job) -> Fitted:
 
     config, last = job.config, job.backbone.layers[-1]
     hidden = (config.hidden or (256,)) if config.head == "mlp" else ()
-    columns = last_columns(job)
-    head = make_head(job, last.num_features, hidden, table=job.features(), columns=columns)
+    # Only pooled features are standardised, which takes a look at them.
+    table = job.features() if config.pooling == "avg" else None
+    head = make_head(job, last.num_features, hidden, table=table, columns=last_columns(job))
     graft = Graft(job.backbone, job.extractor.path, head, unfreeze="0")
     train = photo_feed(job, "train", graft, augmentation_of(job))
     validation = photo_feed(job, "validation", graft, None)

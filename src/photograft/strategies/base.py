@@ -146,6 +146,19 @@ def find_strategy(name: str) -> Fit:
     return cast(Fit, module.fit)
 
 
+def needs_features(config: TrainConfig) -> bool:
+    """Return whether a strategy looks at the plain features of every photo.
+
+    Where not, photos are only decoded beforehand, to find those that can't be used.
+    """
+    if config.strategy == "scratch":
+        return False
+    if config.strategy == "finetune" and config.keep == "always" and not config.head_first:
+        return False
+    fresh = config.views == -1 and config.strategy in ("features+augment", "finetune")
+    return not (fresh and config.head == "mlp" and config.pooling == "flatten")
+
+
 def probabilities(job: Job, classifier: Classifier, part: str) -> npt.NDArray[np.float32]:
     """Return what a classifier says of a part's photos, float32, shape ``(n, num_classes)``.
 
@@ -159,8 +172,8 @@ def probabilities(job: Job, classifier: Classifier, part: str) -> npt.NDArray[np
     found = []
     for name, view in (("plain", PLAIN), ("flip", FLIPPED)):
         if name in classifier.views:
-            plain = view is PLAIN
-            table = job.features() if plain else job.extractor.look(photos, view)[0]
+            known = job.table if view is PLAIN else None
+            table = job.extractor.look(photos, view)[0] if known is None else known
             found.append(_from_table(classifier, table, [photo.digest for photo in photos]))
     return found[0] if len(found) == 1 else np.mean(found, axis=0, dtype=np.float32)
 
