@@ -25,7 +25,7 @@ from PIL import Image
 import photograft
 import system_helpers as system
 from drawing import MakePhotos, draw_photo
-from photograft.config import TrainConfig
+from photograft.config import Augmentation, TrainConfig, Training
 from photograft.dataset import Dataset
 from photograft.store import FeatureStore
 
@@ -686,3 +686,15 @@ def test_ants_and_bees(tmp_path: Path) -> None:
     assert run.metrics["validation"]["accuracy"] >= 0.93
     assert run.metrics["test"] is None
     assert math.isfinite(run.metrics["validation"]["log_loss"])
+
+
+def test_settings_without_effect_are_named(photos: Path, warm_cache: Path, tmp_path: Path) -> None:
+    assert warm_cache
+    config = TrainConfig(
+        augmentation=Augmentation(horizontal_flip=True), training=Training(epochs=3)
+    )
+    warned = photograft.train(photos, config, out=tmp_path / "run").info["warnings"]
+    assert any("does not augment" in warning for warning in warned)
+    assert any("--head mlp" in warning for warning in warned)
+    plain = TrainConfig(augmentation=Augmentation())
+    assert not photograft.train(photos, plain, out=tmp_path / "plain").info["warnings"]

@@ -73,7 +73,7 @@ def warnings(
     dataset: Dataset, split: Split, validation: Scored | None, config: TrainConfig
 ) -> list[str]:
     """Return what the user should be warned of, a sentence each."""
-    found = []
+    found = _without_effect(config)
     if split.num_leaks:
         found.append(
             f"the same photo lies on two sides of the given split {_times(split.num_leaks)}: "
@@ -105,6 +105,20 @@ def warnings(
                     f"class's {counts.max():,}) and often missed (recall {row['recall']:.0%}): "
                     "--class-weight balanced gives it the same say as the others"
                 )
+    return found
+
+
+def _without_effect(config: TrainConfig) -> list[str]:
+    """Return a warning for each part of the settings that the strategy has no use for."""
+    found = []
+    if config.strategy == "features" and config.augmentation and config.augmentation.changes:
+        found.append("the strategy features does not augment: choose features+augment or finetune")
+    frozen = config.strategy in ("features", "features+augment") and config.views != -1
+    if config.training and frozen and config.head == "logistic":
+        found.append(
+            "a logistic head on a frozen backbone is solved, not trained: settings of the training "
+            "loop have no effect without --head mlp"
+        )
     return found
 
 
