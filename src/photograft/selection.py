@@ -34,7 +34,7 @@ SELECTION_PHOTOS = 5000
 SELECTION_ROWS = 15_000
 
 #: Differences in log loss, in nats, that are not worth telling apart.
-_NEGLIGIBLE = 0.002
+NEGLIGIBLE = 0.002
 
 _CV_TOLERANCE = 1e-4
 _FIT_TOLERANCE = 1e-7
@@ -210,7 +210,7 @@ def is_better(selection: Selection, other: Selection) -> bool:
     """Return whether a selection is better than another on the same photos, beyond noise."""
     difference = other.losses - selection.losses
     noise = _standard_error(difference, selection.shares)
-    return bool(difference @ selection.shares > max(noise, _NEGLIGIBLE))
+    return bool(difference @ selection.shares > max(noise, NEGLIGIBLE))
 
 
 def _is_preferred(names: Sequence[str], point: _Point, best: _Point) -> bool:
@@ -356,7 +356,7 @@ def _strongest_of_the_best(path: list[_Point]) -> _Point:
 def _is_worse(point: _Point, other: _Point) -> bool:
     difference = point.losses - other.losses
     noise = _standard_error(difference, point.shares)
-    return bool(difference @ point.shares > max(noise, _NEGLIGIBLE))
+    return bool(difference @ point.shares > max(noise, NEGLIGIBLE))
 
 
 def _standard_error(values: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> float:

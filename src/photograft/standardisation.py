@@ -61,11 +61,10 @@ def with_statistics(
     mean = total / count
     std = np.sqrt(np.maximum(square / count - np.square(mean), 1e-12))
     # What is not wanted stays as the record, or a rescaling, has it.
-    scale = np.array(backbone.std)
     return replace(
         backbone,
         mean=_triple(mean) if wanted[0] else backbone.mean,
-        std=_triple(std) if wanted[1] else _triple(scale),
+        std=_triple(std) if wanted[1] else backbone.std,
     )
 
 

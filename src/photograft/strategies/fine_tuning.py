@@ -18,6 +18,7 @@ from photograft.features import PLAIN, View, extract, open_space
 from photograft.graft import Graft
 from photograft.heads import Head
 from photograft.segments import FeatureTable
+from photograft.selection import NEGLIGIBLE
 from photograft.strategies import augmented_features, feature_extraction
 from photograft.strategies.base import Fitted, Job, probabilities
 from photograft.strategies.loops import (
@@ -29,9 +30,6 @@ from photograft.strategies.loops import (
     trained_classifier,
 )
 from photograft.training import Feed
-
-#: Differences in log loss, in nats, that are not worth telling apart.
-_NEGLIGIBLE = 0.002
 
 #: Activations at the boundary are stored up to this share of what the store may take.
 _MOST_OF_STORE = 0.5
@@ -111,7 +109,7 @@ def better(job: Job, frozen: Fitted, tuned: Fitted) -> Fitted:
         losses.append((found.argmax(axis=1) == labels).astype(np.float64))
     loss_gain, hit_gain = losses[2] - losses[0], losses[1] - losses[3]
     kept = bool(
-        loss_gain.mean() > max(_noise(loss_gain), _NEGLIGIBLE)
+        loss_gain.mean() > max(_noise(loss_gain), NEGLIGIBLE)
         and hit_gain.mean() >= -_noise(hit_gain)
     )
     words = (
