@@ -89,6 +89,17 @@ def test_optimizers_are_what_they_are_called(name: str, kind: type) -> None:
     assert {g["alpha"] for g in optimizer.param_groups if name == "rmsprop"} <= {0.9}
 
 
+@pytest.mark.parametrize("gradient", [1e-6, 1e-5, 1.0])
+def test_rmsprop_takes_the_steps_that_keras_takes(gradient: float) -> None:
+    weight = nn.Linear(1, 1, bias=False)
+    optimizer = make_optimizer([weight], Training(optimizer="rmsprop", learning_rate=0.01))
+    before = weight.weight.item()
+    weight.weight.grad = torch.full((1, 1), gradient)
+    optimizer.step()
+    expected = 0.01 * gradient / math.sqrt(0.1 * gradient**2 + 1e-7)  # epsilon under the root
+    assert before - weight.weight.item() == pytest.approx(expected, rel=0.02, abs=1e-7)
+
+
 def test_rate_is_set_for_every_group() -> None:
     settings = Training(learning_rate=0.2, layer_decay=0.5)
     optimizer = make_optimizer([block(), block(), block()], settings)

@@ -13,6 +13,9 @@ from photograft.config import Training
 _MOMENTUM = 0.9
 #: As in Keras; torch's own default forgets ten times more slowly.
 _RMSPROP_DECAY = 0.9
+#: Keras adds 1e-7 to the mean square, under the root; torch adds what it is given to the root.
+#: Small gradients so take small steps, where torch's own 1e-8 would blow them up to full ones.
+_RMSPROP_EPSILON = 1e-7**0.5
 _PLATEAU_PATIENCE = 3
 _PLATEAU_FACTOR = 0.1
 
@@ -42,7 +45,7 @@ def make_optimizer(blocks: Sequence[nn.Module], settings: Training) -> torch.opt
     if settings.optimizer == "adam":
         return torch.optim.Adam(groups)
     if settings.optimizer == "rmsprop":
-        return torch.optim.RMSprop(groups, alpha=_RMSPROP_DECAY, eps=1e-7)
+        return torch.optim.RMSprop(groups, alpha=_RMSPROP_DECAY, eps=_RMSPROP_EPSILON)
     return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=_MOMENTUM)
 
 
