@@ -95,6 +95,7 @@ ORDER = [
     "grids",
     "runs",
     "recording",
+    "preparation",
     "workflow",
     "demo",
     "recipes",

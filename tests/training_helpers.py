@@ -15,7 +15,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from photograft import workflow
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
@@ -24,6 +23,7 @@ from photograft.dataset import Dataset
 from photograft.extraction import Extractor
 from photograft.graft import HeadModule
 from photograft.history import Epoch, History
+from photograft.preparation import find_backbone
 from photograft.progress import Silent, Step
 from photograft.splits import make_split
 from photograft.store import FeatureStore
@@ -204,7 +204,7 @@ def make_job(
     dataset = Dataset.load(source)
     split = make_split(dataset, validation=config.validation, test=config.test, seed=config.seed)
     store = FeatureStore(cache)
-    backbone, path = workflow._backbone(dataset, split, config, store, progress)
+    backbone, path = find_backbone(dataset, split, config, store, progress)
     extractor = Extractor(
         backbone, path, Engine("torch", "fp32"), store, config.max_pixels, progress
     )

@@ -12,25 +12,21 @@ from typing import Any
 import numpy as np
 
 from photograft import recording
-from photograft.backbones.engines import choose_engine
-from photograft.backbones.get import default_convnet, get_backbone
-from photograft.backbones.registry import Backbone
-from photograft.backbones.weights import locate_weights
 from photograft.classifier import Classifier
-from photograft.config import DEFAULT_BACKBONE, TrainConfig
+from photograft.config import TrainConfig
 from photograft.dataset import Dataset
 from photograft.errors import DatasetError, StorageError
 from photograft.evaluation import Evaluation, evaluate_probabilities
 from photograft.extraction import Extractor
 from photograft.files import check_free
 from photograft.images import DEFAULT_MAX_PIXELS
+from photograft.preparation import prepare
 from photograft.progress import Progress, Silent
 from photograft.runs import Clock, Run, default_path, environment, now
 from photograft.sources.base import printable
-from photograft.splits import Split, make_split
-from photograft.standardisation import small_input_size, with_statistics
+from photograft.splits import Split
 from photograft.store import FeatureStore
-from photograft.strategies.base import Fitted, Job, find_strategy, needs_features, probabilities
+from photograft.strategies.base import Fitted, Job, find_strategy, probabilities
 
 
 def train(
@@ -69,21 +65,8 @@ def train(
     config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
     started, ticks = clock(), time.perf_counter()
     _check_out(default_path("run", clock) if out is None else Path(out), source)
-    dataset = Dataset.load(source, max_pixels=config.max_pixels, progress=progress)
-    split = _split(dataset, config)  # what is wrong with the classes is better said at once
-    backbone, path = _backbone(dataset, split, config, store, progress)
-    engine = choose_engine(config.engine, config.precision, config.device)
-    extractor = Extractor(
-        backbone, path, engine, store, config.max_pixels, progress, config.engine == "auto"
-    )
-    table = None
-    if needs_features(config):
-        table, failures, extractor = extractor.look(dataset.photos)
-        dataset = dataset.without(failures)
-    else:
-        dataset = dataset.verified(progress=progress)
-    split = _split(dataset, config)
-    job = Job(dataset, split, extractor, table, config, progress)
+    job = prepare(source, config, store=store, progress=progress)
+    dataset, split = job.dataset, job.split
     fitted = find_strategy(config.strategy)(job)
     scored = {part: _score(job, fitted, part) for part in ("validation", "test")}
     metrics = {name: part.evaluation.to_json() if part else None for name, part in scored.items()}
@@ -201,29 +184,6 @@ def inspect(
     return dataset.verified(progress=progress)
 
 
-def _backbone(
-    dataset: Dataset, split: Split, config: TrainConfig, store: FeatureStore, progress: Progress
-) -> tuple[Backbone, Path | None]:
-    """Return the record of the backbone that the settings ask for, and its weight file."""
-    name, weights, preprocessing = config.backbone, config.weights, config.preprocessing
-    if config.strategy == "scratch":
-        weights = "random" if weights == "pretrained" else weights  # which is but the default
-        if name == "auto":
-            size = preprocessing.input_size or small_input_size(dataset.photos)
-            preprocessing = replace(preprocessing, input_size=size)
-            name = default_convnet(size, len(split.train))
-    backbone = get_backbone(
-        DEFAULT_BACKBONE if name == "auto" else name,
-        weights,
-        preprocessing=preprocessing,
-        pooling=config.pooling,
-        layer=config.layer,
-    )
-    train = [dataset.photos[i] for i in split.train]
-    backbone = with_statistics(backbone, preprocessing, train, config.max_pixels, progress)
-    return locate_weights(backbone, store.cache, progress=progress)
-
-
 def _check_out(folder: Path, source: str | os.PathLike[str]) -> None:
     """Make sure, before any work, that the run can be written, and not among the photos."""
     check_free(folder)
@@ -233,10 +193,6 @@ def _check_out(folder: Path, source: str | os.PathLike[str]) -> None:
             f"the run folder would lie in {printable(root)}, among the photos",
             fix="Choose a folder elsewhere with --out: nothing in the source is ever changed.",
         )
-
-
-def _split(dataset: Dataset, config: TrainConfig) -> Split:
-    return make_split(dataset, validation=config.validation, test=config.test, seed=config.seed)
 
 
 def _score(job: Job, fitted: Fitted, part: str) -> recording.Scored | None:
