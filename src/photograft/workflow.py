@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import shutil
 import time
@@ -66,14 +67,41 @@ def train(
     started, ticks = clock(), time.perf_counter()
     _check_out(default_path("run", clock) if out is None else Path(out), source)
     job = prepare(source, config, store=store, progress=progress)
-    dataset, split = job.dataset, job.split
     fitted = find_strategy(config.strategy)(job)
+    folder = Path(out) if out is not None else default_path(job.dataset.name, clock)
+    seconds = time.perf_counter() - ticks
+    return finish(job, fitted, folder, started=started, seconds=seconds, recipe=recipe)
+
+
+def finish(
+    job: Job,
+    fitted: Fitted,
+    folder: Path,
+    *,
+    started: datetime.datetime,
+    seconds: float,
+    recipe: dict[str, Any] | None = None,
+) -> Run:
+    """Score what a strategy gave back, and write the run folder.
+
+    Args:
+        job: What the strategy was given.
+        fitted: What it gave back.
+        folder: The run folder, new or empty.
+        started: When the work began.
+        seconds: How long it took.
+        recipe: As in `train`.
+
+    Raises:
+        StorageError: The folder can't be written.
+    """
+    dataset, split, config = job.dataset, job.split, job.config
     scored = {part: _score(job, fitted, part) for part in ("validation", "test")}
     metrics = {name: part.evaluation.to_json() if part else None for name, part in scored.items()}
     info = {
         "name": dataset.name,
         "started": started.isoformat(),
-        "seconds": round(time.perf_counter() - ticks, 2),
+        "seconds": round(seconds, 2),
         "config": {
             **config.to_json(),
             "training": config.loop.to_json() if fitted.history else None,
@@ -93,8 +121,7 @@ def train(
     }
     classifier = replace(fitted.classifier, trained=recording.provenance(info, metrics))
     fitted = replace(fitted, classifier=classifier)
-    folder = Path(out) if out is not None else default_path(dataset.name, clock)
-    with progress.step("Writing the run", 1, "folders") as step:
+    with job.progress.step("Writing the run", 1, "folders") as step:
         recording.write(folder, dataset, split, scored, fitted, info, metrics)
         step.advance()
     for leftover in fitted.leftovers:
