@@ -70,6 +70,7 @@ ORDER = [
     "features",
     "heads",
     "solver",
+    "crossval",
     "depths",
     "selection",
     "evaluation",

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from photograft import selection
+from photograft import crossval, selection
 from photograft.backbones.registry import Layer
+from photograft.crossval import Point, strongest_of_the_best
 from photograft.errors import UnknownNameError
 from photograft.heads import Floats
 from photograft.selection import Gather, Selection, fit_head, select, to_json
@@ -165,8 +166,10 @@ def test_penalty_is_strong_for_noise_and_weak_for_a_clear_signal() -> None:
     assert choose(features, labels, layers="last").chosen.l2 <= 0.03
 
 
-def point(l2: float, losses: list[float]) -> selection._Point:
-    return selection._Point(l2, np.array(losses), np.full(len(losses), 1 / len(losses)), 0.0)
+def point(l2: float, losses: list[float]) -> Point:
+    n = len(losses)
+    column, zeros = np.array(losses)[:, None], np.zeros((n, 1), np.int64)
+    return Point(l2, column, zeros, zeros == 1, 0.0, np.full(n, 1 / n))
 
 
 def test_strongest_penalty_that_is_not_worse_beyond_noise() -> None:
@@ -177,12 +180,12 @@ def test_strongest_penalty_that_is_not_worse_beyond_noise() -> None:
         point(0.01, [0.4, 0.4, 0.4, 0.41]),
     ]
     assert path[2].log_loss < path[1].log_loss < path[0].log_loss
-    assert selection._strongest_of_the_best(path).l2 == 1.0
-    assert selection._strongest_of_the_best(path[2:]).l2 == 0.1
+    assert strongest_of_the_best(path).l2 == 1.0
+    assert strongest_of_the_best(path[2:]).l2 == 0.1
     clear = [path[0], point(1.0, [0.5, 0.5, 0.5, 0.52]), path[2]]
-    assert selection._strongest_of_the_best(clear).l2 == 0.1
+    assert strongest_of_the_best(clear).l2 == 0.1
     negligible = [point(1.0, [0.4011, 0.4012, 0.4011, 0.4012]), path[2]]
-    assert selection._strongest_of_the_best(negligible).l2 == 1.0
+    assert strongest_of_the_best(negligible).l2 == 1.0
 
 
 def test_path_is_held_out() -> None:
@@ -197,21 +200,21 @@ def test_path_is_held_out() -> None:
 def test_path_begins_at_the_strongest_and_ends_where_nothing_is_gained() -> None:
     features, labels = signal_in(slice(32, 40), strength=0.5)
     path = choose(features, labels, layers="last").chosen.path
-    assert [l2 for l2, _, _ in path] == list(selection.PENALTIES[: len(path)])
-    assert 2 < len(path) < len(selection.PENALTIES)
+    assert [l2 for l2, _, _ in path] == list(crossval.PENALTIES[: len(path)])
+    assert 2 < len(path) < len(crossval.PENALTIES)
 
 
 def test_penalties() -> None:
-    assert selection.PENALTIES[:4] == (10.0, 3.0, 1.0, 0.3)
-    assert selection.PENALTIES[-2:] == (3e-5, 1e-5)
-    assert list(selection.PENALTIES) == sorted(selection.PENALTIES, reverse=True)
+    assert crossval.PENALTIES[:4] == (10.0, 3.0, 1.0, 0.3)
+    assert crossval.PENALTIES[-2:] == (3e-5, 1e-5)
+    assert list(crossval.PENALTIES) == sorted(crossval.PENALTIES, reverse=True)
 
 
 def test_held_out_scores_are_those_of_fits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """One penalty: each fold left out once a repeat, its photos judged by a head without them."""
     from photograft.solver import make_basis, solve
 
-    monkeypatch.setattr(selection, "PENALTIES", (0.1,))
+    monkeypatch.setattr(crossval, "PENALTIES", (0.1,))
     features, labels = signal_in(slice(32, 40), n=80, strength=0.7)
     folds = folds_seen(monkeypatch)
     found = choose(features, labels, layers="last")
@@ -232,6 +235,51 @@ def test_held_out_scores_are_those_of_fits_by_hand(monkeypatch: pytest.MonkeyPat
     assert found.chosen.accuracy == pytest.approx(hits.mean(), abs=0.01)
     standard_error = losses.std() / np.sqrt(80)
     assert found.chosen.log_loss_se == pytest.approx(standard_error, rel=0.05)
+
+
+def test_held_out_predictions_of_one_choice_are_those_of_its_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crossval, "PENALTIES", (0.1,))
+    features, labels = signal_in(slice(32, 40), strength=0.7)
+    found = choose(features, labels, layers="last")
+    honest = found.held_out
+    assert honest.rows.tolist() == list(range(240))
+    assert honest.losses.shape == honest.predicted.shape == honest.folds.shape == (240, 2)
+    assert honest.losses.mean() == pytest.approx(found.chosen.log_loss)
+    assert (honest.predicted == labels[:, None]).mean() == pytest.approx(found.chosen.accuracy)
+    assert honest.train_accuracy > found.chosen.accuracy
+
+
+def test_choosing_the_best_of_many_does_not_flatter_held_out_scores() -> None:
+    """Of fifty layers that are noise, the best looks good on the photos that it was chosen on."""
+    layers = [Layer(str(i), 1) for i in range(50)]
+    optimism = []
+    for seed in range(8):
+        features, labels = noise(80, seed, width=50)
+        found = [
+            (str(i), choose(features, labels, layers=str(i), backbone_layers=layers))
+            for i in range(50)
+        ]
+        paths = [((name,), [_as_point(one, labels)]) for name, one in found]
+        _, best = selection._choose(paths)
+        honest = selection._held_out(paths, np.arange(80), found[0][1].held_out.folds)
+        assert (honest.predicted.shape, honest.losses.shape) == ((80, 2), (80, 2))
+        optimism.append(honest.losses.mean() - best.log_loss)
+    assert np.mean(optimism) > 0.005
+    assert min(optimism) > -0.005
+
+
+def _as_point(found: Selection, labels: Labels) -> Point:
+    held = found.held_out
+    return Point(
+        1.0,
+        held.losses,
+        held.predicted,
+        held.predicted == labels[:, None],
+        held.train_accuracy,
+        np.full(len(labels), 1 / len(labels)),
+    )
 
 
 # --- folds
@@ -521,7 +569,7 @@ def test_head_is_scored_on_the_plain_view_of_photos_that_it_never_saw() -> None:
 def test_problems_in_several_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = signal_in(slice(32, 40), strength=0.6)
     whole = choose(features, labels, layers="last")
-    monkeypatch.setattr(selection, "_MAX_ELEMENTS", 3 * 240 * 2)
+    monkeypatch.setattr(crossval, "_MAX_ELEMENTS", 3 * 240 * 2)
     parts = choose(features, labels, layers="last")
     assert parts.chosen.l2 == whole.chosen.l2
     assert parts.chosen.log_loss == pytest.approx(whole.chosen.log_loss, abs=1e-3)

@@ -7,7 +7,7 @@ smoothly where accuracy moves in jumps, and it is what makes probabilities worth
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Layer
+from photograft.crossval import (
+    NEGLIGIBLE,
+    Counted,
+    Point,
+    cross_validate,
+    is_lower,
+    is_worse,
+    standard_error,
+    strongest_of_the_best,
+)
 from photograft.depths import layer_sets
 from photograft.errors import InputError
 from photograft.heads import Floats, Head
 from photograft.progress import Progress, Silent
 from photograft.solver import Basis, make_basis, solve
 from photograft.splits import make_folds
-
-#: Penalties that are tried, the strongest first; see `_path` for where the search ends.
-PENALTIES = tuple(float(f"{m}e{e}") for e in range(1, -6, -1) for m in (3, 1))[1:]
 
 NUM_FOLDS = 5
 NUM_REPEATS = 2
@@ -33,12 +40,7 @@ SELECTION_PHOTOS = 5000
 #: And on at most this many rows, where photos have several views.
 SELECTION_ROWS = 15_000
 
-#: Differences in log loss, in nats, that are not worth telling apart.
-NEGLIGIBLE = 0.002
-
-_CV_TOLERANCE = 1e-4
 _FIT_TOLERANCE = 1e-7
-_MAX_ELEMENTS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,28 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """What heads said of photos that neither they nor their settings were learned from.
+
+    For every fold, layers and penalty are chosen anew on the other folds' photos: choosing the
+    best of many on the photos that it is scored on would flatter it.
+
+    Attributes:
+        rows: The photos, indices into those given, shape ``(n,)``.
+        folds: Of each photo in each repeat, shape ``(n, r)``.
+        predicted: Class indices, shape ``(n, r)``.
+        losses: Log loss in nats, shape ``(n, r)``.
+        train_accuracy: Mean accuracy on the photos that were learned from.
+    """
+
+    rows: npt.NDArray[np.intp]
+    folds: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    losses: npt.NDArray[np.float64]
+    train_accuracy: float
+
+
+@dataclass(frozen=True)
 class Selection:
     """The chosen candidate, and what it was chosen from.
 
@@ -79,6 +103,7 @@ class Selection:
         basis: The chosen layers' features, rotated, where the choice was made on all photos.
         losses: Held-out log loss of each of the photos, shape ``(num_photos,)``.
         shares: Their weights, summing to 1.
+        held_out: The honest scores of choosing and fitting as is done here.
         num_views: Rows of each photo that the head learns from.
     """
 
@@ -91,8 +116,15 @@ class Selection:
     basis: Basis | None
     losses: npt.NDArray[np.float64]
     shares: npt.NDArray[np.float64]
+    held_out: HeldOut
     num_views: int = 1
 
+
+#: Names of joined layers.
+Names = tuple[str, ...]
+
+#: Layers, and what cross-validation says of every penalty on them.
+Tried = tuple[Names, list[Point]]
 
 #: Returns float32 features of shape ``(len(indices), len(columns))``.
 Gather = Callable[[npt.NDArray[np.intp], npt.NDArray[np.intp]], Floats]
@@ -142,43 +174,31 @@ def select(
         axis=1,
     )
     choices = layer_sets(backbone_layers, layers)
-    candidates: list[Candidate] = []
+    found: list[Tried] = []
     kept: Basis | None = None
-    best: tuple[Candidate, _Point] | None = None
     all_rows = _with_views(rows, num_photos, num_views)
     with (progress or Silent()).step("Choosing the head", len(choices), "candidates") as step:
         for names, columns in choices:
             basis = _basis(gather, all_rows, columns)
-            path = _path(basis, labels, folds, _photo_weights(labels, balanced))
-            point = _strongest_of_the_best(path)
-            candidates.append(
-                Candidate(
-                    layers=names,
-                    num_features=len(columns),
-                    l2=point.l2,
-                    log_loss=point.log_loss,
-                    log_loss_se=_standard_error(point.losses, point.shares),
-                    accuracy=point.accuracy,
-                    path=tuple((p.l2, p.log_loss, p.accuracy) for p in path),
-                )
-            )
-            if best is None or _is_preferred(names, point, best[1]):
-                best = candidates[-1], point
-                kept = basis if len(rows) == num_photos else None
+            path = cross_validate(basis, labels, folds, _photo_weights(labels, balanced))
+            found.append((names, path))
+            if len(rows) == num_photos and _choose(found)[0] == names:
+                kept = basis
             step.advance()
-    if best is None:
-        raise InputError("there is no layer to choose from", expected="at least one")
-    chosen, chosen_point = best
+    layer_names, point = _choose(found)
+    own_columns = dict(choices)
+    candidates = {names: _candidate(names, own_columns, path) for names, path in found}
     return Selection(
-        chosen=chosen,
-        candidates=tuple(candidates),
-        columns=dict(choices)[chosen.layers],
+        chosen=candidates[layer_names],
+        candidates=tuple(candidates.values()),
+        columns=own_columns[layer_names],
         num_photos=len(rows),
         num_folds=NUM_FOLDS,
         num_repeats=NUM_REPEATS,
         basis=kept,
-        losses=chosen_point.losses,
-        shares=chosen_point.shares,
+        losses=point.losses.mean(axis=1),
+        shares=point.shares,
+        held_out=_held_out(found, rows, folds),
         num_views=num_views,
     )
 
@@ -209,19 +229,60 @@ def fit_head(
 def is_better(selection: Selection, other: Selection) -> bool:
     """Return whether a selection is better than another on the same photos, beyond noise."""
     difference = other.losses - selection.losses
-    noise = _standard_error(difference, selection.shares)
+    noise = standard_error(difference, selection.shares)
     return bool(difference @ selection.shares > max(noise, NEGLIGIBLE))
 
 
-def _is_preferred(names: Sequence[str], point: _Point, best: _Point) -> bool:
-    """Return whether a set of layers takes the place of the best one so far.
+def _choose(found: Sequence[Tried], counted: Counted = None) -> tuple[Names, Point]:
+    """Return the layers and the penalty that do best on the photos that count.
 
-    Without the last layer it has to be better beyond noise: where photos are much alike (bursts,
+    Layers without the last one have to be better beyond noise: where photos are much alike (bursts,
     one camera), cross-validation flatters layers that see texture rather than things.
     """
-    if "last" in names:
-        return point.log_loss < best.log_loss
-    return _is_worse(best, point)
+    best: tuple[Names, Point] | None = None
+    for names, path in found:
+        point = strongest_of_the_best(path, counted)
+        preferred = is_lower if "last" in names else _is_clearly_lower
+        if best is None or preferred(point, best[1], counted):
+            best = names, point
+    if best is None:
+        raise InputError("there is no layer to choose from", expected="at least one")
+    return best
+
+
+def _is_clearly_lower(point: Point, other: Point, counted: Counted) -> bool:
+    return is_worse(other, point, counted)
+
+
+def _candidate(names: Names, columns: Mapping[Names, Any], path: list[Point]) -> Candidate:
+    point = strongest_of_the_best(path)
+    return Candidate(
+        layers=names,
+        num_features=len(columns[names]),
+        l2=point.l2,
+        log_loss=point.log_loss,
+        log_loss_se=point.log_loss_se,
+        accuracy=point.accuracy,
+        path=tuple((p.l2, p.log_loss, p.accuracy) for p in path),
+    )
+
+
+def _held_out(
+    found: Sequence[Tried], rows: npt.NDArray[np.intp], folds: npt.NDArray[np.int64]
+) -> HeldOut:
+    """Return the scores of every fold's photos by what the other folds' photos chose."""
+    predicted, losses = np.zeros(folds.shape, np.int64), np.zeros(folds.shape)
+    learned = []
+    for repeat in range(folds.shape[1]):
+        for fold in range(NUM_FOLDS):
+            out = folds[:, repeat] == fold
+            if not out.any():
+                continue
+            _, point = _choose(found, None if out.all() else ~out)
+            predicted[out, repeat] = point.predicted[out, repeat]
+            losses[out, repeat] = point.losses[out, repeat]
+            learned.append(point.train_accuracy)
+    return HeldOut(rows, folds, predicted, losses, float(np.mean(learned)))
 
 
 def _with_views(
@@ -286,96 +347,3 @@ def _photo_weights(labels: npt.NDArray[np.int64], balanced: bool) -> Floats:
         return np.ones(len(labels), np.float32)
     counts = np.bincount(labels)
     return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class _Point:
-    """One penalty's held-out results: the photos' losses ``(n,)``, shares, and their means."""
-
-    l2: float
-    losses: npt.NDArray[np.float64]
-    shares: npt.NDArray[np.float64]
-    accuracy: float
-
-    @property
-    def log_loss(self) -> float:
-        return float(self.losses @ self.shares)
-
-
-def _path(
-    basis: Basis,
-    labels: npt.NDArray[np.int64],
-    folds: npt.NDArray[np.int64],
-    photo_weights: Floats,
-) -> list[_Point]:
-    """Return the held-out results from the strongest penalty down.
-
-    Every fold of every repeat is one problem; each begins where the stronger penalty left it. The
-    path ends where a weaker penalty is no longer better beyond noise.
-    """
-    n, num_repeats = folds.shape
-    num_classes = int(labels.max()) + 1
-    held_out = (folds[:, :, None] == np.arange(NUM_FOLDS)).reshape(n, -1)
-    num_views = len(basis.rotated) // n
-    weights = np.where(held_out, 0, photo_weights[:, None]).astype(np.float32)
-    weights = np.tile(weights, (num_views, 1))
-    all_labels = np.tile(labels, num_views)
-    # A fold that holds out everything (all photos are one group) has nothing to learn from.
-    weights /= np.maximum(weights.sum(axis=0), np.float32(1e-30))
-    num_problems = held_out.shape[1]
-    size = max(1, _MAX_ELEMENTS // (n * num_views * num_classes))
-    blocks = [slice(i, i + size) for i in range(0, num_problems, size)]
-    w = np.zeros((len(basis.variances), num_problems, num_classes), np.float32)
-    shares = photo_weights.astype(np.float64) / photo_weights.sum(dtype=np.float64)
-    path: list[_Point] = []
-    for l2 in PENALTIES:
-        losses, hits = np.zeros(n), np.zeros(n)
-        for block in blocks:
-            w[:, block] = solve(
-                basis, all_labels, weights[:, block], l2, w[:, block], tolerance=_CV_TOLERANCE
-            )
-            loss, hit = _held_out(basis, w[:, block], labels, held_out[:, block])
-            losses += loss / num_repeats
-            hits += hit / num_repeats
-        path.append(_Point(l2, losses, shares, float(hits @ shares)))
-        if len(path) > 1 and not _is_worse(path[-2], path[-1]):
-            break
-    return path
-
-
-def _strongest_of_the_best(path: list[_Point]) -> _Point:
-    """Return the strongest penalty that is not worse than the best one beyond noise.
-
-    The one-standard-error rule (Breiman et al., 1984) on paired differences: where the data can't
-    tell two penalties apart, the stronger one is less sure of itself on photos unlike these.
-    """
-    best = min(path, key=lambda point: point.log_loss)
-    return next(point for point in path if point is best or not _is_worse(point, best))
-
-
-def _is_worse(point: _Point, other: _Point) -> bool:
-    difference = point.losses - other.losses
-    noise = _standard_error(difference, point.shares)
-    return bool(difference @ point.shares > max(noise, NEGLIGIBLE))
-
-
-def _standard_error(values: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> float:
-    """Return the standard error of the weighted mean of values, one per photo."""
-    deviation = values - values @ shares
-    return float(np.sqrt(np.square(deviation) @ np.square(shares)))
-
-
-def _held_out(
-    basis: Basis,
-    w: Floats,
-    labels: npt.NDArray[np.int64],
-    held_out: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return each photo's summed log loss and hits over the problems that held it out."""
-    n, (p, k) = len(labels), w.shape[1:]
-    z = (basis.rotated[:n] @ w.reshape(len(w), -1)).reshape(n, p, k).astype(np.float64)
-    z -= z.max(axis=2, keepdims=True)
-    own = np.take_along_axis(z, labels[:, None, None], axis=2)[..., 0]
-    loss = np.log(np.exp(z).sum(axis=2)) - own
-    hit = own == 0  # the largest logit is 0 after the shift
-    return (loss * held_out).sum(axis=1), (hit & held_out).sum(axis=1).astype(np.float64)

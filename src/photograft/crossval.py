@@ -1,0 +1,166 @@
+"""Cross-validation of a logistic head over its penalties: all folds of all repeats at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.heads import Floats
+from photograft.solver import Basis, solve
+
+#: Penalties that are tried, the strongest first; see `cross_validate` for where the search ends.
+PENALTIES = tuple(float(f"{m}e{e}") for e in range(1, -6, -1) for m in (3, 1))[1:]
+
+#: Differences in log loss, in nats, that are not worth telling apart.
+NEGLIGIBLE = 0.002
+
+_TOLERANCE = 1e-4
+_MAX_ELEMENTS = 20_000_000
+
+#: Which photos count, a boolean for each; None for all of them.
+Counted = npt.NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """What cross-validation says of one penalty.
+
+    Attributes:
+        l2: The penalty.
+        losses: Held-out log loss of each photo in each repeat, in nats, shape ``(n, r)``.
+        predicted: Class that was predicted for it there, shape ``(n, r)``.
+        hits: Whether that is its own, shape ``(n, r)``.
+        train_accuracy: Mean accuracy of the folds' heads on the photos that they learned from.
+        shares: Weights of the photos, summing to 1, shape ``(n,)``.
+    """
+
+    l2: float
+    losses: npt.NDArray[np.float64]
+    predicted: npt.NDArray[np.int64]
+    hits: npt.NDArray[np.bool_]
+    train_accuracy: float
+    shares: npt.NDArray[np.float64]
+
+    @property
+    def log_loss(self) -> float:
+        """Mean over photos and repeats, in nats."""
+        return float(self.losses.mean(axis=1) @ self.shares)
+
+    @property
+    def log_loss_se(self) -> float:
+        """Its standard error, from its spread over photos."""
+        return standard_error(self.losses.mean(axis=1), self.shares)
+
+    @property
+    def accuracy(self) -> float:
+        """Mean over photos and repeats."""
+        return float(self.hits.mean(axis=1) @ self.shares)
+
+
+def cross_validate(
+    basis: Basis,
+    labels: npt.NDArray[np.int64],
+    folds: npt.NDArray[np.int64],
+    photo_weights: Floats,
+) -> list[Point]:
+    """Return the held-out results from the strongest penalty down.
+
+    Every fold of every repeat is one problem; each begins where the stronger penalty left it. The
+    path ends where a weaker penalty is no longer better beyond noise.
+
+    Args:
+        basis: Of the features; row ``v * n + i`` is view `v` of photo `i`, view 0 the plain one,
+            which alone is scored.
+        labels: Class indices, shape ``(n,)``.
+        folds: Of each photo in each repeat, shape ``(n, r)``.
+        photo_weights: What each photo counts, float32, shape ``(n,)``.
+    """
+    n, num_repeats = folds.shape
+    num_classes, num_folds = int(labels.max()) + 1, int(folds.max()) + 1
+    held_out = (folds[:, :, None] == np.arange(num_folds)).reshape(n, -1)
+    num_views = len(basis.rotated) // n
+    weights = np.where(held_out, 0, photo_weights[:, None]).astype(np.float32)
+    weights = np.tile(weights, (num_views, 1))
+    all_labels = np.tile(labels, num_views)
+    # A fold that holds out everything (all photos are one group) has nothing to learn from.
+    weights /= np.maximum(weights.sum(axis=0), np.float32(1e-30))
+    num_problems = held_out.shape[1]
+    size = max(1, _MAX_ELEMENTS // (n * num_views * num_classes))
+    blocks = [slice(i, i + size) for i in range(0, num_problems, size)]
+    w = np.zeros((len(basis.variances), num_problems, num_classes), np.float32)
+    shares = photo_weights.astype(np.float64) / photo_weights.sum(dtype=np.float64)
+    path: list[Point] = []
+    for l2 in PENALTIES:
+        losses, predicted = np.zeros((n, num_repeats)), np.zeros((n, num_repeats), np.int64)
+        learned = np.zeros(2)
+        for block in blocks:
+            w[:, block] = solve(
+                basis, all_labels, weights[:, block], l2, w[:, block], tolerance=_TOLERANCE
+            )
+            loss, guess = _scored(basis, w[:, block], labels)
+            out = held_out[:, block]
+            repeats = np.arange(num_problems)[block] // num_folds
+            for column, repeat in enumerate(repeats.tolist()):
+                rows = out[:, column]
+                losses[rows, repeat] = loss[rows, column]
+                predicted[rows, repeat] = guess[rows, column]
+            learned += np.count_nonzero((guess == labels[:, None]) & ~out), np.count_nonzero(~out)
+        hits = predicted == labels[:, None]
+        path.append(Point(l2, losses, predicted, hits, learned[0] / max(learned[1], 1), shares))
+        if len(path) > 1 and not is_worse(path[-2], path[-1]):
+            break
+    return path
+
+
+def strongest_of_the_best(path: list[Point], counted: Counted = None) -> Point:
+    """Return the strongest penalty that is not worse than the best one beyond noise.
+
+    The one-standard-error rule (Breiman et al., 1984) on paired differences: where the data can't
+    tell two penalties apart, the stronger one is less sure of itself on photos unlike these.
+    """
+    best = min(path, key=lambda point: _mean(point.losses, point, counted))
+    return next(point for point in path if point is best or not is_worse(point, best, counted))
+
+
+def is_worse(point: Point, other: Point, counted: Counted = None) -> bool:
+    """Return whether a point's log loss is higher than another's, beyond noise."""
+    difference = (point.losses - other.losses).mean(axis=1)
+    shares = _shares(point, counted)
+    return bool(difference @ shares > max(standard_error(difference, shares), NEGLIGIBLE))
+
+
+def is_lower(point: Point, other: Point, counted: Counted = None) -> bool:
+    """Return whether a point's log loss is lower than another's, be it by noise."""
+    return _mean(point.losses, point, counted) < _mean(other.losses, other, counted)
+
+
+def standard_error(values: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> float:
+    """Return the standard error of the weighted mean of values, one per photo."""
+    deviation = values - values @ shares
+    return float(np.sqrt(np.square(deviation) @ np.square(shares)))
+
+
+def _shares(point: Point, counted: Counted) -> npt.NDArray[np.float64]:
+    if counted is None:
+        return point.shares
+    shares = np.where(counted, point.shares, 0)
+    found: npt.NDArray[np.float64] = shares / max(shares.sum(), 1e-30)
+    return found
+
+
+def _mean(values: npt.NDArray[np.float64], point: Point, counted: Counted) -> float:
+    return float(values.mean(axis=1) @ _shares(point, counted))
+
+
+def _scored(
+    basis: Basis, w: Floats, labels: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return each photo's log loss and predicted class in each problem, shapes ``(n, p)``."""
+    n, (p, k) = len(labels), w.shape[1:]
+    z = (basis.rotated[:n] @ w.reshape(len(w), -1)).reshape(n, p, k).astype(np.float64)
+    z -= z.max(axis=2, keepdims=True)
+    own = np.take_along_axis(z, labels[:, None, None], axis=2)[..., 0]
+    loss: npt.NDArray[np.float64] = np.log(np.exp(z).sum(axis=2)) - own
+    return loss, z.argmax(axis=2)
