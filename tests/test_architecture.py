@@ -59,7 +59,9 @@ ORDER = [
     "backbones.pooling",
     "backbones.units",
     "backbones.zoo",
+    "backbones.costs",
     "backbones.frozen",
+    "backbones.hiding",
     "backbones.openvino_network",
     "backbones.engines",
     "backbones.get",
@@ -77,6 +79,8 @@ ORDER = [
     "classifier",
     "extraction",
     "history",
+    "tracking",
+    "trackers",
     "checkpoints",
     "batches",
     "targets",
@@ -95,19 +99,44 @@ ORDER = [
     "curves",
     "grids",
     "runs",
+    "report.palette",
+    "report.wording",
+    "report.facts",
+    "report.thumbnails",
+    "report.photos_again",
+    "report.photo_choice",
+    "report.confusion",
+    "report.charts",
+    "report.model_card",
+    "report.tried",
+    "report.page",
+    "report.run_report",
+    "report.comparison_report",
     "recording",
     "preparation",
     "workflow",
+    "estimator_inputs",
+    "estimator_base",
+    "estimators",
     "demo",
     "recipes",
+    "candidates",
+    "paired",
+    "leaderboard",
+    "trials",
+    "race",
+    "comparison",
     "summary",
     "tools",
     "terminal",
+    "leaderboard_view",
     "options",
     "cache_commands",
     "recipe_commands",
+    "report_commands",
     "tool_commands",
     "train_command",
+    "compare_command",
     "commands",
     "cli",
 ]
@@ -115,6 +144,7 @@ ORDER = [
 #: Modules that may import torch where they like; no other module gets it from them unasked.
 NETWORKS = {
     "backbones.convnet",
+    "backbones.costs",
     "backbones.frozen",
     "backbones.keras_files",
     "backbones.keras_networks",
@@ -139,7 +169,7 @@ TRAINING = {
 }
 #: Packages that only some modules may import, even inside a function.
 ONLY_IN = {
-    "torch": NETWORKS | TRAINING | {"augmentation", "backbones.engines"},
+    "torch": NETWORKS | TRAINING | {"augmentation", "backbones.engines", "trackers"},
     "torchvision": {"augmentation", "sources.mnist"},
     "timm": NETWORKS,
     "safetensors.torch": {
@@ -153,14 +183,22 @@ ONLY_IN = {
     "datasets": {"sources.hf"},
     "tensorflow_datasets": {"sources.tfds"},
     "openvino": {"backbones.openvino_network"},
+    "mlflow": {"trackers"},
+    "wandb": {"trackers"},
+    "tensorboard": set(),
+    "sklearn": {"estimator_base", "estimators"},
     "rich": {
         "terminal",
+        "leaderboard_view",
+        "compare_command",
         "commands",
         "cache_commands",
         "recipe_commands",
         "tool_commands",
         "train_command",
     },
+    "jinja2": {"report.page"},
+    "markupsafe": {"report.page", "report.run_report", "report.comparison_report"},
     "urllib": {"backbones.weights"},
     "http": {"backbones.weights"},
     "requests": set(),
@@ -367,7 +405,8 @@ def test_file_is_not_long(name: str) -> None:
 
 HEAVY = (
     "torch", "timm", "torchvision", "openvino", "numpy", "PIL", "matplotlib", "pyarrow", "rich",
-    "h5py", "datasets", "tensorflow_datasets", "tensorboard",
+    "h5py", "datasets", "tensorflow_datasets", "tensorboard", "sklearn", "pandas", "jinja2",
+    "mlflow", "wandb",
 )  # fmt: skip
 
 
@@ -415,6 +454,24 @@ def test_all_but_networks_and_training_leave_torch_alone() -> None:
 def test_help_is_light(arguments: list[str]) -> None:
     code = f"from photograft.cli import run; assert run({arguments!r}) == 0"
     assert heavy_modules(code) == []
+
+
+def test_openvino_does_not_report_its_use(tmp_path: Path) -> None:
+    """Left alone, its import tells its makers, and keeps an identity at home for that."""
+    code = """
+import sys
+import photograft.backbones.openvino_network
+print(*[m for m in sys.modules if m.startswith("openvino_telemetry")], sep=",")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"HOME": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_public_names() -> None:

@@ -111,7 +111,7 @@ OTHER_CONFIG = TrainConfig(
     seed=7,
     max_pixels=1000,
     include_weights="never",
-    tensorboard="events",
+    track="mlflow",
     preprocessing=OTHER_PREPROCESSING,
     augmentation=OTHER_AUGMENTATION,
     training=dataclasses.replace(OTHER_TRAINING, epochs=3),
@@ -259,6 +259,7 @@ CHOICES: list[tuple[type[Plain], str, tuple[str, ...]]] = [
     (TrainConfig, "test_views", config.TEST_VIEWS),
     (TrainConfig, "keep", config.KEEPS),
     (TrainConfig, "include_weights", config.WEIGHT_INCLUSIONS),
+    (TrainConfig, "track", ("", *config.TRACKERS)),
     (Preprocessing, "crop_mode", ("", "squash", "center")),
     (Preprocessing, "interpolation", ("", "nearest", "bilinear", "bicubic", "lanczos")),
     (Preprocessing, "center", config.STATISTICS),
@@ -326,8 +327,7 @@ def test_ranges(kind: type[Plain], name: str, least: float, most: float) -> None
 def test_every_number_and_every_choice_has_its_test() -> None:
     """A new setting has to be put on one of the lists above, or of those that are free."""
     free = {
-        (TrainConfig, name)
-        for name in ("backbone", "weights", "layer", "unfreeze", "tensorboard", "head_first")
+        (TrainConfig, name) for name in ("backbone", "weights", "layer", "unfreeze", "head_first")
     }
     others = {
         *((TrainConfig, name) for name in ("hidden", "validation", "test", "seed", "max_pixels")),

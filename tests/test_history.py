@@ -1,14 +1,10 @@
-"""The account of a training's epochs: as words, as a table, as TensorBoard events."""
+"""The account of a training's epochs: as words and as a table."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-from photograft.errors import InputError
-from photograft.history import Epoch, History, TensorBoard, smoothed
+from photograft.history import Epoch, History, smoothed
 
 
 def epoch(number: int, *, validated: bool = True) -> Epoch:
@@ -77,31 +73,3 @@ def test_smoothed() -> None:
     assert smoothed([], 0.9) == []
     assert smoothed([3.0, 1.0, 2.0], 0.0) == [3.0, 1.0, 2.0]
     assert smoothed([2.0, 4.0, 4.0], 0.25) == [2.0, 3.5, 3.875]
-
-
-def test_tensorboard_events(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    board = TensorBoard(str(tmp_path / "events"))
-    for number in (1, 2):
-        board.epoch(epoch(number))
-    board.close()
-    found = EventAccumulator(str(tmp_path / "events"))
-    found.Reload()
-    assert set(found.Tags()["scalars"]) == {
-        "epoch_loss/train",
-        "epoch_loss/validation",
-        "epoch_accuracy/train",
-        "epoch_accuracy/validation",
-        "epoch_learning_rate",
-    }
-    losses = [(event.step, event.value) for event in found.Scalars("epoch_loss/train")]
-    assert losses == [(1, pytest.approx(1 / 3)), (2, pytest.approx(1 / 6))]
-
-
-def test_tensorboard_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(InputError, match=r"photograft\[tensorboard\]"):
-        TensorBoard(str(tmp_path / "events"))
-    assert not (tmp_path / "events").exists()

@@ -70,6 +70,7 @@ def test_run_folder_is_complete(run_path: Path) -> None:
         "files.parquet",
         "predictions.parquet",
         "pictures/confusion_matrix.png",
+        "report.html",
         "classifier/classifier.json",
         "classifier/head.safetensors",
     }

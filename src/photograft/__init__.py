@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from photograft.backbones.registry import Backbone as Backbone
     from photograft.classifier import Classifier as Classifier
     from photograft.classifier import Prediction as Prediction
+    from photograft.comparison import Comparison as Comparison
+    from photograft.comparison import compare as compare
     from photograft.config import TrainConfig as TrainConfig
     from photograft.dataset import Dataset as Dataset
     from photograft.errors import PhotograftError as PhotograftError
+    from photograft.estimators import BackboneFeatures as BackboneFeatures
+    from photograft.estimators import PhotoClassifier as PhotoClassifier
     from photograft.evaluation import Evaluation as Evaluation
     from photograft.progress import Progress as Progress
     from photograft.runs import Run as Run
@@ -32,15 +36,19 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Backbone": "backbones.registry",
+    "BackboneFeatures": "estimators",
     "Classifier": "classifier",
+    "Comparison": "comparison",
     "Dataset": "dataset",
     "Evaluation": "evaluation",
     "FeatureStore": "store",
+    "PhotoClassifier": "estimators",
     "PhotograftError": "errors",
     "Prediction": "classifier",
     "Progress": "progress",
     "Run": "runs",
     "TrainConfig": "config",
+    "compare": "comparison",
     "evaluate": "workflow",
     "inspect": "workflow",
     "train": "workflow",

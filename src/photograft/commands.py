@@ -9,7 +9,13 @@ from typing import Annotated
 
 import typer
 
-from photograft import recipe_commands, tool_commands, train_command
+from photograft import (
+    compare_command,
+    recipe_commands,
+    report_commands,
+    tool_commands,
+    train_command,
+)
 from photograft._version import __version__
 from photograft.cache_commands import cache_app
 from photograft.options import LAYOUTS, ClassifierPath, MaxPixels, Source, fail
@@ -40,6 +46,7 @@ def _root(
 
 
 app.command(help=train_command.HELP)(train_command.train)
+app.command(help=compare_command.HELP)(compare_command.compare)
 
 
 @app.command(
@@ -213,5 +220,5 @@ def demo(
         predictions.write_rows(classifier.stream(names), write, classifier.class_names, 2)
 
 
-for _help, _command in tool_commands.COMMANDS:
+for _help, _command in [*tool_commands.COMMANDS, *report_commands.COMMANDS]:
     app.command(help=_help)(_command)

@@ -30,6 +30,7 @@ STATISTICS = ("none", "feature", "sample")
 OPTIMIZERS = ("adamw", "adam", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "plateau")
 MONITORS = ("none", "val_loss", "val_accuracy")
+TRACKERS = ("tensorboard", "mlflow", "wandb")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,7 +317,8 @@ class TrainConfig(Plain):
         max_pixels: Photos with more pixels than this are skipped.
         include_weights: Whether the saved classifier carries the backbone's weights:
             ``"always"``, ``"never"``, or ``"auto"`` (unless they come with the installation).
-        tensorboard: Folder that the training loop writes TensorBoard events to; empty for none.
+        track: The experiment tracker that is told of the training: ``"tensorboard"``, ``"mlflow"``,
+            ``"wandb"``, or empty for none.
         preprocessing: How photos are brought to the network, where not as its record says.
         augmentation: Random changes of training photos; None for the strategy's own.
         training: The training loop; None for the strategy's own.
@@ -349,7 +351,7 @@ class TrainConfig(Plain):
     seed: int = 0
     max_pixels: int = 100_000_000
     include_weights: str = "auto"
-    tensorboard: str = ""
+    track: str = ""
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     augmentation: Augmentation | None = None
     training: Training | None = None
@@ -367,6 +369,7 @@ class TrainConfig(Plain):
             ("test_views", TEST_VIEWS),
             ("keep", KEEPS),
             ("include_weights", WEIGHT_INCLUSIONS),
+            ("track", ("", *TRACKERS)),
         ):
             check_choice(name, getattr(self, name), choices)
         for name in ("validation", "test"):

@@ -105,7 +105,7 @@ def evaluate_probabilities(
     )
 
 
-def wilson_interval(num_right: int, num_photos: int) -> tuple[float, float]:
+def wilson_interval(num_right: float, num_photos: int) -> tuple[float, float]:
     """Return the 95 % interval of a share (Wilson, 1927, doi:10.1080/01621459.1927.10502953).
 
     >>> low, high = wilson_interval(95, 100)

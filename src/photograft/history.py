@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
-from photograft.errors import InputError
-
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
@@ -87,45 +85,6 @@ class Follower(Protocol):
 
     def epoch(self, epoch: Epoch) -> None:
         """Take note of an epoch."""
-
-    def close(self) -> None:
-        """Finish."""
-
-
-class TensorBoard:
-    """Writes TensorBoard events.
-
-    Args:
-        folder: Where to; made where needed.
-
-    Raises:
-        InputError: TensorBoard is not installed.
-    """
-
-    def __init__(self, folder: str) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter  # an extra
-        except ImportError as error:
-            raise InputError(
-                "tensorboard is not installed",
-                fix="Run: pip install 'photograft[tensorboard]', or leave --tensorboard out.",
-            ) from error
-        self._writer: Any = SummaryWriter(folder)
-
-    def epoch(self, epoch: Epoch) -> None:
-        """Write an epoch's figures under the names that Keras has for them."""
-        for name, train, validation in (
-            ("loss", epoch.loss, epoch.val_loss),
-            ("accuracy", epoch.accuracy, epoch.val_accuracy),
-        ):
-            self._writer.add_scalar(f"epoch_{name}/train", train, epoch.epoch)
-            if validation is not None:
-                self._writer.add_scalar(f"epoch_{name}/validation", validation, epoch.epoch)
-        self._writer.add_scalar("epoch_learning_rate", epoch.learning_rate, epoch.epoch)
-
-    def close(self) -> None:
-        """Write what is still held."""
-        self._writer.close()
 
 
 def smoothed(values: Sequence[float], factor: float) -> list[float]:

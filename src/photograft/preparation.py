@@ -45,11 +45,7 @@ def prepare_dataset(
 ) -> Job:
     """Do for a dataset that was read what `prepare` does for a source."""
     split = split_of(dataset, config)  # what is wrong with the classes is better said at once
-    backbone, path = find_backbone(dataset, split, config, store, progress)
-    engine = choose_engine(config.engine, config.precision, config.device)
-    extractor = Extractor(
-        backbone, path, engine, store, config.max_pixels, progress, config.engine == "auto"
-    )
+    extractor = find_extractor(dataset, split, config, store=store, progress=progress)
     table = None
     if needs_features(config):
         table, failures, extractor = extractor.look(dataset.photos)
@@ -57,6 +53,17 @@ def prepare_dataset(
     else:
         dataset = dataset.verified(progress=progress)
     return Job(dataset, split_of(dataset, config), extractor, table, config, progress)
+
+
+def find_extractor(
+    dataset: Dataset, split: Split, config: TrainConfig, *, store: FeatureStore, progress: Progress
+) -> Extractor:
+    """Return the backbone that the settings ask for, ready to look at photos."""
+    backbone, path = find_backbone(dataset, split, config, store, progress)
+    engine = choose_engine(config.engine, config.precision, config.device)
+    return Extractor(
+        backbone, path, engine, store, config.max_pixels, progress, config.engine == "auto"
+    )
 
 
 def split_of(dataset: Dataset, config: TrainConfig) -> Split:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from photograft.options import LAYOUTS, Source
+from photograft.config import TRACKERS
+from photograft.options import LAYOUTS, Source, choice
 
 recipe_app = typer.Typer(
     help="Run systems from the literature, and see their figures beside yours.\n\n"
@@ -72,6 +73,12 @@ def run(
         int | None, typer.Option(min=1, help="Train for at most so many epochs.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
+    track: Annotated[
+        str,
+        typer.Option(
+            metavar=choice(TRACKERS), help="Follow the training in an experiment tracker."
+        ),
+    ] = "",
 ) -> None:
     """Run; the help text is above."""
     from rich.console import Console
@@ -95,7 +102,7 @@ def run(
         )
         terminal.show_subset(Console(), out, counts)
         return
-    config = replace(recipe.config, seed=seed)
+    config = replace(recipe.config, seed=seed, track=track)
     if weights is not None:
         config = replace(config, weights=weights)
     if epochs is not None:

@@ -1,11 +1,13 @@
 """Recipes: systems from the literature as plain data, with the figures that were published.
 
 Each is a TOML file in ``recipe_data``: what it is, `reference` (its published figures) and `config`
-(a `TrainConfig`). A file of one's own with a `config` serves `photograft train --config` as well.
+(a `TrainConfig`). A file of one's own with a `config` serves `photograft train --config` as well,
+and so does a run's ``run.json``, which repeats the run.
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,18 +98,23 @@ def get_recipe(name: str) -> Recipe:
 
 
 def read_config(path: Path) -> TrainConfig:
-    """Read settings from a TOML file: a recipe's, or one that holds settings alone.
+    """Read settings from a file: a recipe's, one that holds settings alone, or a run's.
+
+    Args:
+        path: A TOML file; one whose name ends in ``.json``, such as ``run.json``, is read as JSON.
 
     Raises:
-        InputError: The file can't be read, is no TOML, or a setting in it is wrong.
+        InputError: The file can't be read, is no TOML or JSON, or a setting in it is wrong.
     """
+    is_json = path.suffix.lower() == ".json"
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text) if is_json else tomllib.loads(text)
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML file ({error})") from error
-    config = data.get("config", data)
+    except (ValueError, RecursionError) as error:  # both formats' errors, and UnicodeDecodeError
+        raise InputError(f"{path} is no {'JSON' if is_json else 'TOML'} file ({error})") from error
+    config = data.get("config", data) if isinstance(data, Mapping) else data
     if not isinstance(config, Mapping):
         raise InputError(f"config in {path} is no table", got=repr(config))
     return TrainConfig.from_json(config)

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its account, its warnings, its tables and pictures."""
+"""What a run leaves behind: its account, its warnings, its tables, pictures and page."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from photograft.dataset import Dataset
 from photograft.duplicates import conflicting_labels, content_groups
 from photograft.evaluation import Evaluation
 from photograft.files import new_folder, write_json, write_table
+from photograft.progress import Silent
+from photograft.report.run_report import write_run_report
 from photograft.sources.base import printable
 from photograft.sources.selection_syntax import named_set
 from photograft.splits import Split
@@ -158,8 +160,6 @@ def write(
         info: For ``run.json``.
         metrics: For ``metrics.json``.
     """
-    from photograft import curves, figures  # Matplotlib is slow to import
-
     inclusion, classifier = info["config"]["include_weights"], fitted.classifier
     with new_folder(folder) as partial:
         write_json(partial / "run.json", info)
@@ -176,31 +176,41 @@ def write(
             include_weights=inclusion == "always"
             or (inclusion == "auto" and not classifier.backbone.weights.startswith("package:")),
         )
-        pictures = partial / "pictures"
-        pictures.mkdir()
-        if fitted.history and len(fitted.history.epochs) > 1:
-            for suffix in ("png", "svg"):
-                curves.plot({dataset.name: fitted.history}, pictures / f"curves.{suffix}")
-        name = "test" if scored["test"] else "validation"
-        part = scored[name]
-        if part is None:
-            return
-        scores = part.evaluation
-        low, high = scores.accuracy_interval
-        figures.confusion_matrix(
-            scores.confusion,
-            dataset.class_names,
-            f"{dataset.name}: {scores.accuracy:.1%} of {scores.num_photos:,} {name} photos right\n"
-            f"(95% interval {low:.1%} to {high:.1%})",
-            pictures / "confusion_matrix.png",
+        _draw(partial / "pictures", dataset, scored, fitted)
+        reads = {photo.name: photo.read for photo in dataset.photos}
+        write_run_report(partial, reads, partial / "report.html", progress=Silent())
+
+
+def _draw(
+    pictures: Path, dataset: Dataset, scored: dict[str, Scored | None], fitted: Fitted
+) -> None:
+    """Draw learning curves, confusion matrix and most confident mistakes into a new folder."""
+    from photograft import curves, figures  # Matplotlib is slow to import
+
+    pictures.mkdir()
+    if fitted.history and len(fitted.history.epochs) > 1:
+        for suffix in ("png", "svg"):
+            curves.plot({dataset.name: fitted.history}, pictures / f"curves.{suffix}")
+    name = "test" if scored["test"] else "validation"
+    part = scored[name]
+    if part is None:
+        return
+    scores = part.evaluation
+    low, high = scores.accuracy_interval
+    figures.confusion_matrix(
+        scores.confusion,
+        dataset.class_names,
+        f"{dataset.name}: {scores.accuracy:.1%} of {scores.num_photos:,} {name} photos right\n"
+        f"(95% interval {low:.1%} to {high:.1%})",
+        pictures / "confusion_matrix.png",
+    )
+    wrong = _mistakes(dataset, part)
+    if wrong:
+        figures.mistakes(
+            wrong,
+            f"{dataset.name}: the most confident mistakes on {name}",
+            pictures / "most_confident_mistakes.png",
         )
-        wrong = _mistakes(dataset, part)
-        if wrong:
-            figures.mistakes(
-                wrong,
-                f"{dataset.name}: the most confident mistakes on {name}",
-                pictures / "most_confident_mistakes.png",
-            )
 
 
 def _mistakes(dataset: Dataset, part: Scored) -> list[Mistake]:

@@ -6,6 +6,7 @@ selection.json          what cross-validation said of each candidate
 files.parquet           every file of the source: used or skipped, why, and in which part
 predictions.parquet     every validation and test photo with its probabilities
 pictures/               confusion matrix and most confident mistakes, as PNG
+report.html             all of it on one page, with the photos behind the figures
 classifier/             the fitted classifier; see `classifier`
 """
 
@@ -86,12 +87,20 @@ def now() -> datetime.datetime:
 
 def default_path(name: str, clock: Clock) -> Path:
     """Return ``runs/NAME-TIMESTAMP``, a folder that does not exist yet."""
-    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "run"
-    base = f"{safe}-{clock():%Y%m%d-%H%M%S}"
+    base = f"{safe_name(name)}-{clock():%Y%m%d-%H%M%S}"
     path, count = Path("runs", base), 2
     while path.exists():
         path, count = Path("runs", f"{base}-{count}"), count + 1
     return path
+
+
+def safe_name(name: str) -> str:
+    """Return a name that any file system takes as that of a folder.
+
+    >>> safe_name("../my photos")
+    'my-photos'
+    """
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "run"
 
 
 def environment() -> dict[str, Any]:

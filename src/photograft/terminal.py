@@ -220,7 +220,10 @@ def show_run(console: Console, run: Run) -> None:
         console.print(f"Warning: {warning}", style="bold yellow", markup=False, highlight=False)
     lines = [f"Run:        {run.path}", f"Classifier: {run.path / 'classifier'}"]
     lines += [f"Picture:    {picture}" for picture in run.pictures]
-    lines.append(f"Next:       photograft predict {_quoted(run.path)} PHOTOS...")
+    report = run.path / "report.html"
+    if report.is_file():  # runs of older versions have none
+        lines.append(f"Report:     {report}")
+    lines.append(f"Next:       photograft predict {quoted(run.path)} PHOTOS...")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -276,7 +279,7 @@ def show_subset(console: Console, out: Path, counts: dict[str, dict[str, int]]) 
     show_skipped(console, counts["skipped"])
     console.print(f"Photos: {out}", markup=False, highlight=False, soft_wrap=True)
     console.print(
-        f"Next:   photograft train {_quoted(out)}", markup=False, highlight=False, soft_wrap=True
+        f"Next:   photograft train {quoted(out)}", markup=False, highlight=False, soft_wrap=True
     )
 
 
@@ -347,5 +350,6 @@ def _names(dataset: Dataset, indices: list[int]) -> str:
     return " and ".join(dataset.photos[i].name for i in indices[:2])
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """Return a path as it is typed into a shell."""
     return shlex.quote(str(path))

@@ -46,7 +46,8 @@ def train(
         str | None, _option("pretrained, random, or a weight file. [default: pretrained]")
     ] = None,
     config: Annotated[
-        Path | None, _option("Read settings from this TOML file; options change them.")
+        Path | None,
+        _option("Settings from a TOML file, or a run's run.json; options change them."),
     ] = None,
     layer: Annotated[
         str | None,
@@ -104,8 +105,8 @@ def train(
             choices.WEIGHT_INCLUSIONS,
         ),
     ] = None,
-    tensorboard: Annotated[
-        str | None, _option("Write TensorBoard events of the training loop to this folder.")
+    track: Annotated[
+        str | None, _option("Follow the training in an experiment tracker.", choices.TRACKERS)
     ] = None,
 ) -> None:
     """Train; the help text is above."""
@@ -130,7 +131,7 @@ def train(
         "device": device,
         "max_pixels": max_pixels,
         "include_weights": include_weights,
-        "tensorboard": tensorboard,
+        "track": track,
     }
     loop = {
         "epochs": epochs,

@@ -28,6 +28,8 @@ from photograft.sources.base import printable
 from photograft.splits import Split
 from photograft.store import FeatureStore
 from photograft.strategies.base import Fitted, Job, find_strategy, probabilities
+from photograft.trackers import open_tracker
+from photograft.tracking import Start, outcome_of, settings_of, tracked
 
 
 def train(
@@ -65,12 +67,23 @@ def train(
     """
     config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
     started, ticks = clock(), time.perf_counter()
-    _check_out(default_path("run", clock) if out is None else Path(out), source)
+    check_out(default_path("run", clock) if out is None else Path(out), source)
+    tracker = open_tracker(config.track, Path(out) if out is not None else None)
     job = prepare(source, config, store=store, progress=progress)
-    fitted = find_strategy(config.strategy)(job)
     folder = Path(out) if out is not None else default_path(job.dataset.name, clock)
-    seconds = time.perf_counter() - ticks
-    return finish(job, fitted, folder, started=started, seconds=seconds, recipe=recipe)
+    data = recording.describe_data(job.dataset, job.split)
+    settings = settings_of(config, job.dataset.name, data, environment(), recipe)
+    with tracked(tracker, Start(folder, job.dataset.name, settings), progress) as tracking:
+        fitted = find_strategy(config.strategy)(replace(job, tracking=tracking))
+        if out is None and folder.exists():  # another training was quicker
+            folder = default_path(job.dataset.name, clock)
+        seconds = time.perf_counter() - ticks
+        run = finish(job, fitted, folder, started=started, seconds=seconds, recipe=recipe)
+        if tracking is not None:
+            tracking.outcome(outcome_of(run.path, run.info, run.metrics))
+    if tracking is None:
+        return run
+    return replace(run, info={**run.info, "warnings": [*run.info["warnings"], *tracking.warnings]})
 
 
 def finish(
@@ -211,13 +224,26 @@ def inspect(
     return dataset.verified(progress=progress)
 
 
-def _check_out(folder: Path, source: str | os.PathLike[str]) -> None:
-    """Make sure, before any work, that the run can be written, and not among the photos."""
+def check_out(folder: Path, source: str | os.PathLike[str]) -> None:
+    """Make sure, before any work, that a folder can be written, and not among the photos.
+
+    Raises:
+        StorageError: Something is there already, or it can't be written.
+    """
     check_free(folder)
+    check_outside(folder, source)
+
+
+def check_outside(folder: Path, source: str | os.PathLike[str]) -> None:
+    """Make sure that a folder does not lie among the photos.
+
+    Raises:
+        StorageError: It does.
+    """
     root = Path(source).expanduser().resolve()
     if root.is_dir() and folder.resolve().is_relative_to(root):
         raise StorageError(
-            f"the run folder would lie in {printable(root)}, among the photos",
+            f"{folder} would lie in {printable(root)}, among the photos",
             fix="Choose a folder elsewhere with --out: nothing in the source is ever changed.",
         )
 

@@ -1,7 +1,8 @@
 """A backbone run by OpenVINO: converted from torch once, then started without it.
 
 The conversion goes through OpenVINO's PyTorch front end itself. Its convenience function
-`openvino.convert_model` does the same, and reports each use to its makers over the network.
+`openvino.convert_model` does the same, and reports each use to its makers over the network; so does
+the import of OpenVINO, which is why it is done here without its reporter.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import openvino
 
+from photograft.backbones.hiding import hidden
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.errors import ConversionError, StorageError
 from photograft.files import sha256_of
+
+with hidden("openvino_telemetry"):
+    import openvino
 
 Features = npt.NDArray[np.float32]
 

@@ -149,3 +149,11 @@ EMBEDDED: dict[str, Backbone] = {
         _lite(2, 260, (16, 24, 48, 120, 352, 1280), _SHA256[2], 4_811_072),
     )
 }
+
+#: Their multiply-adds for a photo, and the moving means and variances of their normalisation; what
+#: `costs.measure_costs` counts, known without torch.
+EMBEDDED_COSTS: dict[str, tuple[int, int]] = {
+    "efficientnet_lite0": (383_907_552, 42_016),
+    "efficientnet_lite1": (598_905_232, 53_664),
+    "efficientnet_lite2": (858_456_272, 58_096),
+}

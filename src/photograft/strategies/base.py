@@ -23,6 +23,7 @@ from photograft.progress import Progress
 from photograft.segments import FeatureTable
 from photograft.splits import Split
 from photograft.store import FeatureStore
+from photograft.tracking import Tracking
 
 #: The strategies: what the user calls them, and the module with their `fit`.
 REGISTRY = {
@@ -45,6 +46,7 @@ class Job:
         table: Its features of every photo as it is; None where the strategy has no use for them.
         config: The settings.
         progress: Told how far it is.
+        tracking: Told of the epochs of training loops; None for nobody.
     """
 
     dataset: Dataset
@@ -53,6 +55,7 @@ class Job:
     table: FeatureTable | None
     config: TrainConfig
     progress: Progress
+    tracking: Tracking | None = None
 
     @property
     def backbone(self) -> Backbone:

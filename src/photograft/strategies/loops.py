@@ -24,7 +24,7 @@ from photograft.classifier import Classifier
 from photograft.config import Augmentation, TrainConfig, Training
 from photograft.files import sha256_of
 from photograft.graft import Graft, HeadModule
-from photograft.history import Follower, History, TensorBoard
+from photograft.history import Epoch, Follower, History
 from photograft.segments import FeatureTable
 from photograft.strategies.base import Job
 from photograft.targets import choose_coding, class_weights, num_outputs
@@ -138,21 +138,16 @@ def run_loop(
     if isinstance(model, nn.Module):
         model.to(device)
     checkpoint = Checkpoint(job.store.cache, _key(job, settings, setting, stage))
-    followers: list[Follower] = [TensorBoard(config.tensorboard)] if config.tensorboard else []
-    try:
-        history = train_network(
-            model,
-            train,
-            validation if len(validation.labels) else None,
-            settings,
-            setting,
-            checkpoint=checkpoint,
-            followers=followers,
-            progress=job.progress,
-        )
-    finally:
-        for follower in followers:
-            follower.close()
+    history = train_network(
+        model,
+        train,
+        validation if len(validation.labels) else None,
+        settings,
+        setting,
+        checkpoint=checkpoint,
+        followers=_followers(job, checkpoint, stage),
+        progress=job.progress,
+    )
     if isinstance(model, nn.Module):
         model.to("cpu")
     return history, checkpoint
@@ -186,6 +181,16 @@ def count_trained(graft: Graft) -> dict[str, int]:
     }
 
 
+def _followers(job: Job, checkpoint: Checkpoint, stage: str) -> list[Follower]:
+    """Return who is told of the loop's epochs: those before an interruption are told at once."""
+    if job.tracking is None:
+        return []
+    follower = job.tracking.follow(stage)
+    for row in (checkpoint.load() or ({}, {"epochs": []}))[1]["epochs"]:
+        follower.epoch(Epoch(**row))
+    return [follower]
+
+
 def _precision(job: Job, model: Model, device: str) -> str:
     """Return the arithmetic of the loop, the user's or the faster one."""
     if job.config.precision != "auto":
@@ -209,7 +214,7 @@ def _key(job: Job, settings: Training, setting: Setting, stage: str) -> dict[str
             rows.update(digest + str((part, label)).encode())
     # Read back, so that a whole number counts as the float that it stands for.
     config = TrainConfig.from_json(job.config.to_json()).to_json()
-    for name in ("tensorboard", "include_weights", "keep"):
+    for name in ("track", "include_weights", "keep"):
         del config[name]
     return {
         "stage": stage,

@@ -1,0 +1,251 @@
+"""What a comparison compares: settings by a short name, and what was found out about them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft._version import __version__
+from photograft.augmentation import view_name
+from photograft.backbones.registry import EMBEDDED
+from photograft.config import DEFAULT_AUGMENTATION, STRATEGIES, TrainConfig
+from photograft.errors import InputError, StorageError
+from photograft.files import check_free, new_file, write_json
+from photograft.plain import check_choice
+from photograft.recipes import get_recipe
+
+#: Raised when the scores of the same candidate would be other ones.
+FORMAT = 1
+
+#: Strategies that are compared by default, the cheap ones first.
+DEFAULT_STRATEGIES = ("features", "features+augment", "finetune")
+
+#: A fold of one repeat that a candidate was tested on.
+Fold = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Settings that are compared with others.
+
+    Attributes:
+        config: The settings.
+        recipe: The name of the recipe that they are; empty where they are none.
+    """
+
+    config: TrainConfig
+    recipe: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        if self.recipe:
+            return f"recipe {self.recipe}"
+        return f"{self.config.backbone} {self.config.strategy}"
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether a logistic head on stored features is all that is learned."""
+        config = self.config
+        return config.head == "logistic" and (
+            config.strategy == "features"
+            or (config.strategy == "features+augment" and config.views != -1)
+        )
+
+    def key(self, fingerprint: str) -> str:
+        """Return what tells its scores on some photos from all others'.
+
+        Args:
+            fingerprint: Of the photos.
+        """
+        augmentation = self.config.augmentation or DEFAULT_AUGMENTATION
+        parts = {
+            "format": FORMAT,
+            "version": __version__,
+            "photos": fingerprint,
+            "config": {**self.config.to_json(), "track": ""},
+            # Its name is another one where the file of a function of one's own is.
+            "augmentation": view_name(augmentation, self.config.seed, 0),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was found out about a candidate on held-out photos.
+
+    Attributes:
+        predicted: Class of each photo in each repeat, shape ``(n, r)``; -1 where not held out.
+        losses: Log loss in nats, shape ``(n, r)``; NaN likewise.
+        done: The folds that are done, as (repeat, fold).
+        wanted: How many of them there should be.
+        train_accuracies: Accuracy on the photos learned from, for each done fold, or for all.
+        seconds: What the folds took, but for looking at photos whose features are kept.
+        costs: Parameters, multiply-adds, size, milliseconds a photo; see `trials.measure`.
+        chosen: What was chosen on the way, such as layers.
+    """
+
+    predicted: npt.NDArray[np.int64]
+    losses: npt.NDArray[np.float64]
+    done: tuple[Fold, ...]
+    wanted: int
+    train_accuracies: tuple[float, ...]
+    seconds: float
+    costs: dict[str, float]
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all folds are done."""
+        return len(self.done) == self.wanted
+
+    def save(self, path: Path, key: str) -> None:
+        """Write it to a JSON file, whole or not at all."""
+        held_out = np.argwhere(self.predicted >= 0)
+        at = tuple(held_out.T)
+        data = {
+            "key": key,
+            "shape": list(self.predicted.shape),
+            "held_out": held_out.ravel().tolist(),
+            "predicted": self.predicted[at].tolist(),
+            "losses": self.losses[at].tolist(),
+            "done": [list(fold) for fold in self.done],
+            "wanted": self.wanted,
+            "train_accuracies": list(self.train_accuracies),
+            "seconds": self.seconds,
+            "costs": self.costs,
+            "chosen": self.chosen,
+        }
+        with new_file(path, fix="Choose another folder with --out.") as partial:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(partial, data)
+
+    @classmethod
+    def load(cls, path: Path, key: str) -> Trial | None:
+        """Return what a file tells, or None where it tells of something else, or is damaged."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if data["key"] != key:
+                return None
+            shape = tuple(data["shape"])
+            at = tuple(np.array(data["held_out"], np.int64).reshape(-1, 2).T)
+            predicted, losses = np.full(shape, -1, np.int64), np.full(shape, np.nan)
+            predicted[at], losses[at] = data["predicted"], data["losses"]
+            return cls(
+                predicted=predicted,
+                losses=losses,
+                done=tuple((int(r), int(f)) for r, f in data["done"]),
+                wanted=int(data["wanted"]),
+                train_accuracies=tuple(data["train_accuracies"]),
+                seconds=float(data["seconds"]),
+                costs=dict(data["costs"]),
+                chosen=dict(data["chosen"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            return None
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where a comparison folder keeps what was found out.
+
+    Attributes:
+        folder: The comparison folder.
+        fingerprint: Of the photos that are compared on.
+    """
+
+    folder: Path
+    fingerprint: str
+
+    def load(self, candidate: Candidate) -> Trial | None:
+        """Return what was found out about a candidate on these photos, if anything was."""
+        key = candidate.key(self.fingerprint)
+        return Trial.load(self._path(candidate, key), key)
+
+    def save(self, candidate: Candidate, trial: Trial) -> None:
+        """Keep what was found out.
+
+        Raises:
+            StorageError: The folder can't be written.
+        """
+        key = candidate.key(self.fingerprint)
+        trial.save(self._path(candidate, key), key)
+
+    def _path(self, candidate: Candidate, key: str) -> Path:
+        safe = re.sub(r"[^\w.+-]+", "-", candidate.name)[:60]
+        return self.folder / "candidates" / f"{safe}-{key[:12]}.json"
+
+
+def make_candidates(
+    backbones: Sequence[str],
+    strategies: Sequence[str],
+    recipes: Sequence[str],
+    config: TrainConfig,
+) -> list[Candidate]:
+    """Return every backbone with every strategy, and recipes.
+
+    Args:
+        backbones: Names; the embedded ones where empty, unless there are recipes only.
+        strategies: Likewise; those of `DEFAULT_STRATEGIES` where empty. ``"scratch"`` has one
+            network of its own, whatever the backbones.
+        recipes: Names of recipes.
+        config: What else they are to have; a recipe has its own.
+
+    Raises:
+        InputError: A name is unknown, or there is nothing to compare.
+    """
+    for name in strategies:
+        check_choice("strategy", name, STRATEGIES)
+    found: list[Candidate] = []
+    if not recipes or backbones or strategies:
+        for strategy in strategies or DEFAULT_STRATEGIES:
+            for backbone in ["auto"] if strategy == "scratch" else (backbones or list(EMBEDDED)):
+                own = replace(config, strategy=strategy, backbone=backbone)
+                # The comparison itself tells whether it is better than the frozen backbone.
+                found.append(Candidate(replace(own, keep="always")))
+    for name in recipes:
+        recipe = get_recipe(name)
+        if recipe.config is None:
+            raise InputError(
+                f"{recipe.id} is no training that could be compared",
+                fix="`photograft recipe list` lists all recipes.",
+            )
+        own = replace(
+            recipe.config, seed=config.seed, engine=config.engine, device=config.device,
+            validation=config.validation, test=config.test, max_pixels=config.max_pixels,
+        )  # fmt: skip
+        found.append(Candidate(replace(own, keep="always"), recipe.id))
+    unique = list({candidate.name: candidate for candidate in found}.values())
+    if not unique:
+        raise InputError("there is nothing to compare", expected="a backbone or a recipe")
+    return unique
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that a comparison can be written to a folder, or go on in it.
+
+    Raises:
+        StorageError: It holds something else.
+    """
+    try:
+        taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+    except OSError:
+        taken = True
+    if not taken:
+        check_free(folder)
+    elif not (folder / "candidates").is_dir():
+        raise StorageError(
+            f"{folder} exists already, and is no comparison",
+            fix="Choose another folder with --out, or remove this one.",
+        )
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(f"{folder} can't be written to", fix="Choose another folder with --out.")

@@ -1,0 +1,270 @@
+"""Comparing backbones and strategies on one's own photos, within a budget of time.
+
+The comparison folder:
+
+comparison.json         the verdict, a row for each candidate, data, versions and seed
+leaderboard.csv         the rows as a table
+candidates/             what was found out about each: a later comparison goes on from it
+run/                    the chosen classifier, fitted on all photos but the test's, and its test
+report.html             all of it to read
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photograft import recording
+from photograft.candidates import Candidate, Shelf, Trial, check_folder
+from photograft.config import TrainConfig
+from photograft.dataset import Dataset
+from photograft.duplicates import content_groups
+from photograft.errors import InputError
+from photograft.files import new_file, write_json
+from photograft.leaderboard import PREFERENCES, Row, choose, make_rows
+from photograft.plain import check_choice
+from photograft.preparation import prepare_dataset, split_of
+from photograft.progress import Progress, Silent
+from photograft.race import race
+from photograft.runs import Clock, Run, environment, now, safe_name
+from photograft.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
+from photograft.splits import Split
+from photograft.store import FeatureStore
+from photograft.strategies import augmented_features
+from photograft.strategies.base import Fitted, Job, find_strategy
+from photograft.strategies.feature_extraction import count_params, fit_chosen
+from photograft.trials import Bench, try_stored
+from photograft.workflow import check_outside, finish
+
+_TEST = (
+    "accuracies are compared photo by photo on the same folds, the variance raised for overlapping "
+    "training sets (Nadeau & Bengio, 2003; Bayle et al., 2020); 'worse' is what is so at the 5% "
+    "level after Bonferroni's correction for the number of candidates"
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished comparison on disk.
+
+    Attributes:
+        path: Its folder.
+        info: What ``comparison.json`` holds.
+        run: The chosen classifier's run.
+    """
+
+    path: Path
+    info: dict[str, Any]
+    run: Run
+
+
+def compare(
+    source: str | os.PathLike[str],
+    candidates: Sequence[Candidate],
+    config: TrainConfig | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    budget: float = 600.0,
+    prefer: str = "speed",
+    command: str = "",
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
+    clock: Clock = now,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Comparison:
+    """Compare candidates by cross-validation, choose one, and fit it for good.
+
+    Training and validation photos are dealt into folds; the test is used once, for the one that is
+    chosen. What was found out about a candidate is kept in the folder: interrupted, or called again
+    with more candidates or a larger budget, only what is missing is done.
+
+    Args:
+        source: As in `workflow.train`.
+        candidates: As `candidates.make_candidates` gives them.
+        config: The split, the seed and the limits.
+        out: The comparison folder; ``comparisons/NAME`` where not given.
+        budget: Seconds to spend on candidates. The cheap ones come first; those that can't win any
+            more are passed over, and those that would take too long are left out.
+        prefer: What decides between candidates that can't be told apart: ``"speed"`` or ``"size"``;
+            or ``"accuracy"``, the highest one at any cost.
+        command: The command that this is, for the record.
+        store: Where features are kept; the user's cache where not given.
+        progress: Told how far it is.
+        clock: Tells the time of day.
+        timer: Tells the time in seconds.
+
+    Raises:
+        InputError: The source, or a setting, can't be used.
+        WeightsError: A backbone's weights are not here and can't be fetched.
+        StorageError: The folder or the cache can't be written.
+    """
+    check_choice("prefer", prefer, PREFERENCES)
+    if not budget > 0:
+        raise InputError("the budget must be more than nothing", got=f"{budget:g} seconds")
+    config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
+    started, start = clock(), timer()
+    if out is not None:
+        _check_folder(Path(out), source)
+    dataset = Dataset.load(source, max_pixels=config.max_pixels, progress=progress)
+    folder = Path("comparisons", safe_name(dataset.name)) if out is None else Path(out)
+    _check_folder(folder, source)
+    split = split_of(dataset, config)
+    together = np.sort(np.concatenate([split.train, split.validation]))
+    pool = replace(dataset, photos=tuple(dataset.photos[i] for i in together))
+    bench = Bench(pool, store, progress, config.seed, timer)
+    labels, groups = pool.labels, content_groups(pool)
+
+    def rows_of(trials: dict[str, Trial], reasons: dict[str, str]) -> list[Row]:
+        return make_rows(candidates, trials, reasons, labels, groups)
+
+    found = race(
+        bench,
+        candidates,
+        Shelf(folder, pool.fingerprint()),
+        rows_of,
+        budget=budget,
+    )
+    rows = rows_of(found.trials, found.reasons)
+    winner, verdict = choose(rows, prefer)
+    chosen = next(candidate for candidate in candidates if candidate.name == winner["id"])
+    key = chosen.key(dataset.fingerprint())
+    before = _read(folder)
+    run, tested = folder / "run", list(before.get("tested", []))
+    if before.get("run_key") == key and (run / "run.json").is_file():
+        fitted = Run.load(run)
+    else:
+        progress.say(f"Fitting {chosen.name} for good")
+        shutil.rmtree(run, ignore_errors=True)
+        selection = found.selections.get(chosen.name)
+        job, result = _fit(bench, dataset, split, chosen, selection, verdict)
+        fitted = finish(job, result, run, started=started, seconds=timer() - start)
+        tested += [name for name in [chosen.name] if name not in tested]
+    scores = fitted.metrics["test"]
+    if not scores:
+        verdict += " There is no test part: nothing else tells how good it is."
+    else:
+        low, high = scores["accuracy_interval"]
+        verdict += (
+            f" On the {scores['num_photos']:,} test photos, which had no part in the choice, "
+            f"{scores['accuracy']:.1%} are right (95% interval {low:.1%} to {high:.1%})."
+        )
+    info = {
+        "name": dataset.name,
+        "started": started.isoformat(),
+        "seconds": round(timer() - start, 2),
+        "seed": config.seed,
+        "budget": budget,
+        "prefer": prefer,
+        "command": command,
+        "verdict": verdict,
+        "winner": winner["id"],
+        "run": "run",
+        "run_key": key,
+        "tested": tested,
+        "folds": {
+            "num_folds": NUM_FOLDS,
+            "num_repeats": NUM_REPEATS,
+            "num_photos": winner["num_photos"],
+        },
+        "test": _TEST,
+        "data": recording.describe_data(dataset, split),
+        "notes": [],
+        "warnings": [*fitted.info["warnings"], *_reuse(tested)],
+        "candidates": rows,
+        **environment(),
+    }
+    _write(folder, info)
+    comparison = Comparison(folder, info, fitted)
+    with progress.step("Writing the report", 1, "pages") as step:
+        _report(comparison, dataset, progress)
+        step.advance()
+    return comparison
+
+
+def _fit(
+    bench: Bench,
+    dataset: Dataset,
+    split: Split,
+    chosen: Candidate,
+    selection: Selection | None,
+    verdict: str,
+) -> tuple[Job, Fitted]:
+    """Fit the chosen candidate: a head on all photos but the test's, a network as `train` does."""
+    config, notes = chosen.config, (f"chosen by comparison: {verdict}",)
+    if not chosen.is_stored:
+        job = prepare_dataset(dataset, config, store=bench.store, progress=bench.progress)
+        fitted = find_strategy(config.strategy)(job)
+        return job, replace(fitted, notes=(*fitted.notes, *notes))
+    if selection is None:
+        selection = try_stored(bench, chosen)[1]
+    extractor = bench.extractor(chosen)
+    table, failures, extractor = extractor.look(dataset.photos)
+    clean = dataset.without(failures)
+    pool = {id(dataset.photos[i]) for part in (split.train, split.validation) for i in part}
+    test = {id(dataset.photos[i]) for i in split.test}
+    train, held = (
+        np.array([i for i, photo in enumerate(clean.photos) if id(photo) in part], np.intp)
+        for part in (pool, test)
+    )
+    whole = replace(split, train=train, validation=train[:0], test=held)
+    job = Job(clean, whole, extractor, table, config, bench.progress)
+    tables = augmented_features.view_tables(job) if selection.num_views > 1 else [table]
+    classifier = fit_chosen(job, tables, selection)
+    params = count_params(job, classifier.head)
+    return job, Fitted(classifier, config.strategy, to_json(selection), notes=notes, params=params)
+
+
+def _check_folder(folder: Path, source: str | os.PathLike[str]) -> None:
+    check_folder(folder)
+    check_outside(folder, source)
+
+
+def _reuse(tested: Sequence[str]) -> list[str]:
+    """Return the warning that a test that chooses is no test any more, where that is so."""
+    if len(tested) < 2:
+        return []
+    return [
+        f"the test photos have now judged {len(tested)} winners of this comparison "
+        f"({', '.join(tested)}): its figures are the less a test the more often one looks"
+    ]
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Return what an earlier comparison in the folder wrote, or nothing."""
+    try:
+        found = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(folder: Path, info: dict[str, Any]) -> None:
+    fix = "Free some space and run the same command again: what was computed is kept."
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [name for name in info["candidates"][0] if name != "chosen"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore", restval="")
+    writer.writeheader()
+    writer.writerows(info["candidates"])
+    with new_file(folder / "leaderboard.csv", fix=fix) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8")
+    with new_file(folder / "comparison.json", fix=fix) as partial:
+        write_json(partial, info)
+
+
+def _report(comparison: Comparison, dataset: Dataset, progress: Progress) -> None:
+    from photograft.report.comparison_report import write_comparison_report
+
+    reads = {photo.name: photo.read for photo in dataset.photos}
+    out = comparison.path / "report.html"
+    write_comparison_report(comparison.path, reads, out, progress=progress)

@@ -1,0 +1,390 @@
+"""scikit-learn's estimators: a classifier of photos, and a transformer from photos to features.
+
+    from photograft import PhotoClassifier
+
+    cross_val_score(PhotoClassifier(), paths, labels)
+
+Imported only by those who want it: it takes scikit-learn, an extra.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft._version import __version__
+from photograft.backbones.engines import choose_engine
+from photograft.backbones.get import get_backbone
+from photograft.backbones.registry import Backbone
+from photograft.backbones.weights import locate_weights
+from photograft.classifier import Classifier
+from photograft.config import DEFAULT_BACKBONE, Augmentation, Preprocessing, TrainConfig
+from photograft.depths import LayerSet, layer_sets
+from photograft.errors import DatasetError, InputError
+from photograft.estimator_base import SETTINGS, CacheFolder, PhotoEstimator, Settings, look
+from photograft.estimator_inputs import read_photos, refuse_unusable, understand
+from photograft.extraction import Extractor
+from photograft.files import new_folder
+from photograft.plain import check_choice
+from photograft.preparation import prepare_dataset
+from photograft.progress import Silent
+from photograft.splits import Split
+from photograft.strategies.base import Job, find_strategy, probabilities
+
+# After what says how to install it where it is missing.
+# isort: off
+from sklearn.base import ClassifierMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+# isort: on
+
+#: The strategies that leave the network as it is, so that an estimator is small and quick to fit.
+STRATEGIES = ("features", "features+augment")
+
+
+class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
+    """A classifier of photos: a pretrained network, left as it is, and a head on its features.
+
+    ``X`` may be paths, arrays of pixels, or Pillow's pictures: see `estimator_inputs.understand`.
+    Each photo is looked at once, whatever is fitted on it afterwards: its features are stored.
+    A photo that can't be read is an error that names it.
+
+    Args:
+        backbone: Name of an embedded backbone or of any timm model; ``"auto"`` is
+            `config.DEFAULT_BACKBONE`.
+        strategy: ``"features"``, or ``"features+augment"``: several views of each photo, where
+            that helps. Those that train the network are commands, not estimators.
+        layer: Which depths of the backbone the head sees: ``"last"``, ``"joined"``, names with
+            commas between, or ``"auto"``, chosen by cross-validation on what is fitted.
+        views: Augmented views of each photo; 0 for as many as their number suggests.
+        augmentation: What ``"features+augment"`` changes; None for mild changes.
+        class_weight: None, or ``"balanced"``: every class has the same say, whatever its size.
+        random_state: Decides the folds of the choice within, and the augmented views.
+        cache: The cache folder; None for the user's.
+        settings: Further settings of `TrainConfig` by name: `SETTINGS` and ``"test_views"``.
+
+    Attributes:
+        classes_: The classes, sorted, of the type that ``y`` had; shape ``(num_classes,)``.
+        classifier_: The same as an ordinary `Classifier`.
+        selection_: What was tried, and how it did, as plain JSON types.
+        n_features_in_: 1, where ``X`` was a table of one column.
+    """
+
+    classes_: npt.NDArray[Any]
+    classifier_: Classifier
+    selection_: dict[str, Any]
+
+    def __init__(
+        self,
+        backbone: str = "auto",
+        *,
+        strategy: str = "features",
+        layer: str = "auto",
+        views: int = 0,
+        augmentation: Augmentation | None = None,
+        class_weight: str | None = None,
+        random_state: int = 0,
+        cache: CacheFolder = None,
+        settings: Settings = None,
+    ) -> None:
+        self.backbone = backbone
+        self.strategy = strategy
+        self.layer = layer
+        self.views = views
+        self.augmentation = augmentation
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.cache = cache
+        self.settings = settings
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Learn from labelled photos: all of them, none are held back.
+
+        Args:
+            X: The photos.
+            y: Their classes, shape ``(n,)``: text, whole numbers, or bools.
+            groups: Photos of one group stay on one side of the folds of the choice within; shape
+                ``(n,)``. Photos of the same content always do.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            InputError: A photo or a parameter can't be used, or a class has fewer than two photos.
+            WeightsError: The backbone's weights are not here and can't be fetched.
+            StorageError: The cache can't be written.
+        """
+        config = self._train_config()
+        classes, names = _read_labels(y)
+        photos = understand(X)
+        check_consistent_length(photos, names, groups)
+        dataset = read_photos(
+            photos,
+            names,
+            None if groups is None else [str(group) for group in groups],
+            max_pixels=config.max_pixels,
+        )
+        try:
+            job = prepare_dataset(dataset, config, store=self._store(), progress=Silent())
+        except DatasetError:
+            # Less the photos that do not decode, too few may be left: say what the matter is.
+            refuse_unusable(dataset.verified())
+            raise
+        refuse_unusable(job.dataset)
+        fitted = find_strategy(config.strategy)(job)
+        counts = dataset.class_counts()
+        trained = {
+            "name": type(self).__name__,
+            "data_fingerprint": dataset.fingerprint(),
+            "seed": config.seed,
+            "versions": {"photograft": __version__},
+            "num_train": len(dataset.photos),
+            "majority_class": max(counts, key=lambda name: counts[name]),
+        }
+        self.classes_ = classes
+        self.classifier_ = replace(fitted.classifier, trained=trained)
+        self.selection_ = fitted.selection
+        self._note_columns(X)
+        return self
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the most probable class of each photo, shape ``(n,)``, of the type of ``y``.
+
+        Raises:
+            InputError: A photo can't be read.
+            NotFittedError: There was no `fit`.
+        """
+        found = self.predict_proba(X)
+        predicted: npt.NDArray[Any] = self.classes_[found.argmax(axis=1)]
+        return predicted
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:
+        """Return the probabilities of `classes_`, float32, shape ``(n, num_classes)``.
+
+        Raises:
+            InputError: A photo can't be read.
+            NotFittedError: There was no `fit`.
+        """
+        check_is_fitted(self)
+        classifier, store = self.classifier_, self._store()
+        if classifier.weights_path is not None and not classifier.weights_path.exists():
+            # Fitted on another machine, or before an update.
+            _, path = locate_weights(classifier.backbone, store.cache)
+            classifier = replace(classifier, weights_path=path)
+        extractor = Extractor(
+            classifier.backbone,
+            classifier.weights_path,
+            classifier.engine.available(),
+            store,
+            classifier.max_pixels,
+            Silent(),
+        )
+        dataset, table, extractor = look(extractor, X)
+        nothing = np.arange(0)
+        everything = Split(np.arange(len(dataset.photos)), nothing, nothing)
+        job = Job(dataset, everything, extractor, table, TrainConfig(), Silent())
+        found = probabilities(job, classifier, "train")
+        # A classifier has its classes in natural order, scikit-learn in that of `np.unique`.
+        return found[:, [classifier.class_names.index(n) for n in _names(self.classes_)]]
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return log probabilities ``(n, num_classes)``; of two classes, log-odds ``(n,)``.
+
+        The log-odds are those of ``classes_[1]``: positive where it is predicted.
+
+        Raises:
+            InputError: A photo can't be read.
+            NotFittedError: There was no `fit`.
+        """
+        found = self.predict_proba(X)
+        logs = np.log(np.maximum(found, np.finfo(np.float32).tiny).astype(np.float64))
+        return logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
+
+    def save(self, path: str | os.PathLike[str], *, include_weights: bool = False) -> None:
+        """Write the fitted classifier into a new folder, for `photograft predict` and `Classifier`.
+
+        Args:
+            path: It must not exist yet, or be empty.
+            include_weights: Also write the backbone's weights.
+
+        Raises:
+            StorageError: It can't be written.
+            NotFittedError: There was no `fit`.
+        """
+        check_is_fitted(self)
+        with new_folder(Path(path)) as partial:
+            self.classifier_.save(partial, include_weights=include_weights)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = False
+        return tags
+
+    def _train_config(self) -> TrainConfig:
+        check_choice("strategy", self.strategy, STRATEGIES)
+        if self.class_weight not in (None, "balanced"):
+            raise InputError(
+                f"class_weight can't be {self.class_weight!r}", expected="None or 'balanced'"
+            )
+        if isinstance(self.views, (int, np.integer)) and self.views < 0:
+            raise InputError(f"views can't be {self.views}", expected="0 or more")
+        return self._config(
+            (*SETTINGS, "test_views"),
+            backbone=self.backbone,
+            strategy=self.strategy,
+            layer=self.layer,
+            views=self.views,
+            augmentation=self.augmentation,
+            class_weight=self.class_weight or "none",
+            seed=self.random_state,
+            validation=0.0,
+            test=0.0,
+        )
+
+
+class BackboneFeatures(TransformerMixin, PhotoEstimator):  # type: ignore[misc]
+    """What a pretrained network makes of each photo; there is nothing to fit.
+
+    ``X`` is as for `PhotoClassifier`, and both keep features in the same store.
+
+    Args:
+        backbone: As for `PhotoClassifier`.
+        layer: ``"last"``, ``"joined"`` (the last and up to four earlier ones), or names with commas
+            between.
+        cache: The cache folder; None for the user's.
+        settings: Further settings of `TrainConfig` by name: `SETTINGS`.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "auto",
+        *,
+        layer: str = "last",
+        cache: CacheFolder = None,
+        settings: Settings = None,
+    ) -> None:
+        self.backbone = backbone
+        self.layer = layer
+        self.cache = cache
+        self.settings = settings
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the parameters and the kind of ``X``; no photo is read.
+
+        Raises:
+            InputError: ``X`` holds no photos, or a parameter can't be used.
+        """
+        del y
+        self._record()
+        understand(X)
+        self._note_columns(X)
+        return self
+
+    def transform(self, X: Any) -> npt.NDArray[np.float32]:
+        """Return the features of photos, float32, shape ``(n, num_features)``.
+
+        Raises:
+            InputError: A photo or a parameter can't be used.
+            WeightsError: The backbone's weights are not here and can't be fetched.
+            StorageError: The cache can't be written.
+        """
+        config, backbone, (_, columns) = self._record()
+        store = self._store()
+        backbone, path = locate_weights(backbone, store.cache)
+        extractor = Extractor(
+            backbone,
+            path,
+            choose_engine(config.engine, config.precision, config.device),
+            store,
+            config.max_pixels,
+            Silent(),
+            config.engine == "auto",
+        )
+        dataset, table, _ = look(extractor, X)
+        return table.rows([photo.digest for photo in dataset.photos], columns)
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Return the names of the features, layer and number, such as ``last_0``.
+
+        Args:
+            input_features: Taken since scikit-learn gives it; it says nothing about the features.
+        """
+        del input_features
+        _, backbone, (names, _) = self._record()
+        return np.array(
+            [
+                f"{layer.name}_{i}"
+                for layer in backbone.layers
+                if layer.name in names
+                for i in range(layer.num_features)
+            ],
+            dtype=object,
+        )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _record(self) -> tuple[TrainConfig, Backbone, LayerSet]:
+        """Return the settings, the backbone's record, and the layers and columns to be given."""
+        config = self._config(SETTINGS, backbone=self.backbone, layer=self.layer)
+        prepared = config.preprocessing
+        if config.layer == "auto":
+            raise InputError(
+                "layer can't be 'auto' where nothing is learnt",
+                expected="'last', 'joined' or names of layers",
+            )
+        if "feature" in (prepared.center, prepared.standardize) or prepared.zca_whitening:
+            raise InputError("the features can't depend on statistics of training photos")
+        name = DEFAULT_BACKBONE if config.backbone == "auto" else config.backbone
+        backbone = _backbone(name, config.weights, prepared, config.pooling, config.layer)
+        return config, backbone, layer_sets(backbone.layers, config.layer)[-1]
+
+
+@functools.lru_cache(maxsize=16)
+def _backbone(
+    name: str, weights: str, preprocessing: Preprocessing, pooling: str, layer: str
+) -> Backbone:
+    # Each method asks for the record, and timm takes a second to describe a network.
+    return get_backbone(name, weights, preprocessing=preprocessing, pooling=pooling, layer=layer)
+
+
+def _read_labels(y: Any) -> tuple[npt.NDArray[Any], list[str]]:
+    """Return the classes, sorted, and for each photo the name of its own."""
+    if y is None:
+        raise InputError("fit requires y to be passed, but the target y is None")
+    array = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    array = column_or_1d(array, warn=True)
+    check_classification_targets(array)
+    try:
+        classes, codes = np.unique(array, return_inverse=True)
+    except TypeError as error:
+        raise InputError(
+            "the classes in y can't be sorted", expected="all of one type", got=str(error)
+        ) from error
+    if len(classes) < 2:
+        raise InputError(
+            "there is one class only in y", expected="at least two", got=repr(classes[0])
+        )
+    names = _names(classes)
+    if len(set(names)) < len(names):
+        raise InputError("classes in y differ, but not in how they are written")
+    return classes, [names[code] for code in codes]
+
+
+def _names(classes: npt.NDArray[Any]) -> list[str]:
+    return [str(value) for value in classes.tolist()]

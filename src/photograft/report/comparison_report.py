@@ -1,0 +1,142 @@
+"""A comparison's page: who won and by how much, at what cost, and all of the winner's run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from photograft.errors import ClassifierError
+from photograft.progress import Progress
+from photograft.report import charts
+from photograft.report.facts import load_facts
+from photograft.report.page import write_page
+from photograft.report.run_report import Reads, run_context
+from photograft.report.wording import brief
+
+_VERDICTS = {"best": "best", "tie": "as good", "worse": "worse"}
+
+
+def write_comparison_report(folder: Path, reads: Reads, out: Path, *, progress: Progress) -> None:
+    """Write a comparison's page, with the winner's run where the folder holds it.
+
+    The same folder and photos give the same bytes.
+
+    Args:
+        folder: Of the comparison: ``comparison.json``, and the winner's run folder, which is
+            named there.
+        reads: By name as in the run's ``files.parquet``, what returns a photo's bytes.
+        out: The HTML file.
+        progress: Told how far it is.
+
+    Raises:
+        ClassifierError: The folder holds no comparison, or a damaged one.
+        StorageError: The page can't be written.
+    """
+    from markupsafe import Markup
+
+    comparison = read_comparison(folder)
+    place = winners_folder(folder, comparison)
+    run = run_context(load_facts(place), reads, progress) if place else None
+    candidates = sorted(comparison["candidates"], key=_rank)
+    compared = [row for row in candidates if row["accuracy"] is not None]
+    context = {
+        "comparison": comparison,
+        "candidates": candidates,
+        "verdicts": _VERDICTS,
+        "bars": {row["id"]: Markup(svg) for row, svg in _bars(compared)},  # noqa: S704
+        "scatters": [Markup(svg) for svg in _scatters(compared)],  # noqa: S704
+        "run": run,
+        "photos": run["photos"] if run else Markup("{}"),
+    }
+    write_page(out, "comparison.html.j2", context)
+
+
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """Return what ``comparison.json`` in a folder holds.
+
+    Raises:
+        ClassifierError: There is none, or it is damaged.
+    """
+    try:
+        comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+        comparison["candidates"] = [{**_BLANK, **row} for row in comparison["candidates"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClassifierError(
+            f"{folder} holds no comparison, or a damaged one",
+            expected="a folder that `photograft compare` made",
+        ) from error
+    return {"recipe": None, "notes": [], "warnings": [], **comparison}
+
+
+def winners_folder(folder: Path, comparison: Mapping[str, Any]) -> Path | None:
+    """Return the folder of the winner's run, or None where there is none."""
+    name = comparison.get("run")
+    place = folder / name if name else None
+    return place if place and (place / "run.json").is_file() else None
+
+
+#: What a candidate that was not run need not say.
+_BLANK: dict[str, Any] = dict.fromkeys(
+    (
+        "accuracy",
+        "accuracy_interval",
+        "macro_f1",
+        "log_loss",
+        "train_accuracy",
+        "overfitting",
+        "difference",
+        "difference_interval",
+        "num_params",
+        "num_trainable",
+        "num_non_trainable",
+        "multiply_adds",
+        "train_seconds",
+        "ms_per_photo",
+        "num_bytes",
+        "recipe",
+    )
+) | {"status": "not run", "why": "", "verdict": "", "backbone": "", "strategy": ""}
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
+    accuracy = row["accuracy"]
+    return row["verdict"] != "best", accuracy is None, -(accuracy or 0.0), str(row["id"])
+
+
+def _bars(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
+    """Return each candidate's interval, all on one scale."""
+    known = [row for row in rows if row["accuracy_interval"]]
+    low = min((row["accuracy_interval"][0] for row in known), default=0.0)
+    start = max(int(low * 20 - 0.2) / 20, 0.0)
+    return [
+        (row, charts.interval_bar(row["accuracy"], row["accuracy_interval"], start))
+        for row in known
+    ]
+
+
+def _scatters(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return charts of accuracy against each cost that two candidates or more are known by."""
+    found = []
+    writers: list[tuple[str, str, Callable[[float], str]]] = [
+        ("ms_per_photo", "milliseconds per photo", lambda v: f"{v:g}"),
+        ("multiply_adds", "multiply-adds per photo", brief),
+    ]
+    for key, title, write in writers:
+        points = [
+            charts.Point(
+                rank=rank,
+                name=str(row["id"]),
+                kind=row["verdict"] or "worse",
+                cost=float(row[key]),
+                accuracy=row["accuracy"],
+                low=(row["accuracy_interval"] or [row["accuracy"]])[0],
+                high=(row["accuracy_interval"] or [row["accuracy"]])[-1],
+            )
+            for rank, row in enumerate(rows, start=1)
+            if row[key]
+        ]
+        if len(points) > 1:
+            found.append(charts.cost_scatter(points, title, write))
+    return found

@@ -1,0 +1,159 @@
+"""What a run tried before it settled, and what it was run with: the rows of tables."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from photograft.config import TrainConfig
+from photograft.report.facts import Facts
+from photograft.report.wording import number, percent
+
+#: What the keys of ``selection.json`` stand for.
+_TITLES = {
+    "plain": "Photos as they are",
+    "augmented": "With augmented views",
+    "frozen": "The frozen backbone, to begin with",
+    "features": "Strategy: features",
+    "features+augment": "Strategy: features+augment",
+    "finetune": "Strategy: finetune",
+}
+_FACTS = {
+    "network": "Network",
+    "boundary": "Trained from",
+    "num_views": "Views of each photo",
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A row of what cross-validation compared.
+
+    Attributes:
+        layers: Of the backbone that the head sees.
+        num_features: How many numbers that is.
+        l2: Strength of the regularisation.
+        log_loss: Cross-validated, with its standard error, as text.
+        accuracy: Cross-validated, as text.
+        is_chosen: Whether it was chosen.
+    """
+
+    layers: str
+    num_features: int
+    l2: str
+    log_loss: str
+    accuracy: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """What one cross-validation compared, or what is known of a strategy that had none.
+
+    Attributes:
+        title: What it was about.
+        how: How it was compared; may be empty.
+        candidates: The best first.
+        facts: Names and values.
+    """
+
+    title: str
+    how: str
+    candidates: tuple[Candidate, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def tried(selection: dict[str, Any], title: str = "") -> Iterator[Table]:
+    """Yield a table for each choice that ``selection.json`` tells of, however deep."""
+    facts = tuple(
+        (
+            words,
+            ", ".join(map(str, value)) if isinstance(value, list) else str(value) or "all of it",
+        )
+        for key, words in _FACTS.items()
+        if (value := selection.get(key)) is not None
+    )
+    # What the nested choices say in full is not said twice.
+    nested = [key for key in _TITLES if isinstance(selection.get(key), dict)]
+    rows = () if {"plain", "augmented"} <= set(nested) else _candidates(selection)
+    how = ""
+    if rows and "num_folds" in selection:
+        how = (
+            f"{selection['num_folds']}-fold cross-validation, {selection['num_repeats']} times, on "
+            f"{selection['num_photos']:,} training photos"
+        )
+    if rows or facts:
+        yield Table(title or "Head", how, rows, facts)
+    for key in nested:
+        yield from tried(selection[key], _TITLES[key])
+
+
+def _candidates(selection: dict[str, Any]) -> tuple[Candidate, ...]:
+    chosen = selection.get("chosen", {}).get("layers")
+    rows = sorted(selection.get("candidates", []), key=lambda row: float(row["log_loss"]))
+    return tuple(
+        Candidate(
+            layers=", ".join(row["layers"]),
+            num_features=row["num_features"],
+            l2=f"{row['l2']:g}",
+            log_loss=f"{number(row['log_loss'])} ± {number(row['log_loss_se'])}",
+            accuracy=percent(row["accuracy"]),
+            is_chosen=row["layers"] == chosen,
+        )
+        for row in rows
+    )
+
+
+def published(facts: Facts) -> list[tuple[str, str, str]]:
+    """Return a recipe's published figures: name, value there, value here (empty where unknown)."""
+    recipe = facts.info["recipe"]
+    if not recipe:
+        return []
+    here = {
+        f"{short}_accuracy": scores["accuracy"]
+        for short, part in (("val", "validation"), ("test", "test"))
+        if (scores := facts.metrics.get(part))
+    }
+    if "test_accuracy" in here:
+        here["accuracy"] = here["test_accuracy"]
+    rows = []
+    for name, value in recipe["reference"].items():
+        is_share = name.endswith("accuracy") and isinstance(value, float)
+        own = percent(here[name]) if name in here else ""
+        rows.append((name.replace("_", " "), percent(value) if is_share else str(value), own))
+    return rows
+
+
+def settings(facts: Facts) -> list[tuple[str, str, bool]]:
+    """Return each setting, its value, and whether it is other than by default."""
+    config = facts.info["config"]
+    own = TrainConfig(strategy=config["strategy"])
+    loop = own.loop.to_json() if config["training"] else None
+    default = dict(_flat({**own.to_json(), "strategy": TrainConfig.strategy, "training": loop}))
+    return [(name, value, default.get(name) != value) for name, value in _flat(config)]
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "–"
+
+
+def repeat_command(facts: Facts) -> str:
+    """Return the command that repeats a run, to be given in its folder."""
+    source = str(facts.info["data"]["source"])
+    return f"photograft train {shlex.quote(source)} --config run.json"

@@ -1,0 +1,124 @@
+"""Names and numbers as a page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: Joiners that scripts and emoji need to be drawn right; harmless, though they are not printable.
+_JOINERS = "\u200c\u200d"
+
+
+def shown(text: object) -> str:
+    r"""Return text whose every character can be seen: others as ``\u202e``, the way Python does.
+
+    What turns the direction of writing, moves the cursor or is no character at all would let a
+    file's name look like another's, or is not allowed in HTML.
+
+    >>> shown("cat\u202egpj.exe"), shown("a\x00b")
+    ('cat\\u202egpj.exe', 'a\\x00b')
+    """
+    return "".join(
+        c if c.isprintable() or c in _JOINERS else c.encode("unicode_escape").decode("ascii")
+        for c in str(text)
+    )
+
+
+def short(text: object, most: int = 28) -> str:
+    """Return text as `shown`, its middle left out where it is longer than `most`.
+
+    >>> short("a_very_long_name_of_a_photo.jpg", 16)
+    'a_ver…_photo.jpg'
+    """
+    text = shown(text)
+    if len(text) <= most:
+        return text
+    tail = (most - 1) * 2 // 3
+    return text[: most - 1 - tail] + "…" + text[-tail:]
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share of one as a percentage; a dash for None.
+
+    What is not quite nothing or everything does not look like it.
+
+    >>> percent(0.9411), percent(1.0), percent(0.99996), percent(0.0001), percent(None)
+    ('94.1%', '100%', '>99.9%', '<0.1%', '–')
+    """
+    if share is None:
+        return "–"
+    if share in (0, 1):
+        return f"{share:.0%}"
+    least = 0.1**digits / 100
+    if 0 < share < least / 2:
+        return f"<{least:.{digits}%}"
+    return f">{1 - least:.{digits}%}" if 1 - least / 2 < share < 1 else f"{share:.{digits}%}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many digits after the point; a dash for None."""
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def count(value: int, noun: str, plural: str = "") -> str:
+    """Return how many there are of something.
+
+    >>> count(1, "photo"), count(1200, "photo"), count(2, "class", "classes")
+    ('1 photo', '1,200 photos', '2 classes')
+    """
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
+
+
+def brief(value: float | None) -> str:
+    """Return a large number in three figures.
+
+    >>> brief(950), brief(3373570), brief(385_000_000), brief(None)
+    ('950', '3.37 M', '385 M', '–')
+    """
+    if value is None:
+        return "–"
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return f"{value:.3g}"
+
+
+def size(num_bytes: float | None) -> str:
+    """Return a size in bytes for people.
+
+    >>> size(1_500_000), size(12)
+    ('1.5 MB', '12 B')
+    """
+    if num_bytes is None:
+        return "–"
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if num_bytes >= limit:
+            return f"{num_bytes / limit:.1f} {unit}"
+    return f"{num_bytes:.0f} B"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time for people.
+
+    >>> duration(4.52), duration(75), duration(5000), duration(None)
+    ('4.5 s', '1 min 15 s', '1 h 23 min', '–')
+    """
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Return names as they stand in a sentence, the first of them where they are many.
+
+    >>> listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], most=2)
+    ('a, b and c', 'a, b and 2 more')
+    """
+    known = [short(name, 40) for name in names]
+    if len(known) > most:
+        known = [*known[:most], f"{len(known) - most:,} more"]
+    return known[0] if len(known) == 1 else ", ".join(known[:-1]) + " and " + known[-1]

@@ -1,0 +1,58 @@
+"""The command that writes the page of a run or a comparison anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def report(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_OR_COMPARISON", help="The folder of a run or a comparison."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="An .html file. [default: report.html in the folder]"),
+    ] = None,
+) -> None:
+    """Write the page; the help text is below."""
+    from photograft import terminal
+    from photograft.report.comparison_report import (
+        read_comparison,
+        winners_folder,
+        write_comparison_report,
+    )
+    from photograft.report.facts import load_facts
+    from photograft.report.photos_again import find_photos
+    from photograft.report.run_report import write_run_report
+
+    is_comparison = (run / "comparison.json").is_file()
+    place = winners_folder(run, read_comparison(run)) if is_comparison else run
+    reads: dict[str, Callable[[], bytes]] = {}
+    if place is not None:
+        facts = load_facts(place)
+        source = facts.info["data"]["source"]
+        reads = find_photos(source, facts.files)
+        if not reads:
+            print(f"Note:   no photos of it are found in {source} any more: no pictures")
+    out = run / "report.html" if output is None else output
+    write = write_comparison_report if is_comparison else write_run_report
+    write(run, reads, out, progress=terminal.make_progress())
+    print(f"Report: {out}")
+
+
+#: Help texts and the functions that they are of.
+COMMANDS: list[tuple[str, Callable[..., Any]]] = [
+    (
+        "Write the page of a run, or of a comparison, anew: one HTML file that needs nothing "
+        "else.\n\nThe photos on it are read from where they were; those that are gone or changed "
+        "are left out.\n\nExamples:\n\n"
+        "  photograft report runs/fruit\n\n"
+        "  photograft report runs/fruit -o /tmp/fruit.html",
+        report,
+    ),
+]

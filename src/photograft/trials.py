@@ -1,0 +1,254 @@
+"""Trying a candidate on photos that it has not learned from: by folds, with what it costs."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.backbones.engines import open_network
+from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, EMBEDDED_COSTS, Backbone
+from photograft.candidates import Candidate, Trial
+from photograft.dataset import Dataset
+from photograft.extraction import Extractor
+from photograft.features import feature_batches, open_space
+from photograft.preparation import find_extractor
+from photograft.progress import Progress
+from photograft.selection import NUM_FOLDS, NUM_REPEATS, Selection
+from photograft.splits import Split, make_folds
+from photograft.store import FeatureStore
+from photograft.strategies import augmented_features
+from photograft.strategies.base import Job, find_strategy, needs_features, probabilities
+from photograft.strategies.feature_extraction import choose_logistic
+
+#: Photos that the time to classify one is measured on.
+_TIMED_PHOTOS = 48
+
+#: Of a fold's training photos, one in so many is set aside for the training loop to watch.
+_WATCHED = 6
+
+_EPSILON = 1e-7
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where candidates are tried.
+
+    Attributes:
+        pool: The photos: those for training and validation, never those of the test.
+        store: Where features are kept.
+        progress: Told how far it is.
+        seed: Of the folds.
+        timer: Tells the time in seconds.
+    """
+
+    pool: Dataset
+    store: FeatureStore
+    progress: Progress
+    seed: int
+    timer: Callable[[], float] = time.perf_counter
+
+    def extractor(self, candidate: Candidate) -> Extractor:
+        """Return a candidate's backbone, ready to look at photos."""
+        return find_extractor(
+            self.pool,
+            self.everything(self.pool),
+            candidate.config,
+            store=self.store,
+            progress=self.progress,
+        )
+
+    def everything(self, dataset: Dataset) -> Split:
+        """Return a split whose training part has all photos."""
+        nothing = np.arange(0)
+        return Split(np.arange(len(dataset.photos)), nothing, nothing)
+
+
+def try_stored(bench: Bench, candidate: Candidate) -> tuple[Trial, Selection]:
+    """Cross-validate a logistic head on stored features, all folds at once.
+
+    Args:
+        bench: The photos.
+        candidate: One whose `is_stored` holds.
+
+    Returns:
+        Its scores, and the choice of layers and penalty that the head for good is fitted with.
+    """
+    extractor = bench.extractor(candidate)
+    table, failures, extractor = extractor.look(bench.pool.photos)
+    clean = bench.pool.without(failures)
+    job = Job(clean, bench.everything(clean), extractor, table, candidate.config, bench.progress)
+    augmented = candidate.config.strategy == "features+augment"
+    tables = augmented_features.view_tables(job) if augmented else [table]
+    start = bench.timer()
+    selection = choose_logistic(job, tables)
+    seconds = bench.timer() - start
+    held, places = selection.held_out, _places(bench.pool, clean)
+    shape = (len(bench.pool.photos), held.folds.shape[1])
+    predicted, losses = np.full(shape, -1, np.int64), np.full(shape, np.nan)
+    predicted[places[held.rows]], losses[places[held.rows]] = held.predicted, held.losses
+    head = (len(selection.columns) + 1) * job.num_classes
+    views = len(tables)
+    milliseconds = time_photos(bench, extractor, candidate)
+    looked = milliseconds / 1000 * len(clean.photos) * views
+    trial = Trial(
+        predicted=predicted,
+        losses=losses,
+        done=tuple((r, f) for r in range(NUM_REPEATS) for f in range(NUM_FOLDS)),
+        wanted=NUM_REPEATS * NUM_FOLDS,
+        train_accuracies=(held.train_accuracy,),
+        seconds=seconds,
+        costs=_costs(candidate, extractor.backbone, head, head, looked + seconds, milliseconds),
+        chosen={"layers": list(selection.chosen.layers), "num_views": views},
+    )
+    return trial, selection
+
+
+def try_folds(
+    bench: Bench, candidate: Candidate, before: Trial | None
+) -> Generator[Trial, None, None]:
+    """Train a candidate anew for each fold of one repeat, and yield what is known after each.
+
+    The folds are those of the first repeat of `try_stored`.
+
+    Args:
+        bench: The photos.
+        candidate: Any.
+        before: What was found out before an interruption.
+    """
+    config = candidate.config
+    extractor = bench.extractor(candidate)
+    if needs_features(config):
+        table, failures, extractor = extractor.look(bench.pool.photos)
+        clean = bench.pool.without(failures)
+    else:
+        table, clean = None, bench.pool.verified(progress=bench.progress)
+    whole = Job(clean, bench.everything(clean), extractor, table, config, bench.progress)
+    labels, groups, keys = whole.labels("train"), whole.groups("train"), whole.digests("train")
+    folds = make_folds(labels, groups, keys, num_folds=NUM_FOLDS, seed=bench.seed * 1000)
+    places, shape = _places(bench.pool, clean), (len(bench.pool.photos), NUM_REPEATS)
+    milliseconds = before.costs["ms_per_photo"] if before else None
+    milliseconds = milliseconds or time_photos(bench, extractor, candidate)
+    trial = before
+    for fold in range(NUM_FOLDS):
+        held = np.flatnonzero(folds == fold)
+        if (trial and (0, fold) in trial.done) or not len(held):
+            continue
+        others = np.flatnonzero(folds != fold)
+        inner = make_folds(
+            labels[others],
+            groups[others],
+            [keys[i] for i in others],
+            num_folds=_WATCHED,
+            seed=bench.seed * 1000,
+        )
+        split = Split(others[inner != 0], others[inner == 0], held)
+        job = replace(whole, split=split)
+        start = bench.timer()
+        fitted = find_strategy(config.strategy)(job)
+        found = probabilities(job, fitted.classifier, "test").astype(np.float64)
+        seconds = bench.timer() - start
+        predicted = np.full(shape, -1, np.int64) if trial is None else trial.predicted.copy()
+        losses = np.full(shape, np.nan) if trial is None else trial.losses.copy()
+        own = found[np.arange(len(held)), labels[held]]
+        predicted[places[held], 0] = found.argmax(axis=1)
+        losses[places[held], 0] = -np.log(np.clip(own, _EPSILON, 1))
+        if fitted.history:
+            learned = fitted.history.epochs[fitted.history.kept - 1].accuracy
+        else:
+            said = probabilities(job, fitted.classifier, "train").argmax(axis=1)
+            learned = float(np.mean(said == job.labels("train")))
+        total, trained = fitted.params["total"], fitted.params["trained"]
+        head = total - fitted.classifier.backbone.num_params
+        trial = Trial(
+            predicted=predicted,
+            losses=losses,
+            done=(*(trial.done if trial else ()), (0, fold)),
+            wanted=len(np.unique(folds)),
+            train_accuracies=(*(trial.train_accuracies if trial else ()), float(learned)),
+            seconds=seconds + (trial.seconds if trial else 0.0),
+            costs=_costs(candidate, extractor.backbone, head, trained, seconds, milliseconds),
+            chosen={"layers": list(fitted.classifier.layers)},
+        )
+        for leftover in fitted.leftovers:
+            shutil.rmtree(leftover, ignore_errors=True)
+        yield trial
+
+
+def time_photos(bench: Bench, extractor: Extractor, candidate: Candidate) -> float:
+    """Return the milliseconds that a photo takes from its file to its features, on this machine.
+
+    The median over batches, of photos spread over the set; the network is open and warm by then.
+    """
+    photos = bench.pool.photos
+    some = photos[:: max(1, len(photos) // _TIMED_PHOTOS)][:_TIMED_PHOTOS]
+    backbone, engine = extractor.backbone, extractor.engine.available()
+    folder = open_space(bench.store, backbone, engine).folder
+    network = open_network(backbone, extractor.path, engine, folder)
+    network(np.zeros((BATCH_SIZE, *backbone.input_size, 3), np.uint8))
+    times, start = [], bench.timer()
+    for indices, _, failed in feature_batches(
+        [photo.read for photo in some],
+        backbone,
+        lambda: network,
+        max_pixels=extractor.max_pixels,
+    ):
+        now = bench.timer()
+        times.append((now - start) / max(len(indices) + len(failed), 1))
+        start = now
+    views = 2 if candidate.config.test_views == "flip" else 1
+    return 1000 * statistics.median(times) * views
+
+
+def costs_of(backbone: Backbone) -> tuple[int, int]:
+    """Return a backbone's multiply-adds for a photo, and how many statistics it has."""
+    known = EMBEDDED.get(backbone.name)
+    if known is not None and known.input_size == backbone.input_size:
+        return EMBEDDED_COSTS[backbone.name]
+    from photograft.backbones.costs import measure_costs  # torch, only where needed
+
+    found = measure_costs(backbone)
+    return found.multiply_adds, found.num_statistics
+
+
+def _costs(
+    candidate: Candidate,
+    backbone: Backbone,
+    head: int,
+    trained: int,
+    seconds: float,
+    milliseconds: float,
+) -> dict[str, float]:
+    """Return what a candidate costs.
+
+    Args:
+        candidate: The candidate.
+        backbone: Its backbone.
+        head: Parameters of its head.
+        trained: Parameters that are trained.
+        seconds: To train it once, photos looked at included.
+        milliseconds: To classify one photo.
+    """
+    multiply_adds, num_statistics = costs_of(backbone)
+    views = 2 if candidate.config.test_views == "flip" else 1
+    total = backbone.num_params + head
+    return {
+        "num_params": total + num_statistics,
+        "num_trainable": trained,
+        "num_non_trainable": total + num_statistics - trained,
+        "multiply_adds": multiply_adds * views,
+        "train_seconds": round(seconds, 3),
+        "ms_per_photo": round(milliseconds, 3),
+        "num_bytes": 4 * (total + num_statistics),
+    }
+
+
+def _places(pool: Dataset, clean: Dataset) -> npt.NDArray[np.intp]:
+    """Return where in the pool each photo is that could be decoded."""
+    kept = {id(photo) for photo in clean.photos}
+    return np.array([i for i, photo in enumerate(pool.photos) if id(photo) in kept], np.intp)

@@ -1,0 +1,535 @@
+"""The page of a run and of a comparison: what it says, what it never does, how large it is."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
+
+from drawing import draw_folder
+from photograft.config import TrainConfig
+from photograft.errors import ClassifierError, InputError
+from photograft.progress import Silent
+from photograft.recipes import read_config
+from photograft.report import charts, palette
+from photograft.report.comparison_report import write_comparison_report
+from photograft.report.confusion import show_confusion
+from photograft.report.facts import load_facts, reliability
+from photograft.report.model_card import limits
+from photograft.report.photo_choice import MAX_PHOTOS, PER_CELL, choose
+from photograft.report.photos_again import find_photos
+from photograft.report.run_report import write_run_report
+from photograft.report.thumbnails import thumbnail, thumbnails
+from photograft.report.tried import tried
+from photograft.report_commands import COMMANDS
+from photograft.runs import Run
+from photograft.terminal import show_run
+from report_helpers import SELECTION, Reads, make_comparison, make_run, photo_bytes
+from system_helpers import Recorder, read_json
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"quoted\" & 'quoted'",
+    "שלום‮gpj",
+    "x" * 300,
+    "</script><!--",
+    "a\x1b[31mb\u2028c",
+)
+
+
+class Page(HTMLParser):
+    """A page, taken apart."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: dict[str, list[str]] = {}
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        kind = self._open[-1] if self._open else ""
+        if kind in ("script", "style", "title", "desc"):
+            self.inside.setdefault(kind, []).append(data)
+        else:
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.inside["script"][0])
+
+
+def page_of(folder: Path, reads: Reads, out: Path) -> Page:
+    write_run_report(folder, reads, out, progress=Silent())
+    return Page(out.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    reads = make_run(tmp_path / "run", history=True)
+    return page_of(tmp_path / "run", reads, tmp_path / "page.html")
+
+
+def test_structure(page: Page) -> None:
+    assert len(page.all("h1")) == len(page.all("main")) == len(page.all("nav")) == 1
+    assert page.all("html") == [{"lang": "en"}]
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [a["href"] or "" for a in page.all("a")]
+    assert links[1:] == [f"#{s['id']}" for s in page.all("section")]
+    assert {link[1:] for link in links} <= set(ids)
+    assert all(image["alt"] for image in page.all("img"))
+    assert len(page.inside["desc"]) == len([s for s in page.all("svg") if s["class"] == "chart"])
+    assert all(svg["role"] == "img" for svg in page.all("svg"))
+
+
+def test_it_says_what_the_run_says(page: Page, tmp_path: Path) -> None:
+    scores = read_json(tmp_path / "run" / "metrics.json")["test"]
+    low, high = scores["accuracy_interval"]
+    assert f"It classifies {scores['accuracy']:.1%} of 24 photos" in page.text
+    assert f"(95% interval {low:.1%} to {high:.1%})" in page.text
+    assert f"would reach {scores['baseline_accuracy']:.1%}" in page.text
+    for row in scores["classes"]:
+        assert f"{row['recall']:.3f}" in page.text
+    assert "epoch 2 were kept" in page.text
+    assert "photograft train /data/insects --config run.json" in page.text
+    assert "5-fold cross-validation, 2 times, on 18 training photos" in page.text
+    assert "notes.txt" in page.text
+    assert "f" * 64 in page.text
+
+
+def test_confusion_cells_hold_their_photos(page: Page, tmp_path: Path) -> None:
+    scores = read_json(tmp_path / "run" / "metrics.json")["test"]
+    cells = page.data["cells"]
+    for i, row in enumerate(scores["confusion"]):
+        for j, number in enumerate(row):
+            if not number:
+                assert f"{i},{j}" not in cells
+                continue
+            cell = cells[f"{i},{j}"]
+            assert cell["total"] == number
+            assert len(cell["photos"]) == min(number, PER_CELL)
+            sure = [float(text.strip("%<>")) for _, text, _ in cell["photos"]]
+            assert sure == sorted(sure, reverse=i != j)
+    marked = {a["data-cell"] for a in page.all("td") if "data-cell" in a}
+    assert marked == set(cells)
+
+
+def test_every_picture_is_embedded_once(page: Page) -> None:
+    in_place = [image["src"] for image in page.all("img")]
+    embedded = [*in_place, *page.data["pictures"].values()]
+    assert len(embedded) == len(set(embedded)) > 20
+    assert all((uri or "").startswith("data:image/jpeg;base64,") for uri in embedded)
+    numbers = {n for cell in page.data["cells"].values() for _, _, n in cell["photos"]}
+    drawn = {int(i["data-photo"] or "") for i in page.all("img")} | set(
+        map(int, page.data["pictures"])
+    )
+    assert numbers <= drawn
+    assert "/9j/" in page.html  # how a JPEG begins
+
+
+def assert_closed(page: Page) -> None:
+    """Nothing from elsewhere, and no script or style but ours."""
+    for _, attributes in page.tags:
+        for name in ("src", "href", "action", "srcset", "data", "poster"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (name, value)
+        assert not [name for name in attributes if name.startswith("on") or name == "style"]
+    style = page.inside["style"][0]
+    assert "url(" not in style
+    assert "@import" not in style
+    policy = next(
+        m["content"] or ""
+        for m in page.all("meta")
+        if m.get("http-equiv") == "Content-Security-Policy"
+    )
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert rules["img-src"] == "data:"
+    script = page.inside["script"][1]
+    for rule, text in (("style-src", style), ("script-src", script)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+    assert len(page.all("script")) == 2
+    assert page.all("script")[0]["type"] == "application/json"
+    assert "innerHTML" not in script
+
+
+def test_nothing_from_elsewhere(page: Page) -> None:
+    assert_closed(page)
+
+
+def test_hostile_names_are_only_text(tmp_path: Path) -> None:
+    reads = make_run(
+        tmp_path / "run",
+        HOSTILE,
+        per_class=(2, 2, 3),
+        file_name="{label}" + f"{HOSTILE[0]}'\"&" + "{part}{i}",
+        name=HOSTILE[0],
+        warnings=[HOSTILE[1]],
+        notes=[HOSTILE[4]],
+        recipe={"id": HOSTILE[0], "title": HOSTILE[1], "reference": {HOSTILE[0]: HOSTILE[4]}},
+        data={"source": HOSTILE[0], "notes": [HOSTILE[2]]},
+    )
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    assert_closed(page)
+    assert page.all("html")
+    assert HOSTILE[0] in page.text
+    assert "שלום\\u202egpj" in page.text
+    assert "\u202e" not in page.html
+    assert "\x1b" not in page.html
+    assert "\u2028" not in page.html
+    assert page.data["classes"]["4"] == HOSTILE[4]
+    assert "x" * 100 not in page.text  # shortened; in full in the title
+    assert any(a.get("title") == HOSTILE[3] for a in page.all("bdi"))
+
+
+def test_same_run_same_bytes(tmp_path: Path) -> None:
+    reads = make_run(tmp_path / "run", history=True)
+    first, second = tmp_path / "a.html", tmp_path / "b.html"
+    write_run_report(tmp_path / "run", reads, first, progress=Silent())
+    shutil.move(tmp_path / "run", tmp_path / "moved")
+    backwards = dict(reversed(reads.items()))
+    write_run_report(tmp_path / "moved", backwards, second, progress=Silent())
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_only_photos_that_are_shown_are_read(tmp_path: Path) -> None:
+    reads = make_run(tmp_path / "run", per_class=(300, 10, 400), photos=60)
+    read: list[str] = []
+
+    def watched(name: str) -> bytes:
+        read.append(name)
+        return reads[name]()
+
+    recorder = Recorder()
+    write_run_report(
+        tmp_path / "run",
+        {name: lambda name=name: watched(name) for name in reads},  # type: ignore[misc]
+        tmp_path / "page.html",
+        progress=recorder,
+    )
+    assert len(read) == len(set(read)) == recorder.done["Drawing thumbnails"]
+    assert len(read) < 200
+
+
+def test_five_thousand_photos_make_a_small_page(tmp_path: Path) -> None:
+    reads = make_run(
+        tmp_path / "run", [f"c{i}" for i in range(10)], per_class=(200, 100, 200), photos=700
+    )
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    pictures = len(page.all("img")) + len(page.data["pictures"])
+    assert MAX_PHOTOS * 0.9 < pictures <= MAX_PHOTOS
+    assert (tmp_path / "page.html").stat().st_size < 3_000_000
+    # All cells have their turn: none is empty while another is full.
+    assert all(cell["photos"] for cell in page.data["cells"].values())
+
+
+def test_large_photos_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(tmp_path / "run")
+    facts = load_facts(tmp_path / "run")
+    everything = show_confusion(facts.metrics["test"]["confusion"]).openable()
+    monkeypatch.setattr("photograft.report.photo_choice.MAX_PIXELS", 10 * 48 * 48)
+    choice = choose(facts, everything)
+    assert len(choice.drawn) == 10
+    assert len(choice.mistakes) == len(facts.mistakes)  # they are named all the same
+    assert all(choice.cells.values())
+
+
+def test_without_photos_it_says_so(tmp_path: Path) -> None:
+    make_run(tmp_path / "run")
+    page = page_of(tmp_path / "run", {}, tmp_path / "page.html")
+    assert "This page has no pictures" in page.text
+    assert page.all("img") == []
+    assert page.data["pictures"] == {}
+    assert_closed(page)
+
+
+def test_photos_that_are_gone_get_a_grey_tile(tmp_path: Path) -> None:
+    reads = make_run(tmp_path / "run")
+
+    def gone() -> bytes:
+        raise OSError("gone")
+
+    broken = [name for name in sorted(reads) if name.startswith("train/ants")][:2]
+    reads[broken[0]] = gone
+    reads[broken[1]] = lambda: b"not a picture"
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    assert "2 photos of those to be shown can't be read any more" in page.text
+    tiles = [span for span in page.all("span") if span.get("class") == "tile gone"]
+    assert [tile["title"] for tile in tiles] == broken
+
+
+def test_a_thumbnail_never_fails() -> None:
+    def fails() -> bytes:
+        raise RuntimeError("anything")
+
+    assert thumbnail(fails) == ""
+    assert thumbnail(lambda: b"") == ""
+    assert thumbnail(lambda: photo_bytes(1, 1), max_pixels=5) == ""
+    found = thumbnails(
+        ["a", "b", "c"], {"a": fails, "c": lambda: photo_bytes(1, 1)}, progress=Silent()
+    )
+    assert list(found) == ["c"]
+
+
+@pytest.mark.parametrize("parts", [("train", "validation"), ("train", "test"), ("train",)])
+def test_parts_that_are_missing(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    reads = make_run(tmp_path / "run", parts=parts)
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    assert ("There is no test part" in page.text) == ("validation" in parts)
+    assert ("How good this classifier is has not been measured" in page.text) == (len(parts) == 1)
+    assert bool(page.data["cells"]) == (len(parts) > 1)
+    assert {a["href"] for a in page.all("a")} - {"#main"} == {
+        f"#{section['id']}" for section in page.all("section")
+    }
+
+
+def test_classes_of_one_photo(tmp_path: Path) -> None:
+    reads = make_run(tmp_path / "run", ["a", "b"], per_class=(1, 1, 1))
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    assert "Few photos to learn from (fewer than 30): a (1) and b (1)" in page.text
+
+
+def test_three_hundred_classes(tmp_path: Path) -> None:
+    names = [f"species {i:03}" for i in range(300)]
+    reads = make_run(tmp_path / "run", names, per_class=(3, 0, 3), photos=30, margin=5)
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    assert "The 20 of 300 classes that are confused most" in page.text
+    assert "the first 60 of 300 classes" in page.text
+    assert (tmp_path / "page.html").stat().st_size < 2_000_000
+    assert "among top 5" in page.text
+
+
+def test_most_confused_classes_are_shown() -> None:
+    confusion = [[5 if i == j else 0 for j in range(40)] for i in range(40)]
+    confusion[30][7] = 4
+    matrix = show_confusion(confusion)
+    assert len(matrix.classes) == 20
+    assert {7, 30} <= set(matrix.classes)
+    assert [(c.label, c.predicted, c.num_photos) for c in matrix.pairs] == [(30, 7, 4)]
+    assert matrix.pairs[0].share == pytest.approx(4 / 9)
+
+
+def test_no_mistakes(tmp_path: Path) -> None:
+    reads = make_run(tmp_path / "run", ["a", "b"], per_class=(2, 0, 1), margin=9)
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    assert read_json(tmp_path / "run" / "metrics.json")["test"]["accuracy"] == 1
+    assert "it made no mistake" in page.text.lower()
+
+
+def test_reliability_adds_up_to_the_calibration_error(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", per_class=(2, 0, 40))
+    facts = load_facts(tmp_path / "run")
+    bins = reliability(facts.answers)
+    gap = sum(b.num_photos * abs(b.confidence - b.accuracy) for b in bins) / len(facts.answers)
+    error = facts.metrics["test"]["expected_calibration_error"]
+    assert gap == pytest.approx(error, abs=1e-6)
+    assert sum(b.num_photos for b in bins) == 120
+
+
+def test_limits_speak_of_what_is_there(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", warnings=["a leak"])
+    found = " ".join(limits(load_facts(tmp_path / "run")))
+    assert "A leak." in found
+    assert "Scored on fewer than 20 photos" in found
+    assert "The accuracy is known only to within" in found
+    make_run(tmp_path / "large", per_class=(50, 0, 400))
+    found = " ".join(limits(load_facts(tmp_path / "large")))
+    assert "fewer than" not in found
+    assert "known only" not in found
+
+
+def test_what_was_tried_however_deep() -> None:
+    tables = list(tried({"features": {**SELECTION, "plain": SELECTION, "augmented": SELECTION}}))
+    assert [table.title for table in tables] == ["Photos as they are", "With augmented views"]
+    first = tables[0].candidates
+    assert [row.is_chosen for row in first] == [True, False]  # the best first
+    (scratch,) = tried({"network": "convnet:c8 p"})
+    assert scratch.facts == (("Network", "convnet:c8 p"),)
+    (tuned, frozen) = tried({"boundary": "", "frozen": SELECTION})
+    assert tuned.facts == (("Trained from", "all of it"),)
+    assert len(frozen.candidates) == 2
+
+
+@pytest.mark.parametrize("theme", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
+def test_colours_can_be_read(theme: dict[str, str]) -> None:
+    for text in ("ink", "faint", "accent", "wrong"):
+        for ground in ("ground", "surface"):
+            assert palette.contrast(theme[text], theme[ground]) >= 4.5, (text, ground)
+    assert palette.contrast(theme["on-accent"], theme["accent"]) >= 4.5
+    assert palette.contrast(theme["ink"], theme["tile"]) >= 4.5
+    assert palette.contrast(theme["faint"], theme["tile"]) >= 4.5
+    for kind in ("accent", "wrong", "faint"):  # the numbers in the points of a chart
+        assert palette.contrast(theme["surface"], theme[kind]) >= 4.5
+    values = dict(re.findall(r"--([\w-]+):(#\w{6})", palette.variables(theme)))
+    shades = [name for name in values if re.fullmatch(r"(right|wrong)-\d", name)]
+    assert len(shades) == 2 * len(palette.SHADES)
+    for name in shades:
+        assert palette.contrast(values[name], values[f"on-{name}"]) >= 4.5, name
+
+
+def test_every_colour_of_the_style_sheet_is_defined(page: Page) -> None:
+    style = page.inside["style"][0]
+    assert set(re.findall(r"var\(--([\w-]+)\)", style)) <= set(re.findall(r"--([\w-]+):", style))
+
+
+def test_charts_take_odd_values() -> None:
+    flat = charts.learning_curve(
+        "t", [charts.Series("a", "train", [0.0, float("inf")])], 1, lambda v: f"{v:g}"
+    )
+    assert "inf" not in flat.split("</desc>")[1]
+    assert "nan" not in flat
+    points = [charts.Point(1, "<b>", "best", 5.0, 1.0, 1.0, 1.0)] * 2
+    assert "<b>" not in charts.cost_scatter(points, "ms", lambda v: f"{v:g}")
+
+
+def test_comparison(tmp_path: Path) -> None:
+    reads = make_comparison(tmp_path / "c")
+    write_comparison_report(tmp_path / "c", reads, tmp_path / "page.html", progress=Silent())
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert_closed(page)
+    assert len(page.all("h1")) == 1
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {a["href"] or "" for a in page.all("a")} <= {f"#{i}" for i in ids}
+    order = [page.text.index(name) for name in ("efficientnet_lite0 features is best", "a warning")]
+    assert order == sorted(order)
+    leaderboard = page.text[page.text.index("Leaderboard\n") :]
+    names = ["efficientnet_lite0 features", "mobilenet features", "vgg16 features", "scratch"]
+    places = [leaderboard.index(name) for name in [*names, "resnet50 features"]]
+    assert places == sorted(places)
+    assert "no <weights> here" in page.text
+    assert "as good" in page.text
+    assert "out of time" in page.text
+    assert "Model card" in page.text
+    assert "Differences are tested with a corrected t-test." in page.text
+    (ms, adds) = (text for text in page.inside["title"] if text.startswith("Accuracy against"))
+    assert "milliseconds" in ms
+    assert "multiply-adds" in adds
+    assert page.data["cells"]
+
+
+def test_comparison_without_a_winner(tmp_path: Path) -> None:
+    make_comparison(tmp_path / "c", winner=False, candidates=[{"id": "a", "status": "not run"}])
+    write_comparison_report(tmp_path / "c", {}, tmp_path / "page.html", progress=Silent())
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert [s["id"] for s in page.all("section")] == ["winner", "leaderboard", "how"]
+    assert page.data == {}
+
+
+@pytest.mark.parametrize("damage", ["missing", "not json", "no candidates"])
+def test_damaged_comparison(tmp_path: Path, damage: str) -> None:
+    if damage != "missing":
+        text = "{" if damage == "not json" else "{}"
+        (tmp_path / "comparison.json").write_text(text)
+    with pytest.raises(ClassifierError, match="holds no comparison"):
+        write_comparison_report(tmp_path, {}, tmp_path / "page.html", progress=Silent())
+
+
+@pytest.mark.parametrize("name", ["run.json", "files.parquet", "predictions.parquet"])
+def test_damaged_run(tmp_path: Path, name: str) -> None:
+    make_run(tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(b"{}")
+    with pytest.raises(ClassifierError, match="no run folder, or a damaged one"):
+        write_run_report(tmp_path / "run", {}, tmp_path / "page.html", progress=Silent())
+    assert not list(tmp_path.glob("*.html"))
+
+
+def command(*arguments: object) -> str:
+    app = typer.Typer()
+    for words, function in COMMANDS:
+        app.command(help=words)(function)
+    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_train_writes_the_page_and_the_command_the_same(run_path: Path, tmp_path: Path) -> None:
+    written = (run_path / "report.html").read_bytes()
+    assert b"circle" in written
+    said = command(run_path, "--output", tmp_path / "again.html")
+    assert said.strip() == f"Report: {tmp_path / 'again.html'}"
+    assert (tmp_path / "again.html").read_bytes() == written
+
+
+def test_command_where_photos_changed_or_are_gone(run_path: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run_path, tmp_path / "run")
+    photos = draw_folder(tmp_path / "photos", ("circle", "square", "triangle"), n=20, seed=1)
+    info = read_json(copy / "run.json")
+    for source, words in (
+        (photos, "can't be read any more"),
+        (tmp_path / "nowhere", "This page has no pictures"),
+    ):
+        info["data"]["source"] = str(source)
+        (copy / "run.json").write_text(json.dumps(info))
+        said = command(copy)
+        assert ("no photos of it are found" in said) == (source != photos)
+        page = Page((copy / "report.html").read_text(encoding="utf-8"))
+        assert words in page.text
+        assert page.all("img") == []
+
+
+def test_command_on_a_comparison(tmp_path: Path) -> None:
+    make_comparison(tmp_path / "c")
+    assert f"Report: {tmp_path / 'c' / 'report.html'}" in command(tmp_path / "c")
+    assert (tmp_path / "c" / "report.html").is_file()
+
+
+def test_train_says_where_the_page_is(run_path: Path, tmp_path: Path) -> None:
+    written = io.StringIO()
+    show_run(Console(file=written, width=500), Run.load(run_path))
+    assert f"Report:     {run_path / 'report.html'}\n" in written.getvalue()
+    copy = shutil.copytree(run_path, tmp_path / "older")
+    (copy / "report.html").unlink()
+    written = io.StringIO()
+    show_run(Console(file=written, width=500), Run.load(copy))
+    assert "Report:" not in written.getvalue()
+
+
+def test_photos_are_found_by_name_and_content(run_path: Path, photos: Path) -> None:
+    facts = load_facts(run_path)
+    reads = find_photos(str(photos), facts.files)
+    used = {file.name: file.sha256 for file in facts.files if file.used}
+    assert reads.keys() == used.keys()
+    name = next(iter(reads))
+    assert hashlib.sha256(reads[name]()).hexdigest() == used[name]
+
+
+def test_config_of_a_run_repeats_it(run_path: Path) -> None:
+    config = read_config(run_path / "run.json")
+    assert config == TrainConfig.from_json(read_json(run_path / "run.json")["config"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("{", "is no JSON file"), ("[1]", "is no table"), ('{"config": {"sed": 1}}', "named 'sed'")],
+)
+def test_config_from_json_that_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_config(tmp_path / "run.json")
