@@ -187,7 +187,7 @@ def run_info(
 
 
 SELECTION = {
-    "chosen": {"layers": ["last"]},
+    "chosen": {"layers": ["last"], "accuracy": 0.95},
     "candidates": [
         {
             "layers": layers,

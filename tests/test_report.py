@@ -303,6 +303,7 @@ def test_parts_that_are_missing(tmp_path: Path, parts: tuple[str, ...]) -> None:
     page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
     assert ("There is no test part" in page.text) == ("validation" in parts)
     assert ("How good this classifier is has not been measured" in page.text) == (len(parts) == 1)
+    assert ("heads like it classified" in page.text) == (len(parts) == 1)
     assert bool(page.data["cells"]) == (len(parts) > 1)
     assert {a["href"] for a in page.all("a")} - {"#main"} == {
         f"#{section['id']}" for section in page.all("section")

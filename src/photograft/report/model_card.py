@@ -34,7 +34,9 @@ def verdict(facts: Facts, pairs: Sequence[Cell]) -> list[str]:
     scores = facts.scores
     if scores is None:
         return [
-            "How good this classifier is has not been measured.",
+            " ".join(
+                ["How good this classifier is has not been measured.", *_cross_validated(facts)]
+            ),
             "No photos were set aside to score it on: try it on labelled photos that it has not "
             "seen, with photograft evaluate, before you rely on it.",
         ]
@@ -111,7 +113,7 @@ def _data(facts: Facts) -> list[str]:
 def _evaluation(facts: Facts) -> list[str]:
     scores = facts.scores
     if scores is None:
-        return ["Not at all: no photos were set aside."]
+        return ["Not by itself: no photos were set aside.", *_cross_validated(facts)]
     sentences = [
         f"On {count(scores['num_photos'], 'photo')} of the {facts.part} part, none of which is "
         "among the training photos.",
@@ -121,6 +123,18 @@ def _evaluation(facts: Facts) -> list[str]:
     if facts.part == "test":
         sentences.insert(1, "The test part was not looked at before the classifier was finished.")
     return sentences
+
+
+def _cross_validated(facts: Facts) -> list[str]:
+    """Return what the choice of the head said of held-out photos, where there was one."""
+    chosen = facts.selection.get("chosen")
+    if not chosen:
+        return []
+    return [
+        f"While its head was chosen, heads like it classified {percent(chosen['accuracy'])} of the "
+        f"{facts.selection['num_photos']:,} training photos correctly, each time without having "
+        "learned from them."
+    ]
 
 
 def limits(facts: Facts) -> list[str]:
