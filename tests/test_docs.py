@@ -73,7 +73,7 @@ def test_the_readme_names_every_module_and_no_other() -> None:
 def test_commands_in_the_readme_exist() -> None:
     console = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
     names = {name.removeprefix("photograft ") for name, _ in _commands()}
-    used = re.findall(r"^\$ photograft (\w+)(?: (\w+))?", console, re.MULTILINE)
+    used = re.findall(r"^\$ photograft ([\w-]+)(?: (\w+))?", console, re.MULTILINE)
     assert used
     for first, second in used:
         assert first in names or f"{first} {second}" in names

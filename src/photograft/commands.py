@@ -11,6 +11,7 @@ import typer
 
 from photograft import (
     compare_command,
+    learning_commands,
     recipe_commands,
     report_commands,
     tool_commands,
@@ -220,5 +221,9 @@ def demo(
         predictions.write_rows(classifier.stream(names), write, classifier.class_names, 2)
 
 
-for _help, _command in [*tool_commands.COMMANDS, *report_commands.COMMANDS]:
+for _help, _command in [
+    *learning_commands.COMMANDS,
+    *tool_commands.COMMANDS,
+    *report_commands.COMMANDS,
+]:
     app.command(help=_help)(_command)

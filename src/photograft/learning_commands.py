@@ -1,0 +1,74 @@
+"""The command that says what more photos would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from photograft.options import LAYOUTS, Source
+
+
+def learning_curve(
+    source: Source,
+    backbone: Annotated[str, typer.Option(help="As for train.")] = "auto",
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Repeats; each holds out another fifth. [default: 10; 5 for many photos]",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of split, repeats and intervals.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .png file.")] = Path(
+        "learning_curve.png"
+    ),
+    table: Annotated[
+        Path | None, typer.Option(help="Also write a row per size and seed to this .csv file.")
+    ] = None,
+) -> None:
+    """Measure; the help text is below."""
+    from rich.console import Console
+
+    from photograft import learning_terminal, terminal
+    from photograft.config import TrainConfig
+    from photograft.errors import InputError
+    from photograft.files import new_file
+    from photograft.learning_curve import learning_curve as measure
+    from photograft.preparation import prepare
+    from photograft.store import FeatureStore
+
+    for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
+        if path is not None and path.suffix.lower() != suffix:
+            raise InputError(f"{path} is no {kind} by its name", expected=suffix)
+    progress = terminal.make_progress()
+    config = TrainConfig(backbone=backbone, seed=seed)
+    job = prepare(source, config, store=FeatureStore(), progress=progress)
+    curve = measure(job, num_seeds=seeds, seed=seed)
+    learning_terminal.show_learning_curve(Console(), curve)
+
+    from photograft.learning_figure import draw_learning_curve  # Matplotlib is slow to import
+
+    with new_file(output, fix="Choose another file with --output.") as partial:
+        draw_learning_curve(curve, partial)
+    print(f"Picture: {output}")
+    if table is not None:
+        with new_file(table, fix="Choose another file with --table.") as partial:
+            partial.write_text(curve.to_csv(), encoding="utf-8", newline="")
+        print(f"Table: {table}")
+
+
+#: Help texts and the functions that they are of.
+COMMANDS: list[tuple[str, Callable[..., Any]]] = [
+    (
+        "Say how many more photos it takes: accuracy by number of photos, measured on growing "
+        "parts of SOURCE and extrapolated, in a picture.\n\n" + LAYOUTS + " The test part is left "
+        "out.\n\nExamples:\n\n"
+        "  photograft learning-curve photos/\n\n"
+        "  photograft learning-curve photos/ --seeds 20 -o curve.png --table curve.csv",
+        learning_curve,
+    ),
+]

@@ -1,0 +1,363 @@
+"""How many more photos it takes: accuracy by number of photos, measured and extrapolated.
+
+It is the curve of the logistic head on the stored features of one set of layers: the last one, or
+those that the settings name. The training and validation photos are used together; the test part is
+never touched.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.depths import layer_sets
+from photograft.extrapolation import LEVEL, Extrapolation, extrapolate, measure_noise
+from photograft.growing import NUM_FOLDS, Measured, make_subsets, measure
+from photograft.heads import Floats
+from photograft.plain import check_range
+from photograft.progress import Progress
+from photograft.solver import make_basis
+from photograft.splits import make_folds
+from photograft.strategies.base import Job
+
+#: Two deals of the photos into folds, so that each photo is scored twice; one deal where photos
+#: times classes are so many that it would take minutes.
+NUM_SEEDS, FEWER_SEEDS, _MANY = 10, 5, 20_000
+#: How many times as many photos are asked about.
+MULTIPLES = (1.5, 2.0, 4.0, 10.0)
+#: More photos than these are not looked at; the curve ends there, and is extrapolated from there.
+MOST_PHOTOS = 20_000
+#: A class is named where its gain is this surely above that of the others, and this large.
+_SURE, _WORTHWHILE = 0.8, 0.005
+#: With fewer sizes than these, what is known of other curves says more than this one does.
+_FEW_SIZES = 4
+_BAND_POINTS = 24
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The accuracy that would be measured with more photos like these, in [0, 1].
+
+    Attributes:
+        multiple: How many times as many photos.
+        num_photos: How many would then be learned from.
+        accuracy: The median.
+        low: Lower end of the 80% interval.
+        high: Upper end.
+    """
+
+    multiple: float
+    num_photos: int
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ClassGain:
+    """What twice as many photos, of every class, may bring one class.
+
+    Attributes:
+        name: Of the class.
+        num_photos: That it has.
+        recall: Measured at the largest size, in [0, 1]; None where none was scored.
+        gain: Median gain of its recall in expectation, without the noise of measuring.
+        low: Lower end of the gain's 80% interval.
+        high: Upper end.
+        stands_out: Whether it is one of a few that would gain more than the others, beyond noise.
+    """
+
+    name: str
+    num_photos: int
+    recall: float | None
+    gain: float
+    low: float
+    high: float
+    stands_out: bool
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Scores by number of photos, and what more photos may bring.
+
+    Attributes:
+        name: Of the source.
+        backbone: Its name.
+        layers: That the heads see.
+        class_names: In the order of `recall`'s columns.
+        num_photos: Looked at: each seed learns from at most about four fifths of them.
+        sizes: Mean number of photos learned from, rising, shape ``(s,)``.
+        accuracy: Of each seed on what it held out, shape ``(s, num_seeds)``.
+        log_loss: In nats, likewise.
+        recall: Of each class over all seeds, shape ``(s, k)``; NaN where none was scored.
+        recall_by_seed: Shape ``(s, num_seeds, k)``; NaN likewise.
+        penalties: Of the heads, shape ``(s, num_seeds)``.
+        overall: Accuracy over all photos scored, each counting once, shape ``(s,)``.
+        forecasts: One for each multiple.
+        classes: One for each class, the largest gain first.
+        band: Forecasts close to each other, for drawing, from one time as many on.
+    """
+
+    name: str
+    backbone: str
+    layers: tuple[str, ...]
+    class_names: tuple[str, ...]
+    num_photos: int
+    sizes: Values
+    accuracy: Values
+    log_loss: Values
+    recall: Values
+    recall_by_seed: Values
+    penalties: Values
+    overall: Values
+    forecasts: tuple[Forecast, ...]
+    classes: tuple[ClassGain, ...]
+    band: tuple[Forecast, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON types; None stands for NaN."""
+        data = {name: value for name, value in vars(self).items() if name != "band"}
+        for name, value in data.items():
+            if isinstance(value, np.ndarray):
+                data[name] = _listed(value)
+        data["forecasts"] = [dict(vars(forecast)) for forecast in self.forecasts]
+        data["classes"] = [dict(vars(gain)) for gain in self.classes]
+        data |= {"layers": list(self.layers), "class_names": list(self.class_names)}
+        return {**data, "sentences": self.sentences()}
+
+    def to_csv(self) -> str:
+        """Return a row per size and seed: scores, penalty, and the recall of each class."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        recalls = [f"recall {name}" for name in self.class_names]
+        writer.writerow(["photos", "seed", "accuracy", "log_loss", "l2", *recalls])
+        for s, size in enumerate(self.sizes):
+            for j in range(self.accuracy.shape[1]):
+                scores = [self.accuracy[s, j], self.log_loss[s, j]]
+                shares = ["" if np.isnan(r) else f"{r:.6f}" for r in self.recall_by_seed[s, j]]
+                cells = [f"{score:.6f}" for score in scores]
+                writer.writerow([f"{size:g}", j, *cells, f"{self.penalties[s, j]:g}", *shares])
+        return text.getvalue()
+
+    def sentences(self) -> list[str]:
+        """Return what to tell the user, the answer first and what it can't know last."""
+        said = []
+        double = next((f for f in self.forecasts if f.multiple == 2), None)
+        if double is not None:
+            said.append(
+                f"Twice as many photos: {double.accuracy:.1%} ({LEVEL:.0%} interval "
+                f"{double.low:.1%} to {double.high:.1%}), now {self.overall[-1]:.1%}."
+            )
+        if self.overall[-1] == 1:
+            said.append(
+                "No photo was answered wrongly: photos like these can hardly show what more of "
+                "them would bring."
+            )
+        else:
+            names = [gain.name for gain in self.classes if gain.stands_out]
+            said.append(
+                f"Most to gain: {', '.join(names)}."
+                if names
+                else "Which class would gain most can't be told apart: noise is larger."
+            )
+        if len(self.sizes) < _FEW_SIZES:
+            said.append(
+                f"Only {len(self.sizes)} sizes could be measured: the intervals rest on how "
+                "such curves usually run."
+            )
+        said.append(
+            "This can't know whether new photos will be like these and labelled as well, how many "
+            "of these labels are wrong (no number of photos mends that), nor whether the curve "
+            "will bend."
+        )
+        return said
+
+
+def learning_curve(
+    job: Job,
+    *,
+    num_seeds: int | None = None,
+    seed: int = 0,
+    multiples: Sequence[float] = MULTIPLES,
+    progress: Progress | None = None,
+) -> LearningCurve:
+    """Measure the learning curve of a head, and extrapolate it.
+
+    Args:
+        job: Photos, split and features, as `preparation.prepare` gives them.
+        num_seeds: Held-out parts, 1 to 100; each five of them hold out every photo once. None for
+            ten, or five where photos × classes are above 20,000.
+        seed: Of the held-out parts, the subsets and the intervals.
+        multiples: How many times as many photos to extrapolate to, 1 to 1,000.
+        progress: Told how far it is; the job's where not given.
+
+    Raises:
+        InputError: A number is out of its range.
+        DatasetError: Nothing can be held out with something left to learn from.
+    """
+    check_range("seeds", 1 if num_seeds is None else num_seeds, 1, 100)
+    for multiple in multiples:
+        check_range("multiple", multiple, 1, 1000)
+    labels, groups = (
+        np.concatenate([of(part) for part in ("train", "validation")])
+        for of in (job.labels, job.groups)
+    )
+    digests = job.digests("train") + job.digests("validation")
+    if len(digests) > MOST_PHOTOS:
+        share = -(-len(digests) // MOST_PHOTOS)
+        folds = make_folds(labels, groups, digests, num_folds=share, seed=seed)
+        rows = np.flatnonzero(folds == 0)
+        labels, groups, digests = labels[rows], groups[rows], [digests[i] for i in rows]
+    if num_seeds is None:
+        num_seeds = FEWER_SEEDS if len(digests) * job.num_classes > _MANY else NUM_SEEDS
+    subsets = make_subsets(labels, groups, digests, num_seeds=num_seeds, seed=seed)
+    wanted = "last" if job.config.layer == "auto" else job.config.layer
+    layers, columns = layer_sets(job.backbone.layers, wanted)[-1]
+    table = job.features()
+    basis = make_basis(lambda s: table.rows(digests[s], columns), len(digests), len(columns))
+    weights = _photo_weights(labels, job.config.class_weight == "balanced")
+    measured = measure(basis, labels, subsets, weights, progress=progress or job.progress)
+    everything = np.ones(len(labels), np.bool_)
+    overall, ahead = _extrapolated(measured, groups, everything, multiples, seed)
+    _, band = _extrapolated(
+        measured, groups, everything, np.geomspace(1, max(*multiples, 2), _BAND_POINTS), seed
+    )
+    by_seed = np.stack([_by_seed(measured.hits, labels == c) for c in range(job.num_classes)], 2)
+    gains, recalls = _class_gains(measured, labels, groups, job.dataset.class_names, seed)
+    return LearningCurve(
+        name=job.dataset.name,
+        backbone=job.backbone.name,
+        layers=layers,
+        class_names=tuple(job.dataset.class_names),
+        num_photos=len(labels),
+        sizes=subsets.sizes,
+        accuracy=_by_seed(measured.hits, everything),
+        log_loss=_by_seed(measured.losses, everything),
+        recall=recalls,
+        recall_by_seed=by_seed,
+        penalties=measured.penalties,
+        overall=1 - overall,
+        forecasts=_forecasts(multiples, ahead),
+        classes=gains,
+        band=_forecasts(ahead=band, multiples=band.sizes / subsets.sizes[-1]),
+    )
+
+
+def _extrapolated(
+    measured: Measured,
+    groups: npt.NDArray[np.int64],
+    chosen: npt.NDArray[np.bool_],
+    multiples: Sequence[float] | Values,
+    seed: int,
+) -> tuple[Values, Extrapolation]:
+    """Return the chosen photos' error rates, and where they may go."""
+    held_out = measured.subsets.held_out
+    scored = chosen & held_out.any(axis=0)
+    wrong = 1 - np.nanmean(measured.hits[:, :, scored], axis=1)
+    counts = held_out[:, scored].sum(axis=1)
+    by_seed = 1 - _by_seed(measured.hits, chosen)[:, counts > 0]
+    noise = measure_noise(
+        wrong,
+        groups[scored],
+        by_seed,
+        num_by_seed=float(counts[counts > 0].mean()),
+        held_out=1 / NUM_FOLDS,
+    )
+    error = wrong.mean(axis=1)
+    sizes = measured.subsets.sizes
+    # Photos of a group are right or wrong together: so many of them are as good as one.
+    independent = len(np.unique(groups[scored]))
+    times = np.asarray(multiples, np.float64)
+    found = extrapolate(
+        sizes, error, noise, sizes[-1] * times, num_scored=independent * times, seed=seed
+    )
+    return error, found
+
+
+def _class_gains(
+    measured: Measured,
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    names: Sequence[str],
+    seed: int,
+) -> tuple[tuple[ClassGain, ...], Values]:
+    """Return each class's gain by twice the photos, the largest first, and recalls ``(s, k)``."""
+    k = len(names)
+    scored = measured.subsets.held_out.any(axis=0)
+    recalls = np.full((len(measured.subsets.sizes), k), np.nan)
+    draws: dict[int, Values] = {}
+    for c in range(k):
+        if (scored & (labels == c)).any():
+            # Another seed for each, so that their draws are independent and can be compared.
+            error, found = _extrapolated(measured, groups, labels == c, [2.0], seed * k + c)
+            recalls[:, c] = 1 - error
+            draws[c] = found.now - found.draws[:, 0]
+    named = _most_to_gain(draws)
+    gains = []
+    tail = (1 - LEVEL) / 2
+    for c, name in enumerate(names):
+        own = draws.get(c, np.zeros(1))
+        low, gain, high = (float(q) for q in np.quantile(own, (tail, 0.5, 1 - tail)))
+        recall = float(recalls[-1, c]) if c in draws else None
+        count = int(np.count_nonzero(labels == c))
+        gains.append(ClassGain(name, count, recall, gain, low, high, c in named))
+    return tuple(sorted(gains, key=lambda g: (not g.stands_out, -g.gain, g.name))), recalls
+
+
+def _most_to_gain(draws: dict[int, Values]) -> set[int]:
+    """Return the fewest classes, half of them at most, that surely gain more than all others do.
+
+    Surely: each of them more than each of the others, in `_SURE` of the draws.
+    """
+    gains = {c: float(np.median(own)) for c, own in draws.items()}
+    order = sorted(draws, key=lambda c: (-gains[c], c))
+    for m in range(1, min((len(order) + 1) // 2, len(order) - 1) + 1):
+        named, others = order[:m], order[m:]
+        if gains[named[-1]] < _WORTHWHILE:
+            break
+        if all((draws[c] > draws[o]).mean() >= _SURE for c in named for o in others):
+            return set(named)
+    return set()
+
+
+def _forecasts(multiples: Sequence[float] | Values, ahead: Extrapolation) -> tuple[Forecast, ...]:
+    return tuple(
+        Forecast(float(m), round(n), 1 - float(middle), 1 - float(high), 1 - float(low))
+        for m, n, middle, low, high in zip(
+            multiples, ahead.sizes, ahead.median, ahead.low, ahead.high, strict=True
+        )
+    )
+
+
+def _by_seed(values: Values, chosen: npt.NDArray[np.bool_]) -> Values:
+    """Return each seed's mean over the chosen photos that it held out; NaN where none."""
+    own = values[:, :, chosen]
+    counts = np.isfinite(own).sum(axis=2)
+    means: Values = np.where(counts > 0, np.nansum(own, axis=2) / np.maximum(counts, 1), np.nan)
+    return means
+
+
+def _photo_weights(labels: npt.NDArray[np.int64], balanced: bool) -> Floats:
+    if not balanced:
+        return np.ones(len(labels), np.float32)
+    counts = np.bincount(labels)
+    return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
+
+
+def _listed(values: Values) -> list[Any]:
+    return [
+        _listed(value)
+        if isinstance(value, np.ndarray)
+        else None
+        if np.isnan(value)
+        else float(value)
+        for value in values
+    ]

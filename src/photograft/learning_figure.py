@@ -1,0 +1,147 @@
+"""The picture of a learning curve, as PNG: accuracy with its extrapolation, and recall by class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from photograft.errors import InputError
+from photograft.extrapolation import LEVEL
+from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
+from photograft.learning_curve import LearningCurve
+
+#: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_BLUE, _BAND, _GRID = _COLOURS[0], "#9ecae1", "#e4e7eb"
+#: An accuracy axis shows at least this much: a hair's breadth must not look like a mile.
+_LEAST_SPAN = 0.04
+#: Sizes are written at an axis at least this far apart, as a factor, and at most about so many.
+_APART, _MOST_TICKS = 1.7, 7
+
+
+def draw_learning_curve(curve: LearningCurve, path: Path) -> None:
+    """Draw accuracy and per-class recall by number of photos.
+
+    Args:
+        curve: As it was measured.
+        path: Where the picture goes: a PNG.
+
+    Raises:
+        InputError: The suffix is another.
+    """
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path} is no picture by its name", expected=".png")
+    figure = Figure(figsize=(12, 5.2))
+    figure.set_layout_engine("constrained", w_pad=0.14, h_pad=0.1)
+    FigureCanvasAgg(figure)
+    overall, classes = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    _draw_overall(overall, curve)
+    _draw_classes(classes, curve)
+    lines = [plain_text(line) for line in curve.sentences()[:2]]
+    title = plain_text(short_text(curve.name, 40))
+    figure.suptitle(f"{title}. " + "\n".join(lines), color=INK, fontsize=11, ha="left", x=0.01)
+    save_figure(figure, path)
+
+
+def _draw_overall(axes: Axes, curve: LearningCurve) -> None:
+    sizes = np.repeat(curve.sizes, curve.accuracy.shape[1])
+    axes.plot(
+        sizes, curve.accuracy.ravel(), ".", ms=4, color=FAINT, alpha=0.45, mec="none", label="seeds"
+    )
+    ahead = np.array([forecast.num_photos for forecast in curve.band])
+    low, middle, high = (
+        np.array([getattr(forecast, name) for forecast in curve.band])
+        for name in ("low", "accuracy", "high")
+    )
+    axes.fill_between(
+        ahead, low, high, color=_BAND, alpha=0.45, lw=0, label=f"{LEVEL:.0%} interval"
+    )
+    axes.plot(ahead, middle, color=_BLUE, lw=1.6, ls=(0, (3.5, 1.8)), label="extrapolated")
+    axes.plot(curve.sizes, curve.overall, "o-", color=_BLUE, lw=1.8, ms=5, label="measured")
+    written = np.inf
+    for forecast in sorted(curve.forecasts, key=lambda f: -f.multiple):
+        axes.plot(forecast.num_photos, forecast.accuracy, "o", ms=5, mfc="white", mec=_BLUE)
+        if forecast.multiple * _APART > written:
+            continue  # its number would run into the one beside it
+        written = forecast.multiple
+        axes.annotate(
+            f"{forecast.multiple:g}×",
+            (forecast.num_photos, forecast.accuracy),
+            xytext=(0, 8),
+            textcoords="offset points",
+            ha="center",
+            color=_BLUE,
+            fontsize=9,
+        )
+    _lay_out(axes, "accuracy", [*curve.sizes, *(f.num_photos for f in curve.forecasts)])
+    handles, names = axes.get_legend_handles_labels()
+    order = [names.index(n) for n in ("measured", "seeds", "extrapolated", f"{LEVEL:.0%} interval")]
+    axes.legend(
+        [handles[i] for i in order],
+        [names[i] for i in order],
+        loc="lower right",
+        frameon=False,
+        labelcolor=INK,
+        fontsize=9,
+    )
+
+
+def _draw_classes(axes: Axes, curve: LearningCurve) -> None:
+    """Draw recalls: those with most to gain in colour, where there are too many all others grey."""
+    order = [
+        curve.class_names.index(gain.name) for gain in curve.classes if gain.recall is not None
+    ]
+    for c in order[len(_COLOURS) :]:
+        axes.plot(curve.sizes, curve.recall[:, c], color=_GRID, lw=1.2)
+    for place, c in enumerate(order[: len(_COLOURS)]):
+        axes.plot(
+            curve.sizes,
+            curve.recall[:, c],
+            color=_COLOURS[place],
+            marker=_MARKERS[place],
+            ms=4.5,
+            lw=1.5,
+            label="class",
+        )
+    _lay_out(axes, "recall by class, most to gain first", list(curve.sizes))
+    legend = axes.legend(
+        loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, labelcolor=INK, fontsize=9
+    )
+    # Put in only now: a legend leaves out what begins with an underscore.
+    for text, c in zip(legend.get_texts(), order, strict=False):
+        text.set_text(plain_text(short_text(curve.class_names[c], 22)))
+    if len(order) > len(_COLOURS):
+        axes.set_title(
+            f"{len(order) - len(_COLOURS):,} others in grey", loc="right", color=FAINT, fontsize=8.5
+        )
+
+
+def _lay_out(axes: Axes, what: str, sizes: list[float]) -> None:
+    """Set a panel's title and axes."""
+    axes.set_title(what, loc="left", color=INK, fontsize=11)
+    axes.set_xlabel("photos learned from", color=INK)
+    axes.set_xscale("log")
+    axes.set_xlim(min(sizes) / 1.25, max(sizes) * 1.25)
+    apart = max(_APART, (max(sizes) / min(sizes)) ** (1 / _MOST_TICKS))
+    ticks: list[float] = []
+    for size in sorted(sizes, reverse=True):  # the last size is always written
+        if not ticks or size * apart <= ticks[-1]:
+            ticks.append(size)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{round(value):,}")
+    low, high = axes.get_ylim()
+    spare = max(0, _LEAST_SPAN - (high - low)) / 2
+    axes.set_ylim(max(low - spare, 0), min(high + spare, 1.01))
+    axes.yaxis.set_major_formatter(lambda share, _: f"{round(100 * share, 3):g}%")
+    axes.grid(axis="y", color=_GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#9aa5b1")
+    axes.tick_params(colors=INK, labelsize=9, length=3, color="#9aa5b1")
