@@ -26,6 +26,9 @@ COMMANDS = [
     ["train"],
     ["predict"],
     ["evaluate"],
+    ["compare"],
+    ["learning-curve"],
+    ["report"],
     ["inspect"],
     ["backbones"],
     ["demo"],
@@ -85,7 +88,10 @@ def test_every_command_is_tested() -> None:
 
 
 def _commands(app: Any) -> list[Any]:
-    return [command.name or command.callback.__name__ for command in app.registered_commands]
+    return [
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
+    ]
 
 
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
