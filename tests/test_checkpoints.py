@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from photograft.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
-from photograft.config import OPTIMIZERS, Training
+from photograft.choices import OPTIMIZERS
+from photograft.config import Training
 from photograft.errors import StorageError
 from photograft.optimisation import make_optimizer
 

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from photograft import TrainConfig, config
+from photograft import TrainConfig, choices
 from photograft.config import (
     DEFAULT_AUGMENTATION,
     DEFAULT_BACKBONE,
     DEFAULT_TRAINING,
-    STRATEGIES,
     Augmentation,
     Preprocessing,
     Training,
@@ -108,6 +107,9 @@ OTHER_CONFIG = TrainConfig(
     test_views="flip",
     validation=0.2,
     test=0.0,
+    near_duplicates="ignore",
+    group_by=r"nest(\d+)",
+    corrections="corrections.csv",
     seed=7,
     max_pixels=1000,
     include_weights="never",
@@ -219,7 +221,7 @@ class TestJson:
     ("kind", "settings"),
     [
         (TrainConfig, {"precision": "bf16"}),
-        *((TrainConfig, {"strategy": name}) for name in STRATEGIES),
+        *((TrainConfig, {"strategy": name}) for name in choices.STRATEGIES),
         *((TrainConfig, {"layer": name}) for name in ("auto", "last", "joined", "blocks.4,last")),
         (TrainConfig, {"class_weight": "balanced"}),
         (TrainConfig, {"include_weights": "never"}),
@@ -248,26 +250,28 @@ def test_allowed(kind: type[Plain], settings: dict[str, Any]) -> None:
 
 #: Every setting of a choice of words, and its choices; empty stands for the backbone's own.
 CHOICES: list[tuple[type[Plain], str, tuple[str, ...]]] = [
-    (TrainConfig, "strategy", STRATEGIES),
-    (TrainConfig, "engine", config.ENGINES),
-    (TrainConfig, "precision", config.PRECISIONS),
-    (TrainConfig, "device", config.DEVICES),
-    (TrainConfig, "pooling", config.POOLINGS),
-    (TrainConfig, "head", config.HEADS),
-    (TrainConfig, "coding", config.CODINGS),
-    (TrainConfig, "class_weight", config.CLASS_WEIGHTS),
-    (TrainConfig, "test_views", config.TEST_VIEWS),
-    (TrainConfig, "keep", config.KEEPS),
-    (TrainConfig, "include_weights", config.WEIGHT_INCLUSIONS),
-    (TrainConfig, "track", ("", *config.TRACKERS)),
+    (TrainConfig, "strategy", choices.STRATEGIES),
+    (TrainConfig, "engine", choices.ENGINES),
+    (TrainConfig, "precision", choices.PRECISIONS),
+    (TrainConfig, "device", choices.DEVICES),
+    (TrainConfig, "pooling", choices.POOLINGS),
+    (TrainConfig, "head", choices.HEADS),
+    (TrainConfig, "coding", choices.CODINGS),
+    (TrainConfig, "class_weight", choices.CLASS_WEIGHTS),
+    (TrainConfig, "test_views", choices.TEST_VIEWS),
+    (TrainConfig, "keep", choices.KEEPS),
+    (TrainConfig, "include_weights", choices.WEIGHT_INCLUSIONS),
+    (TrainConfig, "track", ("", *choices.TRACKERS)),
+    (TrainConfig, "near_duplicates", choices.NEAR_DUPLICATES),
+    (TrainConfig, "near_duplicates", choices.NEAR_DUPLICATES),
     (Preprocessing, "crop_mode", ("", "squash", "center")),
     (Preprocessing, "interpolation", ("", "nearest", "bilinear", "bicubic", "lanczos")),
-    (Preprocessing, "center", config.STATISTICS),
-    (Preprocessing, "standardize", config.STATISTICS),
-    (Augmentation, "fill_mode", config.FILL_MODES),
-    (Training, "optimizer", config.OPTIMIZERS),
-    (Training, "schedule", config.SCHEDULES),
-    (Training, "monitor", config.MONITORS),
+    (Preprocessing, "center", choices.STATISTICS),
+    (Preprocessing, "standardize", choices.STATISTICS),
+    (Augmentation, "fill_mode", choices.FILL_MODES),
+    (Training, "optimizer", choices.OPTIMIZERS),
+    (Training, "schedule", choices.SCHEDULES),
+    (Training, "monitor", choices.MONITORS),
 ]
 
 
@@ -331,6 +335,7 @@ def test_every_number_and_every_choice_has_its_test() -> None:
     }
     others = {
         *((TrainConfig, name) for name in ("hidden", "validation", "test", "seed", "max_pixels")),
+        *((TrainConfig, name) for name in ("group_by", "corrections")),
         *((TrainConfig, f) for f in ("preprocessing", "augmentation", "training")),
         (TrainConfig, "head_training"),
         (Preprocessing, "input_size"),
@@ -413,11 +418,11 @@ def test_defaults() -> None:
 
 
 def test_every_strategy_has_a_module_and_a_training_loop() -> None:
-    assert tuple(base.REGISTRY) == STRATEGIES
-    assert set(DEFAULT_TRAINING) == set(STRATEGIES)
+    assert tuple(base.REGISTRY) == choices.STRATEGIES
+    assert set(DEFAULT_TRAINING) == set(choices.STRATEGIES)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", choices.STRATEGIES)
 def test_the_loop_is_the_strategys_own_where_the_user_does_not_say(strategy: str) -> None:
     assert TrainConfig(strategy=strategy).loop is DEFAULT_TRAINING[strategy]
     own = Training(epochs=1)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from photograft import crossval, selection
+from photograft import crossval, out_of_fold, selection
 from photograft.backbones.registry import Layer
 from photograft.crossval import Point, strongest_of_the_best
 from photograft.errors import UnknownNameError
@@ -295,7 +295,7 @@ def folds_seen(monkeypatch: pytest.MonkeyPatch) -> list[Labels]:
         seen.append(make_folds(labels, groups, keys, num_folds=num_folds, seed=seed))
         return seen[-1]
 
-    monkeypatch.setattr(selection, "make_folds", watch)
+    monkeypatch.setattr(out_of_fold, "make_folds", watch)
     return seen
 
 

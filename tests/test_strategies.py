@@ -210,7 +210,7 @@ def test_other_seed_other_training(
 
 
 def test_every_strategy_is_known_and_no_other() -> None:
-    assert set(REGISTRY) == set(photograft.config.STRATEGIES)
+    assert set(REGISTRY) == set(photograft.choices.STRATEGIES)
     with pytest.raises(UnknownNameError):
         find_strategy("feature")
 

@@ -16,7 +16,8 @@ import pytest
 import photograft
 import system_helpers as system
 from photograft import trackers, workflow
-from photograft.config import TRACKERS, Preprocessing, TrainConfig, Training
+from photograft.choices import TRACKERS
+from photograft.config import Preprocessing, TrainConfig, Training
 from photograft.errors import InputError, StorageError
 from photograft.history import Epoch
 from photograft.runs import Run

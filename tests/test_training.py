@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 import training_helpers as small
 from photograft.checkpoints import Checkpoint
-from photograft.config import OPTIMIZERS, Training
+from photograft.choices import OPTIMIZERS
+from photograft.config import Training
 from photograft.errors import InputError, StorageError
 from photograft.history import History
 from photograft.targets import class_weights

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from photograft._version import __version__
 from photograft.augmentation import view_name
 from photograft.backbones.registry import EMBEDDED
-from photograft.config import DEFAULT_AUGMENTATION, STRATEGIES, TrainConfig
+from photograft.choices import STRATEGIES
+from photograft.config import DEFAULT_AUGMENTATION, TrainConfig
 from photograft.errors import InputError, StorageError
 from photograft.files import check_free, new_file, write_json
 from photograft.plain import check_choice

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from photograft import config as choices
+from photograft import choices
 from photograft.config import TrainConfig
 from photograft.errors import InputError
 from photograft.options import LAYOUTS, Source
@@ -63,6 +63,20 @@ def compare(
         float, typer.Option(help="Share for validation, where the source has no split.")
     ] = 0.15,
     test: Annotated[float, typer.Option(help="Share for the test, likewise.")] = 0.15,
+    group_by: Annotated[
+        str,
+        typer.Option(help="Keep together photos whose names have this in common: 'nest(\\d+)'."),
+    ] = "",
+    near_duplicates: Annotated[
+        str,
+        typer.Option(
+            help="Keep photos that are nearly the same on one side.",
+            metavar="|".join(choices.NEAR_DUPLICATES),
+        ),
+    ] = "group",
+    corrections: Annotated[
+        str, typer.Option(help="Your answers to the doctor's findings: a CSV file.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
     engine: Annotated[
         str,
@@ -79,7 +93,14 @@ def compare(
 
     seconds = seconds_of(budget)
     config = TrainConfig(
-        class_weight=class_weight, validation=validation, test=test, seed=seed, engine=engine
+        class_weight=class_weight,
+        validation=validation,
+        test=test,
+        near_duplicates=near_duplicates,
+        group_by=group_by,
+        corrections=corrections,
+        seed=seed,
+        engine=engine,
     )
     given = {
         "--out": out,
@@ -91,6 +112,9 @@ def compare(
         "--class-weight": class_weight if class_weight != "none" else "",
         "--validation": validation if validation != 0.15 else "",
         "--test": test if test != 0.15 else "",
+        "--group-by": group_by,
+        "--near-duplicates": near_duplicates if near_duplicates != "group" else "",
+        "--corrections": corrections,
         "--seed": seed or "",
         "--engine": engine if engine != "auto" else "",
     }

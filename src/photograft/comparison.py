@@ -33,7 +33,7 @@ from photograft.errors import InputError
 from photograft.files import new_file, write_json
 from photograft.leaderboard import PREFERENCES, Row, choose, make_rows
 from photograft.plain import check_choice
-from photograft.preparation import prepare_dataset, split_of
+from photograft.preparation import prepare_dataset, read_dataset, split_of
 from photograft.progress import Progress, Silent
 from photograft.race import race
 from photograft.runs import Clock, Run, environment, now, safe_name
@@ -115,7 +115,7 @@ def compare(
     started, start = clock(), timer()
     if out is not None:
         _check_folder(Path(out), source)
-    dataset = Dataset.load(source, max_pixels=config.max_pixels, progress=progress)
+    dataset = read_dataset(source, config, store=store, progress=progress)
     folder = Path("comparisons", safe_name(dataset.name)) if out is None else Path(out)
     _check_folder(folder, source)
     split = split_of(dataset, config)

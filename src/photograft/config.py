@@ -8,29 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from photograft import choices
 from photograft.errors import InputError
 from photograft.plain import Plain, check_choice, check_range
 
 #: The backbone that needs no download: its weights come with the installation.
 DEFAULT_BACKBONE = "efficientnet_lite0"
-
-STRATEGIES = ("features", "features+augment", "finetune", "scratch", "auto")
-ENGINES = ("auto", "openvino", "torch")
-PRECISIONS = ("auto", "bf16", "fp32")
-DEVICES = ("auto", "cpu", "cuda", "mps")
-POOLINGS = ("avg", "flatten")
-HEADS = ("logistic", "mlp")
-CODINGS = ("auto", "binary", "sparse", "categorical")
-CLASS_WEIGHTS = ("none", "balanced")
-WEIGHT_INCLUSIONS = ("auto", "always", "never")
-TEST_VIEWS = ("plain", "flip")
-KEEPS = ("better", "always")
-FILL_MODES = ("nearest", "constant", "reflect", "wrap")
-STATISTICS = ("none", "feature", "sample")
-OPTIMIZERS = ("adamw", "adam", "rmsprop", "sgd")
-SCHEDULES = ("constant", "cosine", "plateau")
-MONITORS = ("none", "val_loss", "val_accuracy")
-TRACKERS = ("tensorboard", "mlflow", "wandb")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +48,8 @@ class Preprocessing(Plain):
         check_choice(
             "interpolation", self.interpolation, ("", "nearest", "bilinear", "bicubic", "lanczos")
         )
-        check_choice("center", self.center, STATISTICS)
-        check_choice("standardize", self.standardize, STATISTICS)
+        check_choice("center", self.center, choices.STATISTICS)
+        check_choice("standardize", self.standardize, choices.STATISTICS)
         if self.input_size:
             check_range("input_size", self.input_size, 8, 4096)
         check_range("rescale", self.rescale, 0, 1e6)
@@ -120,7 +103,7 @@ class Augmentation(Plain):
     function: str = ""
 
     def __post_init__(self) -> None:
-        check_choice("fill_mode", self.fill_mode, FILL_MODES)
+        check_choice("fill_mode", self.fill_mode, choices.FILL_MODES)
         for name, most in (
             ("rotation", 180),
             ("width_shift", 1),
@@ -197,9 +180,9 @@ class Training(Plain):
     freeze_batch_norm: bool = True
 
     def __post_init__(self) -> None:
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_choice("schedule", self.schedule, SCHEDULES)
-        check_choice("monitor", self.monitor, MONITORS)
+        check_choice("optimizer", self.optimizer, choices.OPTIMIZERS)
+        check_choice("schedule", self.schedule, choices.SCHEDULES)
+        check_choice("monitor", self.monitor, choices.MONITORS)
         for name, least, most in (
             ("epochs", 1, 100_000),
             ("batch_size", 1, 65_536),
@@ -313,6 +296,11 @@ class TrainConfig(Plain):
         test_views: ``"flip"`` averages over each photo and its mirror image in prediction.
         validation: Share of the photos for validation where the source gives no split, in [0, 0.5].
         test: Likewise for the test.
+        near_duplicates: Photos that are nearly the same are kept on one side of every split and
+            fold that is made here (``"group"``), or not looked for (``"ignore"``).
+        group_by: A regular expression; photos in whose names it finds the same are kept together,
+            too.
+        corrections: A CSV file with the user's word on photos; see `photograft.corrections`.
         seed: Decides the split, the folds, and all that is random in training.
         max_pixels: Photos with more pixels than this are skipped.
         include_weights: Whether the saved classifier carries the backbone's weights:
@@ -348,6 +336,9 @@ class TrainConfig(Plain):
     test_views: str = "plain"
     validation: float = 0.15
     test: float = 0.15
+    near_duplicates: str = "group"
+    group_by: str = ""
+    corrections: str = ""
     seed: int = 0
     max_pixels: int = 100_000_000
     include_weights: str = "auto"
@@ -357,21 +348,22 @@ class TrainConfig(Plain):
     training: Training | None = None
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("strategy", STRATEGIES),
-            ("engine", ENGINES),
-            ("precision", PRECISIONS),
-            ("device", DEVICES),
-            ("pooling", POOLINGS),
-            ("head", HEADS),
-            ("coding", CODINGS),
-            ("class_weight", CLASS_WEIGHTS),
-            ("test_views", TEST_VIEWS),
-            ("keep", KEEPS),
-            ("include_weights", WEIGHT_INCLUSIONS),
-            ("track", ("", *TRACKERS)),
+        for name, words in (
+            ("strategy", choices.STRATEGIES),
+            ("engine", choices.ENGINES),
+            ("precision", choices.PRECISIONS),
+            ("device", choices.DEVICES),
+            ("pooling", choices.POOLINGS),
+            ("head", choices.HEADS),
+            ("coding", choices.CODINGS),
+            ("class_weight", choices.CLASS_WEIGHTS),
+            ("test_views", choices.TEST_VIEWS),
+            ("keep", choices.KEEPS),
+            ("include_weights", choices.WEIGHT_INCLUSIONS),
+            ("track", ("", *choices.TRACKERS)),
+            ("near_duplicates", choices.NEAR_DUPLICATES),
         ):
-            check_choice(name, getattr(self, name), choices)
+            check_choice(name, getattr(self, name), words)
         for name in ("validation", "test"):
             share = getattr(self, name)
             if not 0 <= share <= 0.5:

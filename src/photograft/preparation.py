@@ -11,6 +11,7 @@ from photograft.backbones.get import default_convnet, get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.config import DEFAULT_BACKBONE, TrainConfig
+from photograft.corrections import Corrections, group_by
 from photograft.dataset import Dataset
 from photograft.extraction import Extractor
 from photograft.progress import Progress
@@ -36,8 +37,31 @@ def prepare(
         WeightsError: The backbone's weights are not here and can't be fetched.
         StorageError: The cache can't be written.
     """
-    dataset = Dataset.load(source, max_pixels=config.max_pixels, progress=progress)
+    dataset = read_dataset(source, config, store=store, progress=progress)
     return prepare_dataset(dataset, config, store=store, progress=progress)
+
+
+def read_dataset(
+    source: str | os.PathLike[str], config: TrainConfig, *, store: FeatureStore, progress: Progress
+) -> Dataset:
+    """Read a source as the settings say: corrected, and with what belongs together grouped.
+
+    Args:
+        source: As in `workflow.train`.
+        config: The settings.
+        store: Where small looks at the photos are kept.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: The source, or a setting, can't be used.
+        StorageError: The cache can't be written.
+    """
+    # First what may be wrong with the user's own file: that is soon said.
+    corrections = Corrections.read(config.corrections) if config.corrections else Corrections()
+    dataset = Dataset.load(source, max_pixels=config.max_pixels, progress=progress)
+    if config.group_by:
+        dataset = group_by(dataset, config.group_by)
+    return corrections.apply(dataset)
 
 
 def prepare_dataset(

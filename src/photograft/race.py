@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from photograft.candidates import Candidate, Shelf, Trial
-from photograft.config import STRATEGIES
+from photograft.choices import STRATEGIES
 from photograft.extraction import Extractor
 from photograft.features import PLAIN, open_space
 from photograft.leaderboard import Row

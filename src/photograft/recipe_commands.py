@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from photograft.config import TRACKERS
+from photograft.choices import TRACKERS
 from photograft.options import LAYOUTS, Source, choice
 
 recipe_app = typer.Typer(

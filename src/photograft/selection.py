@@ -28,9 +28,9 @@ from photograft.crossval import (
 from photograft.depths import layer_sets
 from photograft.errors import InputError
 from photograft.heads import Floats, Head
+from photograft.out_of_fold import repeated_folds
 from photograft.progress import Progress, Silent
 from photograft.solver import Basis, make_basis, solve
-from photograft.splits import make_folds
 
 NUM_FOLDS = 5
 NUM_REPEATS = 2
@@ -166,12 +166,8 @@ def select(
     rows = _subset(labels, groups, keys, seed, most)
     labels, groups = labels[rows], groups[rows]
     keys = [keys[i] for i in rows]
-    folds = np.stack(
-        [
-            make_folds(labels, groups, keys, num_folds=NUM_FOLDS, seed=seed * 1000 + repeat)
-            for repeat in range(NUM_REPEATS)
-        ],
-        axis=1,
+    folds = repeated_folds(
+        labels, groups, keys, num_folds=NUM_FOLDS, num_repeats=NUM_REPEATS, seed=seed
     )
     choices = layer_sets(backbone_layers, layers)
     found: list[Tried] = []

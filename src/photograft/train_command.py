@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from photograft import config as choices
+from photograft import choices
 from photograft.config import TrainConfig
 from photograft.errors import InputError
 from photograft.options import LAYOUTS, Source, choice
@@ -85,6 +85,19 @@ def train(
         _option("Share for validation, where the source has no split. [default: 0.15]"),
     ] = None,
     test: Annotated[float | None, _option("Share for the test, likewise.")] = None,
+    group_by: Annotated[
+        str | None, _option("Keep together photos whose names have this in common: 'person(\\d+)'.")
+    ] = None,
+    near_duplicates: Annotated[
+        str | None,
+        _option(
+            "Keep photos that are nearly the same on one side. [default: group]",
+            choices.NEAR_DUPLICATES,
+        ),
+    ] = None,
+    corrections: Annotated[
+        str | None, _option("Your answers to the doctor's findings: a CSV file.")
+    ] = None,
     seed: Annotated[int | None, _option("Decides all that is random. [default: 0]")] = None,
     engine: Annotated[
         str | None, _option("auto: the fastest that is installed.", choices.ENGINES)
@@ -125,6 +138,9 @@ def train(
         "class_weight": class_weight,
         "validation": validation,
         "test": test,
+        "group_by": group_by,
+        "near_duplicates": near_duplicates,
+        "corrections": corrections,
         "seed": seed,
         "engine": engine,
         "precision": precision,

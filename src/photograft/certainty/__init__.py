@@ -1,0 +1,1 @@
+"""How sure one may be: calibration, abstaining, sets of classes, and "none of these"."""

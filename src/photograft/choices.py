@@ -1,0 +1,22 @@
+"""The words that settings choose from."""
+
+from __future__ import annotations
+
+STRATEGIES = ("features", "features+augment", "finetune", "scratch", "auto")
+ENGINES = ("auto", "openvino", "torch")
+PRECISIONS = ("auto", "bf16", "fp32")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+POOLINGS = ("avg", "flatten")
+HEADS = ("logistic", "mlp")
+CODINGS = ("auto", "binary", "sparse", "categorical")
+CLASS_WEIGHTS = ("none", "balanced")
+WEIGHT_INCLUSIONS = ("auto", "always", "never")
+TEST_VIEWS = ("plain", "flip")
+KEEPS = ("better", "always")
+FILL_MODES = ("nearest", "constant", "reflect", "wrap")
+STATISTICS = ("none", "feature", "sample")
+OPTIMIZERS = ("adamw", "adam", "rmsprop", "sgd")
+SCHEDULES = ("constant", "cosine", "plateau")
+MONITORS = ("none", "val_loss", "val_accuracy")
+TRACKERS = ("tensorboard", "mlflow", "wandb")
+NEAR_DUPLICATES = ("group", "ignore")

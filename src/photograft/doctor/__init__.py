@@ -1,0 +1,1 @@
+"""Is the data sound: what may be wrong with photos and labels, ranked by what it costs."""
