@@ -136,8 +136,18 @@ def start(cache: Path, *arguments: object, cwd: Path) -> subprocess.Popen[str]:
 
 
 def num_stored(cache: Path) -> int:
-    """How many photos' features the store holds."""
-    return sum(keys.stat().st_size for keys in cache.rglob("*.keys")) // KEY_BYTES
+    """How many photos' features the store holds; thumbnails are none."""
+    return sum(keys.stat().st_size for keys in feature_keys(cache)) // KEY_BYTES
+
+
+def feature_keys(cache: Path) -> list[Path]:
+    """The files of keys of all that holds features."""
+    return [
+        keys
+        for keys in cache.rglob("*.keys")
+        if (note := keys.parent / "space.json").is_file()
+        and '"thumbnails"' not in note.read_text(encoding="utf-8")
+    ]
 
 
 def wait_for_rows(cache: Path, num_rows: int, process: subprocess.Popen[str]) -> None:

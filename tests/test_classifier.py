@@ -19,7 +19,7 @@ from PIL import Image
 
 from drawing import MakePhotos
 from photograft import classifier as module
-from photograft import features, images, workflow
+from photograft import classifier_files, features, images, workflow
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, INCLUDED_WEIGHTS
@@ -154,7 +154,7 @@ class TestSaveAndLoad:
         del manifest["backbone"]["per_photo"]
         for layer in manifest["backbone"]["layers"]:
             del layer["pooling"]
-        path.write_text(json.dumps({**manifest, "checksum": module._checksum(manifest)}))
+        path.write_text(json.dumps({**manifest, "checksum": classifier_files.checksum(manifest)}))
         loaded = Classifier.load(tmp_path / "c")
         for field in dataclasses.fields(Classifier):
             if field.name != "head":
@@ -188,6 +188,8 @@ class TestDamage:
                 changed = bytearray(data)
                 changed[place] ^= bit
                 path.write_bytes(changed)
+                if name == "classifier.json" and _same_json(changed, data):
+                    continue  # the last digit of a number that rounds to the same
                 with pytest.raises(ClassifierError):
                     Classifier.load(folder)
         path.write_bytes(data)
@@ -221,7 +223,7 @@ class TestDamage:
         manifest = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
         del manifest["checksum"]
         manifest |= changes
-        manifest["checksum"] = module._checksum(manifest)
+        manifest["checksum"] = classifier_files.checksum(manifest)
         (folder / "classifier.json").write_text(json.dumps(manifest), encoding="utf-8")
 
     def test_a_manifest_written_anew_is_as_good(self, folder: Path) -> None:
@@ -508,3 +510,10 @@ def test_one_photo_or_many_gives_the_same(made: Classifier, files: list[Path]) -
     alone = np.concatenate([made.predict_proba([path]) for path in files])
     assert together.tobytes() == alone.tobytes()
     assert made.predict_proba(files[::-1])[::-1].tobytes() == together.tobytes()
+
+
+def _same_json(data: bytes | bytearray, other: bytes) -> bool:
+    try:
+        return bool(json.loads(data) == json.loads(other))
+    except ValueError:
+        return False

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import itertools
 import json
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +17,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+import system_helpers
 from drawing import MakePhotos
 from photograft import cli, comparison, race, trials
-from photograft.candidates import Candidate, Shelf, Trial, make_candidates
+from photograft.candidates import Candidate, Shelf, Trial, alone, make_candidates
 from photograft.compare_command import seconds_of
 from photograft.comparison import Comparison, compare
 from photograft.config import Preprocessing, TrainConfig
-from photograft.errors import InputError, StorageError, UnknownNameError
+from photograft.errors import InputError, StorageError, UnknownNameError, WeightsError
 from photograft.leaderboard import choose, make_rows
+from photograft.leaderboard_view import show_comparison
+from photograft.progress import Silent
+from photograft.report.comparison_report import write_comparison_report
 from photograft.runs import Run
 from photograft.store import FeatureStore
 from photograft.strategies import base
+from report_helpers import make_comparison
 from system_helpers import Recorder
 from training_helpers import TINY, TINY_NORM, tiny_config
 
@@ -265,7 +276,9 @@ def test_budget_is_spent_on_the_cheap_first(photos: Path, tmp_path: Path, cache:
     tried = [name for name, (state, _) in states.items() if state == "complete"]
     assert len(tried) == 1
     assert tried[0].endswith(" features")
-    assert all("are left" in why for name, (_, why) in states.items() if name not in tried)
+    assert all(
+        "the budget is spent" in why for name, (_, why) in states.items() if name not in tried
+    )
 
 
 def test_candidate_behind_is_passed_over(
@@ -393,7 +406,9 @@ THREE = {"small": (0.95, 50, 900), "large": (0.952, 200, 800), "poor": (0.80, 10
 def test_cheapest_of_the_ties_is_chosen() -> None:
     name, words = chosen(THREE, "speed")
     assert name == "small"
-    assert "fastest of 2 that can't be told apart on 1,000 photos" in words
+    assert (
+        "95.2% of 1,000 held-out photos right, the fastest of 2 that can't be told apart" in words
+    )
     assert "5.0 ms a photo to 20.0 ms" in words
 
 
@@ -436,7 +451,7 @@ def test_command(
 def test_progress_tells_which_candidate(photos: Path, tmp_path: Path, cache: Path) -> None:
     recorder = Recorder()
     run(photos, tmp_path / "out", cache, stored(TINY, TINY_NORM), progress=recorder)
-    assert f"1 of 2: {TINY} features" in recorder.said
+    assert f"1 of 2: {TINY} features; 10 min are left" in recorder.said
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400)])
@@ -451,3 +466,240 @@ def test_default_folder(
     found = compare(photos, stored(TINY), CONFIG, store=FeatureStore(cache))
     assert found.path == Path("comparisons", "shapes")
     assert comparison.Comparison is type(found)
+
+
+# --- what can't be tried, the budget to the second, and being cut short
+
+
+def test_candidate_without_weights_is_a_row(
+    photos: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = trials.Bench.extractor, []
+
+    def offline(bench: trials.Bench, candidate: Candidate) -> Any:
+        if candidate.config.backbone == TINY_NORM:
+            asked.append(candidate.name)
+            raise WeightsError("they can't be fetched (no network)", fix="Put them there.")
+        return real(bench, candidate)
+
+    monkeypatch.setattr(trials.Bench, "extractor", offline)
+    names = stored(TINY, TINY_NORM, strategies=("features", "features+augment"))
+    found = run(photos, tmp_path / "out", cache, names)
+    rows = {row["id"]: (row["status"], row["why"]) for row in found.info["candidates"]}
+    lacking = ("not run", "they can't be fetched (no network)")
+    assert rows[f"{TINY_NORM} features"] == rows[f"{TINY_NORM} features+augment"] == lacking
+    assert rows[f"{TINY} features"] == rows[f"{TINY} features+augment"] == ("complete", "")
+    assert len(asked) == 1, "a network that does not answer is asked again"
+    assert "can&#39;t be fetched" in (tmp_path / "out" / "report.html").read_text()
+    # Where nothing is left to try, it is an error, and nothing is left behind.
+    with pytest.raises(WeightsError, match="no network"):
+        run(photos, tmp_path / "nothing", cache, stored(TINY_NORM))
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_candidate_that_can_not_learn_these_photos_is_a_row(
+    tmp_path: Path, cache: Path, make_photos: MakePhotos
+) -> None:
+    source = make_photos(tmp_path / "photos", ("circle", "square", "triangle"), n=12, size=40)
+    binary = tiny_config("scratch", keep="always", coding="binary", loop={"epochs": 1})
+    found = run(source, tmp_path / "out", cache, [*stored(TINY), Candidate(binary)])
+    row = next(row for row in found.info["candidates"] if row["strategy"] == "scratch")
+    assert row["status"] == "not run"
+    assert "two classes" in row["why"]
+    with pytest.raises(InputError, match="two classes"):
+        run(source, tmp_path / "nothing", cache, [Candidate(binary)])
+
+
+def test_budget_ends_a_training_in_the_middle_of_a_fold(
+    photos: Path, tmp_path: Path, cache: Path
+) -> None:
+    config = replace(tiny_config("scratch", keep="always", loop={"epochs": 6}), backbone=TINY)
+    candidates, out = [*stored(TINY), Candidate(config)], tmp_path / "out"
+    clock = itertools.count()
+    late = 10.0**9
+
+    class Slow(Recorder):
+        """Its second epoch takes for ever."""
+
+        def step(self, what: str, total: int, unit: str) -> Any:
+            nonlocal late
+            if what.startswith("Epoch 2/"):
+                late = 0.0
+            return super().step(what, total, unit)
+
+    def timer() -> float:
+        return next(clock) * 1e-9 + (10.0**6 if late == 0 else 0.0)
+
+    found = run(photos, out, cache, candidates, budget=1000, timer=timer, progress=Slow())
+    row = next(row for row in found.info["candidates"] if row["strategy"] == "scratch")
+    assert (row["status"], row["folds_done"]) == ("not run", 0)
+    assert "goes on from there" in row["why"]
+    whole = run(photos, tmp_path / "whole", cache, candidates)
+    again = run(photos, out, cache, candidates)
+    assert [r["accuracy"] for r in again.info["candidates"]] == [
+        r["accuracy"] for r in whole.info["candidates"]
+    ]
+
+
+def test_same_network_takes_the_same_time(photos: Path, tmp_path: Path, cache: Path) -> None:
+    """Noise must not make one of two candidates on the same network look faster."""
+    names = stored(TINY, strategies=("features", "features+augment"))
+    run(photos, tmp_path / "out", cache, names[:1])
+    found = run(photos, tmp_path / "out", cache, names)
+    assert len({row["ms_per_photo"] for row in found.info["candidates"]}) == 1
+
+
+def test_times_that_contradict_the_choice_are_not_its_reason() -> None:
+    rng, labels = np.random.default_rng(0), np.zeros(100, np.int64)
+    hits = rng.random(100) < 0.9
+    better = hits | (np.arange(100) == np.flatnonzero(~hits)[0])
+    found = {
+        "small features": make_trial(hits.tolist(), ms=9.0, adds=10**8),
+        "large features": make_trial(better.tolist(), ms=3.0, adds=10**9),
+    }
+    candidates = [Candidate(TrainConfig(backbone=name)) for name in ("small", "large")]
+    winner, words = choose(make_rows(candidates, found, {}, labels, np.arange(100)), "speed")
+    assert winner["backbone"] == "small"
+    assert "100 million multiply-adds a photo to 1,000 million" in words
+
+
+def test_given_up_is_not_gone_on_with(
+    photos: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(tiny_config("scratch", keep="always", loop={"epochs": 1}), backbone=TINY)
+    candidates, out = [*stored(TINY_NORM), Candidate(config)], tmp_path / "out"
+    real = trials.try_folds
+
+    def spoiled(bench: Any, candidate: Candidate, before: Trial | None) -> Any:
+        for trial in real(bench, candidate, before):
+            wrong = np.where(trial.predicted < 0, -1, 1 - bench.pool.labels[:, None])
+            yield replace(trial, predicted=wrong)
+
+    monkeypatch.setattr(race, "try_folds", spoiled)
+    first = run(photos, out, cache, candidates).info["candidates"]
+    assert "behind beyond noise" in first[1]["why"]
+    assert run(photos, out, cache, candidates).info["candidates"] == first
+
+
+def test_two_at_once_do_not_meet(photos: Path, tmp_path: Path, cache: Path) -> None:
+    out = tmp_path / "out"
+    with alone(out), pytest.raises(StorageError, match="another comparison is at work"):
+        run(photos, out, cache, stored(TINY))
+    assert not out.exists()
+    assert run(photos, out, cache, stored(TINY)).info["winner"]
+
+
+def test_disk_that_is_full(
+    photos: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: Any) -> None:
+        path.write_text("{")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("photograft.candidates.write_json", full)
+        with pytest.raises(StorageError, match="No space left"):
+            run(photos, out, cache, stored(TINY))
+    assert not out.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("photograft.comparison.write_json", full)
+        with pytest.raises(StorageError, match="run the same command again"):
+            run(photos, out, cache, stored(TINY))
+    seen = watch(monkeypatch)
+    assert run(photos, out, cache, stored(TINY)).info["winner"]
+    assert not seen, "what was computed was not kept"
+    assert not list(out.rglob(".*partial*"))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_leaderboard_fits_the_terminal(
+    photos: Path, tmp_path: Path, cache: Path, width: int
+) -> None:
+    found = run(photos, tmp_path / "out", cache, stored(TINY))
+    (row,) = found.info["candidates"]
+    names = [f"efficientnet_lite{i} features+augment" for i in range(3)]
+    rows = [{**row, "id": name, "num_params": 4_872_818, "num_bytes": 10**7} for name in names]
+    info = {**found.info, "candidates": rows, "winner": names[0]}
+    stream = io.StringIO()
+    show_comparison(Console(file=stream, width=width), replace(found, info=info))
+    lines = stream.getvalue().splitlines()
+    assert [line.split("  ")[0] for line in lines[2:5]] == names
+    assert "best, chosen" in lines[2]
+    assert {"accuracy", "ms/photo", "verdict"} <= set(lines[1].split())
+    assert ("overfit" in lines[1]) == (width == 120)
+    assert max(map(len, lines[:5])) <= width
+
+
+@pytest.mark.slow
+def test_interrupted_and_killed_it_goes_on(photos: Path, tmp_path: Path, warm_cache: Path) -> None:
+    """Ctrl-C and then kill -9, each between two folds or in one; then the same again."""
+    arguments = ["compare", photos, "--recipes", "D1", "--seed", "3"]
+    out, whole = tmp_path / "out", tmp_path / "whole"
+
+    def begin(cache: Path) -> subprocess.Popen[str]:
+        return system_helpers.start(cache, *arguments, "--out", out, cwd=tmp_path)
+
+    def wait_for(done: int, process: subprocess.Popen[str]) -> None:
+        deadline = time.monotonic() + 120
+        while folds(out) < done:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    first = begin(warm_cache)
+    wait_for(1, first)
+    first.send_signal(signal.SIGINT)
+    said = first.communicate()[1].splitlines()
+    assert first.returncode == 130
+    assert said[-1] == (
+        "photograft: interrupted; what was computed is kept: run the same command again"
+    )
+    assert not any("Traceback" in line for line in said)
+    second = begin(warm_cache)
+    wait_for(folds(out) + 1, second)
+    meanwhile = begin(warm_cache)
+    assert "another comparison is at work" in meanwhile.communicate()[1]
+    assert meanwhile.returncode == 2
+    second.kill()
+    second.communicate()
+    assert folds(out) >= 2
+    third = begin(warm_cache)
+    errors = third.communicate()[1]
+    assert third.returncode == 0, errors
+    done = system_helpers.start(warm_cache, *arguments, "--out", whole, cwd=tmp_path)
+    done.communicate()
+    assert done.returncode == 0
+    one, other = (json.loads((f / "comparison.json").read_text()) for f in (out, whole))
+    timed = ("ms_per_photo", "train_seconds")
+    for row, expected in zip(one["candidates"], other["candidates"], strict=True):
+        assert {k: v for k, v in row.items() if k not in timed} == {
+            k: v for k, v in expected.items() if k not in timed
+        }
+
+
+def folds(folder: Path) -> int:
+    """How many folds a comparison folder has kept."""
+    found = (folder / "candidates").glob("[!.]*.json")
+    return sum(len(json.loads(path.read_text())["done"]) for path in found)
+
+
+def test_page_marks_the_chosen_one_and_ranks_what_was_tried_in_part_last(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    make_comparison(folder)
+    info = json.loads((folder / "comparison.json").read_text())
+    rows = [row for row in info["candidates"] if row.get("accuracy") is not None]
+    partial = {**rows[-1], "id": "lucky one", "status": "partial", "accuracy": 1.0, "verdict": ""}
+    tie = next(row for row in rows if row["verdict"] == "tie")
+    info |= {"candidates": [*rows, partial], "winner": tie["id"]}
+    (folder / "comparison.json").write_text(json.dumps(info))
+    write_comparison_report(folder, {}, tmp_path / "page.html", progress=Silent())
+    page = (tmp_path / "page.html").read_text()
+    body = page[page.index("<tbody>") : page.index("</tbody>")]
+    chosen = body.split('<tr class="chosen">')
+    assert len(chosen) == 2
+    assert tie["id"] in chosen[1].split("</tr>")[0]
+    assert '<span class="badge">chosen</span>' in chosen[1].split("</tr>")[0]
+    complete = [row["id"] for row in rows if row["status"] == "complete"]
+    assert all(body.index(name) < body.index("lucky one") for name in complete)
+    assert "lucky one" not in page[page.index('id="cost"') : page.index('id="how"')]

@@ -24,7 +24,7 @@ from photograft.config import TrainConfig
 from photograft.errors import DatasetError, InputError
 from photograft.growing import choose_penalties, make_subsets
 from photograft.learning_curve import LearningCurve, learning_curve
-from photograft.learning_figure import draw_learning_curve
+from photograft.learning_figure import _smooth, draw_learning_curve
 from photograft.learning_terminal import show_learning_curve
 from photograft.preparation import prepare
 from photograft.progress import Silent
@@ -199,6 +199,30 @@ def test_the_answer_is_a_sentence(curve: LearningCurve) -> None:
     assert "can't know" in last
 
 
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [(0.80, "80.0%: +5.0 points."), (0.85, "a gain too small"), (0.90, "than now, some of which")],
+)
+def test_the_answer_says_what_is_gained(curve: LearningCurve, now: float, said: str) -> None:
+    ahead = tuple(replace(forecast, accuracy=0.85) for forecast in curve.forecasts)
+    assert said in replace(curve, overall=np.array([0.5, now]), forecasts=ahead).sentences()[0]
+
+
+def test_no_zero_has_a_sign(curve: LearningCurve) -> None:
+    gains = tuple(replace(gain, gain=-1e-6, low=-2e-4, high=1e-5) for gain in curve.classes)
+    stream = io.StringIO()
+    show_learning_curve(Console(file=stream, width=80), replace(curve, classes=gains))
+    assert "0.0 to 0.0" in stream.getvalue()
+    assert not {"+0.0", "-0.0"} & set(stream.getvalue().split())
+
+
+def test_the_band_of_few_photos_is_smooth_and_ends_where_it_did() -> None:
+    edge = 0.9 + 0.02 * np.round(np.linspace(0, 3, 24))
+    smooth = _smooth(edge)
+    assert smooth[[0, -1]] == pytest.approx(edge[[0, -1]])
+    assert np.abs(np.diff(smooth)).max() < 0.5 * np.abs(np.diff(edge)).max()
+
+
 def test_the_same_seed_gives_the_same_curve() -> None:
     one, again, other = (curve_of(drawn_job(), seed=s) for s in (0, 0, 1))
     assert one.to_json() == again.to_json()
@@ -216,7 +240,8 @@ def test_the_class_that_is_hard_has_most_to_gain() -> None:
     found = curve_of(cast(Job, DrawnJob(x[order], y[order], np.arange(600))))
     assert {gain.name for gain in found.classes if gain.stands_out} == {"c0", "c1"}
     assert [gain.stands_out for gain in found.classes] == [True, True, False, False]
-    assert "Most to gain: c0, c1." in found.sentences()
+    named = [f"{gain.name} ({100 * gain.gain:+.1f})" for gain in found.classes[:2]]
+    assert f"Most to gain, in points: {', '.join(named)}." in found.sentences()
 
 
 def test_classes_that_noise_swamps_are_not_told_apart() -> None:

@@ -8,26 +8,34 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
 from drawing import draw_folder
+from photograft.backbones.engines import Engine
+from photograft.classifier import Classifier
 from photograft.config import TrainConfig
 from photograft.errors import ClassifierError, InputError
+from photograft.explanations.heat_maps import HeatMaps
+from photograft.explanations.neighbours import Reference, write_reference
+from photograft.heads import Head
 from photograft.progress import Silent
 from photograft.recipes import read_config
 from photograft.report import charts, palette
 from photograft.report.comparison_report import write_comparison_report
 from photograft.report.confusion import show_confusion
+from photograft.report.explanations import MAX_EXPLAINED, explain_mistakes, explain_saved
 from photograft.report.facts import load_facts, reliability
 from photograft.report.model_card import limits
-from photograft.report.photo_choice import MAX_PHOTOS, PER_CELL, choose
+from photograft.report.photo_choice import MAX_MISTAKES, MAX_PHOTOS, PER_CELL, choose
 from photograft.report.photos_again import find_photos
 from photograft.report.run_report import write_run_report
 from photograft.report.thumbnails import thumbnail, thumbnails
@@ -37,6 +45,7 @@ from photograft.runs import Run
 from photograft.terminal import show_run
 from report_helpers import SELECTION, Reads, make_comparison, make_run, photo_bytes
 from system_helpers import Recorder, read_json
+from training_helpers import tiny_backbone
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -218,6 +227,88 @@ def test_same_run_same_bytes(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+def add_classifier(folder: Path, reads: Reads, num_near: int = 12) -> None:
+    """Put a small classifier into a run folder, with some training photos to compare with."""
+    names = read_json(folder / "run.json")["data"]["class_names"]
+    backbone = tiny_backbone()
+    rng = np.random.default_rng(0)
+    weight = rng.normal(0, 1, (backbone.num_features, len(names))).astype(np.float32)
+    head = Head((weight,), (np.zeros(len(names), np.float32),))
+    classifier = Classifier(tuple(names), backbone, Engine("torch", "fp32"), ("last",), head)
+    classifier.save(folder / "classifier", include_weights=True)
+    maps = HeatMaps(classifier)
+    files = [f for f in load_facts(folder).files if f.used and f.split == "train"][:num_near]
+    rows = np.stack([maps.features(reads[f.name]()) for f in files])
+    labels = np.array([names.index(f.label) for f in files], np.int64)
+    reference = Reference.fit(rows, labels, [f.name for f in files], rng=rng)
+    write_reference(folder / "classifier", reference)
+
+
+def test_confident_mistakes_are_explained(tmp_path: Path) -> None:
+    reads = make_run(tmp_path / "run", per_class=(6, 4, 20), margin=0.5)
+    plain = page_of(tmp_path / "run", reads, tmp_path / "plain.html")
+    assert "Further mistakes" not in plain.text
+    add_classifier(tmp_path / "run", reads)
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    assert_closed(page)
+    maps = [i for i in page.all("img") if (i["alt"] or "").startswith("Heat map of it: ")]
+    assert len(maps) == len({i["src"] for i in maps}) == MAX_EXPLAINED
+    assert all("at the" in (i["alt"] or "") or "nothing" in (i["alt"] or "") for i in maps)
+    near = [i for i in page.all("img") if (i["alt"] or "").startswith("Training photo of")]
+    assert len(near) == 18 + 4 * MAX_EXPLAINED  # of the gallery, and those nearest
+    # All mistakes are there, explained or not, and no more is said of them than before.
+    facts = load_facts(tmp_path / "run")
+    wrong = [i for i in page.all("img") if ", taken for " in (i["alt"] or "")]
+    assert len(wrong) == min(len(facts.mistakes), MAX_MISTAKES)
+    assert [i["title"] for i in wrong] == [a.name for a in facts.mistakes[: len(wrong)]]
+    assert "Further mistakes" in page.text
+    assert not [i for i in page.data["pictures"].values() if i in {n["src"] for n in near}]
+
+
+def test_explanations_are_of_the_class_that_was_said(tmp_path: Path) -> None:
+    reads = make_run(tmp_path / "run", per_class=(6, 4, 20), margin=0.5)
+    add_classifier(tmp_path / "run", reads)
+    classifier = Classifier.load(tmp_path / "run")
+    wrong = load_facts(tmp_path / "run").mistakes
+    one = replace(wrong[0], predicted=0)
+    others = [
+        explain_mistakes(
+            classifier, [replace(one, predicted=c)], reads, reference=None, progress=Silent()
+        )[one.name]
+        for c in range(3)
+    ]
+    assert len({e.overlay for e in others}) == 3
+    assert all(e.neighbours == () for e in others)
+
+
+@pytest.mark.parametrize("damage", ["head", "reference", "weights", "classes"])
+def test_without_a_sound_classifier_nothing_is_explained(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "run"
+    reads = make_run(folder, per_class=(6, 4, 20), margin=0.5)
+    plain = page_of(folder, reads, tmp_path / "plain.html")
+    add_classifier(folder, reads)
+    if damage == "classes":
+        shutil.rmtree(folder / "classifier")
+        Classifier(("a",), tiny_backbone(), Engine("torch", "fp32"), ("last",), Head((), ())).save(
+            folder / "classifier", include_weights=True
+        )
+    else:
+        name = {"weights": "backbone"}.get(damage, damage)
+        (folder / "classifier" / f"{name}.safetensors").write_bytes(b"nothing")
+    assert page_of(folder, reads, tmp_path / "page.html").html == plain.html
+
+
+def test_a_photo_that_is_gone_leaves_the_others_explained(tmp_path: Path) -> None:
+    reads = make_run(tmp_path / "run", per_class=(6, 4, 20), margin=0.5)
+    add_classifier(tmp_path / "run", reads)
+    wrong = load_facts(tmp_path / "run").mistakes
+    reads[wrong[1].name] = lambda: b"gone"
+    recorder = Recorder()
+    found = explain_saved(tmp_path / "run", wrong, reads, progress=recorder)
+    assert list(found) == [a.name for a in wrong[:MAX_EXPLAINED] if a != wrong[1]]
+    assert recorder.done == recorder.totals == {"Explaining mistakes": MAX_EXPLAINED}
+
+
 def test_only_photos_that_are_shown_are_read(tmp_path: Path) -> None:
     reads = make_run(tmp_path / "run", per_class=(300, 10, 400), photos=60)
     read: list[str] = []
@@ -241,9 +332,11 @@ def test_five_thousand_photos_make_a_small_page(tmp_path: Path) -> None:
     reads = make_run(
         tmp_path / "run", [f"c{i}" for i in range(10)], per_class=(200, 100, 200), photos=700
     )
+    add_classifier(tmp_path / "run", reads, num_near=60)
     page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
     pictures = len(page.all("img")) + len(page.data["pictures"])
-    assert MAX_PHOTOS * 0.9 < pictures <= MAX_PHOTOS
+    # And those that explain: a heat map of each, and training photos.
+    assert MAX_PHOTOS * 0.9 < pictures <= MAX_PHOTOS + 5 * MAX_EXPLAINED
     assert (tmp_path / "page.html").stat().st_size < 3_000_000
     # All cells have their turn: none is empty while another is full.
     assert all(cell["photos"] for cell in page.data["cells"].values())
@@ -421,7 +514,7 @@ def test_comparison(tmp_path: Path) -> None:
     order = [page.text.index(name) for name in ("efficientnet_lite0 features is best", "a warning")]
     assert order == sorted(order)
     leaderboard = page.text[page.text.index("Leaderboard\n") :]
-    names = ["efficientnet_lite0 features", "mobilenet features", "vgg16 features", "scratch"]
+    names = ["efficientnet_lite0 features", "mobilenet features", "scratch", "vgg16 features"]
     places = [leaderboard.index(name) for name in [*names, "resnet50 features"]]
     assert places == sorted(places)
     assert "no <weights> here" in page.text

@@ -14,7 +14,7 @@ from photograft.report.comparison_report import write_comparison_report
 from photograft.report.palette import DARK, LIGHT
 from photograft.report.run_report import write_run_report
 from report_helpers import make_comparison, make_run
-from test_report import HOSTILE
+from test_report import HOSTILE, add_classifier
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
@@ -52,6 +52,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     names = [f"species {i}" for i in range(40)]
     reads = make_run(folder / "many", names, per_class=(1, 0, 3), photos=9)
     write_run_report(folder / "many", reads, folder / "many.html", progress=Silent())
+    reads = make_run(folder / "explained", per_class=(6, 4, 20), margin=0.5)
+    add_classifier(folder / "explained", reads)
+    write_run_report(folder / "explained", reads, folder / "explained.html", progress=Silent())
     return {path.stem: path for path in folder.glob("*.html")}
 
 
@@ -146,7 +149,7 @@ def test_every_link_leads_somewhere(
     assert said == []
 
 
-@pytest.mark.parametrize("name", ["run", "hostile", "comparison", "many"])
+@pytest.mark.parametrize("name", ["run", "hostile", "comparison", "many", "explained"])
 def test_it_fits_a_phone(
     browser: Browser, pages: dict[str, Path], said: list[str], name: str
 ) -> None:
@@ -194,7 +197,8 @@ def test_the_leaderboard_sorts(browser: Browser, pages: dict[str, Path], said: l
     heads = page.locator(".leaderboard thead th")
     titles = [text.strip() for text in heads.all_text_contents()]
     accuracy, candidate = titles.index("accuracy"), titles.index("Candidate")
-    assert column(page, accuracy + 1) == ["95.0%", "94.0%", "80.0%", "60.0%", "–"]
+    # What was not tried to the end stands below what was.
+    assert column(page, accuracy + 1) == ["95.0%", "94.0%", "60.0%", "80.0%", "–"]
     button = heads.nth(accuracy).locator("button")
     button.click()
     assert heads.nth(accuracy).get_attribute("aria-sort") == "descending"
@@ -239,6 +243,26 @@ def test_every_box_that_scrolls_is_reached_by_keyboard(
     assert boxes.evaluate_all(unnamed) == 0
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
+
+
+@pytest.mark.parametrize("width", [360, 800, 1200])
+def test_explained_mistakes_stand_beside_their_heat_maps(
+    browser: Browser, pages: dict[str, Path], said: list[str], width: int
+) -> None:
+    page = opened(browser, pages["explained"], said, viewport={"width": width, "height": 900})
+    pairs = page.locator(".explained .pair")
+    assert pairs.count() == 8
+    for pair in pairs.all():
+        photo, heat = (pair.locator("img").nth(i).bounding_box() for i in (0, 1))
+        assert photo is not None
+        assert heat is not None
+        assert photo["y"] == heat["y"]
+        assert photo["width"] == heat["width"] >= 100
+        assert photo["x"] + photo["width"] <= heat["x"]
+    images = page.locator(".explained img")
+    assert images.count() == 8 * 6
+    assert images.evaluate_all("all => all.every(i => i.complete && i.naturalWidth && i.alt)")
+    assert said == []
 
 
 def test_it_prints(browser: Browser, pages: dict[str, Path], tmp_path: Path) -> None:

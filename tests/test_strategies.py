@@ -398,7 +398,7 @@ def test_held_out_photos_are_scored_on_their_plain_view() -> None:
 def stored(cache: Path) -> dict[str, set[bytes]]:
     """The contents that the store has of each view."""
     found: dict[str, set[bytes]] = {}
-    for keys in cache.rglob("*.keys"):
+    for keys in system.feature_keys(cache):
         view = system.read_json(keys.parent / "space.json")["view"]
         data = keys.read_bytes()
         digests = {data[i : i + 32] for i in range(0, len(data), system.KEY_BYTES)}

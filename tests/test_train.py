@@ -73,6 +73,10 @@ def test_run_folder_is_complete(run_path: Path) -> None:
         "report.html",
         "classifier/classifier.json",
         "classifier/head.safetensors",
+        "classifier/assurance.safetensors",
+        "classifier/reference.safetensors",
+        "findings.csv",
+        "findings.parquet",
     }
 
 
@@ -277,7 +281,7 @@ def test_leaks_across_a_given_split_are_counted(
     assert result.code == 0
     (warning,) = system.read_json(tmp_path / "run" / "run.json")["warnings"]
     assert "two sides of the given split 3 times" in warning
-    assert "Warning: the same photo lies on two sides" in result.out
+    assert "Warning: photos that belong together (copies," in result.out
 
 
 def test_same_content_under_two_labels_is_reported(make_photos: MakePhotos, tmp_path: Path) -> None:

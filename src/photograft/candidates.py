@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
 from photograft._version import __version__
 from photograft.augmentation import view_name
@@ -29,6 +31,9 @@ FORMAT = 1
 
 #: Strategies that are compared by default, the cheap ones first.
 DEFAULT_STRATEGIES = ("features", "features+augment", "finetune")
+
+#: What tells a candidate's network and how it is run from others, whatever it learned.
+NetworkKey = tuple[str, ...]
 
 #: A fold of one repeat that a candidate was tested on.
 Fold = tuple[int, int]
@@ -61,6 +66,14 @@ class Candidate:
             config.strategy == "features"
             or (config.strategy == "features+augment" and config.views != -1)
         )
+
+    @property
+    def network(self) -> NetworkKey:
+        """What decides how long a photo takes to classify."""
+        c = self.config
+        own = ("scratch",) if c.strategy == "scratch" else ()
+        settings = (c.backbone, c.weights, c.preprocessing, c.pooling, c.test_views)
+        return (*own, *map(str, (*settings, c.max_pixels, c.engine, c.precision, c.device)))
 
     def key(self, fingerprint: str) -> str:
         """Return what tells its scores on some photos from all others'.
@@ -250,3 +263,35 @@ def check_folder(folder: Path) -> None:
         )
     elif not os.access(folder, os.W_OK | os.X_OK):
         raise StorageError(f"{folder} can't be written to", fix="Choose another folder with --out.")
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a comparison folder for oneself; made where it is missing, gone again where unused.
+
+    Raises:
+        StorageError: Another comparison is at work in it, or it can't be written.
+    """
+    place, lock = folder / "candidates", FileLock(folder / ".lock")
+    try:
+        # First of all: by this a later call knows the folder again, even after a kill.
+        place.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StorageError(
+            f"another comparison is at work in {folder}",
+            fix="Wait until it is done, or choose another folder with --out.",
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{folder} can't be written ({error.strerror or error})",
+            fix="Choose another folder with --out.",
+        ) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            place.rmdir()  # only where nothing was found out
+            (folder / ".lock").unlink()
+            folder.rmdir()
+        lock.release()

@@ -4,6 +4,8 @@ On disk it is a folder:
 
     classifier.json         class names, backbone record, layers, how it was trained; checksums
     head.safetensors        weight (d, num_classes) and bias (num_classes,), float32
+    assurance.safetensors   held-out answers, and where training photos lie; see `certainty`
+    reference.safetensors   training photos to compare with; see `explanations.neighbours`
     backbone.safetensors    the backbone's weights, where they were included
 """
 
@@ -11,8 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import json
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,23 +21,39 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from photograft import images
 from photograft._version import __version__
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
+from photograft.certainty import assurance as assured
+from photograft.certainty.assurance import Assurance, logs_of
+from photograft.classifier_files import (
+    FORMAT_VERSION,
+    changed,
+    checksum,
+    find_folder,
+    read_manifest,
+    read_tensors,
+)
 from photograft.errors import ClassifierError, ConversionError, ImageError, StorageError
+from photograft.explanations.neighbours import FILE_NAME as REFERENCE_NAME
+from photograft.explanations.neighbours import Reference, read_reference, write_reference
 from photograft.features import PLAIN, feature_batches, open_space
 from photograft.files import sha256_of, write_json
 from photograft.heads import Head
 from photograft.sources.base import read_file
 from photograft.store import FeatureStore, default_cache_dir
 
-#: Raised when the folder's layout changes; an older program refuses a newer folder.
-FORMAT_VERSION = 1
+#: Positions, features, probabilities, and the positions and errors of files that failed.
+Look = tuple[
+    list[int], npt.NDArray[np.float32], npt.NDArray[np.float32], list[tuple[int, ImageError]]
+]
+
+#: What a folder may hold: names that this program writes, so that none can point elsewhere.
+_FILES = ("head.safetensors", assured.FILE_NAME, REFERENCE_NAME, INCLUDED_WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,8 @@ class Prediction:
         probability: Of that class, in [0, 1]; None likewise.
         probabilities: Of every class, float32, shape ``(num_classes,)``; None likewise.
         error: Why the file can't be read; empty where it can.
+        novelty: How unlike every class the photo is: higher is less like them (see
+            `certainty.novelty`); None where the file can't be read or the classifier can't tell.
     """
 
     name: str
@@ -57,6 +75,7 @@ class Prediction:
     probability: float | None = None
     probabilities: npt.NDArray[np.float32] | None = None
     error: str = ""
+    novelty: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,8 @@ class Classifier:
         weights_path: The backbone's weight file; None until located, and for random weights.
         views: What the network sees of each photo, their probabilities averaged: ``"plain"``, and
             ``"flip"`` for the mirror image.
+        assurance: What it carries to say how sure it is; None where it carries nothing.
+        reference: Training photos to compare with; None likewise.
     """
 
     class_names: tuple[str, ...]
@@ -86,6 +107,8 @@ class Classifier:
     max_pixels: int = images.DEFAULT_MAX_PIXELS
     weights_path: Path | None = None
     views: tuple[str, ...] = ("plain",)
+    assurance: Assurance | None = None
+    reference: Reference | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Classifier:
@@ -98,11 +121,10 @@ class Classifier:
             ClassifierError: There is none, it was changed since it was written, or it comes from
                 a newer version.
         """
-        folder = _find(Path(path))
-        manifest = _read_manifest(folder / "classifier.json")
+        folder = find_folder(Path(path))
+        manifest = read_manifest(folder / "classifier.json")
         for name, digest in manifest["files"].items():
-            # Only names that this program writes: the manifest can't point elsewhere.
-            if name not in ("head.safetensors", INCLUDED_WEIGHTS):
+            if name not in _FILES:
                 raise ClassifierError(f"{folder} lists an unknown file {name!r}")
             try:
                 found = sha256_of(folder / name)
@@ -112,12 +134,16 @@ class Classifier:
                     fix="Copy the whole folder again, or train again.",
                 ) from error
             if found != digest:
-                raise _changed(folder / name)
+                raise changed(folder / name)
+        tensors = read_tensors(folder / "head.safetensors")
         try:
-            tensors = load((folder / "head.safetensors").read_bytes())
             head = Head.from_tensors(tensors, manifest.get("coding", "softmax"))
-        except (SafetensorError, KeyError) as error:
-            raise _changed(folder / "head.safetensors") from error
+        except KeyError as error:
+            raise changed(folder / "head.safetensors") from error
+        assurance = None
+        if assured.FILE_NAME in manifest["files"]:
+            numbers = read_tensors(folder / assured.FILE_NAME)
+            assurance = Assurance.from_parts(numbers, manifest.get("assurance", {}))
         included = folder / INCLUDED_WEIGHTS
         return cls(
             class_names=tuple(manifest["class_names"]),
@@ -129,6 +155,8 @@ class Classifier:
             max_pixels=manifest["max_pixels"],
             weights_path=included if included.name in manifest["files"] else None,
             views=tuple(manifest.get("views", ("plain",))),
+            assurance=assurance,
+            reference=read_reference(folder) if REFERENCE_NAME in manifest["files"] else None,
         )
 
     def save(self, folder: Path, *, include_weights: bool) -> None:
@@ -143,6 +171,11 @@ class Classifier:
         # As bytes: written by safetensors itself, a full disk would be no OSError.
         data = save(self.head.tensors())
         (folder / "head.safetensors").write_bytes(data)
+        if self.assurance is not None:
+            numbers = save(self.assurance.tensors())
+            (folder / assured.FILE_NAME).write_bytes(numbers)
+        if self.reference is not None:
+            write_reference(folder, self.reference)
         if include_weights or self.is_trained:
             self._save_weights(folder / INCLUDED_WEIGHTS)
         manifest = {
@@ -156,9 +189,10 @@ class Classifier:
             "views": list(self.views),
             "max_pixels": self.max_pixels,
             "trained": self.trained,
+            "assurance": self.assurance.to_json() if self.assurance else {},
             "files": {p.name: sha256_of(p) for p in sorted(folder.glob("*.safetensors"))},
         }
-        write_json(folder / "classifier.json", {**manifest, "checksum": _checksum(manifest)})
+        write_json(folder / "classifier.json", {**manifest, "checksum": checksum(manifest)})
 
     def predict(self, paths: Sequence[str | os.PathLike[str]]) -> list[Prediction]:
         """Classify files; see `stream` for any number of them in bounded memory."""
@@ -191,34 +225,36 @@ class Classifier:
                 names[i] = os.fspath(path)
                 yield functools.partial(read_file, Path(path))
 
-        batches = self.batches(reads())
+        looks = self.looks(reads())
         try:
-            for indices, probabilities, failed in batches:
+            for indices, features, probabilities, failed in looks:
+                novelty = self.novelty(features, probabilities)
                 rows = {
                     i: Prediction(
                         names[i],
                         self.class_names[int(row.argmax())],
                         float(row.max()),
                         row,
+                        novelty=None if novelty is None else float(novelty[k]),
                     )
-                    for i, row in zip(indices, probabilities, strict=True)
+                    for k, (i, row) in enumerate(zip(indices, probabilities, strict=True))
                 }
                 rows |= {i: Prediction(names[i], error=str(error)) for i, error in failed}
                 for i in sorted(rows):
                     del names[i]
                     yield rows[i]
         finally:
-            batches.close()
+            looks.close()
 
-    def batches(
-        self, reads: Iterable[Callable[[], bytes]]
-    ) -> Generator[
-        tuple[list[int], npt.NDArray[np.float32], list[tuple[int, ImageError]]], None, None
-    ]:
-        """Yield probabilities ``(n, num_classes)`` batch by batch; see `feature_batches`.
+    def looks(self, reads: Iterable[Callable[[], bytes]]) -> Generator[Look, None, None]:
+        """Yield features and probabilities batch by batch; see `feature_batches`.
 
         Args:
             reads: Each returns one file's bytes.
+
+        Yields:
+            Positions, features of the photos as they are ``(n, num_features)``, probabilities
+            ``(n, num_classes)``, and the positions and errors of files that failed.
         """
 
         def network() -> Network:
@@ -237,7 +273,20 @@ class Classifier:
                     self.classify(features[:, i : i + width])
                     for i in range(0, features.shape[1], width)
                 ]
-                yield indices, average(parts), failed
+                yield indices, features[:, :width], average(parts), failed
+
+    def novelty(
+        self, features: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32] | None:
+        """Return how unlike every class photos are, shape ``(n,)``; None where it can't tell.
+
+        Args:
+            features: Stored rows, shape ``(n, num_features)``.
+            probabilities: What the classifier says of them, shape ``(n, num_classes)``.
+        """
+        if self.assurance is None or self.assurance.novelty is None:
+            return None
+        return self.assurance.novelty.scores(features, logs_of(probabilities))
 
     def classify(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return probabilities ``(n, num_classes)`` for stored rows ``(n, num_features)``."""
@@ -310,46 +359,3 @@ def _cached_network(classifier: Classifier) -> Network:
         return _open_cached(backbone, path, modified, engine, folder)
     except (ConversionError, StorageError):  # or there is no place for what is converted
         return _open_cached(backbone, path, modified, engine.fallback(), folder)
-
-
-def _find(path: Path) -> Path:
-    for folder in (path, path / "classifier"):
-        if (folder / "classifier.json").is_file():
-            return folder
-    raise ClassifierError(
-        f"{path} holds no classifier",
-        expected="a run folder, or the folder 'classifier' in one",
-        fix="`photograft train` makes one.",
-    )
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        checksum = manifest.pop("checksum")
-        version = manifest["format"]
-    except OSError as error:
-        raise ClassifierError(f"{path} can't be read ({error.strerror})") from error
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise _changed(path) from error
-    if version != FORMAT_VERSION:
-        raise ClassifierError(
-            f"{path} was written in format {version}",
-            expected=f"format {FORMAT_VERSION}",
-            fix="Update Photograft, or train again.",
-        )
-    if checksum != _checksum(manifest):
-        raise _changed(path)
-    return dict(manifest)
-
-
-def _checksum(manifest: dict[str, Any]) -> str:
-    text = json.dumps(manifest, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _changed(path: Path) -> ClassifierError:
-    return ClassifierError(
-        f"{path} is not as it was written",
-        fix="It was changed or damaged: copy the folder again, or train again.",
-    )

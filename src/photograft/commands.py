@@ -11,9 +11,12 @@ import typer
 
 from photograft import (
     compare_command,
+    doctor_command,
+    explain_command,
     learning_commands,
     recipe_commands,
     report_commands,
+    suggest_command,
     tool_commands,
     train_command,
 )
@@ -48,6 +51,9 @@ def _root(
 
 app.command(help=train_command.HELP)(train_command.train)
 app.command(help=compare_command.HELP)(compare_command.compare)
+app.command(help=doctor_command.HELP)(doctor_command.doctor)
+app.command(help=explain_command.HELP)(explain_command.explain)
+app.command(help=suggest_command.HELP)(suggest_command.suggest)
 
 
 @app.command(

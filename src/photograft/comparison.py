@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from photograft import recording
-from photograft.candidates import Candidate, Shelf, Trial, check_folder
+from photograft.candidates import Candidate, Shelf, Trial, alone, check_folder
 from photograft.config import TrainConfig
 from photograft.dataset import Dataset
 from photograft.duplicates import content_groups
@@ -33,7 +33,13 @@ from photograft.errors import InputError
 from photograft.files import new_file, write_json
 from photograft.leaderboard import PREFERENCES, Row, choose, make_rows
 from photograft.plain import check_choice
-from photograft.preparation import prepare_dataset, read_dataset, split_of
+from photograft.preparation import (
+    check_outside,
+    prepare_dataset,
+    read_dataset,
+    split_of,
+    with_near_duplicates,
+)
 from photograft.progress import Progress, Silent
 from photograft.race import race
 from photograft.runs import Clock, Run, environment, now, safe_name
@@ -44,12 +50,12 @@ from photograft.strategies import augmented_features
 from photograft.strategies.base import Fitted, Job, find_strategy
 from photograft.strategies.feature_extraction import count_params, fit_chosen
 from photograft.trials import Bench, try_stored
-from photograft.workflow import check_outside, finish
+from photograft.workflow import finish
 
 _TEST = (
-    "accuracies are compared photo by photo on the same folds, the variance raised for overlapping "
+    "Accuracies are compared photo by photo on the same folds, the variance raised for overlapping "
     "training sets (Nadeau & Bengio, 2003; Bayle et al., 2020); 'worse' is what is so at the 5% "
-    "level after Bonferroni's correction for the number of candidates"
+    "level after Bonferroni's correction for the number of candidates."
 )
 
 
@@ -94,7 +100,8 @@ def compare(
         config: The split, the seed and the limits.
         out: The comparison folder; ``comparisons/NAME`` where not given.
         budget: Seconds to spend on candidates. The cheap ones come first; those that can't win any
-            more are passed over, and those that would take too long are left out.
+            more are passed over, those that would take too long are left out, and all but the first
+            are stopped when it is spent. Fitting the chosen one comes on top.
         prefer: What decides between candidates that can't be told apart: ``"speed"`` or ``"size"``;
             or ``"accuracy"``, the highest one at any cost.
         command: The command that this is, for the record.
@@ -105,8 +112,9 @@ def compare(
 
     Raises:
         InputError: The source, or a setting, can't be used.
-        WeightsError: A backbone's weights are not here and can't be fetched.
-        StorageError: The folder or the cache can't be written.
+        WeightsError: No candidate's weights are here or can be fetched.
+        StorageError: The folder or the cache can't be written, or another comparison is at work
+            in the folder.
     """
     check_choice("prefer", prefer, PREFERENCES)
     if not budget > 0:
@@ -115,9 +123,11 @@ def compare(
     started, start = clock(), timer()
     if out is not None:
         _check_folder(Path(out), source)
-    dataset = read_dataset(source, config, store=store, progress=progress)
+    dataset = read_dataset(source, config, progress=progress)
     folder = Path("comparisons", safe_name(dataset.name)) if out is None else Path(out)
     _check_folder(folder, source)
+    split_of(dataset, config)  # what is wrong with the classes is better said at once
+    dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
     split = split_of(dataset, config)
     together = np.sort(np.concatenate([split.train, split.validation]))
     pool = replace(dataset, photos=tuple(dataset.photos[i] for i in together))
@@ -127,68 +137,69 @@ def compare(
     def rows_of(trials: dict[str, Trial], reasons: dict[str, str]) -> list[Row]:
         return make_rows(candidates, trials, reasons, labels, groups)
 
-    found = race(
-        bench,
-        candidates,
-        Shelf(folder, pool.fingerprint()),
-        rows_of,
-        budget=budget,
-    )
-    rows = rows_of(found.trials, found.reasons)
-    winner, verdict = choose(rows, prefer)
-    chosen = next(candidate for candidate in candidates if candidate.name == winner["id"])
-    key = chosen.key(dataset.fingerprint())
-    before = _read(folder)
-    run, tested = folder / "run", list(before.get("tested", []))
-    if before.get("run_key") == key and (run / "run.json").is_file():
-        fitted = Run.load(run)
-    else:
-        progress.say(f"Fitting {chosen.name} for good")
-        shutil.rmtree(run, ignore_errors=True)
-        selection = found.selections.get(chosen.name)
-        job, result = _fit(bench, dataset, split, chosen, selection, verdict)
-        fitted = finish(job, result, run, started=started, seconds=timer() - start)
-        tested += [name for name in [chosen.name] if name not in tested]
-    scores = fitted.metrics["test"]
-    if not scores:
-        verdict += " There is no test part: nothing else tells how good it is."
-    else:
-        low, high = scores["accuracy_interval"]
-        verdict += (
-            f" On the {scores['num_photos']:,} test photos, which had no part in the choice, "
-            f"{scores['accuracy']:.1%} are right (95% interval {low:.1%} to {high:.1%})."
+    with alone(folder):
+        found = race(
+            bench,
+            candidates,
+            Shelf(folder, pool.fingerprint()),
+            rows_of,
+            budget=budget,
         )
-    info = {
-        "name": dataset.name,
-        "started": started.isoformat(),
-        "seconds": round(timer() - start, 2),
-        "seed": config.seed,
-        "budget": budget,
-        "prefer": prefer,
-        "command": command,
-        "verdict": verdict,
-        "winner": winner["id"],
-        "run": "run",
-        "run_key": key,
-        "tested": tested,
-        "folds": {
-            "num_folds": NUM_FOLDS,
-            "num_repeats": NUM_REPEATS,
-            "num_photos": winner["num_photos"],
-        },
-        "test": _TEST,
-        "data": recording.describe_data(dataset, split),
-        "notes": [],
-        "warnings": [*fitted.info["warnings"], *_reuse(tested)],
-        "candidates": rows,
-        **environment(),
-    }
-    _write(folder, info)
-    comparison = Comparison(folder, info, fitted)
-    with progress.step("Writing the report", 1, "pages") as step:
-        _report(comparison, dataset, progress)
-        step.advance()
-    return comparison
+        rows = rows_of(found.trials, found.reasons)
+        winner, verdict = choose(rows, prefer)
+        chosen = next(candidate for candidate in candidates if candidate.name == winner["id"])
+        key = chosen.key(dataset.fingerprint())
+        before = _read(folder)
+        run, tested = folder / "run", list(before.get("tested", []))
+        if before.get("run_key") == key and (run / "run.json").is_file():
+            fitted = Run.load(run)
+        else:
+            progress.say(f"Fitting {chosen.name} for good")
+            shutil.rmtree(run, ignore_errors=True)
+            selection = found.selections.get(chosen.name)
+            job, result = _fit(bench, dataset, split, chosen, selection, verdict)
+            fitted = finish(job, result, run, started=started, seconds=timer() - start)
+            tested += [name for name in [chosen.name] if name not in tested]
+        scores = fitted.metrics["test"]
+        if not scores:
+            verdict += " There is no test part: nothing else tells how good it is."
+        else:
+            low, high = scores["accuracy_interval"]
+            verdict += (
+                f" On the {scores['num_photos']:,} test photos, which had no part in the choice, "
+                f"{scores['accuracy']:.1%} are right (95% interval {low:.1%} to {high:.1%})."
+            )
+        info = {
+            "name": dataset.name,
+            "started": started.isoformat(),
+            "seconds": round(timer() - start, 2),
+            "seed": config.seed,
+            "budget": budget,
+            "prefer": prefer,
+            "command": command,
+            "verdict": verdict,
+            "winner": winner["id"],
+            "run": "run",
+            "run_key": key,
+            "tested": tested,
+            "folds": {
+                "num_folds": NUM_FOLDS,
+                "num_repeats": NUM_REPEATS,
+                "num_photos": winner["num_photos"],
+            },
+            "test": _TEST,
+            "data": recording.describe_data(dataset, split),
+            "notes": [],
+            "warnings": [*fitted.info["warnings"], *_reuse(tested)],
+            "candidates": rows,
+            **environment(),
+        }
+        _write(folder, info)
+        comparison = Comparison(folder, info, fitted)
+        with progress.step("Writing the report", 1, "pages") as step:
+            _report(comparison, dataset, progress)
+            step.advance()
+        return comparison
 
 
 def _fit(

@@ -39,6 +39,8 @@ class Photo:
         height: Pixels down, as stored.
         note: What is odd about it though it is used, such as a wrong extension; may be empty.
         read: Returns the file's bytes.
+        alike: Photos of the same number are near duplicates; None where they were not looked for,
+            or it is like no other.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Photo:
     height: int
     note: str
     read: Callable[[], bytes]
+    alike: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Photos that belong together: the same content, or the same group by the user's word."""
+"""Photos that belong together: the same content, near duplicates, or by the user's word."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from photograft.dataset import Dataset
 def content_groups(dataset: Dataset) -> npt.NDArray[np.int64]:
     """Return each photo's group, shape ``(n,)``: photos that must fall on one side of a split.
 
-    Two photos are in one group where they have the same content, or the same group in the source,
-    or are joined by a chain of such pairs. Groups are numbered by their first photo.
+    Two photos are in one group where they have the same content, are near duplicates (as far as
+    they were looked for), have the same group in the source, or are joined by a chain of such
+    pairs. Groups are numbered by their first photo.
     """
     parent = list(range(len(dataset.photos)))
 
@@ -29,6 +30,8 @@ def content_groups(dataset: Dataset) -> npt.NDArray[np.int64]:
         keys: list[object] = [photo.digest]
         if photo.group is not None:
             keys.append(photo.group)
+        if photo.alike is not None:
+            keys.append(photo.alike)
         for key in keys:
             a, b = root(first.setdefault(key, i)), root(i)
             parent[max(a, b)] = min(a, b)
@@ -55,9 +58,12 @@ def conflicting_labels(dataset: Dataset) -> list[list[int]]:
 
 
 def across_given_splits(dataset: Dataset) -> list[list[int]]:
-    """Return the indices of the photos of each content that the source puts in several splits."""
+    """Return the indices of the photos of each group that the source puts in several splits."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for i, group in enumerate(content_groups(dataset).tolist()):
+        members[group].append(i)
     return [
         indices
-        for indices in same_content(dataset)
+        for indices in members.values()
         if len({dataset.photos[i].split for i in indices}) > 1
     ]

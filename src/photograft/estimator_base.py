@@ -67,7 +67,8 @@ class PhotoEstimator(BaseEstimator):  # type: ignore[misc]
             )
         # A grid is often made of NumPy's numbers.
         plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
-        return TrainConfig.from_json({**settings, **plain})
+        # Who splits here is scikit-learn: what belongs together is for its caller to say.
+        return TrainConfig.from_json({"near_duplicates": "ignore", **settings, **plain})
 
     def _store(self) -> FeatureStore:
         return FeatureStore(None if self.cache is None else Path(self.cache))

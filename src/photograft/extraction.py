@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from photograft.backbones.engines import Engine, Network, is_prepared, open_network
 from photograft.backbones.registry import Backbone
 from photograft.dataset import Photo
 from photograft.errors import ConversionError, ImageError
-from photograft.features import PLAIN, View, extract, open_space
+from photograft.features import PLAIN, View, extract, open_space, space_key
 from photograft.progress import Progress
 from photograft.segments import FeatureTable
 from photograft.store import FeatureStore
@@ -37,6 +38,10 @@ class Extractor:
     max_pixels: int
     progress: Progress = field(repr=False)
     may_fall_back: bool = True
+
+    def space_key(self) -> dict[str, Any]:
+        """Return all that a photo's features depend on, apart from the photo."""
+        return space_key(self.backbone, self.engine)
 
     def look(
         self, photos: Sequence[Photo], view: View = PLAIN, *, what: str = "Extracting features"

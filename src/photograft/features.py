@@ -114,7 +114,7 @@ def extract(
     failures: dict[bytes, ImageError] = {}
     if not missing:
         return table, failures
-    reads = [functools.partial(_as_listed, photo) for photo in missing]
+    reads = [functools.partial(read_as_listed, photo) for photo in missing]
     with (progress or Silent()).step(what, len(missing), "photos") as step:
         writer: Writer | None = None
         with contextlib.ExitStack() as stack:
@@ -129,8 +129,13 @@ def extract(
     return space.find(list(distinct)), failures
 
 
-def _as_listed(photo: Photo) -> bytes:
-    """Return a photo's bytes, if they are still those under whose hash its features are kept."""
+def read_as_listed(photo: Photo) -> bytes:
+    """Return a photo's bytes, if they are still those under whose hash its features are kept.
+
+    Raises:
+        ImageError: They are not.
+        OSError: The file can't be read.
+    """
     data = photo.read()
     if hashlib.sha256(data).digest() != photo.digest:
         raise ImageError("unreadable", "the file has changed since it was listed")

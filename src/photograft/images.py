@@ -107,6 +107,22 @@ def decode(
     return _opened(data, max_pixels, lambda image: _pixels(image, at_least))
 
 
+def taken_at(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[str, float]:
+    """Return when a photo says that it was taken: EXIF's text, and the fraction of the second.
+
+    Args:
+        data: The whole file.
+        max_pixels: As in `decode`.
+
+    Returns:
+        Such as ``("2024:05:06 07:08:09", 0.25)``; ``("", 0.0)`` where it does not say.
+
+    Raises:
+        ImageError: It is no picture that can be read.
+    """
+    return _opened(data, max_pixels, _moment)
+
+
 class _Shared:
     """A process-wide setting of Pillow's, held as long as any thread is inside.
 
@@ -243,6 +259,16 @@ def _turn(image: ImageFile.ImageFile) -> Image.Transpose | None:
         return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:
         return None  # damaged EXIF: the pixels are still good
+
+
+def _moment(image: ImageFile.ImageFile) -> tuple[str, float]:
+    try:
+        exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
+        text = str(exif.get(ExifTags.Base.DateTimeOriginal, "")).strip("\x00 ")
+        digits = str(exif.get(ExifTags.Base.SubsecTimeOriginal, "")).strip("\x00 ")
+    except Exception:
+        return "", 0.0  # damaged EXIF: nobody knows
+    return text, float(f"0.{digits}") if text and digits.isascii() and digits.isdecimal() else 0.0
 
 
 def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:

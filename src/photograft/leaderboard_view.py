@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from photograft.comparison import Comparison
 from photograft.terminal import quoted, size_text
 
 _STYLES = {"best": "bold", "worse": "dim", "tie": "", "": "dim"}
 
-#: A terminal this wide has room for the columns that matter less.
-_WIDE = 124
+#: Columns as they stand from left to right.
+_COLUMNS = (
+    "candidate",
+    "accuracy",
+    "95% CI",
+    "macro-F1",
+    "log loss",
+    "overfit",
+    "ms/photo",
+    "training",
+    "parameters",
+    "size",
+    "verdict",
+)
+#: Those that a narrow terminal has no room for, the first to go first; the report has them all.
+_SPARE = ("macro-F1", "parameters", "overfit", "training", "size", "log loss")
+_GAP = 2
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the leaderboard, what was not tried and why, the choice, and what to do next."""
     info = comparison.info
-    title = f"{escape(info['name'])}: {info['folds']['num_photos']:,} photos held out in turn"
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("candidate", overflow="fold")
-    names = ["accuracy", "interval", "log loss", "a photo"]
-    if console.width >= _WIDE:
-        names += ["overfit", "training", "parameters", "size"]
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for row in info["candidates"]:
-        if row["status"] != "not run":
-            chosen = row["id"] == info["winner"]
-            cells = _cells(row, is_wide=console.width >= _WIDE)
-            said = (row["verdict"] or f"{row['folds_done']} folds") + (", chosen" if chosen else "")
-            table.add_row(escape(row["id"]), *cells, said, style=_STYLES[row["verdict"]])
-    console.print(table)
+    num_photos = info["folds"]["num_photos"]
+    line = f"{info['name']}: {num_photos:,} photos, each held out in turn"
+    console.print(line, style="bold", markup=False, highlight=False)
+    tried = [row for row in info["candidates"] if row["status"] != "not run"]
+    console.print(_table(tried, info["winner"], console.width))
     for row in info["candidates"]:
         if row["why"]:
             state = "not tried" if row["status"] == "not run" else "not finished"
@@ -55,19 +60,43 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _cells(row: dict[str, Any], *, is_wide: bool) -> list[str]:
+def _table(rows: Sequence[dict[str, Any]], winner: str, width: int) -> Table:
+    """Return the leaderboard, with as many columns as there is room for."""
+    cells = [_cells(row, winner) for row in rows]
+    widths = {name: max(len(name), *(len(own[name]) for own in cells)) for name in _COLUMNS}
+    shown = list(_COLUMNS)
+    for name in _SPARE:
+        if sum(widths[own] + _GAP for own in shown) - _GAP > width:
+            shown.remove(name)
+    gap = _GAP if sum(widths[own] + _GAP for own in shown) - _GAP <= width else 1
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="")
+    for name in shown:
+        is_text = name in ("candidate", "verdict")
+        table.add_column(
+            Text(name, style="underline"),
+            justify="left" if is_text else "right",
+            overflow="fold",
+            no_wrap=name != "candidate",
+        )
+    for row, own in zip(rows, cells, strict=True):
+        table.add_row(*(escape(own[name]) for name in shown), style=_STYLES[row["verdict"]])
+    return table
+
+
+def _cells(row: dict[str, Any], winner: str) -> dict[str, str]:
     low, high = row["accuracy_interval"]
-    cells = [
-        f"{row['accuracy']:.1%}",
-        f"{100 * low:.1f}–{100 * high:.1f}",
-        f"{row['log_loss']:.3f}",
-        f"{row['ms_per_photo']:.1f} ms",
-    ]
-    if is_wide:
-        cells += [
-            f"{100 * row['overfitting']:.1f}",
-            f"{row['train_seconds']:.0f} s",
-            f"{row['num_params']:,}",
-            size_text(row["num_bytes"]),
-        ]
-    return cells
+    count = row["folds_done"]
+    said = row["verdict"] or f"{count} fold" + ("" if count == 1 else "s")
+    return {
+        "candidate": row["id"],
+        "accuracy": f"{row['accuracy']:.1%}",
+        "95% CI": f"{100 * low:.1f}–{100 * high:.1f}",
+        "macro-F1": f"{row['macro_f1']:.3f}",
+        "log loss": f"{row['log_loss']:.3f}",
+        "overfit": f"{100 * row['overfitting']:.1f}",
+        "ms/photo": f"{row['ms_per_photo']:.1f}",
+        "training": f"{row['train_seconds']:.0f} s",
+        "parameters": f"{row['num_params']:,}",
+        "size": size_text(row["num_bytes"]),
+        "verdict": said + (", chosen" if row["id"] == winner else ""),
+    }

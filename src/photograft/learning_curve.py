@@ -38,6 +38,8 @@ _SURE, _WORTHWHILE = 0.8, 0.005
 #: With fewer sizes than these, what is known of other curves says more than this one does.
 _FEW_SIZES = 4
 _BAND_POINTS = 24
+#: What rounds to no tenth of a point is no gain, in points.
+_VISIBLE = 0.05
 
 Values = npt.NDArray[np.float64]
 
@@ -152,9 +154,17 @@ class LearningCurve:
         said = []
         double = next((f for f in self.forecasts if f.multiple == 2), None)
         if double is not None:
+            gain = 100 * (double.accuracy - self.overall[-1])
             said.append(
                 f"Twice as many photos: {double.accuracy:.1%} ({LEVEL:.0%} interval "
-                f"{double.low:.1%} to {double.high:.1%}), now {self.overall[-1]:.1%}."
+                f"{double.low:.1%} to {double.high:.1%}), now {self.overall[-1]:.1%}: "
+                + (
+                    f"{gain:+.1f} points."
+                    if gain >= _VISIBLE
+                    else "no more than now, some of which may be luck."
+                    if gain <= -_VISIBLE
+                    else "a gain too small to be seen."
+                )
             )
         if self.overall[-1] == 1:
             said.append(
@@ -162,9 +172,11 @@ class LearningCurve:
                 "them would bring."
             )
         else:
-            names = [gain.name for gain in self.classes if gain.stands_out]
+            names = [
+                f"{own.name} ({signed(100 * own.gain)})" for own in self.classes if own.stands_out
+            ]
             said.append(
-                f"Most to gain: {', '.join(names)}."
+                f"Most to gain, in points: {', '.join(names)}."
                 if names
                 else "Which class would gain most can't be told apart: noise is larger."
             )
@@ -249,6 +261,15 @@ def learning_curve(
         classes=gains,
         band=_forecasts(ahead=band, multiples=band.sizes / subsets.sizes[-1]),
     )
+
+
+def signed(points: float) -> str:
+    """Return points with their sign, but for none.
+
+    >>> signed(1.26), signed(-0.01), signed(-3)
+    ('+1.3', '0.0', '-3.0')
+    """
+    return "0.0" if abs(points) < _VISIBLE else f"{points:+.1f}"
 
 
 def _extrapolated(

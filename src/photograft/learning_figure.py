@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ def _draw_overall(axes: Axes, curve: LearningCurve) -> None:
     )
     ahead = np.array([forecast.num_photos for forecast in curve.band])
     low, middle, high = (
-        np.array([getattr(forecast, name) for forecast in curve.band])
+        _smooth(np.array([getattr(forecast, name) for forecast in curve.band]))
         for name in ("low", "accuracy", "high")
     )
     axes.fill_between(
@@ -90,6 +91,17 @@ def _draw_overall(axes: Axes, curve: LearningCurve) -> None:
         labelcolor=INK,
         fontsize=9,
     )
+
+
+def _smooth(edge: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return an edge of the band without its jumps, its ends as they are.
+
+    So few photos are scored in a small set that accuracies jump from one right answer to the next.
+    """
+    padded = np.pad(edge, 3, mode="reflect", reflect_type="odd")
+    weights = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0])
+    smooth: npt.NDArray[np.float64] = np.convolve(padded, weights / weights.sum(), mode="valid")
+    return np.clip(smooth, 0, 1)
 
 
 def _draw_classes(axes: Axes, curve: LearningCurve) -> None:
@@ -129,9 +141,10 @@ def _lay_out(axes: Axes, what: str, sizes: list[float]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(min(sizes) / 1.25, max(sizes) * 1.25)
     apart = max(_APART, (max(sizes) / min(sizes)) ** (1 / _MOST_TICKS))
-    ticks: list[float] = []
-    for size in sorted(sizes, reverse=True):  # the last size is always written
-        if not ticks or size * apart <= ticks[-1]:
+    first = min(sizes)
+    ticks = [first, max(sizes)]  # these two are always written
+    for size in sorted(sizes, reverse=True)[1:]:
+        if size * apart <= ticks[-1] and first * apart <= size:
             ticks.append(size)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())

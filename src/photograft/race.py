@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from photograft.candidates import Candidate, Shelf, Trial
 from photograft.choices import STRATEGIES
+from photograft.errors import ConversionError, InputError, PhotograftError, WeightsError
 from photograft.extraction import Extractor
 from photograft.features import PLAIN, open_space
 from photograft.leaderboard import Row
+from photograft.progress import Progress, Step
 from photograft.selection import NUM_FOLDS, Selection
 from photograft.strategies import augmented_features
 from photograft.strategies.base import Job
@@ -25,6 +28,8 @@ _LAST_ROUND = 2
 #: many: for a first guess, before a fold was measured.
 _LOOKS_AN_EPOCH = 1.0
 _LOOKS_A_FOLD = 2.0
+
+_SPENT = "the budget was spent in the middle of it: with a larger one it goes on from there"
 
 MakeRows = Callable[[dict[str, Trial], dict[str, str]], list[Row]]
 
@@ -55,7 +60,9 @@ def race(
     """Try candidates until all are tried, passed over, or the budget is spent.
 
     Races are from Maron & Moore (1994, "Hoeffding races"): who is already behind beyond noise is
-    not tried further. The first candidate is tried whatever the budget.
+    not tried further. The first candidate is tried whatever the budget; any other one is stopped
+    when it is spent. One that can't learn from these photos, or whose weights can't be fetched, is
+    left out.
 
     Args:
         bench: Where they are tried.
@@ -63,38 +70,96 @@ def race(
         shelf: Where their trials are kept.
         make_rows: As `leaderboard.make_rows`, of trials and reasons.
         budget: In seconds.
+
+    Raises:
+        WeightsError: No candidate's weights are here or can be fetched.
+        InputError: No candidate can learn from these photos.
     """
     found = Found()
     for candidate in candidates:
         known = shelf.load(candidate)
         if known is not None:
             found.trials[candidate.name] = known
+            bench.times.setdefault(candidate.network, known.costs["ms_per_photo"])
     missing = [c for c in candidates if not _is_done(found, c)]
     # Opened at first: weights that are not here are better missed before any work than after it.
-    extractors = {c.name: bench.extractor(c) for c in missing}
+    extractors = _open(bench, missing, found)
+    missing = [c for c in missing if c.name in extractors]
     costs = {c.name: costs_of(extractors[c.name].backbone)[0] for c in missing}
     missing.sort(key=lambda c: (_round(c), costs[c.name]))
     end = bench.timer() + budget
+    errors: list[PhotograftError] = []
     for number, candidate in enumerate(missing, 1):
-        bench.progress.say(f"{number} of {len(missing)}: {candidate.name}")
-        extractor = extractors[candidate.name]
         left = end - bench.timer()
-        behind = _behind(candidate, make_rows(found.trials, {}))
-        if behind:
-            found.reasons[candidate.name] = (
-                f"{behind} is worse than the best beyond noise: not worth more time"
-            )
-        elif candidate.is_stored:
-            seconds = _stored_seconds(bench, candidate, extractor, found, candidates)
-            if any(t.is_complete for t in found.trials.values()) and seconds > left:
-                found.reasons[candidate.name] = _too_long(seconds, left)
-                continue
-            trial, selection = try_stored(bench, candidate)
-            found.selections[candidate.name] = selection
-            _keep(found, candidate, trial, shelf)
-        else:
-            _try_folds(bench, candidate, found, end, shelf, make_rows)
+        reason = _not_worth(bench, candidate, extractors, found, candidates, left, make_rows)
+        if reason:
+            found.reasons[candidate.name] = reason
+            continue
+        spare = f"; {_time(left)} are left" if left > 0 else ""
+        bench.progress.say(f"{number} of {len(missing)}: {candidate.name}{spare}")
+        watched = bench
+        if _is_any_complete(found):
+            watched = replace(bench, progress=_Until(bench.progress, bench.timer, end))
+        try:
+            if candidate.is_stored:
+                trial, found.selections[candidate.name] = try_stored(watched, candidate)
+                _keep(found, candidate, trial, shelf)
+            else:
+                _try_folds(watched, candidate, found, end, shelf, make_rows)
+        except _BudgetSpentError:
+            found.reasons[candidate.name] = _SPENT
+        except (InputError, ConversionError) as error:
+            found.reasons[candidate.name] = str(error).partition(". ")[0]
+            errors.append(error)
+    if errors and not _is_any_complete(found):
+        raise errors[0]
     return found
+
+
+def _open(bench: Bench, missing: Sequence[Candidate], found: Found) -> dict[str, Extractor]:
+    """Return the candidates' backbones by the candidates' names, and note whose weights lack.
+
+    Raises:
+        WeightsError: Those of all of them, and nothing was tried before.
+    """
+    extractors: dict[str, Extractor] = {}
+    lacking: dict[tuple[str, str], WeightsError] = {}
+    for candidate in missing:
+        weights = (candidate.config.backbone, candidate.config.weights)
+        try:
+            if weights not in lacking:  # a network that does not answer is not asked again
+                extractors[candidate.name] = bench.extractor(candidate)
+        except WeightsError as error:
+            lacking[weights] = error
+        if weights in lacking:
+            found.reasons[candidate.name] = str(lacking[weights]).partition(". ")[0]
+    if lacking and not extractors and not _is_any_complete(found):
+        raise next(iter(lacking.values()))
+    return extractors
+
+
+def _not_worth(
+    bench: Bench,
+    candidate: Candidate,
+    extractors: Mapping[str, Extractor],
+    found: Found,
+    candidates: Sequence[Candidate],
+    left: float,
+    make_rows: MakeRows,
+) -> str:
+    """Return why a candidate is not worth beginning or going on with; or nothing."""
+    behind = _behind(candidate, make_rows(found.trials, {}))
+    if behind:
+        return f"{behind} is worse than the best beyond noise: not worth more time"
+    trial = found.trials.get(candidate.name)
+    if trial is not None and _is_behind(candidate.name, found, make_rows):
+        return _gave_up(trial)
+    extractor, what = extractors[candidate.name], "it"
+    if candidate.is_stored:
+        seconds = _stored_seconds(bench, candidate, extractor, found, candidates)
+    else:
+        seconds, what = _fold_seconds(bench, candidate, extractor, found, candidates), "a fold"
+    return _too_long(seconds, left, what) if _is_any_complete(found) and seconds > left else ""
 
 
 def _try_folds(
@@ -106,20 +171,13 @@ def _try_folds(
     make_rows: MakeRows,
 ) -> None:
     """Train a candidate fold by fold while it may still win and there is time."""
-    before = found.trials.get(candidate.name)
-    seconds = _fold_seconds(bench, candidate, found, before)
-    is_first = not any(t.is_complete for t in found.trials.values())
-    if seconds > end - bench.timer() and not is_first:
-        found.reasons[candidate.name] = _too_long(seconds, end - bench.timer(), "a fold")
-        return
-    for trial in try_folds(bench, candidate, before):
+    is_first = not _is_any_complete(found)
+    for trial in try_folds(bench, candidate, found.trials.get(candidate.name)):
         _keep(found, candidate, trial, shelf)
         if trial.is_complete:
             return
         if _is_behind(candidate.name, found, make_rows):
-            found.reasons[candidate.name] = (
-                f"after {len(trial.done)} of {trial.wanted} folds it is behind beyond noise"
-            )
+            found.reasons[candidate.name] = _gave_up(trial)
             return
         seconds, left = trial.seconds / len(trial.done), end - bench.timer()
         if seconds > left and not is_first:
@@ -140,6 +198,10 @@ def _keep(
 def _is_done(found: Found, candidate: Candidate) -> bool:
     trial = found.trials.get(candidate.name)
     return trial is not None and trial.is_complete
+
+
+def _is_any_complete(found: Found) -> bool:
+    return any(trial.is_complete for trial in found.trials.values())
 
 
 def _round(candidate: Candidate) -> int:
@@ -193,15 +255,33 @@ def _stored_seconds(
     return missing * rate * costs_of(backbone)[0] + len(views) * head
 
 
-def _fold_seconds(bench: Bench, candidate: Candidate, found: Found, trial: Trial | None) -> float:
-    """Estimate how long a fold takes: as the others did, or from the number of epochs."""
+def _fold_seconds(
+    bench: Bench,
+    candidate: Candidate,
+    extractor: Extractor,
+    found: Found,
+    candidates: Sequence[Candidate],
+) -> float:
+    """Estimate how long a fold takes: as others of its strategy did, or by the number of epochs."""
+    trial = found.trials.get(candidate.name)
     if trial is not None and trial.done:
         return trial.seconds / len(trial.done)
-    rate, _ = _rates(found, [])
-    extractor = bench.extractor(candidate)
-    looks = _LOOKS_A_FOLD + _LOOKS_AN_EPOCH * candidate.config.loop.epochs
     photos = len(bench.pool.photos) * (1 - 1 / NUM_FOLDS)
-    return photos * looks * rate * costs_of(extractor.backbone)[0]
+    multiply_adds = costs_of(extractor.backbone)[0]
+    rates = [photos * _rates(found, [])[0]]
+    for other in candidates:
+        known = found.trials.get(other.name)
+        is_alike = other.config.strategy == candidate.config.strategy and not other.is_stored
+        # A much smaller network's time is not that of its arithmetic.
+        if known is not None and is_alike and known.costs["multiply_adds"] * 4 > multiply_adds:
+            looked = known.costs["multiply_adds"] * _looks(other)
+            rates.append(known.seconds / len(known.done) / looked)
+    # The slowest: what is not begun can be asked for, what was begun in vain is time lost.
+    return max(rates) * multiply_adds * _looks(candidate)
+
+
+def _looks(candidate: Candidate) -> float:
+    return _LOOKS_A_FOLD + _LOOKS_AN_EPOCH * candidate.config.loop.epochs
 
 
 def _rates(found: Found, candidates: Sequence[Candidate]) -> tuple[float, float]:
@@ -216,8 +296,13 @@ def _rates(found: Found, candidates: Sequence[Candidate]) -> tuple[float, float]
     return (float(np.median(rates)) if rates else 0.0, float(np.median(heads)) if heads else 0.0)
 
 
+def _gave_up(trial: Trial) -> str:
+    return f"after {len(trial.done)} of {trial.wanted} folds it is behind beyond noise"
+
+
 def _too_long(seconds: float, left: float, what: str = "it") -> str:
-    return f"{what} would take about {_time(seconds)}, and {_time(max(left, 0))} are left"
+    rest = f"{_time(left)} are left" if left > 0 else "the budget is spent"
+    return f"{what} would take about {_time(seconds)}, and {rest}"
 
 
 def _time(seconds: float) -> str:
@@ -227,3 +312,42 @@ def _time(seconds: float) -> str:
     ('45 s', '10 min')
     """
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+class _BudgetSpentError(Exception):
+    """The budget was spent in the middle of something."""
+
+
+@dataclass(frozen=True)
+class _Until:
+    """A `Progress` that stops the work at some time: what is kept by then is found again."""
+
+    progress: Progress
+    timer: Callable[[], float]
+    end: float
+
+    @contextmanager
+    def step(self, what: str, total: int, unit: str) -> Iterator[Step]:
+        self.check()
+        with self.progress.step(what, total, unit) as step:
+            yield _UntilStep(step, self)
+
+    def say(self, message: str) -> None:
+        self.progress.say(message)
+
+    def check(self) -> None:
+        if self.timer() > self.end:
+            raise _BudgetSpentError
+
+
+@dataclass(frozen=True)
+class _UntilStep:
+    step: Step
+    until: _Until
+
+    def advance(self, amount: int = 1) -> None:
+        self.step.advance(amount)
+        self.until.check()
+
+    def note(self, text: str) -> None:
+        self.step.note(text)

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from photograft.classifier import Classifier
 from photograft.config import TrainConfig
 from photograft.dataset import Dataset
+from photograft.doctor.examine import Diagnosis
+from photograft.doctor.record import write_findings
 from photograft.duplicates import conflicting_labels, content_groups
 from photograft.evaluation import Evaluation
 from photograft.files import new_folder, write_json, write_table
@@ -78,8 +80,8 @@ def warnings(
     found = _without_effect(config)
     if split.num_leaks:
         found.append(
-            f"the same photo lies on two sides of the given split {_times(split.num_leaks)}: "
-            "scores on the later side are too good"
+            "photos that belong together (copies, near duplicates, or one group) lie on two sides "
+            f"of the given split {_times(split.num_leaks)}: scores on the later side are too good"
         )
     conflicts = conflicting_labels(dataset)
     if conflicts:
@@ -148,6 +150,7 @@ def write(
     fitted: Fitted,
     info: dict[str, Any],
     metrics: dict[str, Any],
+    diagnosis: Diagnosis | None = None,
 ) -> None:
     """Write the run folder, whole or not at all.
 
@@ -159,6 +162,7 @@ def write(
         fitted: Its classifier is saved with the run.
         info: For ``run.json``.
         metrics: For ``metrics.json``.
+        diagnosis: For ``findings.csv`` and ``findings.parquet``; without one there are none.
     """
     inclusion, classifier = info["config"]["include_weights"], fitted.classifier
     with new_folder(folder) as partial:
@@ -176,6 +180,8 @@ def write(
             include_weights=inclusion == "always"
             or (inclusion == "auto" and not classifier.backbone.weights.startswith("package:")),
         )
+        if diagnosis is not None:
+            write_findings(partial, diagnosis.findings)
         _draw(partial / "pictures", dataset, scored, fitted)
         reads = {photo.name: photo.read for photo in dataset.photos}
         write_run_report(partial, reads, partial / "report.html", progress=Silent())

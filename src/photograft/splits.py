@@ -34,7 +34,8 @@ class Split:
         validation: Likewise; may be empty.
         test: Likewise; may be empty.
         notes: How the split came about, and what is odd about it.
-        num_leaks: How many distinct photos the source itself puts on more than one side.
+        num_leaks: How many groups of photos (copies, near duplicates, groups by the user's word)
+            the source itself puts on more than one side.
     """
 
     train: Indices

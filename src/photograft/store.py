@@ -151,7 +151,8 @@ class FeatureStore:
             The bytes that were freed. A training that is under way only loses the way back.
         """
         freed = self.unfinished()[1]
-        shutil.rmtree(self.cache / "training", ignore_errors=True)
+        for folder in ("training", "answers"):
+            shutil.rmtree(self.cache / folder, ignore_errors=True)
         return freed + self.prune(0)
 
     def unfinished(self) -> tuple[int, int]:

@@ -146,12 +146,12 @@ def show_account(console: Console, dataset: Dataset) -> None:
             markup=False,
         )
     for found, what in (
-        (conflicting_labels(dataset), "under two labels"),
-        (across_given_splits(dataset), "on two sides of the split"),
+        (conflicting_labels(dataset), "under two labels with the very same content"),
+        (across_given_splits(dataset), "on two sides of the split (copies, or one group)"),
     ):
         if found:
             console.print(
-                f"Warning: {_count(len(found), 'photo')} {what} with the very same content, "
+                f"Warning: {_count(len(found), 'photo')} {what}, "
                 f"such as {_names(dataset, found[0])}",
                 style="bold yellow",
                 markup=False,
@@ -216,6 +216,9 @@ def show_run(console: Console, run: Run) -> None:
     if scores:
         show_classes(console, f"by class, on {shown}", scores)
     _show_origin(console, run)
+    sure = run.info.get("certainty") or {}
+    for found in sure.get("abstaining", []):
+        console.print(found["sentence"], markup=False, highlight=False)
     for warning in run.info["warnings"]:
         console.print(f"Warning: {warning}", style="bold yellow", markup=False, highlight=False)
     lines = [f"Run:        {run.path}", f"Classifier: {run.path / 'classifier'}"]

@@ -6,14 +6,14 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.engines import open_network
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, EMBEDDED_COSTS, Backbone
-from photograft.candidates import Candidate, Trial
+from photograft.candidates import Candidate, NetworkKey, Trial
 from photograft.dataset import Dataset
 from photograft.extraction import Extractor
 from photograft.features import feature_batches, open_space
@@ -45,6 +45,8 @@ class Bench:
         progress: Told how far it is.
         seed: Of the folds.
         timer: Tells the time in seconds.
+        times: Milliseconds a photo, by `Candidate.network`: the same network is timed once, so
+            that noise does not make one of two like it look faster.
     """
 
     pool: Dataset
@@ -52,6 +54,7 @@ class Bench:
     progress: Progress
     seed: int
     timer: Callable[[], float] = time.perf_counter
+    times: dict[NetworkKey, float] = field(default_factory=dict)
 
     def extractor(self, candidate: Candidate) -> Extractor:
         """Return a candidate's backbone, ready to look at photos."""
@@ -183,8 +186,11 @@ def try_folds(
 def time_photos(bench: Bench, extractor: Extractor, candidate: Candidate) -> float:
     """Return the milliseconds that a photo takes from its file to its features, on this machine.
 
-    The median over batches, of photos spread over the set; the network is open and warm by then.
+    What `Bench.times` has is not measured again. It is the median over batches, of photos spread
+    over the set; the network is open and warm by then.
     """
+    if candidate.network in bench.times:
+        return bench.times[candidate.network]
     photos = bench.pool.photos
     some = photos[:: max(1, len(photos) // _TIMED_PHOTOS)][:_TIMED_PHOTOS]
     backbone, engine = extractor.backbone, extractor.engine.available()
@@ -202,7 +208,8 @@ def time_photos(bench: Bench, extractor: Extractor, candidate: Candidate) -> flo
         times.append((now - start) / max(len(indices) + len(failed), 1))
         start = now
     views = 2 if candidate.config.test_views == "flip" else 1
-    return 1000 * statistics.median(times) * views
+    milliseconds = 1000 * statistics.median(times) * views
+    return bench.times.setdefault(candidate.network, milliseconds)
 
 
 def costs_of(backbone: Backbone) -> tuple[int, int]:

@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 
 from photograft import recording
+from photograft.assess import assess, describe
+from photograft.checkup import examine_job
 from photograft.classifier import Classifier
 from photograft.config import TrainConfig
 from photograft.dataset import Dataset
-from photograft.errors import DatasetError, StorageError
+from photograft.doctor.examine import Diagnosis
+from photograft.errors import DatasetError
 from photograft.evaluation import Evaluation, evaluate_probabilities
 from photograft.extraction import Extractor
-from photograft.files import check_free
 from photograft.images import DEFAULT_MAX_PIXELS
-from photograft.preparation import prepare
+from photograft.preparation import check_out, prepare
 from photograft.progress import Progress, Silent
 from photograft.runs import Clock, Run, default_path, environment, now
-from photograft.sources.base import printable
 from photograft.splits import Split
 from photograft.store import FeatureStore
 from photograft.strategies.base import Fitted, Job, find_strategy, probabilities
@@ -70,6 +71,7 @@ def train(
     check_out(default_path("run", clock) if out is None else Path(out), source)
     tracker = open_tracker(config.track, Path(out) if out is not None else None)
     job = prepare(source, config, store=store, progress=progress)
+    diagnosis = examine_job(job)
     folder = Path(out) if out is not None else default_path(job.dataset.name, clock)
     data = recording.describe_data(job.dataset, job.split)
     settings = settings_of(config, job.dataset.name, data, environment(), recipe)
@@ -78,7 +80,15 @@ def train(
         if out is None and folder.exists():  # another training was quicker
             folder = default_path(job.dataset.name, clock)
         seconds = time.perf_counter() - ticks
-        run = finish(job, fitted, folder, started=started, seconds=seconds, recipe=recipe)
+        run = finish(
+            job,
+            fitted,
+            folder,
+            started=started,
+            seconds=seconds,
+            recipe=recipe,
+            diagnosis=diagnosis,
+        )
         if tracking is not None:
             tracking.outcome(outcome_of(run.path, run.info, run.metrics))
     if tracking is None:
@@ -94,6 +104,7 @@ def finish(
     started: datetime.datetime,
     seconds: float,
     recipe: dict[str, Any] | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> Run:
     """Score what a strategy gave back, and write the run folder.
 
@@ -104,10 +115,12 @@ def finish(
         started: When the work began.
         seconds: How long it took.
         recipe: As in `train`.
+        diagnosis: What is wrong with the photos and labels; None where nobody has looked.
 
     Raises:
         StorageError: The folder can't be written.
     """
+    fitted = assess(job, fitted)
     dataset, split, config = job.dataset, job.split, job.config
     scored = {part: _score(job, fitted, part) for part in ("validation", "test")}
     metrics = {name: part.evaluation.to_json() if part else None for name, part in scored.items()}
@@ -127,15 +140,17 @@ def finish(
         "layers": list(fitted.classifier.layers),
         "params": fitted.params,
         "notes": list(fitted.notes),
+        "certainty": describe(fitted.classifier.assurance) if fitted.classifier.assurance else {},
         "history": {"kept": fitted.history.kept} if fitted.history else None,
         "recipe": recipe,
+        "doctor": diagnosis.figures if diagnosis else None,
         "warnings": recording.warnings(dataset, split, scored["validation"], config),
         **environment(),
     }
     classifier = replace(fitted.classifier, trained=recording.provenance(info, metrics))
     fitted = replace(fitted, classifier=classifier)
     with job.progress.step("Writing the run", 1, "folders") as step:
-        recording.write(folder, dataset, split, scored, fitted, info, metrics)
+        recording.write(folder, dataset, split, scored, fitted, info, metrics, diagnosis)
         step.advance()
     for leftover in fitted.leftovers:
         shutil.rmtree(leftover, ignore_errors=True)
@@ -222,30 +237,6 @@ def inspect(
     """
     dataset = Dataset.load(source, max_pixels=max_pixels, progress=progress)
     return dataset.verified(progress=progress)
-
-
-def check_out(folder: Path, source: str | os.PathLike[str]) -> None:
-    """Make sure, before any work, that a folder can be written, and not among the photos.
-
-    Raises:
-        StorageError: Something is there already, or it can't be written.
-    """
-    check_free(folder)
-    check_outside(folder, source)
-
-
-def check_outside(folder: Path, source: str | os.PathLike[str]) -> None:
-    """Make sure that a folder does not lie among the photos.
-
-    Raises:
-        StorageError: It does.
-    """
-    root = Path(source).expanduser().resolve()
-    if root.is_dir() and folder.resolve().is_relative_to(root):
-        raise StorageError(
-            f"{folder} would lie in {printable(root)}, among the photos",
-            fix="Choose a folder elsewhere with --out: nothing in the source is ever changed.",
-        )
 
 
 def _score(job: Job, fitted: Fitted, part: str) -> recording.Scored | None:

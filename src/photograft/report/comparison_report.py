@@ -38,7 +38,7 @@ def write_comparison_report(folder: Path, reads: Reads, out: Path, *, progress: 
 
     comparison = read_comparison(folder)
     place = winners_folder(folder, comparison)
-    run = run_context(load_facts(place), reads, progress) if place else None
+    run = run_context(load_facts(place), reads, progress, place) if place else None
     candidates = sorted(comparison["candidates"], key=_rank)
     compared = [row for row in candidates if row["accuracy"] is not None]
     context = {
@@ -46,7 +46,7 @@ def write_comparison_report(folder: Path, reads: Reads, out: Path, *, progress: 
         "candidates": candidates,
         "verdicts": _VERDICTS,
         "bars": {row["id"]: Markup(svg) for row, svg in _bars(compared)},  # noqa: S704
-        "scatters": [Markup(svg) for svg in _scatters(compared)],  # noqa: S704
+        "scatters": [Markup(svg) for svg in _scatters(candidates)],  # noqa: S704
         "run": run,
         "photos": run["photos"] if run else Markup("{}"),
     }
@@ -100,9 +100,11 @@ _BLANK: dict[str, Any] = dict.fromkeys(
 ) | {"status": "not run", "why": "", "verdict": "", "backbone": "", "strategy": ""}
 
 
-def _rank(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
-    accuracy = row["accuracy"]
-    return row["verdict"] != "best", accuracy is None, -(accuracy or 0.0), str(row["id"])
+def _rank(row: Mapping[str, Any]) -> tuple[bool, bool, bool, float, str]:
+    accuracy, is_partial = row["accuracy"], row["status"] != "complete"
+    best = row["verdict"] == "best"
+    # A few folds of luck are no place above those that were tried to the end.
+    return not best, accuracy is None, is_partial, -(accuracy or 0.0), str(row["id"])
 
 
 def _bars(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
@@ -135,7 +137,7 @@ def _scatters(rows: Sequence[Mapping[str, Any]]) -> list[str]:
                 high=(row["accuracy_interval"] or [row["accuracy"]])[-1],
             )
             for rank, row in enumerate(rows, start=1)
-            if row[key]
+            if row[key] and row["accuracy"] is not None and row["status"] == "complete"
         ]
         if len(points) > 1:
             found.append(charts.cost_scatter(points, title, write))

@@ -7,16 +7,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from photograft.doctor.record import PARQUET_NAME, read_findings
 from photograft.progress import Progress
 from photograft.report import charts, model_card, tried
+from photograft.report.certainty_section import certainty_context
 from photograft.report.confusion import Matrix, show_confusion
+from photograft.report.explanations import explain_saved
 from photograft.report.facts import Answer, Facts, load_facts, reliability
+from photograft.report.findings_section import findings_context
 from photograft.report.page import script_json, write_page
 from photograft.report.photo_choice import MAX_MISTAKES, Choice, choose
 from photograft.report.thumbnails import thumbnails
 from photograft.report.wording import number, percent, shown
 
 _MAX_EXAMPLES = 3
+#: Photos of findings that are shown, all findings together: the doctor's own page has more.
+_MAX_FLAGGED = 60
 
 Reads = Mapping[str, Callable[[], bytes]]
 
@@ -28,7 +34,8 @@ def write_run_report(folder: Path, reads: Reads, out: Path, *, progress: Progres
 
     Args:
         folder: Of the run: ``run.json``, ``metrics.json``, ``selection.json``, ``files.parquet``,
-            ``predictions.parquet``, and ``history.csv`` where a training loop ran.
+            ``predictions.parquet``, and ``history.csv`` where a training loop ran. The most
+            confident mistakes are explained where it holds the classifier.
         reads: By name as in ``files.parquet``, what returns a photo's bytes. Only those of photos
             that are shown are called. Without any, the page has no pictures and says so.
         out: The HTML file.
@@ -38,30 +45,40 @@ def write_run_report(folder: Path, reads: Reads, out: Path, *, progress: Progres
         ClassifierError: The folder is no run's, or damaged.
         StorageError: The page can't be written.
     """
-    run = run_context(load_facts(folder), reads, progress)
+    run = run_context(load_facts(folder), reads, progress, folder)
     write_page(out, "run.html.j2", {"run": run, "photos": run["photos"]})
 
 
-def run_context(facts: Facts, reads: Reads, progress: Progress) -> dict[str, Any]:
-    """Return what the templates of a run's sections are filled with."""
+def run_context(
+    facts: Facts, reads: Reads, progress: Progress, folder: Path | None = None
+) -> dict[str, Any]:
+    """Return what the templates of a run's sections are filled with.
+
+    Args:
+        facts: Of the run.
+        reads: As in `write_run_report`.
+        progress: Told how far it is.
+        folder: Of the run, whose classifier explains its mistakes; without, none are explained.
+    """
     from markupsafe import Markup
 
     info, scores = facts.info, facts.scores
     matrix = show_confusion(scores["confusion"]) if scores else None
     choice = choose(facts, matrix.openable() if matrix else ())
-    pictures = thumbnails(
-        choice.drawn, reads, max_pixels=info["config"]["max_pixels"], progress=progress
-    )
-    numbers = {name: i for i, name in enumerate(choice.drawn)}
+    explained = explain_saved(folder, choice.mistakes, reads, progress=progress) if folder else {}
+    near = [neighbour.name for e in explained.values() for neighbour in e.neighbours]
+    drawn = list(dict.fromkeys([*choice.drawn, *near]))
+    pictures = thumbnails(drawn, reads, max_pixels=info["config"]["max_pixels"], progress=progress)
+    numbers = {name: i for i, name in enumerate(drawn)}
     in_place = {name for names in choice.gallery.values() for name in names}
-    in_place |= {answer.name for answer in choice.mistakes}
+    in_place |= {answer.name for answer in choice.mistakes} | set(near)
     return {
         "facts": facts,
         "info": info,
         "names": facts.class_names,
         "scores": scores,
         "has_pictures": bool(reads),
-        "num_lost": len(choice.drawn) - len(pictures),
+        "num_lost": len(drawn) - len(pictures),
         "verdict": model_card.verdict(facts, matrix.pairs if matrix else ()),
         "bar": Markup(_accuracy_bar(scores)) if scores else "",  # noqa: S704
         "skipped": _skipped(facts),
@@ -73,6 +90,8 @@ def run_context(facts: Facts, reads: Reads, progress: Progress) -> dict[str, Any
         "matrix": matrix,
         "openable": choice.totals,
         "mistakes": choice.mistakes,
+        "explained": explained,
+        "has_neighbours": bool(near),
         "num_mistakes": len(facts.mistakes),
         "max_mistakes": MAX_MISTAKES,
         "bins": [b for b in reliability(facts.answers) if b.num_photos],
@@ -82,8 +101,26 @@ def run_context(facts: Facts, reads: Reads, progress: Progress) -> dict[str, Any
         "settings": tried.settings(facts),
         "command": tried.repeat_command(facts),
         "card": model_card.model_card(facts),
+        "sure": certainty_context(info),
+        "found": _found(facts, reads, progress, folder),
         "photos": Markup(_photos(facts, matrix, choice, pictures, numbers, in_place)),  # noqa: S704
     }
+
+
+def _found(
+    facts: Facts, reads: Reads, progress: Progress, folder: Path | None
+) -> dict[str, Any] | None:
+    """Return what the doctor found, where the run's folder tells."""
+    if folder is None or not (folder / PARQUET_NAME).is_file():
+        return None
+    return findings_context(
+        read_findings(folder / PARQUET_NAME),
+        reads,
+        num_photos=facts.info["data"]["num_photos"],
+        max_photos=_MAX_FLAGGED,
+        max_pixels=facts.info["config"]["max_pixels"],
+        progress=progress,
+    )
 
 
 def _photos(

@@ -184,7 +184,7 @@ def probabilities(job: Job, classifier: Classifier, part: str) -> npt.NDArray[np
 def _looked_at(job: Job, classifier: Classifier, photos: list[Photo]) -> npt.NDArray[np.float32]:
     result = np.empty((len(photos), len(classifier.class_names)), np.float32)
     with job.progress.step("Classifying", len(photos), "photos") as step:
-        for indices, rows, failed in classifier.batches(photo.read for photo in photos):
+        for indices, _, rows, failed in classifier.looks(photo.read for photo in photos):
             result[indices] = rows
             for _, error in failed:
                 raise error

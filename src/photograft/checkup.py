@@ -1,0 +1,183 @@
+"""The doctor's job from beginning to end, on its own and as the first part of a training."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from photograft.config import TrainConfig
+from photograft.corrections import Corrections
+from photograft.dataset import Dataset
+from photograft.doctor.examine import Diagnosis, examine
+from photograft.doctor.findings import Finding, Flagged
+from photograft.doctor.glimpses import glimpse
+from photograft.doctor.record import check_unanswered, write_findings
+from photograft.doctor.remembered import remembered
+from photograft.errors import DatasetError, StorageError
+from photograft.extraction import Extractor
+from photograft.files import check_free
+from photograft.heads import Floats
+from photograft.preparation import (
+    check_outside,
+    find_extractor,
+    read_dataset,
+    with_near_duplicates,
+)
+from photograft.progress import Progress, Silent
+from photograft.report.doctor_report import write_doctor_report
+from photograft.segments import FeatureTable
+from photograft.splits import Split
+from photograft.store import FeatureStore
+from photograft.strategies.base import Job
+
+#: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
+_CODE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What became of an examination.
+
+    Attributes:
+        dataset: The photos.
+        diagnosis: What was found.
+        out: The folder with the tables and the page; None where none was asked for.
+    """
+
+    dataset: Dataset
+    diagnosis: Diagnosis
+    out: Path | None
+
+
+def doctor(
+    source: str | os.PathLike[str],
+    config: TrainConfig | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
+) -> Checkup:
+    """Examine photos and their labels; nothing is trained, and nothing in the source is changed.
+
+    Args:
+        source: As in `workflow.train`.
+        config: The settings that say what is looked at, and with which backbone.
+        out: A folder for ``findings.csv``, ``findings.parquet`` and ``report.html``; new, or one
+            that an examination made before, whose answers were not filled in.
+        store: Where features are kept; the user's cache where not given.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: The source, or a setting, can't be used.
+        WeightsError: The backbone's weights are not here and can't be fetched.
+        StorageError: The folder or the cache can't be written.
+    """
+    config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        _check_folder(folder, source)
+    dataset = read_dataset(source, config, progress=progress)
+    if not dataset.photos:
+        raise DatasetError(
+            f"{dataset.source} has no usable photo",
+            fix="`photograft inspect` lists every file and why it was skipped.",
+        )
+    everything = Split(np.arange(len(dataset.photos)), np.arange(0), np.arange(0))
+    extractor = find_extractor(dataset, everything, config, store=store, progress=progress)
+    dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
+    table, failures, extractor = extractor.look(dataset.photos)
+    dataset = dataset.without(failures)
+    found = _diagnosis(dataset, table, extractor, config, progress)
+    if folder is not None:
+        _write(folder, dataset, found, progress)
+    return Checkup(dataset, found, folder)
+
+
+def examine_job(job: Job) -> Diagnosis:
+    """Examine the photos of a training, by the features that it has of them."""
+    return _diagnosis(job.dataset, job.table, job.extractor, job.config, job.progress)
+
+
+def _diagnosis(
+    dataset: Dataset,
+    table: FeatureTable | None,
+    extractor: Extractor,
+    config: TrainConfig,
+    progress: Progress,
+) -> Diagnosis:
+    """Return the diagnosis, made anew or remembered."""
+    right = Corrections.read(config.corrections).right if config.corrections else frozenset()
+    alike = repr([photo.alike for photo in dataset.photos]).encode()
+    skipped = repr([(file.name, file.reason, file.detail) for file in dataset.skipped]).encode()
+    key = {
+        "what": "diagnosis",
+        "code": _CODE_VERSION,
+        "data": dataset.fingerprint(),
+        "alike": hashlib.sha256(alike).hexdigest(),
+        "skipped": hashlib.sha256(skipped).hexdigest(),
+        "right": sorted(right),
+        "features": None if table is None else extractor.space_key(),
+        "seed": config.seed,
+    }
+
+    def make() -> object:
+        glimpses, _ = glimpse(
+            dataset.photos, extractor.store, max_pixels=config.max_pixels, progress=progress
+        )
+        features = None if table is None else _last_layer(dataset, table, extractor)
+        found = examine(
+            dataset, glimpses, features, right=right, seed=config.seed, progress=progress
+        )
+        plain = [{**vars(f), "photos": [vars(photo) for photo in f.photos]} for f in found.findings]
+        return {"findings": plain, "figures": found.figures}
+
+    answer = remembered(extractor.store.cache, key, make)
+    findings = (
+        Finding(**{**f, "photos": tuple(Flagged(**photo) for photo in f["photos"])})
+        for f in answer["findings"]
+    )
+    return Diagnosis(tuple(findings), answer["figures"])
+
+
+def _last_layer(dataset: Dataset, table: FeatureTable, extractor: Extractor) -> Floats:
+    total, last = extractor.backbone.num_features, extractor.backbone.layers[-1].num_features
+    return table.rows([p.digest for p in dataset.photos], np.arange(total)[-last:])
+
+
+def _check_folder(folder: Path, source: str | os.PathLike[str]) -> None:
+    """Make sure, before any work, that findings can be written to a folder."""
+    check_outside(folder, source)
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / "findings.parquet").is_file():
+            raise StorageError(
+                f"{folder} holds something that is no examination of photos",
+                fix="Choose another folder with --out.",
+            )
+        check_unanswered(folder)
+    else:
+        check_free(folder)
+
+
+def _write(folder: Path, dataset: Dataset, found: Diagnosis, progress: Progress) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{folder} can't be made ({error.strerror})", fix="Choose another one with --out."
+        ) from error
+    write_findings(folder, found.findings)
+    write_doctor_report(
+        found.findings,
+        {photo.name: photo.read for photo in dataset.photos},
+        folder / "report.html",
+        name=dataset.name,
+        source=dataset.source,
+        num_photos=len(dataset.photos),
+        num_classes=len(dataset.class_names),
+        max_pixels=dataset.max_pixels,
+        progress=progress,
+    )

@@ -1,0 +1,84 @@
+"""The files of a saved classifier: found, read, and known to be as they were written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from photograft.errors import ClassifierError
+
+#: Raised when the folder's layout changes; an older program refuses a newer folder.
+FORMAT_VERSION = 1
+
+
+def find_folder(path: Path) -> Path:
+    """Return the folder of a classifier: the one that is named, or the one within a run's.
+
+    Raises:
+        ClassifierError: There is none.
+    """
+    for folder in (path, path / "classifier"):
+        if (folder / "classifier.json").is_file():
+            return folder
+    raise ClassifierError(
+        f"{path} holds no classifier",
+        expected="a run folder, or the folder 'classifier' in one",
+        fix="`photograft train` makes one.",
+    )
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return what ``classifier.json`` holds, its checksum taken off and found right.
+
+    Raises:
+        ClassifierError: It is missing, changed, or from a newer version.
+    """
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        written = manifest.pop("checksum")
+        version = manifest["format"]
+    except OSError as error:
+        raise ClassifierError(f"{path} can't be read ({error.strerror})") from error
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise changed(path) from error
+    if version != FORMAT_VERSION:
+        raise ClassifierError(
+            f"{path} was written in format {version}",
+            expected=f"format {FORMAT_VERSION}",
+            fix="Update Photograft, or train again.",
+        )
+    if written != checksum(manifest):
+        raise changed(path)
+    return dict(manifest)
+
+
+def read_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the tensors of a file.
+
+    Raises:
+        ClassifierError: It is not as it was written.
+    """
+    try:
+        return load(path.read_bytes())
+    except SafetensorError as error:
+        raise changed(path) from error
+
+
+def checksum(manifest: dict[str, Any]) -> str:
+    """Return the checksum of a manifest."""
+    text = json.dumps(manifest, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changed(path: Path) -> ClassifierError:
+    """Return the error of a file that is not as it was written."""
+    return ClassifierError(
+        f"{path} is not as it was written",
+        fix="It was changed or damaged: copy the folder again, or train again.",
+    )

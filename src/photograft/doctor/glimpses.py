@@ -1,0 +1,209 @@
+"""A small look at each photo: a thumbnail, and whether it is dark, blurred, of one colour.
+
+Made once per content and kept in the feature store, as features are: three of a thumbnail's bytes
+to each number, which float32 holds exactly.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+from PIL import Image
+
+from photograft import images
+from photograft.dataset import Photo
+from photograft.errors import ImageError
+from photograft.features import read_as_listed
+from photograft.parallel import in_order
+from photograft.progress import Progress, Silent
+from photograft.segments import Writer
+from photograft.store import FeatureStore
+
+#: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
+SIDE = 48
+#: Part of the store's key: raise it whenever a photo gives another glimpse.
+CODE_VERSION = 1
+
+#: Longest side at which sharpness is measured: larger photos are not sharper for it.
+_WORKING_SIDE = 256
+_DARK, _BRIGHT = 8, 247
+_COLOUR_STEPS = 8
+
+_NUM_PACKED = SIDE * SIDE // 3
+_MEASURES = ("brightness", "dark_share", "bright_share", "sharpness", "plain_share")
+#: A time as days, and seconds of the day: float32 would not hold both in one.
+_WIDTH = _NUM_PACKED + len(_MEASURES) + 2
+_BATCH = 64
+_DAY = 86400
+
+
+@dataclass(frozen=True)
+class Glimpses:
+    """Small looks at photos, in their order.
+
+    Attributes:
+        thumbnails: Luma, squashed to a square, upright; uint8, shape ``(n, 48, 48)``.
+        brightness: Mean luma in [0, 1], float32, shape ``(n,)``.
+        dark_share: Share of pixels that are all but black, likewise.
+        bright_share: Share of pixels that are all but white.
+        sharpness: Variance of the Laplacian of luma in [0, 1], at 256 pixels a side at most.
+        plain_share: Share of pixels in the commonest of 512 colours.
+        taken: EXIF's time of the photo in seconds, float64; NaN where there is none.
+    """
+
+    thumbnails: npt.NDArray[np.uint8]
+    brightness: npt.NDArray[np.float32]
+    dark_share: npt.NDArray[np.float32]
+    bright_share: npt.NDArray[np.float32]
+    sharpness: npt.NDArray[np.float32]
+    plain_share: npt.NDArray[np.float32]
+    taken: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.brightness)
+
+    def take(self, rows: npt.NDArray[Any]) -> Glimpses:
+        """Return those of some photos, by index or by a boolean for each."""
+        return Glimpses(**{name: value[rows] for name, value in vars(self).items()})
+
+
+def glimpse(
+    photos: Sequence[Photo],
+    store: FeatureStore,
+    *,
+    max_pixels: int = images.DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> tuple[Glimpses, dict[bytes, ImageError]]:
+    """Look at photos, or remember having done so.
+
+    Args:
+        photos: The photos; each distinct content is looked at once.
+        store: Where it is kept.
+        max_pixels: Photos with more pixels fail.
+        progress: Told how far it is.
+
+    Returns:
+        The glimpses of those photos that could be decoded, in their order, and for each other
+        content digest what was wrong with it.
+
+    Raises:
+        StorageError: The store can't be written.
+    """
+    key = {
+        "backbone": "thumbnails",
+        "engine": "pillow",
+        "precision": "uint8",
+        "code": [images.CODE_VERSION, CODE_VERSION],
+        "versions": {"pillow": PIL.__version__},
+    }
+    space = store.space(key, _WIDTH)
+    distinct = {photo.digest: photo for photo in photos}
+    table = space.find(list(distinct))
+    missing = [photo for digest, photo in distinct.items() if digest not in table]
+    failures: dict[bytes, ImageError] = {}
+
+    def look(photo: Photo) -> npt.NDArray[np.float32] | ImageError:
+        try:
+            return glimpse_of(read_as_listed(photo), max_pixels=max_pixels)
+        except ImageError as error:
+            return error
+        except OSError as error:
+            return ImageError("unreadable", error.strerror or str(error))
+
+    if missing:
+        rows: list[npt.NDArray[np.float32]] = []
+        digests: list[bytes] = []
+
+        def flush(writer: Writer) -> None:
+            if rows:
+                writer.append(digests, np.stack(rows))
+            rows.clear()
+            digests.clear()
+
+        with (
+            (progress or Silent()).step("Looking at photos", len(missing), "photos") as step,
+            space.writer() as writer,
+        ):
+            for photo, found in zip(missing, in_order(look, missing), strict=True):
+                if isinstance(found, ImageError):
+                    failures[photo.digest] = found
+                else:
+                    rows.append(found)
+                    digests.append(photo.digest)
+                if len(rows) == _BATCH:
+                    flush(writer)
+                step.advance()
+            flush(writer)
+        table = space.find(list(distinct))
+    wanted = [photo.digest for photo in photos if photo.digest not in failures]
+    return _unpacked(table.rows(wanted) if wanted else np.empty((0, _WIDTH), np.float32)), failures
+
+
+def glimpse_of(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32]:
+    """Return one photo's row for the store, float32.
+
+    Raises:
+        ImageError: It is no picture that can be read.
+    """
+    picture = images.decode(data, max_pixels=max_pixels, at_least=_WORKING_SIDE // 2)
+    small = picture.copy()
+    small.thumbnail((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.BOX)
+    luma = np.asarray(small.convert("L"))
+    rgb = np.asarray(small) // (256 // _COLOUR_STEPS)
+    colours = (rgb[..., 0].astype(np.int64) * _COLOUR_STEPS + rgb[..., 1]) * _COLOUR_STEPS
+    counts = np.bincount((colours + rgb[..., 2]).ravel())
+    measures = [
+        luma.mean() / 255,
+        (luma <= _DARK).mean(),
+        (luma >= _BRIGHT).mean(),
+        _sharpness(luma),
+        counts.max() / luma.size,
+    ]
+    thumbnail = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    packed = np.asarray(thumbnail).reshape(-1, 3).astype(np.float32) @ _PACKING
+    return np.concatenate([packed, measures, _taken(data, max_pixels)]).astype(np.float32)
+
+
+_PACKING = np.array([65536, 256, 1], np.float32)
+
+
+def _unpacked(rows: npt.NDArray[np.float32]) -> Glimpses:
+    packed = rows[:, :_NUM_PACKED].astype(np.uint32)
+    parts = np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=2).astype(np.uint8)
+    measures = rows[:, _NUM_PACKED : _NUM_PACKED + len(_MEASURES)]
+    day, second = rows[:, -2:].T.astype(np.float64)
+    return Glimpses(
+        parts.reshape(-1, SIDE, SIDE),
+        **{name: measures[:, i] for i, name in enumerate(_MEASURES)},
+        taken=day * _DAY + second,
+    )
+
+
+def _sharpness(luma: npt.NDArray[np.uint8]) -> float:
+    """Return the variance of the Laplacian (Pech-Pacheco et al., 2000)."""
+    if min(luma.shape) < 3:
+        return 0.0
+    y = luma.astype(np.float32) / 255
+    inner = y[1:-1, 1:-1]
+    edges = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] - 4 * inner
+    return float(edges.var())
+
+
+def _taken(data: bytes, max_pixels: int) -> tuple[float, float]:
+    """Return the day and the second of the day when a photo was taken; NaN where it is not said."""
+    text, fraction = images.taken_at(data, max_pixels=max_pixels)
+    match = re.fullmatch(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", text)
+    if match is None:
+        return float("nan"), float("nan")
+    parts = [int(part) for part in match.groups()]
+    if not (1 <= parts[1] <= 12 and 1 <= parts[2] <= 31):
+        return float("nan"), float("nan")
+    seconds = calendar.timegm((*parts, 0, 0, 0))
+    return float(seconds // _DAY), float(seconds % _DAY) + fraction

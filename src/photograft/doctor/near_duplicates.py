@@ -1,0 +1,165 @@
+"""Photos that are nearly the same: resized, compressed, cut a little, mirrored, or of one burst.
+
+Told from thumbnails alone: so the groups, and with them the split, are the same whatever backbone
+is trained. A pair is compared only where it is among each other's nearest on a coarse look; it is
+a pair of near duplicates where the finer look, one laid upon the other, agrees, and where it is far
+closer than other photos of the set are to them: what all photos of a set have in common (a frame, a
+grid, one pose) is no sign of being the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.doctor.alignment import alike, detail, shrink
+from photograft.doctor.glimpses import Glimpses
+from photograft.heads import Floats
+from photograft.progress import Progress, Silent
+
+#: Raise it whenever other pairs are found.
+CODE_VERSION = 1
+
+#: The coarse look: side in pixels, how alike candidates are at least, how much closer than usual
+#: there, how many of each photo.
+_COARSE_SIDE = 16
+_COARSE_ALIKE = 0.5
+_COARSE_CLOSER = 0.7
+_NUM_CANDIDATES = 4
+#: The neighbour that tells how close photos of this set usually are.
+_USUAL = 10
+#: The finer look: how alike near duplicates are at least, and how much closer than usual.
+_ALIKE = 0.9
+_CLOSER = 0.3
+#: Photos of a burst: seconds between one and the next, and how alike they are at least.
+_BURST_SECONDS = 3.0
+_BURST_ALIKE = 0.5
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two photos that are nearly the same.
+
+    Attributes:
+        first: Index of one, the lower.
+        second: Index of the other.
+        score: How alike they are, in [0, 1].
+        why: ``"the same"``, ``"mirrored"`` or ``"a burst"``.
+    """
+
+    first: int
+    second: int
+    score: float
+    why: str
+
+
+def find_near_duplicates(glimpses: Glimpses, *, progress: Progress | None = None) -> list[Pair]:
+    """Return the pairs of near duplicates; memory grows with the number of photos, not its square.
+
+    Photos without any detail (all of one colour) are like no other.
+
+    Args:
+        glimpses: Of the photos.
+        progress: Told how far it is.
+    """
+    n = len(glimpses)
+    if n < 2:
+        return []
+    first, second, mirrored, usual = _candidates(glimpses, progress or Silent())
+    thumbnails = glimpses.thumbnails
+    others = thumbnails[second]
+    others[mirrored] = others[mirrored][:, :, ::-1]
+    with (progress or Silent()).step("Comparing photos", 1, "passes") as step:
+        wanted = np.maximum(_ALIKE, 1 - _CLOSER * (1 - usual)).astype(np.float32)
+        score = alike(thumbnails[first], others, wanted)
+        step.advance()
+    near = score >= wanted
+    found = {
+        (int(a), int(b)): Pair(int(a), int(b), float(s), "mirrored" if m else "the same")
+        for a, b, s, m in zip(first[near], second[near], score[near], mirrored[near], strict=True)
+    }
+    for pair in _bursts(glimpses):
+        found.setdefault((pair.first, pair.second), pair)
+    return [found[key] for key in sorted(found)]
+
+
+def near_groups(pairs: Sequence[Pair], num_photos: int) -> npt.NDArray[np.int64]:
+    """Return the group of each photo, shape ``(n,)``: pairs joined, numbered by the first photo."""
+    parent = list(range(num_photos))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for pair in pairs:
+        a, b = sorted((root(pair.first), root(pair.second)))
+        parent[b] = a
+    roots = [root(i) for i in range(num_photos)]
+    number = {r: k for k, r in enumerate(dict.fromkeys(roots))}
+    return np.array([number[r] for r in roots], np.int64)
+
+
+def _candidates(
+    glimpses: Glimpses, progress: Progress
+) -> tuple[
+    npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_], npt.NDArray[np.float32]
+]:
+    """Return pairs that look alike coarsely, whether mirrored, and how alike is usual there."""
+    n = len(glimpses)
+    plain = detail(shrink(glimpses.thumbnails, _COARSE_SIDE))
+    flipped = plain.reshape(n, _COARSE_SIDE, -1)[:, :, ::-1].reshape(n, -1)
+    count = min(_USUAL, n - 1)
+    usual = np.zeros(n, np.float32)
+    rows: list[npt.NDArray[np.intp]] = []
+    columns: list[npt.NDArray[np.intp]] = []
+    turned: list[npt.NDArray[np.bool_]] = []
+    scores: list[Floats] = []
+    with progress.step("Comparing thumbnails", n, "photos") as step:
+        for start in range(0, n, _BLOCK):
+            own = np.arange(start, min(start + _BLOCK, n))
+            straight, mirror = plain[own] @ plain.T, plain[own] @ flipped.T
+            score = np.maximum(straight, mirror)
+            score[np.arange(len(own)), own] = -2
+            best = np.argpartition(-score, count - 1, axis=1)[:, :count]
+            values = np.take_along_axis(score, best, 1)
+            usual[own] = values.min(axis=1) if count == _USUAL else 0
+            order = np.argsort(-values, axis=1, kind="stable")[:, :_NUM_CANDIDATES]
+            best, values = (np.take_along_axis(x, order, 1) for x in (best, values))
+            i, k = np.nonzero(values >= _COARSE_ALIKE)
+            j = best[i, k]
+            rows.append(own[i])
+            columns.append(j)
+            turned.append(mirror[i, j] > straight[i, j])
+            scores.append(values[i, k])
+            step.advance(len(own))
+    a, b = np.concatenate(rows), np.concatenate(columns)
+    first, second = np.minimum(a, b), np.maximum(a, b)
+    _, kept = np.unique(first * n + second, return_index=True)
+    common = np.maximum(usual[first], usual[second])
+    close = 1 - np.concatenate(scores) <= _COARSE_CLOSER * (1 - common)
+    kept = kept[close[kept]]
+    return first[kept], second[kept], np.concatenate(turned)[kept], common[kept]
+
+
+def _bursts(glimpses: Glimpses) -> list[Pair]:
+    """Return pairs that follow on each other within seconds and are somewhat alike."""
+    timed = np.flatnonzero(np.isfinite(glimpses.taken))
+    order = timed[np.argsort(glimpses.taken[timed], kind="stable")]
+    a, b = order[:-1], order[1:]
+    close = np.diff(glimpses.taken[order]) <= _BURST_SECONDS
+    first, second = np.minimum(a, b)[close], np.maximum(a, b)[close]
+    if not len(first):
+        return []
+    looks: Floats = detail(shrink(glimpses.thumbnails, _COARSE_SIDE))
+    score = (looks[first] * looks[second]).sum(axis=1)
+    return [
+        Pair(int(i), int(j), float(s), "a burst")
+        for i, j, s in zip(first, second, score, strict=True)
+        if s >= _BURST_ALIKE
+    ]

@@ -1,0 +1,69 @@
+"""The command that examines photos and their labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photograft import choices
+from photograft.options import LAYOUTS, MaxPixels, Source
+
+HELP = (
+    "Examine photos and their labels: near duplicates, leaks across the split, labels that look "
+    "wrong, photos that look like no class, odd files, and sizes or formats that give the class "
+    "away.\n\n" + LAYOUTS + "\n\nExamples:\n\n"
+    "  photograft doctor photos/\n\n"
+    "  photograft doctor photos/ --out checkup/\n\n"
+    "  photograft doctor photos/ --group-by 'person(\\d+)'\n\n"
+    "  photograft doctor photos/ --corrections checkup/findings.csv\n\n"
+    "With --out there are tables and a page of what was found. Fill in the columns action "
+    "(relabel, exclude, group, ok) and value of findings.csv, and hand it to train, compare or "
+    "doctor with --corrections."
+)
+
+
+def doctor(
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for findings.csv, .parquet and report.html.")
+    ] = None,
+    corrections: Annotated[
+        str, typer.Option(help="Your answers to earlier findings: a CSV file.")
+    ] = "",
+    group_by: Annotated[
+        str, typer.Option(help="Photos whose names have this in common belong together.")
+    ] = "",
+    near_duplicates: Annotated[
+        str,
+        typer.Option(
+            help="Look for photos that are nearly the same.",
+            metavar="|".join(choices.NEAR_DUPLICATES),
+        ),
+    ] = "group",
+    backbone: Annotated[str, typer.Option(help="The network that looks at the photos.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Decides the folds.")] = 0,
+    max_pixels: MaxPixels = 100_000_000,
+) -> None:
+    """Examine; the help text is above."""
+    from rich.console import Console
+
+    from photograft import checkup, doctor_view, terminal
+    from photograft.config import TrainConfig
+
+    config = TrainConfig(
+        backbone=backbone,
+        corrections=corrections,
+        group_by=group_by,
+        near_duplicates=near_duplicates,
+        seed=seed,
+        max_pixels=max_pixels,
+    )
+    found = checkup.doctor(source, config, out=out, progress=terminal.make_progress())
+    doctor_view.show_findings(
+        Console(),
+        found.diagnosis.findings,
+        num_photos=len(found.dataset.photos),
+        out=found.out,
+    )

@@ -1,0 +1,127 @@
+"""Why a photo is classified as it is, on one picture: the photo, its heat map, what is like it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
+
+from photograft.backbones.registry import Backbone
+from photograft.errors import ImageError
+from photograft.explanations.heat_maps import Floats
+from photograft.explanations.neighbours import Neighbour
+from photograft.explanations.overlays import COLOURS, overlay
+from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
+from photograft.images import decode
+
+#: Longer side of the photo and of a neighbour, in pixels.
+_PHOTO, _NEIGHBOUR = 640, 256
+#: The figure's width, the heights of its parts, and the space between photos, all in inches.
+_WIDTH, _TITLE, _PHOTOS, _HEADING, _ROW, _GAP = 9.0, 0.75, 3.9, 0.45, 2.25, 0.15
+_NUM_SHOWN = 5
+
+Reads = Mapping[str, Callable[[], bytes]]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a photo is classified as it is.
+
+    Attributes:
+        name: Of the photo, as it was given.
+        label: The most probable class.
+        probability: Of that, in [0, 1].
+        asked: The class that the heat map is about, which may be another.
+        asked_probability: Of that, in [0, 1].
+        heat: Evidence for it, float32, shape ``(h, w)``, in [0, 1]; None where there is no map.
+        neighbours: The training photos that are most like it, the nearest first.
+    """
+
+    name: str
+    label: str
+    probability: float
+    asked: str
+    asked_probability: float
+    heat: Floats | None
+    neighbours: tuple[Neighbour, ...]
+
+
+def draw(
+    explanation: Explanation, photo: Image.Image, backbone: Backbone, reads: Reads, path: Path
+) -> None:
+    """Draw an explanation.
+
+    Args:
+        explanation: What is to be drawn.
+        photo: RGB, upright.
+        backbone: The classifier's.
+        reads: By name, what returns a training photo's bytes; of the others the name is written.
+        path: Where the picture goes.
+    """
+    neighbours = explanation.neighbours[:_NUM_SHOWN]
+    row = _HEADING + _ROW if neighbours else 0.1
+    height = _TITLE + _PHOTOS + row
+    figure = Figure(figsize=(_WIDTH, height))
+    FigureCanvasAgg(figure)
+    write = functools.partial(figure.text, color=INK)
+    said = f"{short_text(explanation.label, 50)}, {explanation.probability:.0%}"
+    write(0.03, 1 - 0.32 / height, plain_text(said), fontsize=15, weight="bold")
+    name = plain_text(short_text(explanation.name, 110))
+    write(0.03, 1 - 0.57 / height, name, fontsize=8, color=FAINT)
+    photo = photo.copy()
+    photo.thumbnail((_PHOTO, _PHOTO))
+    pictures = [photo]
+    if explanation.heat is not None:
+        pictures.append(overlay(photo, explanation.heat, backbone))
+    for i, picture in enumerate(pictures):
+        place = (0.03 + 0.48 * i, row / height, 0.46, (_PHOTOS - 0.1) / height)
+        axes = figure.add_axes(place, anchor="NW")
+        axes.imshow(picture)
+        axes.axis("off")
+    if explanation.heat is not None:
+        _write_key(figure, explanation, height)
+    if neighbours:
+        place_y = (_ROW + 0.12) / height
+        write(0.03, place_y, "The training photos most like it", fontsize=10.5, weight="bold")
+    width = (0.94 * _WIDTH - _GAP * (_NUM_SHOWN - 1)) / _NUM_SHOWN
+    for i, neighbour in enumerate(neighbours):
+        left = 0.03 + i * (width + _GAP) / _WIDTH
+        axes = figure.add_axes((left, 0.55 / height, width / _WIDTH, (_ROW - 0.55) / height))
+        axes.imshow(_small(neighbour, reads))
+        axes.axis("off")
+        label = plain_text(short_text(neighbour.label, 22))
+        write(left, 0.36 / height, label, fontsize=9.5, weight="bold")
+        details = f"{neighbour.distance:.2f}  {short_text(neighbour.name, 26)}"
+        write(left, 0.18 / height, plain_text(details), fontsize=6.5, color=FAINT)
+    save_figure(figure, path)
+
+
+def _write_key(figure: Figure, explanation: Explanation, height: float) -> None:
+    about = short_text(explanation.asked, 30)
+    if explanation.asked != explanation.label:
+        about += f" ({explanation.asked_probability:.0%})"
+    top = 1 - 0.57 / height
+    figure.text(0.51, top, plain_text(f"What speaks for {about}"), fontsize=9.5, color=INK)
+    bar = figure.add_axes((0.83, top, 0.10, 0.09 / height))
+    figure.colorbar(ScalarMappable(cmap=COLOURS), cax=bar, orientation="horizontal", ticks=[])
+    bar.spines[:].set_visible(False)
+    figure.text(0.82, top, "little", fontsize=7.5, color=FAINT, ha="right")
+    figure.text(0.94, top, "much", fontsize=7.5, color=FAINT)
+
+
+def _small(neighbour: Neighbour, reads: Reads) -> Image.Image:
+    size = (_NEIGHBOUR, _NEIGHBOUR)
+    read = reads.get(neighbour.name)
+    try:
+        if read is not None:
+            found = decode(read(), at_least=_NEIGHBOUR)
+            return ImageOps.pad(found, size, color="#f5f7fa", centering=(0, 0.5))
+    except (ImageError, OSError):
+        pass  # gone or changed since: its name stands below
+    return Image.new("RGB", size, "#e4e7eb")

@@ -1,0 +1,240 @@
+"""The training photos that are most like a photo, to the network's eye.
+
+A classifier carries a few thousand of its training photos along, each as a short row of numbers:
+the features of the last layer that the head sees, scaled to length 1 and projected to their main
+axes. Near is what has a small cosine distance. Standardising or whitening the features first was
+tried, and made neighbours less alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from photograft.errors import ClassifierError, InputError
+from photograft.heads import Floats
+
+if TYPE_CHECKING:
+    from photograft.classifier import Classifier
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+#: In a saved classifier's folder.
+FILE_NAME = "reference.safetensors"
+
+#: Training photos that are carried along, numbers for each, and numbers in the projection at most.
+MAX_ROWS = 3000
+_RANK = 128
+_MAX_ELEMENTS = 2_000_000
+_CHUNK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training photo that is like some photo.
+
+    Attributes:
+        name: As in the run's ``files.parquet``.
+        label: The name of its class.
+        distance: Cosine distance, in [0, 2]; 0 for the very same photo, to rounding.
+    """
+
+    name: str
+    label: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Training photos to compare with.
+
+    Attributes:
+        names: Of the photos, as in the run's ``files.parquet``.
+        labels: Indices into the classifier's class names, int64, shape ``(n,)``.
+        projection: From features scaled to length 1, float32, shape ``(d, r)``.
+        rows: The photos, projected, of length 1, float32, shape ``(n, r)``.
+    """
+
+    names: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    projection: Floats
+    rows: Floats
+
+    @classmethod
+    def fit(
+        cls,
+        features: Floats,
+        labels: npt.NDArray[np.int64],
+        names: Sequence[str],
+        *,
+        rng: np.random.Generator,
+    ) -> Self:
+        """Take training photos as a reference.
+
+        Args:
+            features: The last layer that the head sees, pooled (see `last_columns`), float32,
+                shape ``(n, d)``, n at least 1.
+            labels: Their class indices, shape ``(n,)``.
+            names: Of the photos.
+            rng: Decides which are carried along where there are more than `MAX_ROWS`: as many of
+                each class as there is room for.
+
+        Raises:
+            InputError: There are none, or their numbers differ.
+        """
+        if not len(names) or not len(names) == len(features) == len(labels):
+            raise InputError(
+                "there are no training photos to compare with",
+                expected="features, labels and names of the same photos, one at least",
+                got=f"{len(features)}, {len(labels)} and {len(names)}",
+            )
+        chosen = choose_rows(labels, rng)
+        units = _unit(features[chosen])
+        rank = max(16, min(_RANK, _MAX_ELEMENTS // features.shape[1]))
+        # At once as it will be read back: the same neighbours before and after saving.
+        projection = _half(_main_axes(units, rank, rng))
+        rows = _half(_unit(units @ projection))
+        return cls(tuple(names[i] for i in chosen), labels[chosen], projection, rows)
+
+    def nearest(self, features: Floats, k: int = 5) -> tuple[npt.NDArray[np.intp], Floats]:
+        """Return the training photos that are most like some photos.
+
+        Args:
+            features: As in `fit`, shape ``(m, d)``.
+            k: How many of each; where fewer are carried along, all of those.
+
+        Returns:
+            Indices into `names`, shape ``(m, k)``, the nearest first, those alike in distance in
+            their order; and cosine distances, float32, in [0, 2], of that shape.
+        """
+        k = min(k, len(self.rows))
+        which = np.empty((len(features), k), np.intp)
+        distances = np.empty((len(features), k), np.float32)
+        for start in range(0, len(features), _CHUNK_ROWS):
+            part = slice(start, start + _CHUNK_ROWS)
+            found = _unit(_unit(features[part]) @ self.projection)
+            apart = np.clip(1 - found @ self.rows.T, 0, 2).astype(np.float32)
+            which[part] = np.argsort(apart, axis=1, kind="stable")[:, :k]
+            distances[part] = np.take_along_axis(apart, which[part], axis=1)
+        return which, distances
+
+    def neighbours(
+        self, features: Floats, class_names: Sequence[str], k: int = 5
+    ) -> tuple[Neighbour, ...]:
+        """Return the training photos that are most like one photo, the nearest first.
+
+        Args:
+            features: As in `fit`, of the photo, shape ``(d,)``.
+            class_names: The classifier's.
+            k: How many.
+        """
+        which, distances = self.nearest(features[None], k)
+        return tuple(
+            Neighbour(self.names[i], class_names[self.labels[i]], float(distance))
+            for i, distance in zip(which[0].tolist(), distances[0], strict=True)
+        )
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """Return it by name, for a file; the names of the photos as UTF-8 of a JSON list."""
+        text = json.dumps(list(self.names)).encode()
+        return {
+            "names": np.frombuffer(text, np.uint8).copy(),
+            "labels": self.labels.astype(np.int32),
+            "projection": np.ascontiguousarray(self.projection, np.float16),
+            "rows": np.ascontiguousarray(self.rows, np.float16),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Tensors) -> Self:
+        """Return the reference that `tensors` gave, to the bit.
+
+        Raises:
+            KeyError: A tensor is missing.
+            ValueError: The names are not as they were written.
+        """
+        return cls(
+            names=tuple(map(str, json.loads(tensors["names"].tobytes()))),
+            labels=tensors["labels"].astype(np.int64),
+            projection=tensors["projection"].astype(np.float32),
+            rows=tensors["rows"].astype(np.float32),
+        )
+
+
+def write_reference(folder: Path, reference: Reference) -> None:
+    """Write a reference into the folder of a saved classifier."""
+    # As bytes: written by safetensors itself, a full disk would be no OSError.
+    (folder / FILE_NAME).write_bytes(save(reference.tensors()))
+
+
+def read_reference(folder: Path) -> Reference | None:
+    """Return the reference in the folder of a saved classifier; None where it carries none.
+
+    Raises:
+        ClassifierError: It is damaged.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return None
+    try:
+        return Reference.from_tensors(load(path.read_bytes()))
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ClassifierError(
+            f"{path} is not as it was written",
+            fix="It was changed or damaged: copy the folder again, or train again.",
+        ) from error
+
+
+def last_columns(classifier: Classifier) -> npt.NDArray[np.intp]:
+    """Return which columns of a stored row are the last layer that a classifier's head sees."""
+    used = [layer for layer in classifier.backbone.layers if layer.name in classifier.layers]
+    return classifier.columns()[-used[-1].num_features :]
+
+
+def choose_rows(
+    labels: npt.NDArray[np.int64], rng: np.random.Generator, most: int = MAX_ROWS
+) -> npt.NDArray[np.intp]:
+    """Return which photos to carry along, sorted: all, or as many of each class as there is room.
+
+    Args:
+        labels: Their class indices, shape ``(n,)``.
+        rng: Decides which of a class.
+        most: How many there may be.
+    """
+    order = rng.permutation(len(labels))
+    turn = np.zeros(len(labels), np.int64)  # of a photo among those of its class
+    for c in np.unique(labels):
+        own = order[labels[order] == c]
+        turn[own] = np.arange(len(own))
+    return np.sort(order[np.argsort(turn[order], kind="stable")][:most])
+
+
+def _main_axes(rows: Floats, rank: int, rng: np.random.Generator) -> Floats:
+    """Return the orthonormal axes ``(d, r)`` that hold most of some rows, by subspace iteration.
+
+    Halko et al. (2011), "Finding structure with randomness", doi:10.1137/090771806.
+    """
+    n, d = rows.shape
+    found = rng.standard_normal((d, min(n, d, rank + 16))).astype(np.float32)
+    for _ in range(4):
+        found = np.linalg.qr(rows.T @ (rows @ found))[0]
+    seen = rows @ found
+    inner = np.linalg.eigh(seen.T @ seen)[1]
+    axes: Floats = (found @ inner[:, ::-1][:, :rank]).astype(np.float32)
+    return axes
+
+
+def _unit(rows: Floats) -> Floats:
+    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit.astype(np.float32)
+
+
+def _half(x: Floats) -> Floats:
+    return x.astype(np.float16).astype(np.float32)

@@ -1,0 +1,72 @@
+"""A heat map over its photo: where it is warm the photo is coloured, elsewhere it is grey."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from photograft.backbones.registry import Backbone
+from photograft.explanations.heat_maps import Floats, in_photo, seen_box
+
+#: Matplotlib's name of the colours: perceptually uniform, and told apart with any colour vision.
+COLOURS = "plasma"
+#: How much of the photo its colours hide where it is warmest, and how light the rest of it is.
+_MOST_HIDDEN = 0.72
+_LIGHTENED = 0.25
+#: How much of the photo's own colours is left in what the network never saw.
+_UNSEEN = 0.75
+
+#: Rows and columns of a photo in words, by thirds.
+_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "middle", "right")
+
+
+def overlay(photo: Image.Image, heat: Floats, backbone: Backbone) -> Image.Image:
+    """Return a heat map over its photo, RGB, of the photo's size.
+
+    Args:
+        photo: RGB, upright, of any size.
+        heat: Of the feature map's grid, shape ``(h, w)``, in [0, 1].
+        backbone: That it is of.
+    """
+    warm = in_photo(heat, backbone, photo.size)[:, :, None]
+    grey = np.asarray(photo.convert("L").convert("RGB"), np.float32)
+    ground = grey + (255 - grey) * _LIGHTENED
+    coloured = _colours()[np.round(warm[:, :, 0] * 255).astype(np.uint8)]
+    found = ground + (coloured - ground) * (_MOST_HIDDEN * warm**0.75)
+    left, top, right, bottom = (round(side) for side in seen_box(backbone, photo.size))
+    seen = np.zeros((photo.height, photo.width, 1), bool)
+    seen[top:bottom, left:right] = True
+    found = np.where(seen, found, ground + (255 - ground) * _UNSEEN)
+    return Image.fromarray(np.round(found).clip(0, 255).astype(np.uint8))
+
+
+def where(heat: Floats, backbone: Backbone, size: tuple[int, int]) -> str:
+    """Return in words where in a photo it is warmest, such as ``"top left"``; ``""`` if nowhere.
+
+    Args:
+        heat: Of the feature map's grid, shape ``(h, w)``, in [0, 1].
+        backbone: That it is of.
+        size: Width and height of the photo, upright.
+    """
+    if not heat.any():
+        return ""
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    left, top, right, bottom = seen_box(backbone, size)
+    y = (top + (bottom - top) * (row + 0.5) / heat.shape[0]) / size[1]
+    x = (left + (right - left) * (column + 0.5) / heat.shape[1]) / size[0]
+    words = (_ROWS[min(int(y * 3), 2)], _COLUMNS[min(int(x * 3), 2)])
+    return "middle" if words == ("middle", "middle") else " ".join(words)
+
+
+@functools.cache
+def _colours() -> npt.NDArray[np.float32]:
+    """Return the colours of 256 degrees of heat, float32, shape ``(256, 3)``, in [0, 255]."""
+    import matplotlib as mpl  # slow to import
+
+    table: Any = mpl.colormaps[COLOURS](np.arange(256))
+    colours: npt.NDArray[np.float32] = (table[:, :3] * 255).astype(np.float32)
+    return colours

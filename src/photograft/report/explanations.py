@@ -1,0 +1,122 @@
+"""Why a run's most confident mistakes were made: heat maps and nearest training photos."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from photograft.classifier import Classifier
+from photograft.explanations.neighbours import Neighbour, Reference, read_reference
+from photograft.images import decode
+from photograft.progress import Progress
+from photograft.report.facts import Answer
+
+MAX_EXPLAINED = 8
+_NUM_NEIGHBOURS = 4
+#: The longer side of a heat map over its photo, in pixels.
+_SIDE = 160
+_QUALITY = 70
+
+Reads = Mapping[str, Callable[[], bytes]]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Why a photo was taken for another class than its own.
+
+    Attributes:
+        overlay: The heat map of the class that was said, over the photo: a JPEG in a ``data:`` URI.
+        where: Where it is warmest, in words; empty where nothing speaks for that class.
+        neighbours: The training photos that are most like it, the nearest first; none where the
+            classifier carries none.
+    """
+
+    overlay: str
+    where: str
+    neighbours: tuple[Neighbour, ...]
+
+
+def explain_mistakes(
+    classifier: Classifier,
+    answers: Sequence[Answer],
+    reads: Reads,
+    *,
+    reference: Reference | None,
+    progress: Progress,
+) -> dict[str, Explained]:
+    """Return why wrong answers were given, by the name of the photo.
+
+    A page is not worth failing for: what can't be explained is left out.
+
+    Args:
+        classifier: That gave them.
+        answers: The most confident first; the first `MAX_EXPLAINED` are explained.
+        reads: By name, what returns a photo's bytes.
+        reference: The training photos that the classifier carries, if any.
+        progress: Told how far it is.
+    """
+    wanted = [answer for answer in answers[:MAX_EXPLAINED] if answer.name in reads]
+    found: dict[str, Explained] = {}
+    if not wanted:
+        return found
+    with progress.step("Explaining mistakes", len(wanted), "photos") as step:
+        try:
+            found = _explain(classifier, wanted, reads, reference, step.advance)
+        except Exception:
+            return found  # no weights, no grid, no torch: the page does without
+    return found
+
+
+def explain_saved(
+    folder: Path, answers: Sequence[Answer], reads: Reads, *, progress: Progress
+) -> dict[str, Explained]:
+    """Do what `explain_mistakes` does, with the classifier that a run folder holds, if any."""
+    if not answers or not reads:
+        return {}
+    try:
+        classifier = Classifier.load(folder)
+        reference = read_reference(folder / "classifier")
+    except Exception:
+        return {}  # none, changed, or too new: the page shows the run, not the classifier
+    return explain_mistakes(classifier, answers, reads, reference=reference, progress=progress)
+
+
+def _explain(
+    classifier: Classifier,
+    answers: Sequence[Answer],
+    reads: Reads,
+    reference: Reference | None,
+    advance: Callable[[], None],
+) -> dict[str, Explained]:
+    from photograft.explanations.heat_maps import HeatMaps
+    from photograft.explanations.overlays import overlay, where
+
+    maps = HeatMaps(classifier)
+    found = {}
+    for answer in answers:
+        try:
+            data = reads[answer.name]()
+            look = maps.look(data, answer.predicted)
+            photo = decode(data, max_pixels=classifier.max_pixels, at_least=_SIDE)
+            photo.thumbnail((_SIDE, _SIDE), reducing_gap=2.0)
+            stream = io.BytesIO()
+            picture = overlay(photo, look.heat, classifier.backbone)
+            picture.save(stream, "JPEG", quality=_QUALITY, optimize=True)
+            near = (
+                reference.neighbours(look.features, classifier.class_names, _NUM_NEIGHBOURS)
+                if reference is not None
+                else ()
+            )
+        except Exception:  # noqa: S112 - gone, changed, damaged: the others are still explained
+            continue
+        finally:
+            advance()
+        found[answer.name] = Explained(
+            "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii"),
+            where(look.heat, classifier.backbone, photo.size),
+            near,
+        )
+    return found

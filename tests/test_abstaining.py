@@ -1,0 +1,179 @@
+"""The confidence that is chosen keeps to what is said of it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import stats
+
+from photograft.certainty.abstaining import Abstention, _tail, choose_threshold
+from photograft.errors import InputError
+from photograft.evaluation import wilson_interval
+
+
+def choose(confidences: list[float], right: list[int], target: float) -> Abstention:
+    return choose_threshold(np.array(confidences), np.array(right, np.bool_), target)
+
+
+def drawn(n: int, seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Confidences from 0.6 to 1 that are what they say: above t, (1 + t) / 2 are right."""
+    rng = np.random.default_rng(seed)
+    confidences = rng.uniform(0.6, 1, n)
+    return confidences, rng.random(n) < confidences
+
+
+def test_lowest_threshold_that_reaches_the_target_by_hand() -> None:
+    found = choose([0.5, 0.9, 0.8, 0.6, 0.7], [0, 1, 1, 1, 0], 0.75)
+    # From the top: right, right, wrong, right: 3 of 4; then wrong.
+    assert found.threshold == found.reached_threshold == 0.6
+    assert found.accuracy == 0.75
+    assert found.share == found.reached_share == 0.8
+    assert found.accuracy_interval == wilson_interval(3, 4)
+    assert found.share_interval == wilson_interval(4, 5)
+    assert (found.is_reached, found.is_shown, found.num_photos) == (True, False, 5)
+    assert found.sentence.startswith(
+        "4 of 5 held-out photos (80.0%) have a confidence of at least 0.6000, and 75.0% of those "
+        "are right (95% interval 30.1% to 95.4%); too few to show"
+    )
+
+
+def test_ties_are_answered_together() -> None:
+    """The right one of two with the same confidence can't be answered without the wrong one."""
+    for right in ([1, 0, 0], [0, 1, 0]):
+        found = choose([0.9, 0.9, 0.5], right, 0.6)
+        assert not found.is_reached
+        assert (found.threshold, found.accuracy, found.share) == (0.9, 0.5, 2 / 3)
+    found = choose([0.8] * 10, [1] * 9 + [0], 0.9)
+    assert (found.threshold, found.accuracy, found.share) == (0.8, 0.9, 1.0)
+
+
+@pytest.mark.parametrize(("n", "shown"), [(1, False), (30, False), (1000, True)])
+def test_all_right(n: int, shown: bool) -> None:
+    found = choose(np.linspace(0.5, 1, n).tolist(), [1] * n, 0.99)
+    assert (found.is_reached, found.is_shown) == (True, shown)
+    assert (found.accuracy, found.share) == (1.0, 1.0)
+    assert found.threshold == 0.5
+
+
+def test_all_wrong() -> None:
+    found = choose([0.9, 0.8, 0.7], [0, 0, 0], 0.9)
+    assert (found.is_reached, found.is_shown, found.reached_threshold) == (False, False, None)
+    assert (found.accuracy, found.share, found.reached_share) == (0.0, 1.0, 0.0)
+    assert found.sentence.startswith(
+        "No confidence reaches an accuracy of 90.0%; the nearest: 3 of"
+    )
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_one_photo(right: int) -> None:
+    found = choose([0.7], [right], 0.99)
+    assert found.is_reached == bool(right)
+    assert not found.is_shown
+    assert (found.threshold, found.share, found.accuracy) == (0.7, 1.0, float(right))
+
+
+def test_nearest_where_none_reaches_it() -> None:
+    found = choose([0.9, 0.8, 0.7, 0.6], [0, 1, 1, 0], 0.9)
+    assert not found.is_reached
+    assert (found.threshold, found.accuracy) == (0.7, 2 / 3)
+
+
+def test_shown_threshold_is_above_the_one_that_is_but_reached() -> None:
+    confidences, right = drawn(2000, 0)
+    found = choose_threshold(confidences, right, 0.9)
+    assert found.is_reached
+    assert found.is_shown
+    assert found.reached_threshold is not None
+    assert 0.75 < found.reached_threshold < found.threshold < 0.95
+    assert found.share < found.reached_share
+    assert found.accuracy > 0.9
+    answered = confidences >= found.threshold
+    assert found.accuracy == right[answered].mean()
+    assert found.share == answered.mean()
+    assert "shows with 95% confidence that 90.0% is reached. From 0." in found.sentence
+    assert found.sentence.endswith("but that may be luck.")
+
+
+def test_shown_is_true_and_reached_is_a_guess() -> None:
+    """On drawn photos the truth is known: 0.9 of those above 0.8 are right."""
+    false, lucky, shown = 0, 0, 0
+    for seed in range(300):
+        found = choose_threshold(*drawn(500, seed), 0.9)
+        shown += found.is_shown
+        false += found.is_shown and found.threshold < 0.8
+        lucky += found.reached_threshold is not None and found.reached_threshold < 0.8
+    assert shown > 160
+    assert false <= 20  # 15 on average at most
+    assert lucky > 100
+
+
+def test_a_confident_mistake_does_not_end_it() -> None:
+    confidences = np.linspace(0.5, 1, 2000)
+    right = np.ones(2000, np.bool_)
+    right[[-1, -2]] = False
+    found = choose_threshold(confidences, right, 0.99)
+    assert found.is_shown
+    assert found.share == 1
+
+
+def test_certainty_is_never_shown() -> None:
+    found = choose(np.linspace(0.5, 1, 5000).tolist(), [1] * 5000, 1.0)
+    assert (found.is_reached, found.is_shown) == (True, False)
+
+
+def test_no_target_is_met_by_all() -> None:
+    found = choose([0.9, 0.6], [0, 0], 0.0)
+    assert (found.is_reached, found.share) == (True, 1.0)
+
+
+@pytest.mark.parametrize(("count", "right"), [(1, 1), (1, 0), (50, 47), (2000, 1990), (40, 0)])
+def test_tail_is_the_binomial_one(count: int, right: int) -> None:
+    for target in (0.5, 0.9, 0.999):
+        expected = stats.binom.sf(right - 1, count, target)
+        assert _tail(count, right, target) == pytest.approx(expected, rel=1e-9)
+
+
+def test_order_does_not_matter_and_single_precision_is_kept() -> None:
+    confidences, right = drawn(300, 1)
+    single = confidences.astype(np.float32)
+    order = np.random.default_rng(0).permutation(300)
+    found = choose_threshold(single, right, 0.9)
+    assert found == choose_threshold(single[order], right[order], 0.9)
+    # The photo at the threshold is answered after a detour through JSON, too.
+    again = Abstention.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False)))
+    assert again == found
+    assert (single >= again.threshold).mean() == found.share
+
+
+def test_json_where_nothing_is_reached() -> None:
+    found = choose([0.9], [0], 0.9)
+    assert Abstention.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_many_photos_are_quick() -> None:
+    confidences, right = drawn(20_000, 0)
+    start = time.perf_counter()
+    assert choose_threshold(confidences, right, 0.9).is_shown
+    assert time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("confidences", "right", "target", "message"),
+    [
+        ([], [], 0.9, "there are no held-out photos"),
+        ([0.5], [1, 0], 0.9, "belong to every photo"),
+        ([float("nan")], [1], 0.9, "belong to every photo"),
+        ([0.5], [1], 1.1, "the least accuracy can't be 1.1"),
+        ([0.5], [1], -0.1, "the least accuracy can't be -0.1"),
+        ([0.5], [1], float("nan"), "the least accuracy can't be nan"),
+    ],
+)
+def test_what_can_not_be_chosen_from(
+    confidences: list[float], right: list[int], target: float, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        choose(confidences, right, target)

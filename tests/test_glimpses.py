@@ -1,0 +1,108 @@
+"""Small looks at photos: right, kept, and the same when remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from photograft.dataset import Dataset
+from photograft.doctor import glimpses
+from photograft.doctor.glimpses import SIDE, Glimpses, glimpse
+from photograft.images import taken_at
+from photograft.store import FeatureStore
+
+
+def look(folder: Path) -> Glimpses:
+    found, failures = glimpse(Dataset.load(folder).photos, FeatureStore())
+    assert not failures
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "photos" / "class"
+    path.mkdir(parents=True)
+    return path
+
+
+def noise(size: tuple[int, int] = (64, 48)) -> Image.Image:
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8))
+
+
+def test_measures(folder: Path) -> None:
+    Image.new("RGB", (50, 50)).save(folder / "0-black.png")
+    Image.new("RGB", (50, 50), "white").save(folder / "1-white.png")
+    noise().save(folder / "2-noise.png")
+    noise().filter(ImageFilter.GaussianBlur(3)).save(folder / "3-blurred.png")
+    found = look(folder.parent)
+    np.testing.assert_allclose(found.brightness, [0, 1, 0.5, 0.5], atol=0.02)
+    assert found.dark_share[0] == found.bright_share[1] == found.plain_share[0] == 1
+    assert found.dark_share[2] < 0.02
+    assert found.bright_share[2] < 0.02
+    assert found.sharpness[2] > 100 * found.sharpness[3] > 0
+    assert found.sharpness[0] == 0
+    assert np.isnan(found.taken).all()
+
+
+def test_thumbnail_is_upright_luma(folder: Path) -> None:
+    """A photo on its side, as its EXIF says, gives the thumbnail of the upright one."""
+    picture = Image.new("L", (96, 96))
+    picture.paste(255, (0, 0, 96, 32))
+    picture.save(folder / "0.png")
+    exif = Image.Exif()
+    exif[0x0112] = 8  # to be turned by 90 degrees, against the clock
+    picture.transpose(Image.Transpose.ROTATE_270).save(folder / "1.png", exif=exif)
+    found = look(folder.parent)
+    assert found.thumbnails.shape == (2, SIDE, SIDE)
+    assert found.thumbnails[0, : SIDE // 3].min() == 255
+    assert found.thumbnails[0, SIDE // 3 :].max() == 0
+    np.testing.assert_array_equal(*found.thumbnails)
+
+
+def test_remembered_is_the_same_and_not_looked_at_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({36867: "2026:02:28 23:59:59", 37521: "250"})
+    noise().save(folder / "0.jpg", exif=exif)
+    noise((300, 10)).save(folder / "1.png")
+    first = look(folder.parent)
+    monkeypatch.setattr(glimpses, "glimpse_of", lambda *_, **__: pytest.fail("looked again"))
+    again = look(folder.parent)
+    for name, value in vars(first).items():
+        np.testing.assert_array_equal(value, getattr(again, name), err_msg=name)
+    assert first.taken[0] % 60 == 59.25
+    assert np.isnan(first.taken[1])
+
+
+@pytest.mark.parametrize("text", ["", "0000:00:00 00:00:00", "yesterday", "2026:13:01 00:00:00"])
+def test_time_that_is_none(folder: Path, text: str) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[36867] = text
+    noise().save(folder / "0.jpg", exif=exif)
+    assert np.isnan(look(folder.parent).taken).all()
+
+
+def test_taken_at_gives_the_text(folder: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({36867: "2026:02:28 23:59:59", 37521: "5"})
+    noise().save(folder / "0.jpg", exif=exif)
+    assert taken_at((folder / "0.jpg").read_bytes()) == ("2026:02:28 23:59:59", 0.5)
+    noise().save(folder / "1.png")
+    assert taken_at((folder / "1.png").read_bytes()) == ("", 0.0)
+
+
+def test_one_pixel_and_a_photo_that_breaks_off(folder: Path) -> None:
+    Image.new("RGB", (1, 1)).save(folder / "0.png")
+    noise((400, 400)).save(folder / "1.jpg")
+    data = (folder / "1.jpg").read_bytes()
+    (folder / "1.jpg").write_bytes(data[: len(data) // 2])
+    dataset = Dataset.load(folder.parent)
+    found, failures = glimpse(dataset.photos, FeatureStore())
+    assert len(found) == 1
+    assert list(failures) == [dataset.photos[1].digest]
+    assert not glimpse([], FeatureStore())[1]

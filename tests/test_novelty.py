@@ -1,0 +1,202 @@
+"""None of these: what lies far scores high, thresholds keep what they say, odd sets get answers."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from safetensors.numpy import load, save
+
+from photograft.certainty.novelty import Novelty, fit_novelty, unit_rows
+from photograft.errors import InputError
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+#: Two early layers that are not used, and three that are.
+WIDTHS = (4, 4, 20, 30, 40)
+WIDTH = sum(WIDTHS)
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def draw(
+    rng: np.random.Generator, per_class: int, *, first: int = 0, noise: float = 0.3
+) -> tuple[Floats, Labels]:
+    """Rows about two centres; `first` names the centres, and 0 those of the known classes."""
+    centres = generator(100 + first).gamma(1.0, size=(2, WIDTH))
+    labels = np.repeat(np.arange(2), per_class)
+    rows = centres[labels] + noise * rng.standard_normal((len(labels), WIDTH))
+    return np.maximum(rows, 0).astype(np.float32), labels
+
+
+def sure(n: int, p: float = 0.9) -> Floats:
+    return np.tile(np.log(np.array([p, 1 - p], np.float32)), (n, 1))
+
+
+def fit(rows: Floats, labels: Labels, groups: Labels | None = None) -> Novelty:
+    groups = np.arange(len(rows)) if groups is None else groups
+    return fit_novelty(rows, labels, groups, sure(len(rows)), widths=WIDTHS, rng=generator())
+
+
+def test_foreign_photos_score_higher_than_own() -> None:
+    rows, labels = draw(generator(1), 100)
+    novelty = fit(rows, labels)
+    own = novelty.scores(draw(generator(2), 100)[0], sure(200))
+    foreign = novelty.scores(draw(generator(3), 100, first=1)[0], sure(200))
+    assert own.dtype == foreign.dtype == np.float32
+    assert foreign.min() > own.max()
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.8, 0.95])
+def test_a_threshold_keeps_the_share_of_new_own_photos_that_was_asked_for(kept: float) -> None:
+    rows, labels = draw(generator(1), 300)
+    novelty = fit(rows, labels)
+    own = novelty.scores(draw(generator(2), 1000)[0], sure(2000))
+    assert np.mean(own <= novelty.threshold(kept)) == pytest.approx(kept, abs=0.05)
+
+
+def test_the_share_that_was_kept_is_that_of_the_held_out_photos() -> None:
+    novelty = fit(*draw(generator(1), 50))
+    kept = novelty.share_kept(novelty.threshold(0.9))
+    assert kept.num_photos == 100
+    assert kept.share == pytest.approx(0.91)  # the 91st of 100, as the new one counts, too
+    assert kept.interval[0] < 0.91 < kept.interval[1]
+    assert novelty.share_kept(novelty.threshold(1)).share == 1
+    assert novelty.share_kept(-1e6).share == 0
+
+
+@pytest.mark.parametrize("kept", [0, -0.1, 1.01, float("nan")])
+def test_no_share_is_refused(kept: float) -> None:
+    novelty = fit(*draw(generator(1), 5))
+    with pytest.raises(InputError, match="above 0, at most 1"):
+        novelty.threshold(kept)
+
+
+def test_doubt_of_the_head_makes_a_photo_more_novel() -> None:
+    rows, labels = draw(generator(1), 20)
+    novelty = fit(rows, labels)
+    assert (novelty.scores(rows, sure(40, 0.5)) > novelty.scores(rows, sure(40, 0.99))).all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_duplicates_do_not_make_own_photos_seem_nearer_than_new_ones_are(noise: float) -> None:
+    """Each photo comes three times, in a group or not: new photos come without a double."""
+    rows, labels = draw(generator(1), 60)
+    again = np.tile(rows, (3, 1)) + noise * generator(4).random((360, WIDTH), np.float32)
+    own, logs = draw(generator(2), 500)[0], sure(1000)
+    for groups in (np.tile(np.arange(120), 3), np.arange(360)):
+        novelty = fit(again, np.tile(labels, 3), groups)
+        assert np.mean(novelty.scores(own, logs) <= novelty.threshold(0.9)) > 0.8
+
+
+def test_photos_of_a_group_do_not_vouch_for_each_other() -> None:
+    """Bursts: ten photos of each scene are alike, and new scenes are not."""
+    rng = generator(1)
+    scenes, labels = draw(rng, 30)
+    jitter = 0.2 * rng.standard_normal((600, WIDTH)).astype(np.float32)
+    burst = np.maximum(np.repeat(scenes, 10, axis=0) + jitter, 0)
+    groups = np.repeat(np.arange(60), 10)
+    own, logs = draw(generator(2), 300, noise=0.36)[0], sure(600)
+
+    def kept(groups: Labels) -> float:
+        novelty = fit(burst, np.repeat(labels, 10), groups)
+        return float(np.mean(novelty.scores(own, logs) <= novelty.threshold(0.9)))
+
+    assert kept(groups) > 0.8 > kept(np.arange(600))
+
+
+def test_held_out_photos_alone_set_the_threshold_where_there_are_enough() -> None:
+    rows, labels = draw(generator(1), 60)
+    wide = draw(generator(2), 60, noise=0.6)[0]
+    groups = np.arange(120)
+
+    def fitted(count: int, own: Floats | None) -> Novelty:
+        held_out = wide[:count], sure(count)
+        return fit_novelty(
+            rows, labels, groups, own, widths=WIDTHS, held_out=held_out, rng=generator()
+        )
+
+    assert len(fitted(120, sure(120)).held_out) == 120
+    assert len(fitted(20, sure(120)).held_out) == 140
+    # A network that learned from its photos: they can't stand for new ones.
+    assert len(fitted(20, None).held_out) == 20
+
+
+def test_what_is_saved_answers_the_same() -> None:
+    rows, labels = draw(generator(1), 100)
+    novelty = fit(rows, labels)
+    tensors = load(save(novelty.tensors()))
+    again = Novelty.from_tensors(tensors)
+    new = draw(generator(2), 50)[0]
+    assert np.array_equal(again.scores(new, sure(100)), novelty.scores(new, sure(100)))
+    assert again.threshold(0.8) == novelty.threshold(0.8)
+    assert tensors["held_out"].dtype == np.float32
+    with pytest.raises(KeyError):
+        Novelty.from_tensors({name: t for name, t in tensors.items() if name != "radii"})
+
+
+def test_the_same_seed_gives_the_same() -> None:
+    rows, labels = draw(generator(1), 40)
+    first, second = fit(rows, labels), fit(rows, labels)
+    for name, tensor in first.tensors().items():
+        assert np.array_equal(tensor, second.tensors()[name])
+
+
+def test_two_photos_a_class() -> None:
+    rows, labels = draw(generator(1), 2)
+    novelty = fit(rows, labels)
+    foreign = draw(generator(3), 20, first=1)[0]
+    assert (novelty.scores(foreign, sure(40)) > novelty.threshold()).all()
+
+
+def test_all_photos_one_group() -> None:
+    rows, labels = draw(generator(1), 10)
+    novelty = fit(rows, labels, np.zeros(20, np.int64))
+    assert np.isfinite(novelty.scores(rows, sure(20))).all()
+    foreign = draw(generator(3), 20, first=1)[0]
+    assert (novelty.scores(foreign, sure(40)) > novelty.threshold()).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_features_that_are_all_the_same(value: float) -> None:
+    rows = np.full((10, WIDTH), value, np.float32)
+    novelty = fit(rows, np.arange(10) % 2)
+    assert np.isfinite(novelty.held_out).all()
+    assert (novelty.scores(rows, sure(10)) <= novelty.threshold()).all()
+
+
+def test_one_photo() -> None:
+    rows, labels = draw(generator(1), 1)
+    novelty = fit(rows[:1], labels[:1])
+    assert novelty.scores(rows[:1], sure(1)) <= novelty.threshold()
+
+
+def test_nothing_held_out_is_refused() -> None:
+    rows, labels = draw(generator(1), 5)
+    with pytest.raises(InputError, match="held-out"):
+        fit_novelty(rows, labels, np.arange(10), None, widths=WIDTHS, rng=generator())
+
+
+def test_layers_have_the_same_say_whatever_their_size() -> None:
+    rows = np.concatenate([100 * np.ones((1, 3)), np.ones((1, 2))], axis=1).astype(np.float32)
+    units = unit_rows(rows, np.array([[0, 3], [3, 5]]))
+    assert np.square(units[0, :3]).sum() == pytest.approx(0.5)
+    assert np.square(units[0, 3:]).sum() == pytest.approx(0.5)
+
+
+def test_many_photos_are_quick_and_small() -> None:
+    rng = generator(1)
+    rows = rng.random((5000, 1792), np.float32)
+    labels = np.where(np.arange(5000) < 30, 1, 0)
+    widths = (16, 24, 40, 112, 320, 1280)
+    start = time.thread_time()
+    novelty = fit_novelty(rows, labels, np.arange(5000), sure(5000), widths=widths, rng=generator())
+    assert time.thread_time() - start < 10  # a second on an idle core
+    assert sum(tensor.nbytes for tensor in novelty.tensors().values()) < 2_000_000
+    # The rarest class is carried along whole.
+    assert (novelty.scores(rows[:30], sure(30)) < novelty.threshold()).all()
