@@ -1,10 +1,10 @@
 """Near duplicates planted and found: ``python -m benchmarks.near_duplicates SOURCE...``.
 
-A twentieth of each set's photos get a changed copy: half the size, JPEG quality 40, a twentieth cut
-off, mirrored, a tenth brighter or darker. Recall: planted pairs that are found. Precision: of the
-pairs found that a planted photo is part of, those that are right: with its original, or with a photo
-that was a near duplicate of the original before. Then 25,000 thumbnails made of the sets' own are
-searched, for time and memory.
+A twentieth of each set's photos get a changed copy: half the size, JPEG quality 40, a twentieth
+cut off, mirrored, a tenth brighter or darker. Recall: planted pairs that are found. Precision: of
+the pairs found that a planted photo is part of, those that are right: with its original, or with
+one that was a near duplicate of the original before. Then 25,000 thumbnails made of the sets' own
+are searched, for time and memory.
 """
 
 from __future__ import annotations

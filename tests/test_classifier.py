@@ -471,7 +471,8 @@ class TestTrained:
         self, trained: Classifier, make_photos: MakePhotos, tmp_path: Path
     ) -> None:
         source = make_photos(tmp_path / "later", classes=CLASSES[:2], n=3, size=64)
-        scores, dataset = workflow.evaluate(trained, source)
+        evaluated = workflow.evaluate(trained, source)
+        scores, dataset = evaluated.scores, evaluated.dataset
         paths = [source / photo.name for photo in dataset.photos]
         labels = [CLASSES.index(photo.label) for photo in dataset.photos]
         found = trained.predict_proba(paths)

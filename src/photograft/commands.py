@@ -59,9 +59,11 @@ app.command(help=suggest_command.HELP)(suggest_command.suggest)
 @app.command(
     help="Classify photos.\n\n"
     "PATHS are files, folders, glob patterns in quotes, or - for a list on standard input. "
-    "A file that can't be read gets a row with its error, and the exit code is then 2.\n\n"
+    "A file that can't be read gets a row with its error, and the exit code is then 2. The novelty "
+    "says how unlike every class a photo is.\n\n"
     "Examples:\n\n"
     "  photograft predict runs/fruit new/\n\n"
+    "  photograft predict runs/fruit new/ --unknown --min-accuracy 0.99\n\n"
     "  photograft predict runs/fruit 'new/**/*.jpg' --top 3 -o answers.csv\n\n"
     "  find /data -name '*.png' | photograft predict runs/fruit - --format jsonl"
 )
@@ -81,13 +83,34 @@ def predict(
             help="[default: by the file's name; table on a terminal, else csv]",
         ),
     ] = None,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Answer unknown for what is like no class.")
+    ] = False,
+    keep: Annotated[
+        float, typer.Option(help="Share of photos like yours that is not to be unknown.")
+    ] = 0.95,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(help="Answer unsure below the confidence at which so many are right."),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="Also give the classes that hold the right one so often."),
+    ] = None,
 ) -> None:
     """Classify; the help text is above."""
     from photograft import predictions, terminal
+    from photograft.certainty.assurance import Assurance
     from photograft.classifier import Classifier
 
     chosen = predictions.output_format(format_, output, to_terminal=sys.stdout.isatty())
     loaded = Classifier.load(classifier).located()
+    assurance = loaded.assurance or Assurance()
+    rules = assurance.rules(
+        kept=keep if unknown else None, min_accuracy=min_accuracy, coverage=coverage
+    )
+    for sentence in rules.sentences:
+        print(sentence, file=sys.stderr)
     top = min(top, len(loaded.class_names))
     stream = loaded.stream(predictions.expand_inputs(paths, sys.stdin))
     progress = terminal.make_progress(quiet=output is None)
@@ -95,10 +118,10 @@ def predict(
     if progress.is_drawn and "-" not in paths:  # a list on standard input can be read once only
         total = sum(1 for _ in predictions.expand_inputs(paths, sys.stdin))
     with (
-        predictions.open_writer(chosen, output, sys.stdout, top) as write,
+        predictions.open_writer(chosen, output, sys.stdout, top, rules) as write,
         progress.step("Classifying", total, "photos") as step,
     ):
-        counts = predictions.write_rows(stream, write, loaded.class_names, top, step.advance)
+        counts = predictions.write_rows(stream, write, loaded.class_names, top, step.advance, rules)
     if output is not None:
         print(f"Predictions: {output}")
     if counts.failed:
@@ -118,6 +141,14 @@ def evaluate(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the scores to this file.")
     ] = None,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(help="Also score only what is answered where so many are to be right."),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="Also score sets of classes that are to hold the right one so often."),
+    ] = None,
 ) -> None:
     """Score; the help text is above."""
     from rich.console import Console
@@ -126,16 +157,21 @@ def evaluate(
     from photograft.classifier import Classifier
     from photograft.files import new_file, write_json
 
-    scores, dataset = workflow.evaluate(
-        Classifier.load(classifier), source, progress=terminal.make_progress()
+    found = workflow.evaluate(
+        Classifier.load(classifier),
+        source,
+        min_accuracy=min_accuracy,
+        coverage=coverage,
+        progress=terminal.make_progress(),
     )
-    console = Console()
-    terminal.show_skipped(console, dataset.skipped_counts())
-    terminal.show_scores(console, dataset.name, {"all": scores.to_json()})
-    terminal.show_classes(console, "by class", scores.to_json())
+    console, scores = Console(), found.scores.to_json()
+    terminal.show_skipped(console, found.dataset.skipped_counts())
+    terminal.show_scores(console, found.dataset.name, {"all": scores})
+    terminal.show_classes(console, "by class", scores)
+    terminal.show_asked(console, found.asked)
     if json_file is not None:
         with new_file(json_file, fix="Choose another file with --json.") as partial:
-            write_json(partial, scores.to_json())
+            write_json(partial, {**scores, **found.asked})
         print(f"Scores: {json_file}")
 
 

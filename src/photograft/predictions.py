@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from photograft.certainty.assurance import UNKNOWN, UNSURE, Rules
 from photograft.classifier import Prediction
 from photograft.errors import InputError
 from photograft.files import new_file
@@ -69,8 +70,13 @@ def output_format(wanted: str | None, output: Path | None, *, to_terminal: bool)
     return chosen
 
 
-def row_of(prediction: Prediction, class_names: Sequence[str], top: int) -> dict[str, Any]:
-    """Return a prediction as a flat row: file, error, and the `top` classes with probabilities."""
+def row_of(
+    prediction: Prediction, class_names: Sequence[str], top: int, rules: Rules | None = None
+) -> dict[str, Any]:
+    """Return a prediction as a flat row: file, error, the `top` classes, how novel it is.
+
+    Where rules were asked for: the answer by them, and the classes that come into question.
+    """
     row: dict[str, Any] = {"file": _text(prediction.name), "error": prediction.error or None}
     order: list[int] = []
     if prediction.probabilities is not None:
@@ -83,6 +89,24 @@ def row_of(prediction: Prediction, class_names: Sequence[str], top: int) -> dict
             round(float(prediction.probabilities[order[rank]]), 6)
             if known and prediction.probabilities is not None
             else None
+        )
+    novelty = prediction.novelty
+    row["novelty"] = None if novelty is None else round(novelty, 6)
+    if rules is not None and rules.answers:
+        known = prediction.label is not None and prediction.probability is not None
+        row["answer"] = (
+            rules.answer(prediction.label or "", prediction.probability or 0.0, novelty)
+            if known
+            else None
+        )
+    if rules is not None and rules.sets is not None:
+        said = prediction.probabilities
+        row["classes"] = (
+            None
+            if said is None
+            else " | ".join(
+                class_names[c] for c in np.flatnonzero(rules.sets.sets(said[None])[0]).tolist()
+            )
         )
     return row
 
@@ -101,6 +125,7 @@ def write_rows(
     class_names: Sequence[str],
     top: int,
     advance: Callable[[], None] = lambda: None,
+    rules: Rules | None = None,
 ) -> Counts:
     """Write predictions as they come.
 
@@ -110,13 +135,14 @@ def write_rows(
         class_names: The classifier's.
         top: Classes per row.
         advance: Called after each row.
+        rules: When no class is to be named; None where nobody asked.
 
     Raises:
         InputError: There is no prediction at all: a folder without files, or an empty list.
     """
     rows = failed = 0
     for prediction in predictions:
-        write(row_of(prediction, class_names, top))
+        write(row_of(prediction, class_names, top, rules))
         rows, failed = rows + 1, failed + bool(prediction.error)
         advance()
     if not rows:
@@ -125,7 +151,11 @@ def write_rows(
 
 
 def open_writer(
-    format_: str, output: Path | None, stdout: IO[str], num_ranks: int
+    format_: str,
+    output: Path | None,
+    stdout: IO[str],
+    num_ranks: int,
+    rules: Rules | None = None,
 ) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
     """Open a writer of rows: it streams, and an output file appears whole or not at all.
 
@@ -134,19 +164,20 @@ def open_writer(
         output: The file to write; None for standard output.
         stdout: Standard output.
         num_ranks: Classes per row.
+        rules: As in `write_rows`.
     """
     if output is None:
         return _text_writer(format_, stdout)
-    return _file_writer(format_, output, num_ranks)
+    return _file_writer(format_, output, num_ranks, rules)
 
 
 @contextmanager
 def _file_writer(
-    format_: str, output: Path, num_ranks: int
+    format_: str, output: Path, num_ranks: int, rules: Rules | None
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     with new_file(output, fix="Choose another file with --output.") as partial:
         if format_ == "parquet":
-            with partial.open("wb") as raw, _parquet_writer(raw, num_ranks) as write:
+            with partial.open("wb") as raw, _parquet_writer(raw, num_ranks, rules) as write:
                 yield write
         else:
             with (
@@ -179,7 +210,9 @@ class _CsvWriter:
 
 
 @contextmanager
-def _parquet_writer(file: IO[bytes], num_ranks: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _parquet_writer(
+    file: IO[bytes], num_ranks: int, rules: Rules | None
+) -> Iterator[Callable[[dict[str, Any]], None]]:
     import pyarrow as pa  # slow to import
     import pyarrow.parquet as pq
 
@@ -187,6 +220,11 @@ def _parquet_writer(file: IO[bytes], num_ranks: int) -> Iterator[Callable[[dict[
     for rank in range(num_ranks):
         suffix = "" if rank == 0 else f"_{rank + 1}"
         fields += [(f"label{suffix}", pa.string()), (f"probability{suffix}", pa.float64())]
+    fields.append(("novelty", pa.float64()))
+    if rules is not None and rules.answers:
+        fields.append(("answer", pa.string()))
+    if rules is not None and rules.sets is not None:
+        fields.append(("classes", pa.string()))
     schema = pa.schema(fields)
     rows: list[dict[str, Any]] = []
     with pq.ParquetWriter(file, schema) as writer:
@@ -213,6 +251,12 @@ def _line(row: dict[str, Any]) -> str:
     for key, label in row.items():
         if key.startswith("label"):
             cells.append(f"{label} {row['probability' + key[5:]]:.1%}")
+    answer = row.get("answer")
+    if answer in (UNKNOWN, UNSURE):
+        novelty = f", novelty {row['novelty']:.2f}" if answer == UNKNOWN else ""
+        cells = [answer, f"(nearest {cells[0]}{novelty})", *cells[1:]]
+    if row.get("classes"):
+        cells.append(f"[{row['classes']}]")
     return "  ".join([row["file"], *cells])
 
 

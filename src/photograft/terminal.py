@@ -204,6 +204,30 @@ def show_classes(console: Console, title: str, scores: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_asked(console: Console, asked: dict[str, Any]) -> None:
+    """Print how photos fare by the rules that were asked for; see `workflow.Evaluated`."""
+    answered, sets = asked.get("answered"), asked.get("sets")
+    lines = []
+    if answered:
+        share, (low, high) = answered["share"], answered["share_interval"]
+        line = (
+            f"Answered from a confidence of {answered['confidence']:.4f} on: {share:.1%} of the "
+            f"photos (95% interval {low:.1%} to {high:.1%})"
+        )
+        if answered["accuracy"] is not None:
+            least, most = answered["accuracy_interval"]
+            line += f", {answered['accuracy']:.1%} of them right ({least:.1%} to {most:.1%})"
+        lines.append(line)
+    if sets:
+        low, high = sets["interval"]
+        lines.append(
+            f"Sets of classes: {sets['coverage']:.1%} hold the right one (95% interval {low:.1%} "
+            f"to {high:.1%}), {sets['mean_size']:.2f} classes on average"
+        )
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
+
+
 def show_run(console: Console, run: Run) -> None:
     """Print a finished run: its data, scores, warnings, where it lies, and what to do next."""
     data = run.info["data"]

@@ -159,10 +159,13 @@ def train(
 
     from rich.console import Console
 
-    from photograft import terminal, workflow
+    from photograft import doctor_view, terminal, workflow
+    from photograft.doctor.record import PARQUET_NAME, read_findings
 
     run = workflow.train(source, settings, out=out, progress=terminal.make_progress())
-    terminal.show_run(Console(), run)
+    console = Console()
+    doctor_view.show_brief(console, read_findings(run.path / PARQUET_NAME), source)
+    terminal.show_run(console, run)
 
 
 def _settings(

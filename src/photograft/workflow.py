@@ -6,21 +6,24 @@ import datetime
 import os
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from photograft import recording
 from photograft.assess import assess, describe
+from photograft.certainty.assurance import Assurance, Rules
+from photograft.certainty.conformal import check
 from photograft.checkup import examine_job
 from photograft.classifier import Classifier
 from photograft.config import TrainConfig
 from photograft.dataset import Dataset
 from photograft.doctor.examine import Diagnosis
 from photograft.errors import DatasetError
-from photograft.evaluation import Evaluation, evaluate_probabilities
+from photograft.evaluation import Evaluation, evaluate_probabilities, wilson_interval
 from photograft.extraction import Extractor
 from photograft.images import DEFAULT_MAX_PIXELS
 from photograft.preparation import check_out, prepare
@@ -157,28 +160,50 @@ def finish(
     return Run(folder, info, metrics)
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """How a classifier did on labelled photos.
+
+    Attributes:
+        scores: Its scores on all of them.
+        dataset: The photos.
+        asked: How it did by the rules that were asked for, as plain JSON types: ``"answered"``:
+            accuracy and share of the photos that it answered, each with its 95 % interval;
+            ``"sets"``: how often the sets of classes held the right one, and their mean size.
+    """
+
+    scores: Evaluation
+    dataset: Dataset
+    asked: dict[str, Any]
+
+
 def evaluate(
     classifier: Classifier,
     source: str | os.PathLike[str],
     *,
+    min_accuracy: float | None = None,
+    coverage: float | None = None,
     store: FeatureStore | None = None,
     progress: Progress | None = None,
-) -> tuple[Evaluation, Dataset]:
+) -> Evaluated:
     """Score a classifier on labelled photos: all of the source's, whatever split it gives.
 
     Args:
         classifier: A fitted classifier.
         source: As in `train`; its class names must be among the classifier's.
+        min_accuracy: Also score what is answered where so many answers are to be right.
+        coverage: Also score sets of classes that are to hold the right one so often.
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
 
-    Returns:
-        The scores, and the dataset that they are of.
-
     Raises:
+        InputError: The classifier carries nothing to tell by what is asked.
         DatasetError: The source has no usable photo, or classes that the classifier does not know.
     """
     store, progress = store or FeatureStore(), progress or Silent()
+    rules = (classifier.assurance or Assurance()).rules(
+        min_accuracy=min_accuracy, coverage=coverage
+    )
     dataset = Dataset.load(source, max_pixels=classifier.max_pixels, progress=progress)
     classifier = classifier.located()
     extractor = Extractor(
@@ -210,13 +235,11 @@ def evaluate(
         majority = classifier.class_names[int(np.bincount(names).argmax())]
     everything = Split(np.arange(len(dataset.photos)), np.arange(0), np.arange(0))
     job = Job(dataset, everything, extractor, table, TrainConfig(), progress)
+    said = probabilities(job, classifier, "train")
     scores = evaluate_probabilities(
-        probabilities(job, classifier, "train"),
-        names,
-        classifier.class_names,
-        classifier.class_names.index(majority),
+        said, names, classifier.class_names, classifier.class_names.index(majority)
     )
-    return scores, dataset
+    return Evaluated(scores, dataset, _asked(rules, said, names))
 
 
 def inspect(
@@ -237,6 +260,28 @@ def inspect(
     """
     dataset = Dataset.load(source, max_pixels=max_pixels, progress=progress)
     return dataset.verified(progress=progress)
+
+
+def _asked(
+    rules: Rules, said: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return how photos fare by rules, as plain JSON types."""
+    found: dict[str, Any] = {}
+    n = len(labels)
+    if rules.confidence is not None:
+        answered = said.max(axis=1) >= rules.confidence
+        num_right = int((answered & (said.argmax(axis=1) == labels)).sum())
+        count = int(answered.sum())
+        found["answered"] = {
+            "confidence": rules.confidence,
+            "accuracy": num_right / count if count else None,
+            "accuracy_interval": list(wilson_interval(num_right, count)) if count else None,
+            "share": count / n,
+            "share_interval": list(wilson_interval(count, n)),
+        }
+    if rules.sets is not None:
+        found["sets"] = check(rules.sets.sets(said), labels).to_json()
+    return found
 
 
 def _score(job: Job, fitted: Fitted, part: str) -> recording.Scored | None:

@@ -38,6 +38,11 @@ class Rules:
     sets: ConformalSets | None = None
     sentences: tuple[str, ...] = ()
 
+    @property
+    def answers(self) -> bool:
+        """Whether an answer may be another than the most probable class."""
+        return self.novelty is not None or self.confidence is not None
+
     def answer(self, label: str, probability: float, novelty: float | None) -> str:
         """Return the class, ``"unsure"``, or ``"unknown"``."""
         if self.novelty is not None and novelty is not None and novelty > self.novelty:
