@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import photograft
@@ -430,6 +432,63 @@ def test_evaluate_on_a_class_that_is_not_known(
     source = make_photos(tmp_path / "later", classes=("circle", "star"), n=2)
     result = system.invoke(capsys, "evaluate", run_path, source)
     system.assert_one_line(result, "expected circle, square, triangle, got star")
+
+
+def test_evaluate_by_rules(
+    capsys: pytest.CaptureFixture[str], run_path: Path, make_photos: MakePhotos, tmp_path: Path
+) -> None:
+    source = make_photos(tmp_path / "later", classes=system.CLASSES, n=5, seed=3)
+    asked = ["--min-accuracy", "0.95", "--coverage", "0.9"]
+    target = tmp_path / "scores.json"
+    result = system.invoke(capsys, "evaluate", run_path, source, *asked, "--json", target)
+    assert (result.code, result.err) == (0, "")
+    scores = system.read_json(target)
+    classifier = photograft.Classifier.load(run_path)
+    assert classifier.assurance
+    rules = classifier.assurance.rules(min_accuracy=0.95, coverage=0.9)
+    assert rules.confidence
+    assert rules.sets
+    paths = sorted(source.rglob("*.jpg"))
+    said = classifier.predict_proba(paths)
+    labels = np.array([classifier.class_names.index(path.parent.name) for path in paths])
+    kept = said.max(axis=1) >= rules.confidence
+    answered = scores["answered"]
+    assert answered["confidence"] == rules.confidence
+    assert answered["share"] == kept.mean()
+    right = (said.argmax(axis=1) == labels)[kept]
+    assert answered["accuracy"] == (right.mean() if len(right) else None)
+    sets = rules.sets.sets(said)
+    assert scores["sets"]["coverage"] == sets[np.arange(15), labels].mean()
+    assert scores["sets"]["mean_size"] == sets.sum(axis=1).mean()
+    text = " ".join(result.out.split())
+    assert f"Answered from a confidence of {rules.confidence:.4f} on: {kept.mean():.1%}" in text
+    assert f"Sets of classes: {scores['sets']['coverage']:.1%} hold the right one" in text
+    plain = system.invoke(capsys, "evaluate", run_path, source, "--json", target)
+    assert "Sets of classes" not in plain.out
+    without = {k: v for k, v in scores.items() if k not in ("answered", "sets")}
+    assert system.read_json(target) == without
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(["--min-accuracy", "2"], "least accuracy"), (["--coverage", "0"], "can't be a coverage")],
+    ids=str,
+)
+def test_evaluate_by_what_is_no_rule(
+    capsys: pytest.CaptureFixture[str], run_path: Path, photos: Path, options: list[str], says: str
+) -> None:
+    system.assert_one_line(system.invoke(capsys, "evaluate", run_path, photos, *options), says)
+
+
+def test_evaluate_by_rules_that_a_classifier_can_not_know(
+    capsys: pytest.CaptureFixture[str], run_path: Path, photos: Path, tmp_path: Path
+) -> None:
+    bare = dataclasses.replace(photograft.Classifier.load(run_path), assurance=None)
+    bare.save(tmp_path / "older", include_weights=False)
+    for option in ("--min-accuracy", "--coverage"):
+        result = system.invoke(capsys, "evaluate", tmp_path / "older", photos, option, "0.9")
+        system.assert_one_line(result, "this classifier does not know how sure it may be")
+        assert result.out == ""
 
 
 # backbones and cache

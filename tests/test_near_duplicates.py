@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,31 @@ def test_burst_by_its_times(tmp_path: Path) -> None:
     assert np.diff(looks.taken[:2])[0] == 2
     pairs = find_near_duplicates(looks)
     assert [(p.first, p.second, p.why) for p in pairs] == [(0, 1, "a burst")]
+
+
+def test_many_copies_do_not_hide_one_another(tmp_path: Path) -> None:
+    """Copies are compared with what is usual among other photos, not among themselves."""
+    folder = tmp_path / "photos" / "class"
+    folder.mkdir(parents=True)
+    for i in range(30):
+        scene(i).save(folder / f"{i:02}.png")
+    for quality in range(60, 85):
+        scene(4).save(folder / f"again-{quality}.jpg", quality=quality)
+    looks, _ = glimpse(Dataset.load(tmp_path / "photos").photos, FeatureStore())
+    counts = np.bincount(near_groups(find_near_duplicates(looks), len(looks)))
+    assert sorted(counts[counts > 1]) == [26]
+
+
+def test_a_fixed_camera_takes_no_bursts(tmp_path: Path) -> None:
+    """Forty photos of one scene with something of its own in each, two seconds apart."""
+    ground = np.asarray(scene(0), float)
+    pictures = [
+        Image.fromarray((0.7 * ground + 0.3 * np.asarray(scene(i), float)).astype(np.uint8))
+        for i in range(1, 41)
+    ]
+    looks = glimpses_of(pictures, tmp_path / "photos")
+    timed = replace(looks, taken=np.arange(40, dtype=np.float64) * 2)
+    assert find_near_duplicates(timed) == find_near_duplicates(looks)
 
 
 def test_blocks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

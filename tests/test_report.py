@@ -20,9 +20,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from drawing import draw_folder
+from photograft.assess import describe
 from photograft.backbones.engines import Engine
+from photograft.certainty.assurance import Assurance, logs_of
+from photograft.certainty.calibration import calibrate
+from photograft.certainty.held_out import HeldOutAnswers
+from photograft.certainty.novelty import fit_novelty
 from photograft.classifier import Classifier
 from photograft.config import TrainConfig
+from photograft.doctor.findings import Finding, Flagged
+from photograft.doctor.record import write_findings
 from photograft.errors import ClassifierError, InputError
 from photograft.explanations.heat_maps import HeatMaps
 from photograft.explanations.neighbours import Reference, write_reference
@@ -534,6 +541,82 @@ def test_comparison_without_a_winner(tmp_path: Path) -> None:
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert [s["id"] for s in page.all("section")] == ["winner", "leaderboard", "how"]
     assert page.data == {}
+
+
+def certainty_of(*, shown_target: bool = True) -> dict[str, Any]:
+    """What ``run.json`` says of certainty: made up by the code that makes it in earnest."""
+    rng = np.random.default_rng(0)
+    n = 500 if shown_target else 20
+    said = rng.dirichlet((9, 0.5, 0.5), n)
+    groups, labels = np.arange(n), np.zeros(n, np.int64)
+    features = rng.normal(size=(n, 6)).astype(np.float32)
+    novelty = fit_novelty(features, labels, groups, logs_of(said), widths=[6], rng=rng)
+    found = calibrate(logs_of(said), labels, groups, rng=rng, fitted_on=f"{n} <b>photos</b>")
+    answers = HeldOutAnswers.of(said, labels, f"{n} <b>photos</b>")
+    return describe(Assurance(answers, novelty, found.to_json()))
+
+
+@pytest.mark.parametrize("shown_target", [True, False])
+def test_certainty_is_told_on_the_page(tmp_path: Path, shown_target: bool) -> None:
+    said = certainty_of(shown_target=shown_target)
+    reads = make_run(tmp_path / "run", certainty=said)
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    text = " ".join(page.text.split())
+    assert "When to leave a photo to a person" in text
+    n = 500 if shown_target else 20
+    assert f"Found out on {n} <b>photos</b>;" in text  # as text
+    assert "<b>photos" not in page.html
+    assert said["calibration"]["reason"].rstrip(".") in text
+    assert said["sets"]["sentence"] in text
+    assert f"A photo whose novelty is above {said['unknown']['threshold']:.3f}" in text
+    for row in said["abstaining"]:
+        assert f"{row['share']:.1%} (" in text or f"{row['share']:.0%} (" in text
+    assert ("reached, not shown" in text) != shown_target
+
+
+@pytest.mark.parametrize("certainty", [None, {}, {"calibration": None}], ids=str)
+def test_a_run_without_certainty_says_nothing_of_it(tmp_path: Path, certainty: Any) -> None:
+    more = {} if certainty is None else {"certainty": certainty}
+    reads = make_run(tmp_path / "run", **more)
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    assert "Can its probabilities be trusted?" in page.text
+    for words in ("When to leave a photo", "may be called unknown", "Sets hold", "alibrated:"):
+        assert words not in page.text
+
+
+def test_a_runs_page_has_the_certainty_that_it_found(run_path: Path) -> None:
+    said = read_json(run_path / "run.json")["certainty"]
+    text = " ".join(Page((run_path / "report.html").read_text(encoding="utf-8")).text.split())
+    assert said["held_out"] in text
+    assert said["sets"]["sentence"] in text
+    assert f"{said['unknown']['num_photos']:,} photos of these classes" in text
+
+
+def test_findings_are_a_section_of_the_page(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    reads = make_run(folder)
+    without = page_of(folder, reads, tmp_path / "page.html")
+    assert "findings" not in {s["id"] for s in without.all("section")}
+    names = list(reads)[:2]
+    finding = Finding(
+        kind="suspect label",
+        severity="worth a look",
+        cost=0.1,
+        title="2 labels <i>may</i> be wrong",
+        fix="Look at them.",
+        photos=tuple(Flagged(name, label="ants", suggestion="bees") for name in names),
+    )
+    write_findings(folder, [finding])
+    page = page_of(folder, reads, tmp_path / "page.html")
+    assert "findings" in {s["id"] for s in page.all("section")}
+    assert "#findings" in {a["href"] for a in page.all("a")}
+    assert "2 labels <i>may</i> be wrong" in page.text
+    assert "<i>may" not in page.html
+    for name in names:
+        assert any(name in (image["alt"] or "") for image in page.all("img"))
+    write_findings(folder, [])
+    clean = page_of(folder, reads, tmp_path / "page.html")
+    assert "2 labels" not in clean.text
 
 
 @pytest.mark.parametrize("damage", ["missing", "not json", "no candidates"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,19 @@ from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.solver import make_basis
 from photograft.strategies.base import Fitted, Job, probabilities
 
-#: Training photos that are held out in turn at most: more would tell no more.
+#: Training photos that are held out in turn at most, and fewer where classes are many, down to a
+#: least: more would tell no more, and take long. So many are enough to hold out once.
 _MOST_FOLDED = 5000
+_MOST_ANSWERS = 20_000
+_LEAST_FOLDED = 2000
+_ENOUGH_ONCE = 1000
 #: Training photos that a trained network looks at again at most, and those held out.
 _MOST_LOOKED_AT = 3000
+#: Numbers of features that are held in memory at most (200 MB), but of so many photos at least.
+_MAX_ELEMENTS = 50_000_000
+_FEWEST_ROWS = 500
+#: Validation photos that can speak for themselves.
+_ENOUGH = 50
 
 #: What is told of abstaining and of sets, where nobody has asked yet.
 TARGETS = (0.95, 0.99)
@@ -42,42 +51,44 @@ def assess(job: Job, fitted: Fitted) -> Fitted:
         job: What the strategy was given.
         fitted: What it gave back.
     """
-    with job.progress.step("Checking how sure it may be", 1, "classifiers") as step:
-        seeds = np.random.default_rng([job.config.seed, 5])
+    seeds = np.random.default_rng([job.config.seed, 5])
+    # Steps are not drawn within steps: looking at photos again is one of its own.
+    with job.progress.step("Holding photos out in turn", 1, "times") as step:
         folded = _folded(job, fitted)
-        held_rows, held = _held_out(job, fitted)
+        step.advance()
+    held_rows, held = _held_out(job, fitted)
+    with job.progress.step("Checking confidences", 1, "classifiers") as step:
         calibration = _calibration(job, folded, held, seeds)
-        classifier = fitted.classifier
-        if calibration is not None and calibration.kept:
-            classifier = replace(classifier, head=apply_to_head(classifier.head, calibration))
-            held = None if held is None else apply(logs_of(held), calibration)
-        rows, features = _training_rows(job, classifier, folded, seeds)
+        step.advance()
+    classifier, notes = fitted.classifier, fitted.notes
+    if calibration is not None and calibration.kept:
+        classifier = replace(classifier, head=apply_to_head(classifier.head, calibration))
+        held = _said_again(job, fitted, classifier, held_rows, held, calibration)
+        folded = None if folded is None else _Folded(folded.rows, _applied(folded, calibration))
+        notes = (*notes, calibration.reason)
+    rows, features, logs = _training_rows(job, classifier, folded, seeds)
+    labels, photos = job.labels("train")[rows], job.photos("train")
+    with job.progress.step("Learning what it knows", 1, "classifiers") as step:
         novelty = None
-        labels, groups = job.labels("train")[rows], job.groups("train")[rows]
-        logs = _logs_of_rows(folded, calibration)
         if logs is not None or held is not None:
             novelty = fit_novelty(
                 features,
                 labels,
-                groups,
+                job.groups("train")[rows],
                 logs,
                 widths=[layer.num_features for layer in classifier.backbone.layers],
                 held_out=None if held is None or held_rows is None else (held_rows, logs_of(held)),
                 rng=seeds,
             )
-        photos = job.photos("train")
         reference = Reference.fit(
             features[:, last_columns(classifier)],
             labels,
             [photos[i].name for i in rows],
             rng=seeds,
         )
-        answers = _answers(job, folded, held, calibration)
-        assurance = Assurance(answers, novelty, calibration.to_json() if calibration else None)
         step.advance()
-    notes = fitted.notes
-    if calibration is not None and calibration.kept:
-        notes = (*notes, calibration.reason)
+    said = calibration.to_json() if calibration else None
+    assurance = Assurance(_answers(job, folded, held), novelty, said)
     return replace(
         fitted,
         classifier=replace(classifier, assurance=assurance, reference=reference),
@@ -108,8 +119,16 @@ def describe(assurance: Assurance) -> dict[str, Any]:
     return found
 
 
-#: Rows of the training part, and their out-of-fold logarithms ``(m, r, num_classes)``.
-_Folded = tuple[npt.NDArray[np.intp], Floats]
+class _Folded(NamedTuple):
+    """Training photos that were held out in turn.
+
+    Attributes:
+        rows: Of the training part, shape ``(m,)``.
+        logs: Out-of-fold log-probabilities in each repeat, ``(m, r, num_classes)``.
+    """
+
+    rows: npt.NDArray[np.intp]
+    logs: Floats
 
 
 def _folded(job: Job, fitted: Fitted) -> _Folded | None:
@@ -121,11 +140,18 @@ def _folded(job: Job, fitted: Fitted) -> _Folded | None:
     if len(classifier.head.weights) > 1 or len(np.unique(job.groups("train"))) < 2:
         return None
     labels = job.labels("train")
-    rows = _some(len(labels), job.config.seed)
-    digests = [job.digests("train")[i] for i in rows]
+    rows = _some(len(labels), job.num_classes, job.config.seed)
+    known = job.digests("train")
+    digests = [known[i] for i in rows]
     table, columns = job.table, classifier.columns()
     basis = make_basis(lambda part: table.rows(digests[part], columns), len(rows), len(columns))
-    folds = repeated_folds(labels[rows], job.groups("train")[rows], digests, seed=job.config.seed)
+    folds = repeated_folds(
+        labels[rows],
+        job.groups("train")[rows],
+        digests,
+        num_repeats=1 if len(rows) >= _ENOUGH_ONCE else 2,
+        seed=job.config.seed,
+    )
     weights = None
     if job.config.class_weight == "balanced":
         counts = np.bincount(labels[rows])
@@ -135,13 +161,15 @@ def _folded(job: Job, fitted: Fitted) -> _Folded | None:
     missing = job.num_classes - logs.shape[2]  # classes that only other photos are of
     if missing:
         logs = np.pad(logs, ((0, 0), (0, 0), (0, missing)), constant_values=-30.0)
-    return rows, logs
+    return _Folded(rows, logs)
 
 
-def _some(num_photos: int, seed: int) -> npt.NDArray[np.intp]:
-    """Return the training photos that are looked at: all, or a seeded sample."""
-    rng = np.random.default_rng([seed, 7])
-    return np.sort(rng.permutation(num_photos)[:_MOST_FOLDED])
+def _some(num_photos: int, num_classes: int, seed: int) -> npt.NDArray[np.intp]:
+    """Return the training photos that are held out: all, or as many as there is time for."""
+    most = min(_MOST_FOLDED, max(_LEAST_FOLDED, _MOST_ANSWERS // num_classes))
+    if num_photos <= most:
+        return np.arange(num_photos)
+    return np.sort(np.random.default_rng([seed, 7]).permutation(num_photos)[:most])
 
 
 def _held_out(job: Job, fitted: Fitted) -> tuple[Floats | None, Floats | None]:
@@ -160,16 +188,39 @@ def _held_out(job: Job, fitted: Fitted) -> tuple[Floats | None, Floats | None]:
     return rows, fitted.validation if fitted.validation is not None else said
 
 
+def _said_again(
+    job: Job,
+    fitted: Fitted,
+    classifier: Classifier,
+    rows: Floats | None,
+    held: Floats | None,
+    calibration: Calibration,
+) -> Floats | None:
+    """Return what the calibrated classifier says of the validation photos."""
+    if held is None or rows is None:
+        return None
+    if fitted.validation is not None:  # said by a head that is no more
+        return apply(logs_of(held), calibration)
+    if classifier.views == ("plain",):
+        return classifier.classify(rows)
+    return probabilities(job, classifier, "validation")
+
+
 def _training_rows(
     job: Job, classifier: Classifier, folded: _Folded | None, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Return training photos, as rows of the training part, and their features."""
+) -> tuple[npt.NDArray[np.intp], Floats, Floats | None]:
+    """Return rows of the training part, their features, and out-of-fold logarithms of each."""
     labels, photos = job.labels("train"), job.photos("train")
+    most = max(_FEWEST_ROWS, _MAX_ELEMENTS // classifier.backbone.num_features)
+    if folded is not None:
+        kept = choose_rows(labels[folded.rows], rng, most=most)
+        rows, logs = folded.rows[kept], folded.logs[kept, 0]
+        return rows, job.features().rows([photos[i].digest for i in rows]), logs
+    rows = choose_rows(labels, rng, most=min(_MOST_LOOKED_AT, most))
+    chosen = [photos[i] for i in rows]
     if classifier.is_trained:
-        rows = choose_rows(labels, rng, most=_MOST_LOOKED_AT)
-        return rows, _looked_at(job, classifier, [photos[i] for i in rows])[0]
-    rows = folded[0] if folded is not None else _some(len(photos), job.config.seed)
-    return rows, job.features().rows([photos[i].digest for i in rows])
+        return rows, _looked_at(job, classifier, chosen)[0], None
+    return rows, job.features().rows([photo.digest for photo in chosen]), None
 
 
 def _looked_at(job: Job, classifier: Classifier, photos: Sequence[Photo]) -> tuple[Floats, Floats]:
@@ -207,26 +258,21 @@ def _calibration(
     )
 
 
-def _logs_of_rows(folded: _Folded | None, calibration: Calibration | None) -> Floats | None:
-    """Return one out-of-fold logarithm of each training photo held out in turn, calibrated."""
-    if folded is None:
-        return None
-    logs = folded[1][:, 0]
-    kept = calibration is not None and calibration.kept
-    return logs_of(apply(logs, calibration)) if calibration is not None and kept else logs
+def _applied(folded: _Folded, calibration: Calibration) -> Floats:
+    return logs_of(apply(folded.logs, calibration))
 
 
-def _answers(
-    job: Job, folded: _Folded | None, held: Floats | None, calibration: Calibration | None
-) -> HeldOutAnswers | None:
+def _answers(job: Job, folded: _Folded | None, held: Floats | None) -> HeldOutAnswers | None:
+    """Return answers to validation photos, and to training photos too where those are few."""
+    said, labels, what = [], [], []
     if held is not None:
-        what = f"{len(held):,} validation photos"
-        return HeldOutAnswers.of(held, job.labels("validation"), what)
-    if folded is None:
+        said.append(held)
+        labels.append(job.labels("validation"))
+        what.append(f"{len(held):,} validation photos")
+    if folded is not None and (held is None or len(held) < _ENOUGH):
+        said.append(np.exp(folded.logs[:, 0]))
+        labels.append(job.labels("train")[folded.rows])
+        what.append(f"{len(folded.rows):,} training photos, held out in turn")
+    if not said:
         return None
-    rows, logs = folded
-    said = logs[:, 0]
-    if calibration is not None and calibration.kept:
-        said = logs_of(apply(said, calibration))
-    what = f"{len(rows):,} training photos, held out in turn"
-    return HeldOutAnswers.of(np.exp(said), job.labels("train")[rows], what)
+    return HeldOutAnswers.of(np.concatenate(said), np.concatenate(labels), " and ".join(what))

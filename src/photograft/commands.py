@@ -87,8 +87,9 @@ def predict(
         bool, typer.Option("--unknown", help="Answer unknown for what is like no class.")
     ] = False,
     keep: Annotated[
-        float, typer.Option(help="Share of photos like yours that is not to be unknown.")
-    ] = 0.95,
+        float | None,
+        typer.Option(help="Likewise, keeping this share of photos like yours. [default: 0.95]"),
+    ] = None,
     min_accuracy: Annotated[
         float | None,
         typer.Option(help="Answer unsure below the confidence at which so many are right."),
@@ -107,7 +108,9 @@ def predict(
     loaded = Classifier.load(classifier).located()
     assurance = loaded.assurance or Assurance()
     rules = assurance.rules(
-        kept=keep if unknown else None, min_accuracy=min_accuracy, coverage=coverage
+        kept=0.95 if unknown and keep is None else keep,
+        min_accuracy=min_accuracy,
+        coverage=coverage,
     )
     for sentence in rules.sentences:
         print(sentence, file=sys.stderr)

@@ -252,7 +252,7 @@ def _line(row: dict[str, Any]) -> str:
         if key.startswith("label"):
             cells.append(f"{label} {row['probability' + key[5:]]:.1%}")
     answer = row.get("answer")
-    if answer in (UNKNOWN, UNSURE):
+    if answer in (UNKNOWN, UNSURE) and answer != row["label"]:  # a class may be called so
         novelty = f", novelty {row['novelty']:.2f}" if answer == UNKNOWN else ""
         cells = [answer, f"(nearest {cells[0]}{novelty})", *cells[1:]]
     if row.get("classes"):

@@ -139,7 +139,7 @@ class Assurance:
         try:
             return cls(
                 HeldOutAnswers.from_tensors(tensors, source) if source is not None else None,
-                Novelty.from_tensors(own) if own else None,
+                _read_novelty(own) if own else None,
                 data.get("calibration"),
             )
         except (KeyError, ValueError, IndexError, TypeError) as error:
@@ -153,6 +153,25 @@ def logs_of(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floa
     """Return natural logarithms of probabilities, finite."""
     found: npt.NDArray[np.float32] = np.log(np.maximum(probabilities, 1e-30)).astype(np.float32)
     return found
+
+
+def _read_novelty(tensors: Mapping[str, npt.NDArray[Any]]) -> Novelty:
+    """Return what was read of a file, where it can answer.
+
+    Raises:
+        KeyError: A tensor is missing.
+        ValueError: It would fail later, or answer with no number.
+    """
+    is_finite = all(part.size and np.isfinite(part).all() for part in tensors.values())
+    if not is_finite:
+        raise ValueError("no such numbers were ever written")
+    novelty = Novelty.from_tensors(tensors)
+    n, r = novelty.rows.shape
+    width = int((novelty.bounds[:, 1] - novelty.bounds[:, 0]).sum())
+    fits = novelty.projection.shape == (width, r) and novelty.radii.shape == (n,)
+    if not fits or novelty.held_out.ndim != 1 or novelty.neighbour < 1 or novelty.spread <= 0:
+        raise ValueError("no such novelty was ever written")
+    return novelty
 
 
 def _lacking(what: str) -> InputError:

@@ -21,7 +21,7 @@ from photograft.heads import Floats
 from photograft.progress import Progress, Silent
 
 #: Raise it whenever other pairs are found.
-CODE_VERSION = 1
+CODE_VERSION = 3
 
 #: The coarse look: side in pixels, how alike candidates are at least, how much closer than usual
 #: there, how many of each photo.
@@ -29,14 +29,24 @@ _COARSE_SIDE = 16
 _COARSE_ALIKE = 0.5
 _COARSE_CLOSER = 0.7
 _NUM_CANDIDATES = 4
-#: The neighbour that tells how close photos of this set usually are.
+#: The neighbour that tells how close photos of this set usually are. Where the distance doubles
+#: from one of the next to the one after it, those before were copies, and that one tells.
 _USUAL = 10
+_MOST_COPIES = 64
+_JUMP = 2.0
+#: Closer than this is no closer: what compression does.
+_LEAST_DISTANCE = 0.005
 #: The finer look: how alike near duplicates are at least, and how much closer than usual.
-_ALIKE = 0.9
+_ALIKE = 0.892
 _CLOSER = 0.3
 #: Photos of a burst: seconds between one and the next, and how alike they are at least.
 _BURST_SECONDS = 3.0
 _BURST_ALIKE = 0.5
+#: Photos taken so many seconds apart are of other moments: a burst is closer than those are, as far
+#: as this share of them (of so many, evenly spaced) tells. A fixed camera's photos are all alike.
+_OTHER_SECONDS = 15.0
+_NUM_OTHERS = 64
+_OTHER_SHARE = 0.9
 _BLOCK = 512
 
 
@@ -114,7 +124,7 @@ def _candidates(
     n = len(glimpses)
     plain = detail(shrink(glimpses.thumbnails, _COARSE_SIDE))
     flipped = plain.reshape(n, _COARSE_SIDE, -1)[:, :, ::-1].reshape(n, -1)
-    count = min(_USUAL, n - 1)
+    count = min(_MOST_COPIES, n - 1)
     usual = np.zeros(n, np.float32)
     rows: list[npt.NDArray[np.intp]] = []
     columns: list[npt.NDArray[np.intp]] = []
@@ -128,9 +138,10 @@ def _candidates(
             score[np.arange(len(own)), own] = -2
             best = np.argpartition(-score, count - 1, axis=1)[:, :count]
             values = np.take_along_axis(score, best, 1)
-            usual[own] = values.min(axis=1) if count == _USUAL else 0
-            order = np.argsort(-values, axis=1, kind="stable")[:, :_NUM_CANDIDATES]
+            order = np.argsort(-values, axis=1, kind="stable")
             best, values = (np.take_along_axis(x, order, 1) for x in (best, values))
+            usual[own] = _usual(values)
+            best, values = best[:, :_NUM_CANDIDATES], values[:, :_NUM_CANDIDATES]
             i, k = np.nonzero(values >= _COARSE_ALIKE)
             j = best[i, k]
             rows.append(own[i])
@@ -147,6 +158,18 @@ def _candidates(
     return first[kept], second[kept], np.concatenate(turned)[kept], common[kept]
 
 
+def _usual(values: Floats) -> Floats:
+    """Return how alike photos usually are to each of some, from its nearest, the nearest first."""
+    if values.shape[1] < _USUAL:
+        return np.zeros(len(values), np.float32)
+    distance = np.maximum(1 - values[:, _USUAL - 1 :], _LEAST_DISTANCE)
+    jumps = distance[:, 1:] >= _JUMP * distance[:, :-1]
+    # After the first jump; without one, the first of these columns.
+    place = np.where(jumps.any(axis=1), jumps.argmax(axis=1) + 1, 0) if jumps.size else 0
+    found: Floats = values[np.arange(len(values)), _USUAL - 1 + place]
+    return found
+
+
 def _bursts(glimpses: Glimpses) -> list[Pair]:
     """Return pairs that follow on each other within seconds and are somewhat alike."""
     timed = np.flatnonzero(np.isfinite(glimpses.taken))
@@ -158,8 +181,26 @@ def _bursts(glimpses: Glimpses) -> list[Pair]:
         return []
     looks: Floats = detail(shrink(glimpses.thumbnails, _COARSE_SIDE))
     score = (looks[first] * looks[second]).sum(axis=1)
+    least = np.maximum(
+        _BURST_ALIKE, 1 - _COARSE_CLOSER * (1 - _other_times(looks, glimpses, first))
+    )
     return [
         Pair(int(i), int(j), float(s), "a burst")
-        for i, j, s in zip(first, second, score, strict=True)
-        if s >= _BURST_ALIKE
+        for i, j, s, wanted in zip(first, second, score, least, strict=True)
+        if s >= wanted
     ]
+
+
+def _other_times(looks: Floats, glimpses: Glimpses, rows: npt.NDArray[np.intp]) -> Floats:
+    """Return how alike some photos are to the nearer ones of other times; 0 where they are few."""
+    timed = np.flatnonzero(np.isfinite(glimpses.taken))
+    order = timed[np.argsort(glimpses.taken[timed], kind="stable")]
+    at = np.linspace(0, len(order) - 1, min(_NUM_OTHERS, len(order))).astype(np.intp)
+    sample = order[at]
+    scores = looks[rows] @ looks[sample].T
+    apart = np.abs(glimpses.taken[rows][:, None] - glimpses.taken[sample]) > _OTHER_SECONDS
+    scores[~apart] = -1  # these sort first, and the place is counted from the end
+    number = apart.sum(axis=1)
+    place = scores.shape[1] - 1 - ((1 - _OTHER_SHARE) * number).astype(np.intp)
+    found = np.sort(scores, axis=1)[np.arange(len(rows)), place]
+    return np.where(number >= _USUAL, found, 0).astype(np.float32)
