@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from photograft.classifier import Classifier
 from photograft.errors import UnknownNameError
 from photograft.explain_command import HELP, explain
 from photograft.explanations.heat_maps import HeatMaps
-from photograft.explanations.neighbours import Reference, write_reference
+from photograft.explanations.neighbours import Reference
 from photograft.report.facts import load_facts
 from system_helpers import read_json
 
@@ -54,8 +55,9 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
 
 @pytest.fixture
 def with_reference(run_path: Path, reference: Reference, tmp_path: Path) -> Path:
-    copy = shutil.copytree(run_path, tmp_path / "run")
-    write_reference(copy / "classifier", reference)
+    copy = shutil.copytree(run_path, tmp_path / "run", ignore=lambda *_: ["classifier"])
+    known = replace(Classifier.load(run_path), reference=reference)
+    known.save(copy / "classifier", include_weights=False)
     return copy
 
 
@@ -101,8 +103,8 @@ def test_another_class_and_several_photos_of_one_name(
 
 
 def test_a_bare_classifier_still_has_a_heat_map(run_path: Path, new: Path, tmp_path: Path) -> None:
-    bare = shutil.copytree(run_path / "classifier", tmp_path / "bare")
-    (bare / "reference.safetensors").unlink(missing_ok=True)
+    bare = tmp_path / "bare"
+    replace(Classifier.load(run_path), reference=None).save(bare, include_weights=False)
     found = run(bare, new / "circle" / "00.jpg", "--out", tmp_path / "why")
     assert found.exit_code == 0, found.output
     assert "Note: the classifier carries no training photos" in found.output

@@ -32,7 +32,7 @@ from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.record import write_findings
 from photograft.errors import ClassifierError, InputError
 from photograft.explanations.heat_maps import HeatMaps
-from photograft.explanations.neighbours import Reference, write_reference
+from photograft.explanations.neighbours import Reference
 from photograft.heads import Head
 from photograft.progress import Silent
 from photograft.recipes import read_config
@@ -242,13 +242,13 @@ def add_classifier(folder: Path, reads: Reads, num_near: int = 12) -> None:
     weight = rng.normal(0, 1, (backbone.num_features, len(names))).astype(np.float32)
     head = Head((weight,), (np.zeros(len(names), np.float32),))
     classifier = Classifier(tuple(names), backbone, Engine("torch", "fp32"), ("last",), head)
-    classifier.save(folder / "classifier", include_weights=True)
     maps = HeatMaps(classifier)
     files = [f for f in load_facts(folder).files if f.used and f.split == "train"][:num_near]
     rows = np.stack([maps.features(reads[f.name]()) for f in files])
     labels = np.array([names.index(f.label) for f in files], np.int64)
     reference = Reference.fit(rows, labels, [f.name for f in files], rng=rng)
-    write_reference(folder / "classifier", reference)
+    known = replace(classifier, reference=reference)
+    known.save(folder / "classifier", include_weights=True)
 
 
 def test_confident_mistakes_are_explained(tmp_path: Path) -> None:

@@ -44,7 +44,6 @@ def explain(
     from photograft.errors import ImageError, InputError, StorageError, UnknownNameError
     from photograft.explanations.explained import Explanation, draw
     from photograft.explanations.heat_maps import HeatMaps
-    from photograft.explanations.neighbours import read_reference
     from photograft.files import new_file
     from photograft.images import decode
     from photograft.sources.base import printable, read_file
@@ -54,7 +53,7 @@ def explain(
     if class_ and class_ not in names:
         known = f"There are {', '.join(names[:20])}{', …' if len(names) > 20 else ''}."
         raise UnknownNameError("class", class_, names, fix=known)
-    reference = read_reference(_saved_folder(classifier))
+    reference = loaded.reference
     if reference is None:
         print("Note: the classifier carries no training photos: nothing to compare with")
     reads = _training_photos(classifier) if reference is not None else {}

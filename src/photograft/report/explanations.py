@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photograft.classifier import Classifier
-from photograft.explanations.neighbours import Neighbour, Reference, read_reference
+from photograft.explanations.neighbours import Neighbour, Reference
 from photograft.images import decode
 from photograft.progress import Progress
 from photograft.report.facts import Answer
@@ -78,10 +78,11 @@ def explain_saved(
         return {}
     try:
         classifier = Classifier.load(folder)
-        reference = read_reference(folder / "classifier")
     except Exception:
         return {}  # none, changed, or too new: the page shows the run, not the classifier
-    return explain_mistakes(classifier, answers, reads, reference=reference, progress=progress)
+    return explain_mistakes(
+        classifier, answers, reads, reference=classifier.reference, progress=progress
+    )
 
 
 def _explain(
