@@ -123,6 +123,17 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
         pq.write_table(pa.table(dict(columns)), file)
 
 
+def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """Return a Parquet file as a ``pyarrow.Table``, or some of its columns.
+
+    Read by this thread alone: PyArrow's own, still ending when the program does, would abort it.
+    """
+    import pyarrow.parquet as pq  # slow to import
+
+    with path.open("rb") as file, pq.ParquetFile(file) as table:
+        return table.read(columns=None if columns is None else list(columns), use_threads=False)
+
+
 def sha256_of(path: Path) -> str:
     """Return a file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:

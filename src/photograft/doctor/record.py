@@ -17,7 +17,7 @@ from typing import Any
 from photograft.corrections import Corrections
 from photograft.doctor.findings import SEVERITIES, Finding, Flagged, columns
 from photograft.errors import InputError, StorageError
-from photograft.files import new_file, write_table
+from photograft.files import new_file, read_table, write_table
 
 CSV_NAME, PARQUET_NAME = "findings.csv", "findings.parquet"
 
@@ -66,11 +66,9 @@ def read_findings(path: Path) -> list[Finding]:
         InputError: The file is missing, damaged or no table of findings.
     """
     import pyarrow as pa  # slow to import
-    import pyarrow.parquet as pq
 
     try:
-        with path.open("rb") as file:
-            rows = pq.read_table(file).to_pylist()
+        rows = read_table(path).to_pylist()
         found: dict[int, Finding] = {}
         photos: dict[int, list[Flagged]] = {}
         for row in rows:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photograft.errors import ClassifierError
+from photograft.files import read_table
 
 if TYPE_CHECKING:
     from photograft.history import History
@@ -182,10 +183,7 @@ def reliability(answers: Sequence[Answer]) -> list[Bin]:
 
 
 def _columns(path: Path, names: Sequence[str]) -> list[list[Any]]:
-    import pyarrow.parquet as pq
-
-    with path.open("rb") as file:  # PyArrow takes no path that is not valid Unicode
-        table = pq.read_table(file, columns=list(names))
+    table = read_table(path, names)
     return [table.column(name).to_pylist() for name in names]
 
 
