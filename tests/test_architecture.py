@@ -65,6 +65,7 @@ ORDER = [
     "backbones.frozen",
     "backbones.hiding",
     "backbones.openvino_network",
+    "backbones.openvino_maps",
     "backbones.engines",
     "backbones.get",
     "transforms",
@@ -92,6 +93,7 @@ ORDER = [
     "explanations.neighbours",
     "classifier",
     "extraction",
+    "explanations.torch_maps",
     "explanations.heat_maps",
     "explanations.overlays",
     "suggestion",
@@ -185,7 +187,7 @@ ORDER = [
     "cli",
 ]
 
-#: Modules that may import torch where they like; no other module gets it from them unasked.
+#: Modules that may import torch, or OpenVINO, where they like; no other module gets them unasked.
 NETWORKS = {
     "backbones.convnet",
     "backbones.costs",
@@ -193,6 +195,7 @@ NETWORKS = {
     "backbones.keras_files",
     "backbones.keras_networks",
     "backbones.loading",
+    "backbones.openvino_maps",
     "backbones.openvino_network",
     "backbones.pooling",
     "backbones.units",
@@ -200,7 +203,7 @@ NETWORKS = {
 }
 TRAINING = {
     "checkpoints",
-    "explanations.heat_maps",
+    "explanations.torch_maps",
     "graft",
     "history",
     "optimisation",
@@ -227,7 +230,7 @@ ONLY_IN = {
     "h5py": {"backbones.keras_files"},
     "datasets": {"sources.hf"},
     "tensorflow_datasets": {"sources.tfds"},
-    "openvino": {"backbones.openvino_network"},
+    "openvino": {"backbones.openvino_maps", "backbones.openvino_network"},
     "mlflow": {"trackers"},
     "wandb": {"trackers"},
     "tensorboard": set(),

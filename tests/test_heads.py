@@ -391,6 +391,29 @@ def test_sigmoid_gives_the_second_class_its_log_odds() -> None:
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("coding", "widths"),
+    [
+        ("softmax", (4, 3)),
+        ("softmax", (4, 6, 3)),
+        ("softmax", (4, 6, 5, 3)),
+        ("sigmoid", (4, 1)),
+        ("sigmoid", (4, 6, 1)),
+    ],
+)
+def test_gradient_is_that_of_small_steps(coding: str, widths: tuple[int, ...]) -> None:
+    head, rng = layered(coding, widths), np.random.default_rng(3)
+    x = rng.normal(0, 1, 4).astype(np.float32)
+    direction = rng.normal(0, 1, 2 if coding == "sigmoid" else 3)
+    step = np.float32(2**-8)
+    steps = step * np.eye(4, dtype=np.float32)
+    ahead, behind = (head.logits(x + sign * steps) @ direction for sign in (1, -1))
+    found = head.gradient(x, direction)
+    assert found.dtype == np.float32
+    assert found.shape == x.shape
+    np.testing.assert_allclose(found, (ahead - behind) / (2 * step), rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("widths", [(4, 3), (4, 6, 3), (4, 6, 5, 3)])
 def test_tensors_give_the_head_back(widths: tuple[int, ...]) -> None:
     head = layered("softmax", widths)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import itertools
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
-from photograft.backbones.engines import Engine
+from photograft.backbones.engines import Engine, open_maps
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.zoo import describe_keras
@@ -20,7 +23,9 @@ from photograft.classifier import Classifier
 from photograft.errors import ImageError, InputError
 from photograft.explanations.heat_maps import HeatMaps, heat_map, in_photo, seen_box
 from photograft.explanations.overlays import overlay, where
+from photograft.features import open_space
 from photograft.heads import Head
+from photograft.store import FeatureStore
 from photograft.transforms import prepare
 from training_helpers import TINY, tiny_backbone
 
@@ -180,6 +185,75 @@ def test_bytes_and_what_is_no_photo() -> None:
     assert np.array_equal(heat_map(classifier, data), heat_map(classifier, pixels))
     with pytest.raises(ImageError):
         heat_map(classifier, b"nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "pooling", "hidden", "without_torch"),
+    [
+        ("efficientnet_lite0", ("blocks.4", "blocks.6", "last"), "avg", 0, True),
+        ("test_resnet", ("last",), "avg", 0, True),
+        (TINY, ("last",), "avg", 0, True),
+        (TINY, ("last",), "avg", 5, True),
+        (TINY, ("last",), "flatten", 0, True),
+        (TINY, ("last",), "flatten", 5, True),
+        # A convolution follows the mean; a token comes with the places.
+        ("mobilenetv3_small_050", ("last",), "avg", 0, False),
+        ("test_vit", ("last",), "avg", 0, False),
+    ],
+)
+def test_a_converted_network_gives_the_same_maps(
+    name: str, layers: tuple[str, ...], pooling: str, hidden: int, without_torch: bool
+) -> None:
+    pytest.importorskip("openvino")
+    backbone = record(name, pooling)
+    in_torch = make_classifier(backbone, layers, hidden=hidden).located()
+    converted = replace(in_torch, engine=Engine("openvino", "bf16"))
+    assert find_maps(converted) is None  # nothing is converted for a heat map alone
+    converted.network()
+    assert (find_maps(converted) is not None) == without_torch
+    one, other = HeatMaps(in_torch), HeatMaps(converted)
+    for c in range(3):
+        photo = noise(backbone, seed=c)
+        expected, found = one.look(photo, c), other.look(photo, c)
+        scale = float(np.abs(expected.evidence).max())
+        assert found.evidence == pytest.approx(expected.evidence, rel=1e-3, abs=1e-3 * scale)
+        assert found.features == pytest.approx(expected.features, rel=1e-3, abs=1e-3)
+        assert found.logits == pytest.approx(expected.logits, rel=1e-3, abs=1e-3)
+
+
+def find_maps(classifier: Classifier) -> object:
+    folder = open_space(FeatureStore(), classifier.backbone, classifier.engine).folder
+    return open_maps(classifier.backbone, classifier.layers, classifier.engine, folder)
+
+
+def test_a_damaged_converted_network_is_done_without() -> None:
+    pytest.importorskip("openvino")
+    classifier = replace(make_classifier(record(TINY)), engine=Engine("openvino", "bf16"))
+    photo = noise(classifier.backbone)
+    classifier.network()
+    look = heat_map(classifier, photo)
+    folder = open_space(FeatureStore(), classifier.backbone, classifier.engine).folder
+    (folder / "network.bin").write_bytes(b"gone")
+    assert find_maps(classifier) is None
+    assert heat_map(classifier, photo) == pytest.approx(look, abs=1e-3)
+
+
+def test_heat_maps_of_a_converted_network_need_no_torch(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    classifier = replace(make_classifier(record(TINY)), engine=Engine("openvino", "bf16"))
+    classifier.network()
+    classifier.save(tmp_path / "classifier", include_weights=False)
+    program = (
+        "import sys, numpy as np\n"
+        "from photograft.classifier import Classifier\n"
+        "from photograft.explanations.heat_maps import heat_map\n"
+        "classifier = Classifier.load(sys.argv[1])\n"
+        "heat = heat_map(classifier, np.zeros((*classifier.backbone.input_size, 3), np.uint8))\n"
+        "print(heat.ndim, 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "classifier")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"]
 
 
 def disc(size: tuple[int, int], centre: tuple[float, float], radius: float, hue: int) -> bytes:

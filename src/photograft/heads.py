@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,26 @@ class Head:
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = (np.maximum(x, 0) if i else x) @ weight.astype(np.float64) + bias
         return np.concatenate([np.zeros_like(x), x], axis=1) if self.coding == "sigmoid" else x
+
+    def gradient(self, features: Floats, direction: npt.NDArray[np.floating[Any]]) -> Floats:
+        """Return how fast logits, weighed and added up, grow with each feature of one photo.
+
+        Args:
+            features: Shape ``(d,)``.
+            direction: The weight of each class's logit, shape ``(num_classes,)``.
+
+        Returns:
+            Float32, shape ``(d,)``.
+        """
+        inputs = [features.astype(np.float64)]
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            inputs.append(np.maximum(inputs[-1] @ weight.astype(np.float64) + bias, 0))
+        slope = direction[1:] if self.coding == "sigmoid" else direction
+        for i, weight in reversed(list(enumerate(self.weights))):
+            slope = weight.astype(np.float64) @ slope
+            if i:
+                slope = slope * (inputs[i] > 0)
+        return slope.astype(np.float32)
 
     def predict_proba(self, features: Floats) -> Floats:
         """Return probabilities, float32, shape ``(n, num_classes)``, rows summing to 1."""

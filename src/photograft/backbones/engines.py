@@ -11,7 +11,7 @@ import importlib.util
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,12 +20,15 @@ import numpy.typing as npt
 
 from photograft.backbones.precision import choose_precision
 from photograft.backbones.registry import BATCH_SIZE, Backbone
-from photograft.errors import InputError
+from photograft.errors import ConversionError, InputError
 
 Features = npt.NDArray[np.float32]
 #: Pixels of up to `BATCH_SIZE` photos in, ``(n, height, width, 3)``, uint8; features out,
 #: ``(n, num_features)``, float32.
 Network = Callable[[npt.NDArray[np.uint8]], Features]
+#: A photo's pixels in, ``(height, width, 3)``, uint8; each layer's map out,
+#: ``(channels, h, w)``, float32, and the features that pooling them gives, joined.
+Maps = Callable[[npt.NDArray[np.uint8]], tuple[list[Features], Features]]
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,27 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
 
         network = FrozenNetwork(backbone, path, engine.precision, engine.device)
     return lambda pixels: network(_filled(pixels))[: len(pixels)]
+
+
+def open_maps(
+    backbone: Backbone, names: Sequence[str], engine: Engine, folder: Path
+) -> Maps | None:
+    """Return what gives a backbone's feature maps without torch, where there is such a thing.
+
+    Args:
+        backbone: The record.
+        names: Of the layers that are wanted.
+        engine: What runs the network.
+        folder: As in `open_network`; nothing is converted.
+    """
+    if engine.name != "openvino" or not is_prepared(engine, folder):
+        return None
+    from photograft.backbones.openvino_maps import OpenVinoMaps
+
+    try:
+        return OpenVinoMaps(backbone, names, folder)
+    except ConversionError:
+        return None
 
 
 def is_prepared(engine: Engine, folder: Path) -> bool:

@@ -31,7 +31,8 @@ Features = npt.NDArray[np.float32]
 
 _NAME = "network"
 _FILES = (f"{_NAME}.bin", f"{_NAME}.xml")
-_PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
+#: OpenVINO's names of precisions.
+PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
 
 
 class OpenVinoNetwork:
@@ -49,17 +50,21 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, backbone: Backbone, path: Path | None, precision: str, folder: Path) -> None:
-        file = folder / f"{_NAME}.xml"
-        if not _is_intact(folder):
+        if not is_intact(folder):
             _convert(backbone, path, folder)
-        self._compiled = _compile(file, _PRECISIONS[precision])
+        self._compiled = compile_model(network_file(folder), PRECISIONS[precision])
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> Features:
         """Return features; see `frozen.FrozenNetwork`."""
         return np.array(self._compiled(pixels)[0])
 
 
-def _is_intact(folder: Path) -> bool:
+def network_file(folder: Path) -> Path:
+    """Return where a converted network lies in its folder."""
+    return folder / f"{_NAME}.xml"
+
+
+def is_intact(folder: Path) -> bool:
     """Return whether `folder` holds a converted network as it was written."""
     try:
         digests = json.loads((folder / f"{_NAME}.json").read_text())
@@ -68,7 +73,8 @@ def _is_intact(folder: Path) -> bool:
         return False
 
 
-def _compile(model: Path | openvino.Model, precision: str) -> openvino.CompiledModel:
+def compile_model(model: Path | openvino.Model, precision: str) -> openvino.CompiledModel:
+    """Return a network that is ready to run, at one of OpenVINO's precisions."""
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     try:
         return openvino.Core().compile_model(model, "CPU", hints)
@@ -99,7 +105,7 @@ def _convert(backbone: Backbone, path: Path | None, folder: Path) -> None:
         raise ConversionError(
             f"OpenVINO can't run {backbone.name} ({_first_line(error)})", fix="Use --engine torch."
         ) from error
-    found = _compile(model, "f32")(pixels)[0]
+    found = compile_model(model, PRECISIONS["fp32"])(pixels)[0]
     if np.abs(found - expected).max() > 1e-3 * max(1.0, float(np.abs(expected).max())):
         raise ConversionError(
             f"OpenVINO gives other features for {backbone.name} than torch",

@@ -5,29 +5,32 @@ localization", arXiv:1610.02391. Of every feature map that the head sees, each c
 the mean gradient of the class's logit; where the head sees every place of the map for itself
 (pooling ``"flatten"``), by the gradient at each place (Draelos & Carin, 2020, arXiv:2011.08891).
 With an averaging pooling and a linear head, what the places add up to is the logit itself, but for
-its bias. A transformer that reads its class from a token of its own is asked before its last block,
-where the evidence is still in the patches.
+its bias.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.registry import Backbone
+from photograft.backbones.engines import open_maps
+from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier import Classifier
-from photograft.errors import InputError
+from photograft.explanations.torch_maps import TorchMaps
+from photograft.features import open_space
+from photograft.store import FeatureStore
 from photograft.transforms import Pixels, prepare
 
-if TYPE_CHECKING:
-    import torch
-
 Floats = npt.NDArray[np.float32]
+
+#: A photo's pixels in; out come its features, float32, shape ``(d,)`` of the layers that the head
+#: sees, joined, and what gives each layer's evidence for a gradient of that shape: float32, shape
+#: ``(h, w)`` of the layer's map.
+Maps = Callable[[Pixels], tuple[Floats, Callable[[Floats], list[Floats]]]]
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,10 @@ class Look:
 
 
 class HeatMaps:
-    """A classifier's network, built once, for the heat maps of many photos.
+    """A classifier's network, opened once, for the heat maps of many photos.
 
-    It runs in float32 on the processor, whatever engine the classifier was trained with.
+    It runs in float32 on the processor. Where the network was converted for OpenVINO and pools maps
+    only, no torch is needed; else torch runs it, whatever the classifier was trained with.
 
     Args:
         classifier: Any.
@@ -64,17 +68,17 @@ class HeatMaps:
     """
 
     def __init__(self, classifier: Classifier) -> None:
-        from photograft.backbones.frozen import Normalisation
-        from photograft.backbones.pooling import layer_places
-        from photograft.backbones.zoo import build
-
         located = classifier.located()
-        backbone = located.backbone
-        self._network: Any = build(backbone, located.weights_path).requires_grad_(False)
-        self._normalisation = Normalisation(backbone)
-        used = tuple(layer for layer in backbone.layers if layer.name in classifier.layers)
-        self._places = layer_places(self._network, replace(backbone, layers=used))
         self._classifier = located
+        self._layers = [layer for layer in located.backbone.layers if layer.name in located.layers]
+        engine = located.engine.available()
+        folder = open_space(FeatureStore(), located.backbone, engine).folder
+        maps = open_maps(located.backbone, located.layers, engine, folder)
+        self._maps: Maps
+        if maps is not None:
+            self._maps = lambda pixels: _plain(*maps(pixels), self._layers)
+        else:
+            self._maps = TorchMaps(located.backbone, located.weights_path, located.layers)
 
     def look(self, photo: bytes | Pixels, class_index: int | None = None) -> Look:
         """Return where the evidence for a class is in a photo.
@@ -88,27 +92,22 @@ class HeatMaps:
             ImageError: The bytes are no usable picture.
             InputError: The backbone's output can't be laid out over a photo.
         """
-        import torch
-
-        maps, pooled = zip(*self._pooled(self._pixels(photo)), strict=True)
-        features = torch.cat(pooled, dim=1)
-        logits = self._logits(features)[0]
+        features, evidence_for = self._maps(self._pixels(photo))
+        head = self._classifier.head
+        logits = head.logits(features[None])[0]
         c = int(logits.argmax()) if class_index is None else class_index
         # Softmax does not change by what is added to all logits; and the first class of a sigmoid
         # has a logit of its own only in this way.
-        gradients = torch.autograd.grad(logits[c] - logits.mean(), maps, allow_unused=True)
-        grids = [
-            self._evidence(source.detach(), gradient, pooling)
-            for source, gradient, (_, pooling) in zip(maps, gradients, self._places, strict=True)
-        ]
-        evidence = _added_up(grids).numpy()
+        direction = np.full(len(logits), -1 / len(logits))
+        direction[c] += 1
+        evidence = _added_up(evidence_for(head.gradient(features, direction)))
         positive = np.maximum(evidence, 0)
         heat = positive / positive.max() if positive.max() > 0 else positive
         return Look(
             heat=heat.astype(np.float32),
             evidence=evidence,
-            features=pooled[-1][0].detach().numpy(),
-            logits=logits.detach().numpy(),
+            features=self._last(features),
+            logits=logits,
             class_index=c,
         )
 
@@ -123,121 +122,16 @@ class HeatMaps:
         Raises:
             ImageError: The bytes are no usable picture.
         """
-        values: Floats = self._pooled(self._pixels(photo))[-1][1][0].detach().numpy()
-        return values
+        return self._last(self._maps(self._pixels(photo))[0])
 
-    def _pixels(self, photo: bytes | Pixels) -> torch.Tensor:
-        import torch
-
+    def _pixels(self, photo: bytes | Pixels) -> Pixels:
         known = self._classifier
         if isinstance(photo, bytes):
-            photo = prepare(photo, known.backbone, max_pixels=known.max_pixels)
-        return torch.from_numpy(photo[None].copy())
+            return prepare(photo, known.backbone, max_pixels=known.max_pixels)
+        return photo
 
-    def _pooled(self, pixels: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return, for each layer, the map whose gradient is taken and the features made of it."""
-        from photograft.backbones.pooling import pool
-
-        x = self._normalisation(pixels)
-        indices = [i for i, _ in self._places if i is not None]
-        tokens: list[torch.Tensor] = []
-        hook = self._watch_last_block(tokens)
-        try:
-            if indices:
-                last, found = self._network.forward_intermediates(x, indices=indices)
-            else:
-                last, found = self._network.forward_features(x), []
-        finally:
-            if hook is not None:
-                hook.remove()
-        maps = dict(zip(indices, found, strict=True))
-        pairs = []
-        for i, pooling in self._places:
-            if i is not None:
-                source = maps[i].detach().requires_grad_()
-                whole = pooling == "flatten"
-                values = source.flatten(1) if whole else source.mean(dim=(2, 3))
-                pairs.append((source, values.float()))
-            elif tokens:
-                pairs.append((tokens[-1], pool(self._network, last, pooling)))
-            else:
-                source = last.detach().requires_grad_()
-                # A copy: what follows may work in place, which a leaf of the graph forbids.
-                pairs.append((source, pool(self._network, source.clone(), pooling)))
-        return pairs
-
-    def _watch_last_block(self, tokens: list[torch.Tensor]) -> Any:
-        """Have the last block's input, where it is a row of tokens, put into a list."""
-        blocks = getattr(self._network, "blocks", None)
-        if all(i is not None for i, _ in self._places) or not blocks:
-            return None
-
-        def begin(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-            if not inputs or inputs[0].ndim != 3:
-                return None
-            tokens.append(inputs[0].detach().requires_grad_())
-            return (tokens[-1].clone(), *inputs[1:])
-
-        return blocks[-1].register_forward_pre_hook(begin)
-
-    def _logits(self, features: torch.Tensor) -> torch.Tensor:
-        """Return what `Head.logits` gives, float64, shape ``(n, num_classes)``, for torch."""
-        import torch
-
-        head, x = self._classifier.head, features.double()
-        for i, (weight, bias) in enumerate(zip(head.weights, head.biases, strict=True)):
-            matrix, shift = (torch.tensor(part, dtype=torch.float64) for part in (weight, bias))
-            x = (x.relu() if i else x) @ matrix + shift
-        return torch.cat([torch.zeros_like(x), x], dim=1) if head.coding == "sigmoid" else x
-
-    def _evidence(
-        self, source: torch.Tensor, gradient: torch.Tensor | None, pooling: str
-    ) -> torch.Tensor:
-        """Return the evidence of each place, float32, shape ``(h, w)``."""
-        values = self._laid_out(source)
-        if gradient is None:
-            raise self._without_a_map("its classes do not depend on its map")
-        slopes = self._laid_out(gradient)
-        if source.ndim == 3 and not bool(slopes.any()) and bool(gradient.any()):
-            raise self._without_a_map("its class token stands apart from its patches")
-        if pooling != "flatten" or source.ndim == 3:
-            slopes = slopes.mean(dim=(1, 2), keepdim=True)
-        return (slopes * values).sum(dim=0).float()
-
-    def _laid_out(self, source: torch.Tensor) -> torch.Tensor:
-        """Return a map of one photo as ``(channels, h, w)``."""
-        network = self._network
-        if source.ndim == 4:
-            channels_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
-            # Earlier layers' maps come with the channels first whatever the last one has.
-            is_last = channels_last and source.shape[-1] == network.num_features
-            return source[0].permute(2, 0, 1) if is_last else source[0]
-        if source.ndim == 3:
-            count = source.shape[1]
-            for prefix in (getattr(network, "num_prefix_tokens", None) or 0, 0):
-                rows, columns = self._grid(count - prefix)
-                if rows * columns == count - prefix > 1:
-                    return source[0, prefix:].T.reshape(-1, rows, columns)
-        raise self._without_a_map(f"its last output has the shape {tuple(source.shape[1:])}")
-
-    def _grid(self, count: int) -> tuple[int, int]:
-        rows, columns = getattr(getattr(self._network, "patch_embed", None), "grid_size", None) or (
-            0,
-            0,
-        )
-        if rows * columns == count:
-            return rows, columns
-        side = math.isqrt(max(count, 0))
-        return side, side
-
-    def _without_a_map(self, why: str) -> InputError:
-        name = self._classifier.backbone.name
-        return InputError(
-            f"there is no heat map for the backbone {name}",
-            expected="a network whose last output lies over the photo as a grid",
-            got=why,
-            fix="Its nearest training photos can still be shown.",
-        )
+    def _last(self, features: Floats) -> Floats:
+        return features[-self._layers[-1].num_features :]
 
 
 def heat_map(
@@ -308,15 +202,38 @@ def in_photo(heat: Floats, backbone: Backbone, size: tuple[int, int]) -> Floats:
     return found
 
 
-def _added_up(grids: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the sum of maps on the last one's grid; what a place of it covers is added up."""
-    from torch.nn import functional
+def _plain(
+    maps: Sequence[Floats], features: Floats, layers: Sequence[Layer]
+) -> tuple[Floats, Callable[[Floats], list[Floats]]]:
+    """Return what `Maps` does, of layers that are maps' means, or the maps themselves."""
 
+    def evidence(gradient: Floats) -> list[Floats]:
+        ends = np.cumsum([layer.num_features for layer in layers])[:-1]
+        found = []
+        for values, layer, slopes in zip(maps, layers, np.split(gradient, ends), strict=True):
+            if layer.pooling == "flatten":
+                found.append((slopes.reshape(values.shape) * values).sum(axis=0))
+            else:
+                found.append(np.tensordot(slopes, values, 1) / values[0].size)
+        return found
+
+    return features, evidence
+
+
+def _added_up(grids: Sequence[Floats]) -> Floats:
+    """Return the sum of maps on the last one's grid; what a place of it covers is added up."""
     last = grids[-1]
-    total = last
+    total: Floats = last.astype(np.float32)
     for grid in grids[:-1]:
-        cells = functional.adaptive_avg_pool2d(grid[None, None], (last.shape[0], last.shape[1]))[
-            0, 0
-        ]
-        total = total + cells * (grid.numel() / last.numel())
+        down, across = (_means(a, b) for a, b in zip(grid.shape, last.shape, strict=True))
+        total += down @ grid @ across.T * np.float32(grid.size / last.size)
     return total
+
+
+def _means(n: int, m: int) -> Floats:
+    """Return the matrix ``(m, n)`` that averages n places into m, as evenly as they divide."""
+    found = np.zeros((m, n), np.float32)
+    for i in range(m):
+        start, stop = i * n // m, -(-(i + 1) * n // m)
+        found[i, start:stop] = 1 / (stop - start)
+    return found
