@@ -29,10 +29,11 @@ from photograft.store import FeatureStore
 #: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
 SIDE = 48
 #: Part of the store's key: raise it whenever a photo gives another glimpse.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 #: Longest side at which sharpness is measured: larger photos are not sharper for it.
 _WORKING_SIDE = 256
+_COLOUR_SIDE = 128
 _DARK, _BRIGHT = 8, 247
 _COLOUR_STEPS = 8
 
@@ -54,7 +55,7 @@ class Glimpses:
         dark_share: Share of pixels that are all but black, likewise.
         bright_share: Share of pixels that are all but white.
         sharpness: Variance of the Laplacian of luma in [0, 1], at 256 pixels a side at most.
-        plain_share: Share of pixels in the commonest of 512 colours.
+        plain_share: Share of pixels in the commonest of 512 colours, at 128 pixels a side at most.
         taken: EXIF's time of the photo in seconds, float64; NaN where there is none.
     """
 
@@ -153,20 +154,18 @@ def glimpse_of(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32]:
         ImageError: It is no picture that can be read.
     """
     picture = images.decode(data, max_pixels=max_pixels, at_least=_WORKING_SIDE // 2)
-    small = picture.copy()
-    small.thumbnail((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.BOX)
-    luma = np.asarray(small.convert("L"))
-    rgb = np.asarray(small) // (256 // _COLOUR_STEPS)
-    colours = (rgb[..., 0].astype(np.int64) * _COLOUR_STEPS + rgb[..., 1]) * _COLOUR_STEPS
-    counts = np.bincount((colours + rgb[..., 2]).ravel())
+    luma = picture.convert("L")
+    thumbnail = luma.resize((SIDE, SIDE), Image.Resampling.BOX)
+    luma.thumbnail((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.BOX)
+    picture.thumbnail((_COLOUR_SIDE, _COLOUR_SIDE), Image.Resampling.NEAREST)
+    levels = np.array(luma.histogram()) / (luma.width * luma.height)
     measures = [
-        luma.mean() / 255,
-        (luma <= _DARK).mean(),
-        (luma >= _BRIGHT).mean(),
-        _sharpness(luma),
-        counts.max() / luma.size,
+        levels @ np.arange(256) / 255,
+        levels[: _DARK + 1].sum(),
+        levels[_BRIGHT:].sum(),
+        _sharpness(np.asarray(luma)),
+        _plain_share(np.asarray(picture)),
     ]
-    thumbnail = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     packed = np.asarray(thumbnail).reshape(-1, 3).astype(np.float32) @ _PACKING
     return np.concatenate([packed, measures, _taken(data, max_pixels)]).astype(np.float32)
 
@@ -190,10 +189,20 @@ def _sharpness(luma: npt.NDArray[np.uint8]) -> float:
     """Return the variance of the Laplacian (Pech-Pacheco et al., 2000)."""
     if min(luma.shape) < 3:
         return 0.0
-    y = luma.astype(np.float32) / 255
-    inner = y[1:-1, 1:-1]
-    edges = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] - 4 * inner
-    return float(edges.var())
+    y = luma.astype(np.int16)
+    edges = y[:-2, 1:-1] + y[2:, 1:-1]
+    edges += y[1:-1, :-2]
+    edges += y[1:-1, 2:]
+    edges -= 4 * y[1:-1, 1:-1]
+    flat = edges.astype(np.float32).ravel()
+    return (float(flat @ flat) / flat.size - float(flat.mean()) ** 2) / 255**2
+
+
+def _plain_share(rgb: npt.NDArray[np.uint8]) -> float:
+    """Return the share of pixels in the commonest colour."""
+    steps = (rgb // (256 // _COLOUR_STEPS)).astype(np.uint16)
+    colours = (steps[..., 0] * _COLOUR_STEPS + steps[..., 1]) * _COLOUR_STEPS + steps[..., 2]
+    return float(np.bincount(colours.ravel()).max() / colours.size)
 
 
 def _taken(data: bytes, max_pixels: int) -> tuple[float, float]:
