@@ -8,8 +8,9 @@ exactly so where scores differ. The interval of 95 % is that one's; a binomial o
 the half that the threshold comes from, and be too narrow.
 
 A set always holds the most probable class. Where that alone is right more often than was asked,
-sets have to cover more: those deals are counted apart. Beside it stand adaptive sets (APS, the most
-probable class always in, not randomised) on the same deals, for their sizes.
+sets have to cover more: those deals are counted apart, and the same deals are made with sets that
+may be empty, which keep to the coverage on every set of photos. Beside it stand adaptive sets (APS,
+the most probable class always in, not randomised) on the same deals, for their sizes.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def main() -> None:
         asked=options.coverage,
         num_deals=options.seeds,
         below=sum(found["below"] for found in sets.values()),
+        emptiable_within=sum(found["emptiable_within"] for found in sets.values()),
         above_without_need=sum(found["above_without_need"] for found in sets.values()),
         sets=sets,
     )
@@ -89,6 +91,7 @@ def _deal(probabilities: Floats, labels: Labels, coverage: float, seed: int) -> 
     covered = round(found.coverage * m)
     below, above = bool(covered < low), bool(covered > high)
     adaptive = _adaptive(probabilities, labels, made, checked, coverage)
+    emptiable = _emptiable(probabilities, labels, made, checked, rank)
     return {
         "coverage": found.coverage,
         "size": found.mean_size,
@@ -97,9 +100,27 @@ def _deal(probabilities: Floats, labels: Labels, coverage: float, seed: int) -> 
         "above": above,
         # No smaller sets are to be had where the first class alone covers as much.
         "by_need": above and fitted.threshold == 0,
+        "emptiable_coverage": emptiable / m,
+        "emptiable_within": bool(low <= emptiable <= high),
         "adaptive_coverage": adaptive[0],
         "adaptive_size": adaptive[1],
     }
+
+
+def _emptiable(
+    probabilities: Floats,
+    labels: Labels,
+    made: npt.NDArray[np.intp],
+    checked: npt.NDArray[np.intp],
+    rank: int,
+) -> int:
+    """Return how many sets hold the right class where no class is always in."""
+    # Logarithms of what the others have: in single precision, 1 less a probability has ties at 0.
+    others = probabilities.astype(np.float64)
+    others[np.arange(len(labels)), labels] = 0
+    scores = np.log(np.maximum(others.sum(axis=1), 1e-300))
+    threshold = np.sort(scores[made])[rank - 1]
+    return int((scores[checked] <= threshold).sum())
 
 
 def _adaptive(
@@ -138,6 +159,8 @@ def _summary(deals: list[dict[str, Any]]) -> dict[str, Any]:
         "below": below,
         "above_since_the_first_class_does": need,
         "above_without_need": above - need,
+        "emptiable_mean_coverage": mean("emptiable_coverage"),
+        "emptiable_within": sum(deal["emptiable_within"] for deal in deals),
         "adaptive_mean_coverage": mean("adaptive_coverage"),
         "adaptive_mean_size": mean("adaptive_size"),
     }
