@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.certainty.novelty import unit_rows
 from photograft.config import TrainConfig
 from photograft.heads import Floats, Head
+from photograft.nearness import unit_rows
 from photograft.preparation import prepare
 from photograft.progress import Silent
 from photograft.solver import make_basis, solve

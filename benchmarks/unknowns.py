@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.certainty.novelty import Novelty, fit_novelty
+from photograft.certainty.novelty import Novelty
+from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.config import TrainConfig
 from photograft.depths import layer_sets
 from photograft.heads import Floats, Head
@@ -118,7 +119,10 @@ def _left_out(job: Job, options: argparse.Namespace) -> dict[str, Any]:
         for key in ("auroc", "let_through")
         if classes
     }
-    return {**means, "classes": classes}
+    # What a classifier of all classes says of itself, without having been trained anew.
+    novelty = _learn(job, np.arange(len(labels)), options.seed).novelty
+    said = novelty.let_through(novelty.threshold(options.kept))
+    return {**means, "said_let_through": said and round(said.share, 4), "classes": classes}
 
 
 def _learn(job: Job, photos: npt.NDArray[np.intp], seed: int) -> Known:
@@ -140,7 +144,12 @@ def _learn(job: Job, photos: npt.NDArray[np.intp], seed: int) -> Known:
         out = job.features().rows(
             [d for d, ok in zip(job.digests("validation"), own, strict=True) if ok]
         )
-        held_out = out, _logs(head, out[:, columns])
+        names = np.unique(job.labels("train")[photos])
+        held_out = HeldOut(
+            out,
+            _logs(head, out[:, columns]),
+            np.searchsorted(names, job.labels("validation")[own]),
+        )
     start = time.perf_counter()
     novelty = fit_novelty(
         rows,

@@ -18,7 +18,7 @@ from photograft.backbones.engines import Engine
 from photograft.certainty.assurance import FILE_NAME, UNKNOWN, UNSURE, Assurance, Rules, logs_of
 from photograft.certainty.calibration import calibrate
 from photograft.certainty.held_out import HeldOutAnswers
-from photograft.certainty.novelty import fit_novelty
+from photograft.certainty.novelty_fitting import fit_novelty
 from photograft.classifier import Classifier
 from photograft.classifier_files import checksum
 from photograft.errors import ClassifierError, InputError

@@ -11,7 +11,7 @@ from photograft.assess import describe
 from photograft.certainty.assurance import Assurance, logs_of
 from photograft.certainty.calibration import calibrate
 from photograft.certainty.held_out import HeldOutAnswers
-from photograft.certainty.novelty import fit_novelty
+from photograft.certainty.novelty_fitting import fit_novelty
 from photograft.report.certainty_section import certainty_context
 
 NOTHING = {"calibration": "", "rows": [], "sets": "", "unknown": "", "held_out": ""}
@@ -54,6 +54,9 @@ def test_all_that_is_known_is_said() -> None:
     share = assurance.novelty.share_kept(threshold).share
     assert f"keeps {share:.1%} (" in context["unknown"]
     assert "of 400 photos" in context["unknown"]
+    through = assurance.novelty.let_through(threshold)
+    assert through is not None
+    assert f"new to it, {through.share:.1%} (" in context["unknown"]
     for row, target in zip(context["rows"], (0.95, 0.99), strict=True):
         found = assurance.held_out.abstention(target)
         assert row[0] == f"{target:.0%}"

@@ -9,8 +9,10 @@ import numpy.typing as npt
 import pytest
 from safetensors.numpy import load, save
 
-from photograft.certainty.novelty import Novelty, fit_novelty, unit_rows
+from photograft.certainty.novelty import Novelty
+from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.errors import InputError
+from photograft.nearness import unit_rows
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -116,7 +118,7 @@ def test_held_out_photos_alone_set_the_threshold_where_there_are_enough() -> Non
     groups = np.arange(120)
 
     def fitted(count: int, own: Floats | None) -> Novelty:
-        held_out = wide[:count], sure(count)
+        held_out = HeldOut(wide[:count], sure(count), labels[:count])
         return fit_novelty(
             rows, labels, groups, own, widths=WIDTHS, held_out=held_out, rng=generator()
         )
@@ -125,6 +127,61 @@ def test_held_out_photos_alone_set_the_threshold_where_there_are_enough() -> Non
     assert len(fitted(20, sure(120)).held_out) == 140
     # A network that learned from its photos: they can't stand for new ones.
     assert len(fitted(20, None).held_out) == 20
+    for novelty in (fitted(120, sure(120)), fitted(20, sure(120)), fitted(20, None)):
+        assert len(novelty.left_out) == len(novelty.held_out)
+
+
+def alike(seed: int, per_class: int) -> tuple[Floats, Labels, Floats]:
+    """Rows of three classes that overlap, and a head's log-probabilities of them."""
+    centres = generator(7).gamma(1.0, size=WIDTH) + 0.25 * generator(8).random((3, WIDTH))
+    labels = np.repeat(np.arange(3), per_class)
+    rows = centres[labels] + 0.2 * generator(seed).standard_normal((len(labels), WIDTH))
+    own = np.eye(3, dtype=np.float32)[labels]
+    return np.maximum(rows, 0).astype(np.float32), labels, np.log(0.05 + np.float32(0.85) * own)
+
+
+def test_what_a_class_that_is_not_known_lets_through() -> None:
+    """As measured by leaving each class out of training in turn."""
+    rows, labels, logs = alike(1, 200)
+    new, new_labels, said_of_new = alike(2, 200)
+    numbers = np.arange(len(labels))
+
+    def learn(known: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_]) -> Novelty:
+        held_out = HeldOut(new[own], said_of_new[own], new_labels[own])
+        return fit_novelty(
+            rows[known],
+            labels[known],
+            numbers[known],
+            logs[known],
+            widths=WIDTHS,
+            held_out=held_out,
+            rng=generator(),
+        )
+
+    novelty = learn(labels >= 0, new_labels >= 0)
+    shares = []
+    for kept in (0.5, 0.8, 0.95):
+        threshold = novelty.threshold(kept)
+        said = novelty.let_through(threshold)
+        assert said is not None
+        assert said.num_photos == len(new)
+        assert said.interval[0] <= said.share <= said.interval[1]
+        passed = []
+        for c in range(3):
+            partial = learn(labels != c, new_labels != c)
+            # Of two classes as likely as each other; none was learned of the third.
+            doubtful = np.full((200, 2), np.log(0.5), np.float32)
+            scores = partial.scores(new[new_labels == c], doubtful)
+            passed.append(float(np.mean(scores <= partial.threshold(kept))))
+        assert said.share == pytest.approx(np.mean(passed), abs=0.1)
+        shares.append(said.share)
+    assert 0.02 < shares[0] < shares[1] < shares[2] < 0.98
+
+
+def test_of_one_class_nothing_is_left_out() -> None:
+    rows, _ = draw(generator(1), 60)
+    novelty = fit(rows, np.zeros(len(rows), np.int64), np.arange(len(rows)))
+    assert novelty.let_through(novelty.threshold()) is None
 
 
 def test_what_is_saved_answers_the_same() -> None:

@@ -25,7 +25,7 @@ from photograft.backbones.engines import Engine
 from photograft.certainty.assurance import Assurance, logs_of
 from photograft.certainty.calibration import calibrate
 from photograft.certainty.held_out import HeldOutAnswers
-from photograft.certainty.novelty import fit_novelty
+from photograft.certainty.novelty_fitting import fit_novelty
 from photograft.classifier import Classifier
 from photograft.config import TrainConfig
 from photograft.doctor.findings import Finding, Flagged

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from photograft.certainty.assurance import Assurance, logs_of
 from photograft.certainty.calibration import Calibration, apply, apply_to_head, calibrate
 from photograft.certainty.held_out import HeldOutAnswers
-from photograft.certainty.novelty import fit_novelty
+from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.classifier import Classifier
 from photograft.dataset import Photo
 from photograft.explanations.neighbours import Reference, choose_rows, last_columns
@@ -77,7 +77,9 @@ def assess(job: Job, fitted: Fitted) -> Fitted:
                 job.groups("train")[rows],
                 logs,
                 widths=[layer.num_features for layer in classifier.backbone.layers],
-                held_out=None if held is None or held_rows is None else (held_rows, logs_of(held)),
+                held_out=None
+                if held is None or held_rows is None
+                else HeldOut(held_rows, logs_of(held), job.labels("validation")),
                 rng=seeds,
             )
         reference = Reference.fit(
@@ -109,12 +111,20 @@ def describe(assurance: Assurance) -> dict[str, Any]:
     if assurance.novelty is not None:
         threshold = assurance.novelty.threshold(KEPT)
         share, interval, count = assurance.novelty.share_kept(threshold)
+        through = assurance.novelty.let_through(threshold)
         found["unknown"] = {
             "kept": KEPT,
             "threshold": threshold,
             "share_kept": share,
             "share_kept_interval": list(interval),
             "num_photos": count,
+            "let_through": None
+            if through is None
+            else {
+                "share": through.share,
+                "interval": list(through.interval),
+                "num_photos": through.num_photos,
+            },
         }
     return found
 

@@ -116,7 +116,8 @@ def wilson_interval(num_right: float, num_photos: int) -> tuple[float, float]:
     middle = (share + z2 / (2 * num_photos)) / (1 + z2 / num_photos)
     spread = (share * (1 - share) + z2 / (4 * num_photos)) / num_photos
     half = _Z95 * math.sqrt(spread) / (1 + z2 / num_photos)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # The share lies within: of none or all, rounding would put the end beyond it.
+    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
 
 
 def expected_calibration_error(

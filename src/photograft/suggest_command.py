@@ -209,7 +209,7 @@ def comparable(classifier: Classifier, rows: Floats) -> Floats:
     """Return rows of length 1 by which photos are compared: of the last layers, each as loud."""
     import numpy as np
 
-    from photograft.certainty.novelty import unit_rows
+    from photograft.nearness import unit_rows
 
     widths = [layer.num_features for layer in classifier.backbone.layers]
     ends = np.cumsum(widths)

@@ -94,6 +94,7 @@ class Assurance:
             sentences.append(
                 f"unknown: a novelty of more than {novelty:.3f}; {share:.1%} of {count:,} photos "
                 f"that it did not learn from are below (95% interval {low:.1%} to {high:.1%})"
+                + _lets_through(self.novelty, novelty)
             )
         held_out = self.held_out
         if (min_accuracy is not None or coverage is not None) and held_out is None:
@@ -155,6 +156,16 @@ def logs_of(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floa
     return found
 
 
+def _lets_through(novelty: Novelty, threshold: float) -> str:
+    """Return what a threshold lets through, for users; empty where nobody knows."""
+    found = novelty.let_through(threshold)
+    if found is None:
+        return ""
+    return (
+        f", as would be {found.share:.1%} of one of its classes' photos were that class new to it"
+    )
+
+
 def _read_novelty(tensors: Mapping[str, npt.NDArray[Any]]) -> Novelty:
     """Return what was read of a file, where it can answer.
 
@@ -162,14 +173,19 @@ def _read_novelty(tensors: Mapping[str, npt.NDArray[Any]]) -> Novelty:
         KeyError: A tensor is missing.
         ValueError: It would fail later, or answer with no number.
     """
-    is_finite = all(part.size and np.isfinite(part).all() for part in tensors.values())
+    # Of a single class, none could be left out.
+    is_finite = all(
+        np.isfinite(part).all() and (part.size or name == "left_out")
+        for name, part in tensors.items()
+    )
     if not is_finite:
         raise ValueError("no such numbers were ever written")
     novelty = Novelty.from_tensors(tensors)
     n, r = novelty.rows.shape
     width = int((novelty.bounds[:, 1] - novelty.bounds[:, 0]).sum())
     fits = novelty.projection.shape == (width, r) and novelty.radii.shape == (n,)
-    if not fits or novelty.held_out.ndim != 1 or novelty.neighbour < 1 or novelty.spread <= 0:
+    are_lists = novelty.held_out.ndim == novelty.left_out.ndim == 1
+    if not fits or not are_lists or novelty.neighbour < 1 or novelty.spread <= 0:
         raise ValueError("no such novelty was ever written")
     return novelty
 

@@ -59,8 +59,17 @@ def _row(found: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _unknown(found: Mapping[str, Any]) -> str:
     low, high = found["share_kept_interval"]
-    return (
+    said = (
         f"A photo whose novelty is above {number(found['threshold'])} may be called unknown: that "
         f"keeps {percent(found['share_kept'])} ({percent(low)} to {percent(high)}) of "
         f"{found['num_photos']:,} photos of these classes that it did not learn from."
+    )
+    through = found.get("let_through")
+    if not through:
+        return said
+    low, high = through["interval"]
+    return (
+        f"{said} What it lets through: were one of these classes new to it, "
+        f"{percent(through['share'])} ({percent(low)} to {percent(high)}) of that class's photos "
+        "would still pass as known; photos of quite other things seldom do."
     )
