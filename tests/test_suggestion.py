@@ -65,12 +65,24 @@ def test_the_unsure_ones_are_suggested() -> None:
 
 
 def test_they_are_varied() -> None:
-    """Four kinds, all unsure: one of each, the commonest kind first."""
-    sizes = [80, 60, 40, 20]
-    probabilities = np.full((200, 3), 1 / 3, np.float32)
-    found = ask(clusters(sizes, noise=0.01), probabilities, 4)
+    """Three kinds, all unsure: one of each, the commonest kind first."""
+    sizes = [80, 60, 40]
+    probabilities = np.full((180, 3), 1 / 3, np.float32)
+    found = ask(clusters(sizes, noise=0.01), probabilities, 3)
     kinds = np.searchsorted(np.cumsum(sizes), [s.index for s in found], side="right")
-    assert kinds.tolist() == [0, 1, 2, 3]
+    assert kinds.tolist() == [0, 1, 2]
+
+
+def test_three_of_ten_are_drawn_by_chance() -> None:
+    """From all photos, the sure ones, too, and their reason says so."""
+    probabilities = certain(800)
+    probabilities[:400] = [0.5, 0.4, 0.1]
+    found = ask(clusters([400, 400]), probabilities, 20)
+    by_chance = [s for s in found if s.reason.startswith("drawn by chance")]
+    assert len(found) == 20
+    assert len(by_chance) == 6
+    assert any(s.index >= 400 for s in by_chance)
+    assert all(s.index < 400 for s in found if s not in by_chance)
 
 
 def test_reasons_are_given_in_words() -> None:
@@ -111,7 +123,7 @@ def test_with_few_labels_sure_kinds_are_looked_at_too() -> None:
 
     def kinds(counts: list[int]) -> set[int]:
         found = ask(clusters(sizes), probabilities, 6, num_labelled_per_class=counts)
-        return {s.index // 60 for s in found}
+        return {s.index // 60 for s in found if not s.reason.startswith("drawn by chance")}
 
     assert kinds([50, 50, 50]) == {0}
     assert kinds([3, 3, 3]) == {0, 1, 2}

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from photograft.errors import ImageError
 from photograft.images import decode
+from photograft.report.wording import percent
 
 #: Beyond this many classes the cells of a confusion matrix carry no numbers.
 _MAX_NUMBERED_CLASSES = 25
@@ -106,7 +107,7 @@ def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
     for axes, row in zip(grid.flat, rows, strict=False):
         axes.imshow(_thumbnail(row.read))
         write = functools.partial(axes.text, 0.5, transform=axes.transAxes, ha="center")
-        said = f"{row.probability:.0%} sure: {short_text(row.predicted, 18)}"
+        said = f"{percent(row.probability)} sure: {short_text(row.predicted, 18)}"
         write(y=1.1, s=plain_text(said), color=_ACCENT, fontsize=9, weight="bold")
         write(y=1.02, s=plain_text(f"is: {short_text(row.label, 26)}"), color=INK, fontsize=8.5)
         write(y=-0.07, s=plain_text(short_text(row.name, 40)), color=FAINT, fontsize=6)

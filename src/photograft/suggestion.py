@@ -2,8 +2,9 @@
 
 The unsure ones are clustered, each counting as much as it is unsure, and the photo in the middle
 of each cluster is proposed (Zhdanov, 2019, "Diverse mini-batch active learning",
-arXiv:1901.05954). Nothing is compared with everything: memory grows with the photos, times the
-number that is asked for.
+arXiv:1901.05954). A part of each batch is drawn by chance, so that doubt that means nothing does
+no harm. Nothing is compared with everything: memory grows with the photos, times the number that
+is asked for.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _CANDIDATES = 10
 #: With fewer labelled photos a class than this, probabilities say little: all photos are clustered.
 _FEW_LABELS = 5
 _LEAST_WEIGHT = 1e-3
+#: Share of a batch that is drawn by chance: what is labelled stays like the rest.
+_BY_CHANCE = 0.3
 _ITERATIONS = 10
 _RANK = 128
 _CHUNK_ROWS = 2048
@@ -80,7 +83,8 @@ def suggest(
         rng: Of the clusters' first middles.
 
     Returns:
-        The photos, those that stand for the most doubt first; no two of them near-identical.
+        The photos, those that stand for the most doubt first; no two of them near-identical. Of
+        ten, three are drawn by chance, and their reason says so.
 
     Raises:
         InputError: `num` is less than 1, or the arrays do not fit each other.
@@ -114,8 +118,13 @@ def suggest(
     if not len(pool):
         return []
     weights = np.maximum(doubt[pool], _LEAST_WEIGHT)
-    found = _middles(units[pool], weights, min(num, len(pool)), rng)
-    chosen = _apart(units, [*pool[found].tolist(), *ranked.tolist()], num, same)
+    by_doubt = num - int(_BY_CHANCE * num)
+    found = _middles(units[pool], weights, min(by_doubt, len(pool)), rng)
+    candidates = [*pool[found].tolist(), *ranked.tolist()]
+    chosen = _apart(units, candidates, by_doubt, same)
+    num_doubtful = len(chosen)
+    drawn = rng.permutation(np.flatnonzero(usable)).tolist()
+    chosen = _apart(units, [*chosen, *drawn], num, same)
     nearest = _assign(units, units[chosen])
     sizes = np.bincount(nearest, minlength=len(chosen))
     stands_for = np.bincount(nearest, weights=doubt, minlength=len(chosen))
@@ -130,6 +139,7 @@ def suggest(
                 int(sizes[i]) - 1,
                 from_labelled is not None
                 and bool(from_labelled[chosen[i]] > max(_UNLIKE * usual, _ROUNDING)),
+                by_chance=i >= num_doubtful,
             ),
         )
         for i in order.tolist()
@@ -270,8 +280,10 @@ def _reason(
     class_names: Sequence[str],
     num_like_it: int,
     is_unlike: bool,
+    *,
+    by_chance: bool,
 ) -> str:
-    parts = []
+    parts = ["drawn by chance"] if by_chance else []
     if is_unlike:
         parts.append("unlike anything in training")
     order = np.argsort(-probabilities, kind="stable")[:2].tolist()

@@ -101,7 +101,7 @@ def find_oddities(dataset: Dataset, glimpses: Glimpses) -> list[Finding]:
                 blurred & ~(dark | bright | plain),
                 "are blurred, to go by the others",
                 "Exclude those in which you could not tell the class yourself.",
-                lambda i: f"sharpness {glimpses.sharpness[i]:.1e}, usually {10**middle:.1e}",
+                lambda i: _blur(10 ** (sharpness[i] - middle)),
             ),
             _odd(
                 dataset,
@@ -231,6 +231,11 @@ def _guessed(values: Sequence[object], labels: Sequence[str]) -> npt.NDArray[np.
         others = max((n for other, n in seen.items() if other != label), default=0)
         right.append(seen[label] - 1 > others)
     return np.array(right, np.bool_)
+
+
+def _blur(share: float) -> str:
+    """Return how much less sharp than usual, in words."""
+    return f"{1 / share:.0f} times less sharp than usual"
 
 
 def _example(values: Sequence[object], labels: Sequence[str], name: str) -> str:

@@ -19,6 +19,7 @@ from photograft.explanations.neighbours import Neighbour
 from photograft.explanations.overlays import COLOURS, overlay
 from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
 from photograft.images import decode
+from photograft.report.wording import percent
 
 #: Longer side of the photo and of a neighbour, in pixels.
 _PHOTO, _NEIGHBOUR = 640, 256
@@ -70,7 +71,7 @@ def draw(
     figure = Figure(figsize=(_WIDTH, height))
     FigureCanvasAgg(figure)
     write = functools.partial(figure.text, color=INK)
-    said = f"{short_text(explanation.label, 50)}, {explanation.probability:.0%}"
+    said = f"{short_text(explanation.label, 50)}, {percent(explanation.probability)}"
     write(0.03, 1 - 0.32 / height, plain_text(said), fontsize=15, weight="bold")
     name = plain_text(short_text(explanation.name, 110))
     write(0.03, 1 - 0.57 / height, name, fontsize=8, color=FAINT)
@@ -105,7 +106,7 @@ def draw(
 def _write_key(figure: Figure, explanation: Explanation, height: float) -> None:
     about = short_text(explanation.asked, 30)
     if explanation.asked != explanation.label:
-        about += f" ({explanation.asked_probability:.0%})"
+        about += f" ({percent(explanation.asked_probability)})"
     top = 1 - 0.57 / height
     figure.text(0.51, top, plain_text(f"What speaks for {about}"), fontsize=9.5, color=INK)
     bar = figure.add_axes((0.83, top, 0.10, 0.09 / height))
