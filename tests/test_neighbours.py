@@ -11,10 +11,8 @@ import pytest
 from photograft.errors import ClassifierError, InputError
 from photograft.explanations.neighbours import (
     FILE_NAME,
-    MAX_ROWS,
     Neighbour,
     Reference,
-    choose_rows,
     last_columns,
     read_reference,
     write_reference,
@@ -127,18 +125,6 @@ def test_seeded() -> None:
     a, b, c = (fit(features, labels, seed) for seed in (0, 0, 1))
     assert np.array_equal(a.rows, b.rows)
     assert not np.array_equal(a.rows, c.rows)
-
-
-def test_of_many_a_fair_sample() -> None:
-    """Small classes whole, large ones cut alike; another seed takes others."""
-    labels = np.repeat([0, 1, 2], [9000, 4000, 100])
-    chosen = choose_rows(labels, np.random.default_rng(0))
-    assert np.bincount(labels[chosen]).tolist() == [1450, 1450, 100]
-    assert len(set(chosen.tolist())) == MAX_ROWS
-    assert (np.diff(chosen) > 0).all()
-    assert np.array_equal(chosen, choose_rows(labels, np.random.default_rng(0)))
-    assert not np.array_equal(chosen, choose_rows(labels, np.random.default_rng(1)))
-    assert choose_rows(labels[:5], np.random.default_rng(0)).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_in_words() -> None:

@@ -88,11 +88,10 @@ def test_three_of_ten_are_drawn_by_chance() -> None:
 def test_reasons_are_given_in_words() -> None:
     sizes = [32, 1]
     probabilities = np.full((33, 3), [0.52, 0.44, 0.04], np.float32)
-    labelled = clusters([20])
-    found = ask(clusters(sizes), probabilities, 2, labelled_features=labelled)
+    found = ask(clusters(sizes), probabilities, 2, unlike=np.arange(33) == 32)
     by_index = {s.index // 32: s.reason for s in found}
-    assert by_index[0] == "unsure: cat 52 %, dog 44 %; stands for 31 photos like it"
-    assert by_index[1] == "unlike anything in training; unsure: cat 52 %, dog 44 %"
+    assert by_index[0] == "unsure: cat 52%, dog 44%; stands for 31 photos like it"
+    assert by_index[1] == "unlike anything in training; unsure: cat 52%, dog 44%"
 
 
 def test_a_sure_lonely_photo_has_a_reason_too() -> None:
@@ -212,6 +211,20 @@ def test_the_command(warm_cache: Path, run_path: Path, unlabelled: Path, tmp_pat
     assert "label these next" in done.output
     assert "photograft train SOURCE" in done.output
     assert run(run_path, unlabelled, "-n", 4).exit_code == 0
+
+
+def test_what_is_unlike_every_class_is_told(
+    warm_cache: Path, run_path: Path, unlabelled: Path, tmp_path: Path
+) -> None:
+    """As `predict` would have it, without the labelled photos at hand."""
+    del warm_cache
+    noise = generator(4).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(unlabelled / "noise.png")
+    out = tmp_path / "next.csv"
+    assert run(run_path, unlabelled, "-n", 7, "--out", out).exit_code == 0
+    reasons = {row["name"]: row["reason"] for row in read(out)}
+    assert "unlike anything in training" in reasons["noise.png"]
+    assert not all("unlike anything" in reason for reason in reasons.values())
 
 
 def test_files_that_cannot_be_used_and_copies(

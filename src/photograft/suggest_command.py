@@ -92,6 +92,7 @@ def suggest(
             class_names=loaded.class_names,
             labelled_features=known,
             num_labelled_per_class=counted,
+            unlike=unlike(loaded, rows[distinct], probabilities),
             rng=np.random.default_rng(seed),
         )
         step.advance()
@@ -217,6 +218,16 @@ def comparable(classifier: Classifier, rows: Floats) -> Floats:
     return unit_rows(rows, bounds)
 
 
+def unlike(
+    classifier: Classifier, rows: Floats, probabilities: Floats
+) -> npt.NDArray[np.bool_] | None:
+    """Return whether photos are unlike any class, as `predict` has it; None where it can't tell."""
+    scores = classifier.novelty(rows, probabilities)
+    if scores is None or classifier.assurance is None or classifier.assurance.novelty is None:
+        return None
+    return scores > classifier.assurance.novelty.threshold()
+
+
 def first_of_each(photos: Sequence[Photo]) -> npt.NDArray[np.intp]:
     """Return the index of the first photo of each content."""
     import numpy as np
@@ -266,6 +277,8 @@ def _show(console: Console, rows: Sequence[dict[str, str | int | float]]) -> Non
     from rich.markup import escape
     from rich.table import Table
 
+    from photograft.report.wording import percent
+
     title = "label these next"
     if len(rows) > _SHOWN:
         title += f": the first {_SHOWN} of {len(rows):,}"
@@ -274,7 +287,7 @@ def _show(console: Console, rows: Sequence[dict[str, str | int | float]]) -> Non
     for name in ("photo", "reason", "predicted"):
         table.add_column(name, overflow="fold")
     for row in rows[:_SHOWN]:
-        predicted = f"{row['predicted']} {row['probability']:.0%}"
+        predicted = f"{row['predicted']} {percent(float(row['probability']), 0)}"
         table.add_row(
             str(row["rank"]), *(escape(str(t)) for t in (row["name"], row["reason"], predicted))
         )

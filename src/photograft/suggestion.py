@@ -9,7 +9,6 @@ is asked for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from photograft.errors import InputError
 from photograft.heads import Floats
+from photograft.nearness import chunks, main_axes, unit_rows
 
 Indices = npt.NDArray[np.int64]
 
@@ -31,15 +31,12 @@ _LEAST_WEIGHT = 1e-3
 _BY_CHANCE = 0.3
 _ITERATIONS = 10
 _RANK = 128
-_CHUNK_ROWS = 2048
 #: Photos nearer than this share of the usual squared distance to a neighbour are near-identical.
 _SAME_PICTURE = 0.15
 _USUAL_SAMPLE = 1000
 _USUAL_NEIGHBOUR = 10
 #: Squared distances of rows of length 1 below this are rounding.
 _ROUNDING = 1e-5
-#: Farther from every labelled photo than this many times the usual distance to a neighbour.
-_UNLIKE = 2.0
 _SURE = 0.9
 
 
@@ -67,6 +64,7 @@ def suggest(
     class_names: Sequence[str],
     labelled_features: Floats | None = None,
     num_labelled_per_class: Sequence[int] | None = None,
+    unlike: npt.NDArray[np.bool_] | None = None,
     rng: np.random.Generator,
 ) -> list[Suggestion]:
     """Choose photos to label.
@@ -80,6 +78,8 @@ def suggest(
         labelled_features: Of the photos that have labels, shape ``(m, d)``, where they are known:
             what is near-identical to one of them is not proposed.
         num_labelled_per_class: Labelled photos of each class, where that is known.
+        unlike: Whether photos are unlike any class (see `certainty.novelty`), shape ``(n,)``, where
+            that is known: a reason that is given.
         rng: Of the clusters' first middles.
 
     Returns:
@@ -101,14 +101,15 @@ def suggest(
         return []
     labelled = None
     if labelled_features is not None and len(labelled_features):
-        labelled = _normalised(labelled_features)
-    units = _normalised(features)
-    axes = _main_axes(units if labelled is None else np.concatenate([units, labelled]), rng)
+        labelled = unit_rows(labelled_features)
+    units = unit_rows(features)
+    every = units if labelled is None else np.concatenate([units, labelled])
+    axes = main_axes(every, _RANK, rng)  # clustering needs no more
     units = units @ axes
-    usual = _usual_distance(units, rng)
-    same = max(_SAME_PICTURE * usual, _ROUNDING)
-    from_labelled = None if labelled is None else _nearest_distance(units, labelled @ axes)
-    usable = np.ones(len(units), bool) if from_labelled is None else from_labelled > same
+    same = max(_SAME_PICTURE * _usual_distance(units, rng), _ROUNDING)
+    usable = np.ones(len(units), bool)
+    if labelled is not None:
+        usable = _nearest_distance(units, labelled @ axes) > same
     doubt = _doubt(probabilities)
     # Equally unsure ones in no order: photos often lie sorted by what is on them.
     shuffled = rng.permutation(len(doubt))
@@ -137,8 +138,7 @@ def suggest(
                 probabilities[chosen[i]],
                 class_names,
                 int(sizes[i]) - 1,
-                from_labelled is not None
-                and bool(from_labelled[chosen[i]] > max(_UNLIKE * usual, _ROUNDING)),
+                unlike is not None and bool(unlike[chosen[i]]),
                 by_chance=i >= num_doubtful,
             ),
         )
@@ -164,26 +164,6 @@ def _pool(
     return ranked[: _CANDIDATES * num]
 
 
-def _normalised(features: Floats) -> Floats:
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    units: Floats = (features / np.maximum(length, np.float32(1e-12))).astype(np.float32)
-    return units
-
-
-def _main_axes(units: Floats, rng: np.random.Generator) -> Floats:
-    """Return the axes ``(d, r)`` that hold most of the rows: clustering needs no more.
-
-    Halko et al. (2011), "Finding structure with randomness", doi:10.1137/090771806.
-    """
-    d = units.shape[1]
-    if d <= _RANK:
-        return np.eye(d, dtype=np.float32)
-    found = rng.standard_normal((d, _RANK)).astype(np.float32)
-    for _ in range(2):
-        found = np.linalg.qr(units.T @ (units @ found))[0]
-    return found
-
-
 def _usual_distance(units: Floats, rng: np.random.Generator) -> float:
     """Return the median squared distance to a neighbour so far away that it is no duplicate.
 
@@ -193,7 +173,7 @@ def _usual_distance(units: Floats, rng: np.random.Generator) -> float:
     k = min(_USUAL_NEIGHBOUR, len(units) - 1)
     found = [
         np.partition(_squared(units[sample[part]], units), k, axis=1)[:, k]
-        for part in _chunks(len(sample), 64)
+        for part in chunks(len(sample), 64)
     ]
     return float(np.median(np.concatenate(found)))
 
@@ -207,15 +187,15 @@ def _squared(a: Floats, b: Floats) -> Floats:
 def _nearest_distance(units: Floats, others: Floats) -> Floats:
     """Return the squared distance of each row to the nearest of the others."""
     nearest = np.full(len(units), np.inf, np.float32)
-    for rows in _chunks(len(units)):
-        for columns in _chunks(len(others)):
+    for rows in chunks(len(units)):
+        for columns in chunks(len(others)):
             found = _squared(units[rows], others[columns]).min(axis=1)
             nearest[rows] = np.minimum(nearest[rows], found)
     return nearest
 
 
 def _assign(units: Floats, centres: Floats) -> npt.NDArray[np.intp]:
-    parts = [_squared(units[rows], centres).argmin(axis=1) for rows in _chunks(len(units))]
+    parts = [_squared(units[rows], centres).argmin(axis=1) for rows in chunks(len(units))]
     return np.concatenate(parts)
 
 
@@ -288,17 +268,9 @@ def _reason(
         parts.append("unlike anything in training")
     order = np.argsort(-probabilities, kind="stable")[:2].tolist()
     if len(order) == 2 and probabilities[order[0]] < _SURE:
-        both = ", ".join(f"{class_names[c]} {_percent(float(probabilities[c]))}" for c in order)
+        both = ", ".join(f"{class_names[c]} {float(probabilities[c]):.0%}" for c in order)
         parts.append(f"unsure: {both}")
     if num_like_it > 0:
         noun = "photo" if num_like_it == 1 else "photos"
         parts.append(f"stands for {num_like_it:,} {noun} like it")
     return "; ".join(parts) or "unlike the others"
-
-
-def _percent(p: float) -> str:
-    return f"{math.floor(100 * p + 0.5)} %"
-
-
-def _chunks(n: int, rows: int = _CHUNK_ROWS) -> list[slice]:
-    return [slice(i, i + rows) for i in range(0, n, rows)]

@@ -21,6 +21,7 @@ from safetensors.numpy import load, save
 
 from photograft.errors import ClassifierError, InputError
 from photograft.heads import Floats
+from photograft.nearness import choose_rows, chunks, half, main_axes, unit_rows
 
 if TYPE_CHECKING:
     from photograft.classifier import Classifier
@@ -34,7 +35,6 @@ FILE_NAME = "reference.safetensors"
 MAX_ROWS = 3000
 _RANK = 128
 _MAX_ELEMENTS = 2_000_000
-_CHUNK_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,12 @@ class Reference:
                 expected="features, labels and names of the same photos, one at least",
                 got=f"{len(features)}, {len(labels)} and {len(names)}",
             )
-        chosen = choose_rows(labels, rng)
-        units = _unit(features[chosen])
+        chosen = choose_rows(labels, rng, MAX_ROWS)
+        units = unit_rows(features[chosen])
         rank = max(16, min(_RANK, _MAX_ELEMENTS // features.shape[1]))
         # At once as it will be read back: the same neighbours before and after saving.
-        projection = _half(_main_axes(units, rank, rng))
-        rows = _half(_unit(units @ projection))
+        projection = half(main_axes(units, rank, rng))
+        rows = half(unit_rows(units @ projection))
         return cls(tuple(names[i] for i in chosen), labels[chosen], projection, rows)
 
     def nearest(self, features: Floats, k: int = 5) -> tuple[npt.NDArray[np.intp], Floats]:
@@ -118,9 +118,8 @@ class Reference:
         k = min(k, len(self.rows))
         which = np.empty((len(features), k), np.intp)
         distances = np.empty((len(features), k), np.float32)
-        for start in range(0, len(features), _CHUNK_ROWS):
-            part = slice(start, start + _CHUNK_ROWS)
-            found = _unit(_unit(features[part]) @ self.projection)
+        for part in chunks(len(features)):
+            found = unit_rows(unit_rows(features[part]) @ self.projection)
             apart = np.clip(1 - found @ self.rows.T, 0, 2).astype(np.float32)
             which[part] = np.argsort(apart, axis=1, kind="stable")[:, :k]
             distances[part] = np.take_along_axis(apart, which[part], axis=1)
@@ -196,45 +195,3 @@ def last_columns(classifier: Classifier) -> npt.NDArray[np.intp]:
     """Return which columns of a stored row are the last layer that a classifier's head sees."""
     used = [layer for layer in classifier.backbone.layers if layer.name in classifier.layers]
     return classifier.columns()[-used[-1].num_features :]
-
-
-def choose_rows(
-    labels: npt.NDArray[np.int64], rng: np.random.Generator, most: int = MAX_ROWS
-) -> npt.NDArray[np.intp]:
-    """Return which photos to carry along, sorted: all, or as many of each class as there is room.
-
-    Args:
-        labels: Their class indices, shape ``(n,)``.
-        rng: Decides which of a class.
-        most: How many there may be.
-    """
-    order = rng.permutation(len(labels))
-    turn = np.zeros(len(labels), np.int64)  # of a photo among those of its class
-    for c in np.unique(labels):
-        own = order[labels[order] == c]
-        turn[own] = np.arange(len(own))
-    return np.sort(order[np.argsort(turn[order], kind="stable")][:most])
-
-
-def _main_axes(rows: Floats, rank: int, rng: np.random.Generator) -> Floats:
-    """Return the orthonormal axes ``(d, r)`` that hold most of some rows, by subspace iteration.
-
-    Halko et al. (2011), "Finding structure with randomness", doi:10.1137/090771806.
-    """
-    n, d = rows.shape
-    found = rng.standard_normal((d, min(n, d, rank + 16))).astype(np.float32)
-    for _ in range(4):
-        found = np.linalg.qr(rows.T @ (rows @ found))[0]
-    seen = rows @ found
-    inner = np.linalg.eigh(seen.T @ seen)[1]
-    axes: Floats = (found @ inner[:, ::-1][:, :rank]).astype(np.float32)
-    return axes
-
-
-def _unit(rows: Floats) -> Floats:
-    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return unit.astype(np.float32)
-
-
-def _half(x: Floats) -> Floats:
-    return x.astype(np.float16).astype(np.float32)
