@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from safetensors.numpy import save
 
 from photograft.errors import ClassifierError, InputError
 from photograft.explanations.neighbours import (
@@ -97,9 +98,9 @@ def test_the_same_after_saving(tmp_path: Path) -> None:
     features, labels = problem(80, 300)
     names = [f"{i}-\udcff-é.jpg" for i in range(80)]
     reference = Reference.fit(features, labels, names, rng=np.random.default_rng(0))
-    assert read_reference(tmp_path) is None
+    assert read_reference(tmp_path, 3) is None
     write_reference(tmp_path, reference)
-    again = read_reference(tmp_path)
+    again = read_reference(tmp_path, 3)
     assert again is not None
     assert again.names == reference.names
     assert np.array_equal(again.labels, reference.labels)
@@ -117,7 +118,30 @@ def test_a_damaged_file(tmp_path: Path, damage: str) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:-9] if damage == "cut" else data.replace(b'"labels"', b'"lobels"'))
     with pytest.raises(ClassifierError, match="is not as it was written"):
-        read_reference(tmp_path)
+        read_reference(tmp_path, 3)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"labels": np.full(60, 3, np.int32)},
+        {"labels": np.full(60, -1, np.int32)},
+        {"labels": np.zeros(59, np.int32)},
+        {"rows": np.zeros((61, 16), np.float16)},
+        {"rows": np.zeros((60, 3), np.float16)},
+        {"projection": np.zeros(16, np.float16)},
+        {"rows": np.full((60, 40), np.nan, np.float16)},
+        {"names": np.frombuffer(b'{"a": 1}', np.uint8).copy()},
+        {"names": np.frombuffer(b"[]", np.uint8).copy()},
+    ],
+)
+def test_a_forged_file(tmp_path: Path, forged: dict[str, npt.NDArray[np.generic]]) -> None:
+    """What does not fit together is found when it is read, not when it is used."""
+    tensors = fit(*problem()).tensors()
+    assert tensors["rows"].shape == (60, 40)
+    (tmp_path / FILE_NAME).write_bytes(save(tensors | forged))
+    with pytest.raises(ClassifierError, match="is not as it was written"):
+        read_reference(tmp_path, 3)
 
 
 def test_seeded() -> None:

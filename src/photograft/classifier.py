@@ -144,6 +144,9 @@ class Classifier:
         if assured.FILE_NAME in manifest["files"]:
             numbers = read_tensors(folder / assured.FILE_NAME)
             assurance = Assurance.from_parts(numbers, manifest.get("assurance", {}))
+        reference = None
+        if REFERENCE_NAME in manifest["files"]:
+            reference = read_reference(folder, len(manifest["class_names"]))
         included = folder / INCLUDED_WEIGHTS
         return cls(
             class_names=tuple(manifest["class_names"]),
@@ -156,7 +159,7 @@ class Classifier:
             weights_path=included if included.name in manifest["files"] else None,
             views=tuple(manifest.get("views", ("plain",))),
             assurance=assurance,
-            reference=read_reference(folder) if REFERENCE_NAME in manifest["files"] else None,
+            reference=reference,
         )
 
     def save(self, folder: Path, *, include_weights: bool) -> None:

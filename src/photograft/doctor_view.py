@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def show_findings(
         _show_next(console, findings, out)
 
 
-def show_brief(console: Console, findings: Sequence[Finding], source: str) -> None:
+def show_brief(console: Console, findings: Sequence[Finding], arguments: Sequence[str]) -> None:
     """Print the gravest finding and how many more there are, in three lines at most.
 
     Nothing where nothing but notes was found: a training is not the place for those.
@@ -54,7 +55,7 @@ def show_brief(console: Console, findings: Sequence[Finding], source: str) -> No
     Args:
         console: Where to.
         findings: In any order.
-        source: The photos, as they are named on the command line.
+        arguments: With which `photograft doctor` finds the same.
     """
     grave = [finding for finding in ranked(findings) if finding.severity != SEVERITIES[-1]]
     if not grave:
@@ -66,7 +67,7 @@ def show_brief(console: Console, findings: Sequence[Finding], source: str) -> No
     if grave[1:]:
         more = " and ".join(counted(grave[1:]))
         lines.append(Text(f"And {more}."))
-    lines.append(Text(f"photograft doctor {shown(source)} shows all"))
+    lines.append(Text(f"photograft doctor {shown(shlex.join(arguments))} shows all"))
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 

@@ -164,8 +164,20 @@ def train(
 
     run = workflow.train(source, settings, out=out, progress=terminal.make_progress())
     console = Console()
-    doctor_view.show_brief(console, read_findings(run.path / PARQUET_NAME), source)
+    findings = read_findings(run.path / PARQUET_NAME)
+    doctor_view.show_brief(console, findings, [source, *_doctor_options(settings)])
     terminal.show_run(console, run)
+
+
+def _doctor_options(settings: TrainConfig) -> list[str]:
+    """Return the options with which `photograft doctor` sees the photos as a training does."""
+    usual = TrainConfig()
+    found = []
+    for name in ("corrections", "group_by", "near_duplicates", "max_pixels", "seed"):
+        value = getattr(settings, name)
+        if value != getattr(usual, name):
+            found += ["--" + name.replace("_", "-"), str(value)]
+    return found
 
 
 def _settings(

@@ -157,14 +157,19 @@ class Reference:
 
         Raises:
             KeyError: A tensor is missing.
-            ValueError: The names are not as they were written.
+            ValueError: They do not fit each other, or are not numbers.
         """
-        return cls(
-            names=tuple(map(str, json.loads(tensors["names"].tobytes()))),
-            labels=tensors["labels"].astype(np.int64),
-            projection=tensors["projection"].astype(np.float32),
-            rows=tensors["rows"].astype(np.float32),
-        )
+        names = json.loads(tensors["names"].tobytes())
+        labels = tensors["labels"].astype(np.int64)
+        projection = tensors["projection"].astype(np.float32)
+        rows = tensors["rows"].astype(np.float32)
+        n = len(names) if isinstance(names, list) else -1
+        fits = labels.shape == (n,) and projection.ndim == 2
+        if not (fits and n > 0 and rows.shape == (n, projection.shape[1]) and labels.min() >= 0):
+            raise ValueError("names, labels, projection and rows do not fit each other")
+        if not (np.isfinite(projection).all() and np.isfinite(rows).all()):
+            raise ValueError("the projection or the rows hold what is no number")
+        return cls(tuple(map(str, names)), labels, projection, rows)
 
 
 def write_reference(folder: Path, reference: Reference) -> None:
@@ -173,8 +178,12 @@ def write_reference(folder: Path, reference: Reference) -> None:
     (folder / FILE_NAME).write_bytes(save(reference.tensors()))
 
 
-def read_reference(folder: Path) -> Reference | None:
+def read_reference(folder: Path, num_classes: int) -> Reference | None:
     """Return the reference in the folder of a saved classifier; None where it carries none.
+
+    Args:
+        folder: Of the classifier.
+        num_classes: That it knows.
 
     Raises:
         ClassifierError: It is damaged.
@@ -183,12 +192,15 @@ def read_reference(folder: Path) -> Reference | None:
     if not path.is_file():
         return None
     try:
-        return Reference.from_tensors(load(path.read_bytes()))
+        found = Reference.from_tensors(load(path.read_bytes()))
+        if found.labels.max() >= num_classes:
+            raise ValueError("a label is of no class")
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ClassifierError(
             f"{path} is not as it was written",
             fix="It was changed or damaged: copy the folder again, or train again.",
         ) from error
+    return found
 
 
 def last_columns(classifier: Classifier) -> npt.NDArray[np.intp]:
