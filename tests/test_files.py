@@ -243,6 +243,14 @@ def test_older_file_stays_on_an_error(tmp_path: Path, error: Exception) -> None:
     assert names(tmp_path) == ["a.csv"]
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_asks_for_space_and_for_no_other_file(tmp_path: Path, code: int) -> None:
+    with pytest.raises(StorageError, match="Free some space and run the same command") as caught:
+        fill(tmp_path / "a.csv", OSError(code, os.strerror(code)))
+    assert "Try elsewhere" not in str(caught.value)
+    assert names(tmp_path) == []
+
+
 def test_new_file_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
     message = r"a.csv can't be written \(No such file.*Try elsewhere"
     with pytest.raises(StorageError, match=message):

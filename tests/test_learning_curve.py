@@ -335,6 +335,34 @@ def test_the_command_measures_draws_and_tells(photos: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("warm_cache")
+def test_the_command_takes_answers_and_groups(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+
+    def measure(job: Job, **settings: Any) -> LearningCurve:
+        jobs.append(job)
+        return learning_curve(job, **settings)
+
+    monkeypatch.setattr("photograft.learning_curve.learning_curve", measure)
+    app = typer.Typer()
+    app.command()(learning_commands.learning_curve)
+    out = str(tmp_path / "curve.png")
+    left_out = prepare(str(photos), TrainConfig(), store=FeatureStore(), progress=Silent())
+    name = left_out.dataset.photos[0].name
+    answers = tmp_path / "findings.csv"
+    answers.write_text(f"name,action,value\n{name},exclude,\n", encoding="utf-8")
+    arguments = [str(photos), "--seeds", "5", "-o", out, "--corrections", str(answers)]
+    options = ["--group-by", r"(\d)\.\w+$", "--near-duplicates", "ignore"]  # by its last digit
+    done = CliRunner().invoke(app, [*arguments, *options])
+    assert done.exit_code == 0, done.output
+    (job,) = jobs
+    assert name not in {photo.name for photo in job.dataset.photos}
+    assert len(job.dataset.photos) == len(left_out.dataset.photos) - 1
+    assert len(set(job.groups("train"))) <= 10 < len(set(left_out.groups("train")))
+
+
+@pytest.mark.usefixtures("warm_cache")
 def test_the_test_part_is_not_used(photos: Path) -> None:
     job = prepare(str(photos), TrainConfig(), store=FeatureStore(), progress=Silent())
     assert len(job.split.test)

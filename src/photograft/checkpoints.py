@@ -9,7 +9,6 @@ One folder per training, named by a hash of all that decides its outcome:
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from photograft.errors import StorageError
+from photograft.files import is_full
 
 _STATE = "state.safetensors"
 
@@ -84,11 +84,10 @@ class Checkpoint:
                 os.fsync(file.fileno())
             os.replace(partial, self.folder / name)
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             raise StorageError(
                 f"the state of the training can't be written to {self.folder} ({error.strerror})",
                 fix="Free some space; the same command then goes on from the last finished epoch."
-                if full
+                if is_full(error)
                 else "Give another folder in the environment variable PHOTOGRAFT_CACHE.",
             ) from error
         finally:

@@ -12,7 +12,7 @@ import typer
 from photograft import choices
 from photograft.config import TrainConfig
 from photograft.errors import InputError
-from photograft.options import LAYOUTS, Source
+from photograft.options import LAYOUTS, Corrections, GroupBy, NearDuplicates, Source
 
 HELP = (
     "Compare backbones and strategies on your photos, choose one, and save its classifier.\n\n"
@@ -63,20 +63,9 @@ def compare(
         float, typer.Option(help="Share for validation, where the source has no split.")
     ] = 0.15,
     test: Annotated[float, typer.Option(help="Share for the test, likewise.")] = 0.15,
-    group_by: Annotated[
-        str,
-        typer.Option(help="Keep together photos whose names have this in common: 'nest(\\d+)'."),
-    ] = "",
-    near_duplicates: Annotated[
-        str,
-        typer.Option(
-            help="Keep photos that are nearly the same on one side.",
-            metavar="|".join(choices.NEAR_DUPLICATES),
-        ),
-    ] = "group",
-    corrections: Annotated[
-        str, typer.Option(help="Your answers to the doctor's findings: a CSV file.")
-    ] = "",
+    group_by: GroupBy = "",
+    near_duplicates: NearDuplicates = "group",
+    corrections: Corrections = "",
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
     engine: Annotated[
         str,

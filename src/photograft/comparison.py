@@ -260,7 +260,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _write(folder: Path, info: dict[str, Any]) -> None:
-    fix = "Free some space and run the same command again: what was computed is kept."
+    fix = "Make it writable, and run the same command again: what was computed is kept."
     folder.mkdir(parents=True, exist_ok=True)
     names = [name for name in info["candidates"][0] if name != "chosen"]
     text = io.StringIO()

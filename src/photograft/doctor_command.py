@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photograft import choices
-from photograft.options import LAYOUTS, MaxPixels, Source
+from photograft.options import LAYOUTS, Corrections, GroupBy, MaxPixels, NearDuplicates, Source
 
 HELP = (
     "Examine photos and their labels: near duplicates, leaks across the split, labels that look "
@@ -29,19 +28,9 @@ def doctor(
     out: Annotated[
         Path | None, typer.Option(help="A folder for findings.csv, .parquet and report.html.")
     ] = None,
-    corrections: Annotated[
-        str, typer.Option(help="Your answers to earlier findings: a CSV file.")
-    ] = "",
-    group_by: Annotated[
-        str, typer.Option(help="Photos whose names have this in common belong together.")
-    ] = "",
-    near_duplicates: Annotated[
-        str,
-        typer.Option(
-            help="Look for photos that are nearly the same.",
-            metavar="|".join(choices.NEAR_DUPLICATES),
-        ),
-    ] = "group",
+    corrections: Corrections = "",
+    group_by: GroupBy = "",
+    near_duplicates: NearDuplicates = "group",
     backbone: Annotated[str, typer.Option(help="The network that looks at the photos.")] = "auto",
     seed: Annotated[int, typer.Option(help="Decides the folds.")] = 0,
     max_pixels: MaxPixels = 100_000_000,

@@ -14,6 +14,14 @@ from typing import Any
 
 from photograft.errors import PhotograftError, StorageError
 
+#: What helps where `is_full` holds.
+FREE_SPACE = "Free some space and run the same command again: what was computed is kept."
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether the disk is full, or the user's share of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
@@ -42,12 +50,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     except PhotograftError:
         raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise StorageError(
             f"{path} can't be written ({error.strerror or error})",
-            fix="Free some space and run the same command again: what was computed is kept."
-            if full
-            else "Choose another folder with --out.",
+            fix=FREE_SPACE if is_full(error) else "Choose another folder with --out.",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -59,7 +64,7 @@ def new_file(path: Path, *, fix: str) -> Iterator[Path]:
 
     Args:
         path: Where it will be.
-        fix: What the user can do where that fails.
+        fix: What the user can do where that fails, other than on a full disk.
 
     Yields:
         The path of a temporary file beside it, to be written; renamed to `path` at the end,
@@ -76,8 +81,10 @@ def new_file(path: Path, *, fix: str) -> Iterator[Path]:
     except PhotograftError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"{path} can't be written ({reason})", fix=fix) from error
+        raise StorageError(
+            f"{path} can't be written ({error.strerror or error})",
+            fix=FREE_SPACE if is_full(error) else fix,
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()

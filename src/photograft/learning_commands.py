@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from photograft.options import LAYOUTS, Source
+from photograft.options import LAYOUTS, Corrections, GroupBy, NearDuplicates, Source
 
 
 def learning_curve(
@@ -22,6 +22,9 @@ def learning_curve(
             help="Repeats; each holds out another fifth. [default: 10; 5 for many photos]",
         ),
     ] = None,
+    group_by: GroupBy = "",
+    near_duplicates: NearDuplicates = "group",
+    corrections: Corrections = "",
     seed: Annotated[int, typer.Option(help="Of split, repeats and intervals.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png file.")] = Path(
         "learning_curve.png"
@@ -45,7 +48,13 @@ def learning_curve(
         if path is not None and path.suffix.lower() != suffix:
             raise InputError(f"{path} is no {kind} by its name", expected=suffix)
     progress = terminal.make_progress()
-    config = TrainConfig(backbone=backbone, seed=seed)
+    config = TrainConfig(
+        backbone=backbone,
+        group_by=group_by,
+        near_duplicates=near_duplicates,
+        corrections=corrections,
+        seed=seed,
+    )
     job = prepare(source, config, store=FeatureStore(), progress=progress)
     curve = measure(job, num_seeds=seeds, seed=seed)
     learning_terminal.show_learning_curve(Console(), curve)

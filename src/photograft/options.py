@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from photograft import choices
 from photograft.errors import one_line
 
 LAYOUTS = """SOURCE is a folder of class folders, flat (cat/, dog/) or already split
@@ -17,6 +18,20 @@ optionally split and group; an .npz with X_train, y_train, X_test, y_test or X, 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Labelled photos.")]
 ClassifierPath = Annotated[str, typer.Argument(metavar="CLASSIFIER", help="A run folder.")]
 MaxPixels = Annotated[int, typer.Option(help="Skip photos with more pixels than this.")]
+GroupBy = Annotated[
+    str,
+    typer.Option(help="Keep together photos whose names have this in common: 'nest(\\d+)'."),
+]
+NearDuplicates = Annotated[
+    str,
+    typer.Option(
+        help="Keep photos that are nearly the same on one side.",
+        metavar="|".join(choices.NEAR_DUPLICATES),
+    ),
+]
+Corrections = Annotated[
+    str, typer.Option(help="Your answers to the doctor's findings: a CSV file.")
+]
 
 
 def choice(values: tuple[str, ...]) -> str:

@@ -12,7 +12,6 @@ cut or a bad disk may do. Two processes never write to the same file.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import mmap
 import os
@@ -28,6 +27,7 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from photograft.errors import StorageError
+from photograft.files import is_full
 
 _KEY = np.dtype([("digest", "S32"), ("crc", "<u4")])
 _DIGEST_BYTES = 32
@@ -257,10 +257,9 @@ def _storage_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise StorageError(
             f"the feature store in {folder} can't be written to ({error.strerror or error})",
             fix="Free some space, or run `photograft cache prune`; what is done so far is kept."
-            if full
+            if is_full(error)
             else "Give another folder in the environment variable PHOTOGRAFT_CACHE.",
         ) from error
