@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image, ImageOps
 
 from photograft.errors import ImageError
@@ -22,6 +24,8 @@ from photograft.report.wording import percent
 #: Beyond this many classes the cells of a confusion matrix carry no numbers.
 _MAX_NUMBERED_CLASSES = 25
 _MAX_NAME = 22
+#: What a name is never shortened below, in characters.
+_LEAST_NAME = 4
 _MISTAKE_COLUMNS = 4
 _THUMBNAIL = 256
 INK, _ACCENT, FAINT = "#1f2933", "#b42318", "#52606d"
@@ -58,20 +62,28 @@ def confusion_matrix(
         path: Where the PNG goes.
     """
     k = len(class_names)
-    size = min(max(3.6, 0.55 * k + 2.2), 16.0)
-    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    side = min(max(2.2, 0.5 * k), 14.0)  # of the matrix itself, in inches
+    font = min(10.0, max(4.0, 300 / k))
+    names = [plain_text(short_text(name, _MAX_NAME)) for name in class_names]
+    widest = _widest(names, font)
+    turned = k > 3 or widest > 0.9 * side / k
+    below = widest * math.sin(math.pi / 4) if turned else 0.0
+    figure = Figure(figsize=(1.1 * side + widest + 1.9, side + below + 1.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [plain_text(short_text(name, _MAX_NAME)) for name in class_names]
-    font = min(10.0, max(4.0, 300 / k))
-    axes.set_xticks(range(k), names, rotation=45 if k > 3 else 0, ha="right" if k > 3 else "center")
+    axes.set_xticks(
+        range(k), names, rotation=45 if turned else 0, ha="right" if turned else "center"
+    )
+    if turned:  # names end at their columns, whatever their length
+        for label in axes.get_xticklabels():
+            label.set_rotation_mode("anchor")
     axes.set_yticks(range(k), names)
     axes.tick_params(labelsize=font, length=0, colors=INK)
     axes.set_xlabel("predicted", color=INK)
     axes.set_ylabel("true", color=INK)
-    axes.set_title(plain_text(title), color=INK, fontsize=11)
+    figure.suptitle(plain_text(title), color=INK, fontsize=_title_size(figure, title, 11))
     axes.spines[:].set_visible(False)
     if k <= _MAX_NUMBERED_CLASSES:
         for i, row in enumerate(confusion):
@@ -99,27 +111,50 @@ def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
     width, height = 2.5 * columns, 3.1 * lines + 0.5
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    figure.text(0.5, 1 - 0.3 / height, plain_text(title), ha="center", color=INK, fontsize=12)
+    said, size = plain_text(title), _title_size(figure, title, 12)
+    figure.text(0.5, 1 - 0.3 / height, said, ha="center", color=INK, fontsize=size)
     grid = figure.subplots(lines, columns, squeeze=False)
     figure.subplots_adjust(0.01, 0.3 / height, 0.99, 1 - 0.95 / height, 0.06, 0.36)
     for axes in grid.flat:
         axes.axis("off")
     for axes, row in zip(grid.flat, rows, strict=False):
         axes.imshow(_thumbnail(row.read))
-        write = functools.partial(axes.text, 0.5, transform=axes.transAxes, ha="center")
-        said = f"{percent(row.probability)} sure: {short_text(row.predicted, 18)}"
-        write(y=1.1, s=plain_text(said), color=_ACCENT, fontsize=9, weight="bold")
-        write(y=1.02, s=plain_text(f"is: {short_text(row.label, 26)}"), color=INK, fontsize=8.5)
-        write(y=-0.07, s=plain_text(short_text(row.name, 40)), color=FAINT, fontsize=6)
+        write = functools.partial(axes.text, 0.5, s="", transform=axes.transAxes, ha="center")
+        room = 0.95 * width / columns
+        said = write(y=1.1, color=_ACCENT, fontsize=9, weight="bold")
+        fill(figure, said, row.predicted, room, before=f"{percent(row.probability)} sure: ")
+        fill(figure, write(y=1.02, color=INK, fontsize=8.5), row.label, room, before="is: ")
+        fill(figure, write(y=-0.07, color=FAINT, fontsize=6), row.name, room)
     save_figure(figure, path)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as the kind of picture that its path names."""
-    with warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; no reason to alarm anyone.
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
+    with _boxes_for_letters():
         figure.savefig(path, dpi=130, pil_kwargs={"compress_level": 2})
+
+
+@contextlib.contextmanager
+def _boxes_for_letters() -> Iterator[None]:
+    """Let a name in a script that the font lacks be drawn as boxes: no reason to alarm anyone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
+        yield
+
+
+def _widest(names: Sequence[str], size: float) -> float:
+    """Return how wide the widest of some texts is in a font of `size` points, in inches."""
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    written = [figure.text(0, 0, name, fontsize=size) for name in names]
+    with _boxes_for_letters():
+        return float(max(text.get_window_extent().width for text in written)) / figure.dpi
+
+
+def _title_size(figure: Figure, title: str, usual: float) -> float:
+    """Return the size of font at which a title fits into its figure, in points."""
+    room = figure.get_figwidth() - 0.3
+    return max(4.0, usual * min(1.0, room / _widest([plain_text(title)], usual)))
 
 
 def _thumbnail(read: Callable[[], bytes]) -> Image.Image:
@@ -137,6 +172,29 @@ def short_text(text: str, most: int) -> str:
         return text
     tail = (most - 1) * 2 // 3
     return text[: most - 1 - tail] + "…" + text[-tail:]
+
+
+def fill(
+    figure: Figure, written: Text, text: str, width: float, *, before: str = "", after: str = ""
+) -> None:
+    """Say something in a text of a figure, its middle left out as far as it takes to fit.
+
+    Args:
+        figure: The figure.
+        written: The text, in its place and style.
+        text: What it is to say, which may be shortened.
+        width: What it all may take, in inches.
+        before: What stands before it, whole.
+        after: What stands behind it, whole.
+    """
+    most = len(text)
+    while True:
+        written.set_text(plain_text(before + short_text(text, most) + after))
+        with _boxes_for_letters():
+            took = written.get_window_extent().width / figure.dpi
+        if took <= width or most <= _LEAST_NAME:
+            return
+        most = max(_LEAST_NAME, min(most - 1, int(most * width / took)))
 
 
 def plain_text(text: str) -> str:

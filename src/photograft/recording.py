@@ -203,10 +203,11 @@ def _draw(
         return
     scores = part.evaluation
     low, high = scores.accuracy_interval
+    about = figures.short_text(dataset.name, 40)
     figures.confusion_matrix(
         scores.confusion,
         dataset.class_names,
-        f"{dataset.name}: {scores.accuracy:.1%} of {scores.num_photos:,} {name} photos right\n"
+        f"{about}: {scores.accuracy:.1%} of {scores.num_photos:,} {name} photos right\n"
         f"(95% interval {low:.1%} to {high:.1%})",
         pictures / "confusion_matrix.png",
     )
@@ -214,7 +215,7 @@ def _draw(
     if wrong:
         figures.mistakes(
             wrong,
-            f"{dataset.name}: the most confident mistakes on {name}",
+            f"{about}: the most confident mistakes on {name}",
             pictures / "most_confident_mistakes.png",
         )
 

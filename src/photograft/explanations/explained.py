@@ -17,14 +17,17 @@ from photograft.errors import ImageError
 from photograft.explanations.heat_maps import Floats
 from photograft.explanations.neighbours import Neighbour
 from photograft.explanations.overlays import COLOURS, overlay
-from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
+from photograft.figures import FAINT, INK, fill, save_figure
 from photograft.images import decode
 from photograft.report.wording import percent
 
 #: Longer side of the photo and of a neighbour, in pixels.
 _PHOTO, _NEIGHBOUR = 640, 256
-#: The figure's width, the heights of its parts, and the space between photos, all in inches.
-_WIDTH, _TITLE, _PHOTOS, _HEADING, _ROW, _GAP = 9.0, 0.75, 3.9, 0.45, 2.25, 0.15
+#: The figure's width, the heights of its parts (of the photo at the most), and the space between
+#: photos, all in inches.
+_WIDTH, _TITLE, _PHOTOS, _HEADING, _ROW, _GAP = 9.0, 0.75, 3.8, 0.45, 2.25, 0.15
+#: How wide the photo and its heat map are, as a share of the figure.
+_SIDE = 0.46
 _NUM_SHOWN = 5
 
 Reads = Mapping[str, Callable[[], bytes]]
@@ -67,48 +70,53 @@ def draw(
     """
     neighbours = explanation.neighbours[:_NUM_SHOWN]
     row = _HEADING + _ROW if neighbours else 0.1
-    height = _TITLE + _PHOTOS + row
-    figure = Figure(figsize=(_WIDTH, height))
-    FigureCanvasAgg(figure)
-    write = functools.partial(figure.text, color=INK)
-    said = f"{short_text(explanation.label, 50)}, {percent(explanation.probability)}"
-    write(0.03, 1 - 0.32 / height, plain_text(said), fontsize=15, weight="bold")
-    name = plain_text(short_text(explanation.name, 110))
-    write(0.03, 1 - 0.57 / height, name, fontsize=8, color=FAINT)
     photo = photo.copy()
     photo.thumbnail((_PHOTO, _PHOTO))
+    room = min(_PHOTOS, _SIDE * _WIDTH * photo.height / photo.width) + 0.1
+    height = _TITLE + room + row
+    figure = Figure(figsize=(_WIDTH, height))
+    FigureCanvasAgg(figure)
+    write = functools.partial(figure.text, s="", color=INK)
+    said = write(0.03, 1 - 0.32 / height, fontsize=15, weight="bold")
+    after = f", {percent(explanation.probability)}"
+    fill(figure, said, explanation.label, 0.94 * _WIDTH, after=after)
+    said = write(0.03, 1 - 0.57 / height, fontsize=8, color=FAINT)
+    # The key has the right half.
+    fill(figure, said, explanation.name, (0.94 if explanation.heat is None else _SIDE) * _WIDTH)
     pictures = [photo]
     if explanation.heat is not None:
         pictures.append(overlay(photo, explanation.heat, backbone))
     for i, picture in enumerate(pictures):
-        place = (0.03 + 0.48 * i, row / height, 0.46, (_PHOTOS - 0.1) / height)
-        axes = figure.add_axes(place, anchor="NW")
+        box = (0.03 + 0.48 * i, row / height, _SIDE, (room - 0.1) / height)
+        axes = figure.add_axes(box, anchor="NW")
         axes.imshow(picture)
         axes.axis("off")
     if explanation.heat is not None:
         _write_key(figure, explanation, height)
     if neighbours:
-        place_y = (_ROW + 0.12) / height
-        write(0.03, place_y, "The training photos most like it", fontsize=10.5, weight="bold")
+        said = write(0.03, (_ROW + 0.12) / height, fontsize=10.5, weight="bold")
+        said.set_text("The training photos most like it")
     width = (0.94 * _WIDTH - _GAP * (_NUM_SHOWN - 1)) / _NUM_SHOWN
     for i, neighbour in enumerate(neighbours):
         left = 0.03 + i * (width + _GAP) / _WIDTH
         axes = figure.add_axes((left, 0.55 / height, width / _WIDTH, (_ROW - 0.55) / height))
         axes.imshow(_small(neighbour, reads))
         axes.axis("off")
-        label = plain_text(short_text(neighbour.label, 22))
-        write(left, 0.36 / height, label, fontsize=9.5, weight="bold")
-        details = f"{neighbour.distance:.2f}  {short_text(neighbour.name, 26)}"
-        write(left, 0.18 / height, plain_text(details), fontsize=6.5, color=FAINT)
+        fill(
+            figure, write(left, 0.36 / height, fontsize=9.5, weight="bold"), neighbour.label, width
+        )
+        said = write(left, 0.18 / height, fontsize=6.5, color=FAINT)
+        fill(figure, said, neighbour.name, width, before=f"{neighbour.distance:.2f}  ")
     save_figure(figure, path)
 
 
 def _write_key(figure: Figure, explanation: Explanation, height: float) -> None:
-    about = short_text(explanation.asked, 30)
+    after = ""
     if explanation.asked != explanation.label:
-        about += f" ({percent(explanation.asked_probability)})"
+        after = f" ({percent(explanation.asked_probability)})"
     top = 1 - 0.57 / height
-    figure.text(0.51, top, plain_text(f"What speaks for {about}"), fontsize=9.5, color=INK)
+    said = figure.text(0.51, top, "", fontsize=9.5, color=INK)
+    fill(figure, said, explanation.asked, 0.25 * _WIDTH, before="What speaks for ", after=after)
     bar = figure.add_axes((0.83, top, 0.10, 0.09 / height))
     figure.colorbar(ScalarMappable(cmap=COLOURS), cax=bar, orientation="horizontal", ticks=[])
     bar.spines[:].set_visible(False)
