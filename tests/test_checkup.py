@@ -17,7 +17,7 @@ import system_helpers as system
 from drawing import MakePhotos, draw_photo
 from photograft import TrainConfig, checkup
 from photograft.dataset import Dataset
-from photograft.doctor.examine import Diagnosis
+from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged, columns, ranked
 from photograft.doctor.glimpses import glimpse
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
@@ -216,6 +216,22 @@ def test_same_photo_under_two_labels(make_photos: MakePhotos, tmp_path: Path) ->
     found = of_kind(checkup.doctor(root).diagnosis, "conflicting labels")
     assert sorted(names(found)) == ["circle/00.jpg", "square/copy.jpg"]
     assert found.severity == "serious"
+
+
+def test_what_concerns_few_of_many_photos_is_not_serious(
+    make_photos: MakePhotos, tmp_path: Path
+) -> None:
+    """A leak of one of 211 test photos, and one photo three times among 423."""
+    root = tmp_path / "photos"
+    for seed, part in enumerate(("train", "test")):
+        make_photos(root / part, n=105, size=32, seed=seed)
+    photo = draw_photo(np.random.default_rng(99), 2, 32)
+    for place in ("train/circle", "train/square", "test/square"):
+        photo.save(root / place / "same.png")
+    dataset = Dataset.load(root)
+    found = examine(dataset, glimpse(dataset.photos, FeatureStore())[0], None)
+    for kind in ("leak", "conflicting labels"):
+        assert of_kind(found, kind).severity == "worth a look"
 
 
 def test_files_that_cant_be_used(make_photos: MakePhotos, tmp_path: Path) -> None:

@@ -24,10 +24,8 @@ from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.progress import Progress, Silent
 from photograft.solver import Basis, make_basis
 
-#: Wrong labels, of all, from which on they are serious.
-_MANY_SUSPECTS = 0.01
-#: Points of accuracy that a random split may flatter by before that is serious.
-_FLATTERY = 0.01
+#: What costs this share of the photos, or of accuracy that is not there, is serious.
+_SERIOUS = 0.01
 
 Labels = npt.NDArray[np.int64]
 
@@ -144,13 +142,15 @@ def _conflicts(dataset: Dataset, groups: Labels) -> list[Finding]:
     wrong = [rows for rows in members if len({dataset.photos[i].label for i in rows}) > 1]
     if not wrong:
         return []
+    cost = sum(map(len, wrong)) / len(dataset.photos)
     return [
         Finding(
             "conflicting labels",
-            "serious",
-            sum(map(len, wrong)) / len(dataset.photos),
+            _graded(cost),
+            cost,
             f"{_times(len(wrong), 'photo')} nearly or exactly the same under several labels",
-            "At most one of the labels is right: relabel or exclude the others.",
+            "Where they show the same, at most one of the labels is right: relabel or exclude the "
+            "others.",
             _flagged(dataset, wrong),
         )
     ]
@@ -171,11 +171,12 @@ def _leaks(dataset: Dataset, groups: Labels, figures: dict[str, Any]) -> list[Fi
     later = sum(dataset.photos[i].split != "train" for rows in across for i in rows)
     total = sum(photo.split != "train" for photo in dataset.photos)
     said = _said(figures)
+    cost = max(later / max(total, 1), _flattery(figures))
     return [
         Finding(
             "leak",
-            "serious",
-            max(later / max(total, 1), _flattery(figures)),
+            _graded(cost),
+            cost,
             f"{_times(len(across), 'group')} of photos that belong together "
             f"{'lies' if len(across) == 1 else 'lie'} on several sides of the given split, "
             f"{later:,} of them in validation or test{said}",
@@ -201,7 +202,7 @@ def _near_duplicates(dataset: Dataset, groups: Labels, figures: dict[str, Any]) 
     return [
         Finding(
             "near duplicates",
-            "worth a look" if flattery >= _FLATTERY else "note",
+            "worth a look" if flattery >= _SERIOUS else "note",
             max(num_photos / len(dataset.photos) / 10, flattery),
             f"{num_photos:,} photos are copies or near duplicates of others, in "
             f"{_times(len(members), 'group')}{_said(figures)}",
@@ -231,7 +232,7 @@ def _suspects(dataset: Dataset, judgement: Judgement, right: frozenset[str]) -> 
     return [
         Finding(
             "suspect labels",
-            "serious" if share >= _MANY_SUSPECTS else "worth a look",
+            _graded(share),
             share,
             f"{_times(len(found), 'label')} {'looks' if len(found) == 1 else 'look'} wrong to what "
             "was learned from the other photos",
@@ -315,6 +316,10 @@ def _flagged(dataset: Dataset, members: Sequence[Sequence[int]]) -> tuple[Flagge
         for number, rows in enumerate(members)
         for photo in (dataset.photos[i] for i in rows)
     )
+
+
+def _graded(cost: float) -> str:
+    return "serious" if cost >= _SERIOUS else "worth a look"
 
 
 def _flattery(figures: dict[str, Any]) -> float:
