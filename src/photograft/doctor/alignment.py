@@ -7,6 +7,7 @@ makes two photos alike. The cut is sought on half the resolution first, then ref
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -43,11 +44,13 @@ def detail(thumbnails: Floats) -> Floats:
     Returns:
         Float32, shape ``(n, s * s)``.
     """
-    blur = _blur(thumbnails.shape[1])
-    fine = thumbnails - _both_ways(thumbnails, blur)
-    contrast = np.sqrt(_both_ways(np.square(fine), blur) + np.float32(_EVEN**2))
-    strength = np.sqrt(np.square(fine).mean(axis=(1, 2)))
-    return _unit(fine / contrast, strength)
+    pictures = thumbnails.copy()
+    strength = _even_out(pictures, np.empty((2, *pictures.shape), np.float32))
+    fine: Floats = pictures.reshape(len(pictures), -1)
+    fine -= fine.mean(axis=1, keepdims=True)
+    fine /= np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-6)
+    fine[strength < _LEAST_DETAIL] = 0
+    return fine
 
 
 def shrink(thumbnails: npt.NDArray[np.uint8], side: int) -> Floats:
@@ -59,7 +62,13 @@ def shrink(thumbnails: npt.NDArray[np.uint8], side: int) -> Floats:
     return found
 
 
-def alike(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], wanted: Floats) -> Floats:
+def alike(
+    first: npt.NDArray[np.uint8],
+    second: npt.NDArray[np.uint8],
+    wanted: Floats,
+    *,
+    tell: Callable[[int], None] | None = None,
+) -> Floats:
     """Return the correlation of the detail of pairs, one of them cut to fit the other.
 
     Args:
@@ -67,18 +76,17 @@ def alike(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], wanted: F
         second: Those that they are compared with, pair by pair.
         wanted: How alike each pair is asked to be, float32, shape ``(p,)``. The best cut is not
             sought any further once this is reached, nor where it is out of reach.
+        tell: Told how many more pairs are done.
 
     Returns:
         In [-1, 1], float32, shape ``(p,)``; 0 where one has no detail.
     """
-    found = [
-        np.zeros(0, np.float32),
-        *in_order(
-            lambda part: _best(first[part], second[part], wanted[part]),
-            [slice(i, i + _CHUNK_PAIRS) for i in range(0, len(first), _CHUNK_PAIRS)],
-            window=4,
-        ),
-    ]
+    found = [np.zeros(0, np.float32)]
+    parts = [slice(i, i + _CHUNK_PAIRS) for i in range(0, len(first), _CHUNK_PAIRS)]
+    for scores in in_order(lambda part: _best(first[part], second[part], wanted[part]), parts):
+        found.append(scores)
+        if tell is not None:
+            tell(len(scores))
     return np.concatenate(found)
 
 
@@ -101,12 +109,13 @@ def _coarsely(
     """Return the best correlation over all cuts at half the resolution, and those cuts."""
     half = cut.shape[1] // 2
     small, target = shrink(cut, half), detail(shrink(whole, half))
+    room = _room(small)
     best = np.full(len(cut), -1, np.float32)
     place = np.zeros((len(cut), 4))  # scale and offset of the rows, then of the columns
     for cuts in _CUTS:
         for rows in cuts:
             for columns in cuts:
-                score = _score(small, target, np.array([*rows, *columns]))
+                score = _score(small, target, np.array([*rows, *columns]), room)
                 better = score > best
                 best[better] = score[better]
                 place[better] = [*rows, *columns]
@@ -121,7 +130,8 @@ def _finely(
 ) -> Floats:
     """Return the best correlation around given cuts at full resolution."""
     large, target = cut.astype(np.float32), detail(whole.astype(np.float32))
-    best = _score(large, target, place)
+    room = _room(large)
+    best = _score(large, target, place, room)
     for steps, margin in zip(_STEPS, _MARGINS, strict=True):
         for axis in (0, 2):
             open_ = np.flatnonzero((best < wanted) & (best >= wanted - margin))
@@ -135,24 +145,55 @@ def _finely(
                     tried = centre.copy()
                     tried[:, axis] += scale
                     tried[:, axis + 1] += offset - scale / 2  # about the middle of the cut
-                    score = _score(pictures, targets, tried)
+                    score = _score(pictures, targets, tried, room)
                     better = score > best[open_]
                     best[open_[better]], place[open_[better]] = score[better], tried[better]
     return best
 
 
-def _score(cut: Floats, target: Floats, place: npt.NDArray[np.float64]) -> Floats:
+def _score(cut: Floats, target: Floats, place: npt.NDArray[np.float64], room: Floats) -> Floats:
     """Return the correlation of cuts with targets; one place for all, or one for each."""
     side = cut.shape[1]
     at: Floats = place.astype(np.float32)
     rows = _resampling(side, at[..., 0], at[..., 1])
     columns = _resampling(side, at[..., 2], at[..., 3])
-    if place.ndim == 1:
-        fitted = _both_ways(cut, rows, columns)
-    else:
-        fitted = np.matmul(rows @ cut, np.swapaxes(columns, -1, -2), dtype=np.float32)
-    found: Floats = (detail(fitted) * target).sum(axis=1)
+    across = np.ascontiguousarray(np.swapaxes(columns, -1, -2))
+    fitted, *spare = room[:, : len(cut)]
+    _both_ways(cut, rows, across, spare[0], fitted)
+    strength = _even_out(fitted, spare)
+    fine = fitted.reshape(len(cut), -1)
+    # As `detail` has it, without writing it out: the target's mean is 0 and its length is 1.
+    spread = np.vecdot(fine, fine) - fine.shape[1] * np.square(fine.mean(axis=1))
+    found: Floats = np.vecdot(fine, target) / np.sqrt(np.maximum(spread, np.float32(1e-12)))
+    found[strength < _LEAST_DETAIL] = 0
     return found
+
+
+def _room(pictures: Floats) -> Floats:
+    """Return memory to compute scores in: taking it anew for each takes as long as computing."""
+    return np.empty((3, *pictures.shape), np.float32)
+
+
+def _even_out(pictures: Floats, spare: Sequence[Floats] | Floats) -> Floats:
+    """Leave of square pictures ``(n, s, s)`` their detail, evened out.
+
+    Args:
+        pictures: Overwritten.
+        spare: Two arrays of their shape, overwritten.
+
+    Returns:
+        How much detail there is, in grey levels, shape ``(n,)``.
+    """
+    blur, across = _blur(pictures.shape[1])
+    one, other = spare
+    _both_ways(pictures, blur, across, one, other)
+    pictures -= other
+    np.square(pictures, out=one)
+    strength: Floats = np.sqrt(one.mean(axis=(1, 2)))
+    contrast = _both_ways(one, blur, across, other, one)
+    contrast += np.float32(_EVEN**2)
+    pictures /= np.sqrt(contrast, out=contrast)
+    return strength
 
 
 def _resampling(side: int, scale: Floats, offset: Floats) -> Floats:
@@ -164,27 +205,30 @@ def _resampling(side: int, scale: Floats, offset: Floats) -> Floats:
     return np.maximum(1 - found, 0, out=found)
 
 
-def _both_ways(pictures: Floats, rows: Floats, columns: Floats | None = None) -> Floats:
-    """Return ``rows @ picture @ columns.T`` of each picture, as two large products."""
-    n, side = pictures.shape[:2]
-    across = (rows if columns is None else columns).T
-    found = (pictures.reshape(-1, side) @ across).reshape(n, side, side)
-    turned: Floats = np.swapaxes(found, 1, 2).reshape(-1, side) @ rows.T
-    return np.swapaxes(turned.reshape(n, side, side), 1, 2)
+def _both_ways(
+    pictures: Floats, rows: Floats, across: Floats, between: Floats, out: Floats
+) -> Floats:
+    """Return ``rows @ picture @ across`` of each picture; one matrix for all, or one for each.
+
+    Args:
+        pictures: Shape ``(n, s, s)``.
+        rows: Shape ``(s, s)`` or ``(n, s, s)``.
+        across: Likewise.
+        between: Overwritten, shape ``(n, s, s)``.
+        out: Gets the result; may be `pictures`.
+    """
+    np.matmul(rows, pictures, out=between)
+    np.matmul(between, across, out=out)
+    return out
 
 
 @functools.cache
-def _blur(side: int) -> Floats:
-    """Return the matrix ``(side, side)`` that blurs along one axis; rows sum to 1."""
+def _blur(side: int) -> tuple[Floats, Floats]:
+    """Return the matrix ``(side, side)`` that blurs along one axis, and its transpose.
+
+    Rows sum to 1. Both lie in memory row by row: products are a third faster so.
+    """
     distance = np.subtract.outer(np.arange(side), np.arange(side)) / (_BLUR * side)
     weights = np.exp(-0.5 * distance**2)
     found: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return found
-
-
-def _unit(pictures: Floats, strength: Floats) -> Floats:
-    flat = pictures.reshape(len(pictures), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    length = np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
-    found: Floats = np.where(strength[:, None] < _LEAST_DETAIL, 0, flat / length).astype(np.float32)
-    return found
+    return found, np.ascontiguousarray(found.T)

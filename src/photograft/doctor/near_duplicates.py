@@ -9,6 +9,7 @@ grid, one pose) is no sign of being the same.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,10 +19,11 @@ import numpy.typing as npt
 from photograft.doctor.alignment import alike, detail, shrink
 from photograft.doctor.glimpses import Glimpses
 from photograft.heads import Floats
+from photograft.parallel import in_order, num_cores
 from photograft.progress import Progress, Silent
 
 #: Raise it whenever other pairs are found.
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 #: The coarse look: side in pixels, how alike candidates are at least, how much closer than usual
 #: there, how many of each photo.
@@ -47,7 +49,9 @@ _BURST_ALIKE = 0.5
 _OTHER_SECONDS = 15.0
 _NUM_OTHERS = 64
 _OTHER_SHARE = 0.9
-_BLOCK = 512
+#: Photos that are compared with all others at once, such blocks under way, and threads: each takes
+#: memory.
+_BLOCK, _BLOCKS_AHEAD, _NUM_THREADS = 128, 8, 4
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,9 @@ def find_near_duplicates(glimpses: Glimpses, *, progress: Progress | None = None
     thumbnails = glimpses.thumbnails
     others = thumbnails[second]
     others[mirrored] = others[mirrored][:, :, ::-1]
-    with (progress or Silent()).step("Comparing photos", 1, "passes") as step:
-        wanted = np.maximum(_ALIKE, 1 - _CLOSER * (1 - usual)).astype(np.float32)
-        score = alike(thumbnails[first], others, wanted)
-        step.advance()
+    wanted = np.maximum(_ALIKE, 1 - _CLOSER * (1 - usual)).astype(np.float32)
+    with (progress or Silent()).step("Comparing photos", len(wanted), "pairs") as step:
+        score = alike(thumbnails[first], others, wanted, tell=step.advance)
     near = score >= wanted
     found = {
         (int(a), int(b)): Pair(int(a), int(b), float(s), "mirrored" if m else "the same")
@@ -124,29 +127,22 @@ def _candidates(
     n = len(glimpses)
     plain = detail(shrink(glimpses.thumbnails, _COARSE_SIDE))
     flipped = plain.reshape(n, _COARSE_SIDE, -1)[:, :, ::-1].reshape(n, -1)
-    count = min(_MOST_COPIES, n - 1)
     usual = np.zeros(n, np.float32)
     rows: list[npt.NDArray[np.intp]] = []
     columns: list[npt.NDArray[np.intp]] = []
     turned: list[npt.NDArray[np.bool_]] = []
     scores: list[Floats] = []
+    blocks = [np.arange(i, min(i + _BLOCK, n)) for i in range(0, n, _BLOCK)]
+    look = functools.partial(_nearest, plain, flipped)
     with progress.step("Comparing thumbnails", n, "photos") as step:
-        for start in range(0, n, _BLOCK):
-            own = np.arange(start, min(start + _BLOCK, n))
-            straight, mirror = plain[own] @ plain.T, plain[own] @ flipped.T
-            score = np.maximum(straight, mirror)
-            score[np.arange(len(own)), own] = -2
-            best = np.argpartition(-score, count - 1, axis=1)[:, :count]
-            values = np.take_along_axis(score, best, 1)
-            order = np.argsort(-values, axis=1, kind="stable")
-            best, values = (np.take_along_axis(x, order, 1) for x in (best, values))
+        threads = min(num_cores(), _NUM_THREADS)
+        looks = in_order(look, blocks, window=_BLOCKS_AHEAD, num_threads=threads)
+        for own, (best, values, mirrored) in zip(blocks, looks, strict=True):
             usual[own] = _usual(values)
-            best, values = best[:, :_NUM_CANDIDATES], values[:, :_NUM_CANDIDATES]
-            i, k = np.nonzero(values >= _COARSE_ALIKE)
-            j = best[i, k]
+            i, k = np.nonzero(values[:, :_NUM_CANDIDATES] >= _COARSE_ALIKE)
             rows.append(own[i])
-            columns.append(j)
-            turned.append(mirror[i, j] > straight[i, j])
+            columns.append(best[i, k])
+            turned.append(mirrored[i, k])
             scores.append(values[i, k])
             step.advance(len(own))
     a, b = np.concatenate(rows), np.concatenate(columns)
@@ -156,6 +152,22 @@ def _candidates(
     close = 1 - np.concatenate(scores) <= _COARSE_CLOSER * (1 - common)
     kept = kept[close[kept]]
     return first[kept], second[kept], np.concatenate(turned)[kept], common[kept]
+
+
+def _nearest(
+    plain: Floats, flipped: Floats, own: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.intp], Floats, npt.NDArray[np.bool_]]:
+    """Return who is nearest to each of some photos, how alike they are, and whether mirrored."""
+    count = min(_MOST_COPIES, len(plain) - 1)
+    straight, mirror = plain[own] @ plain.T, plain[own] @ flipped.T
+    score = np.maximum(straight, mirror)
+    score[np.arange(len(own)), own] = -2
+    best = np.argpartition(score, len(plain) - count, axis=1)[:, -count:]
+    values = np.take_along_axis(score, best, 1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    best, values = (np.take_along_axis(x, order, 1) for x in (best, values))
+    turned = np.take_along_axis(mirror, best, 1) > np.take_along_axis(straight, best, 1)
+    return best, values, turned
 
 
 def _usual(values: Floats) -> Floats:
