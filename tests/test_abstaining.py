@@ -63,9 +63,7 @@ def test_all_wrong() -> None:
     found = choose([0.9, 0.8, 0.7], [0, 0, 0], 0.9)
     assert (found.is_reached, found.is_shown, found.reached_threshold) == (False, False, None)
     assert (found.accuracy, found.share, found.reached_share) == (0.0, 1.0, 0.0)
-    assert found.sentence.startswith(
-        "No confidence reaches an accuracy of 90.0%; the nearest: 3 of"
-    )
+    assert found.sentence.startswith("No confidence reaches an accuracy of 90%; the nearest: 3 of")
 
 
 @pytest.mark.parametrize("right", [0, 1])
@@ -94,7 +92,7 @@ def test_shown_threshold_is_above_the_one_that_is_but_reached() -> None:
     answered = confidences >= found.threshold
     assert found.accuracy == right[answered].mean()
     assert found.share == answered.mean()
-    assert "shows with 95% confidence that 90.0% is reached. From 0." in found.sentence
+    assert "shows with 95% confidence that 90% is reached. From 0." in found.sentence
     assert found.sentence.endswith("but that may be luck.")
 
 

@@ -254,7 +254,7 @@ def test_rules_are_what_was_asked(made: tuple[Classifier, Rows]) -> None:
     sets = assurance.rules(coverage=0.9)
     assert sets.sets == assurance.held_out.sets(0.9)
     assert not sets.answers
-    assert sets.sentences[0].startswith("classes: Sets hold the right class for at least 90.0%")
+    assert sets.sentences[0].startswith("classes: Sets hold the right class for at least 90%")
 
 
 @pytest.mark.parametrize(

@@ -246,7 +246,10 @@ def test_one_class_and_two_photos(make_photos: MakePhotos, tmp_path: Path) -> No
     """Nothing to tell apart: what can be looked at is."""
     root = make_photos(tmp_path / "photos", ("only",), n=2)
     Image.new("RGB", (96, 96)).save(root / "only" / "black.png")
-    assert "dark" in kinds(checkup.doctor(root).diagnosis)
+    first, *others = checkup.doctor(root).diagnosis.findings
+    assert (first.kind, first.severity) == ("one class", "serious")
+    assert "of one class, only: there is nothing" in first.title
+    assert "dark" in {found.kind for found in others}
 
 
 def test_folder_without_photos(tmp_path: Path) -> None:

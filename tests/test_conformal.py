@@ -107,11 +107,11 @@ def test_too_few_photos_give_all_classes_and_say_so(n: int, coverage: float, eno
 
 def test_sentences() -> None:
     assert fit_scores(np.zeros(0, np.float32), 0.99).sentence == (
-        "Sets that hold the right class for 99.0% of photos need 99 held-out photos, and there are "
+        "Sets that hold the right class for 99% of photos need 99 held-out photos, and there are "
         "0: every set holds all classes."
     )
     assert fit_scores(np.zeros(1200, np.float32), 0.95).sentence == (
-        "Sets hold the right class for at least 95.0% of photos like the 1,200 held-out ones that "
+        "Sets hold the right class for at least 95% of photos like the 1,200 held-out ones that "
         "they were made by."
     )
 

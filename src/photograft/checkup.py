@@ -35,7 +35,7 @@ from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
-_CODE_VERSION = 3
+_CODE_VERSION = 4
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,15 @@ def check_range(name: str, value: float, least: float, most: float) -> None:
         )
 
 
+def exact_percent(share: float) -> str:
+    """Return a share that somebody chose, in percent, and rounded to nothing else.
+
+    >>> exact_percent(0.95), exact_percent(0.9999)
+    ('95%', '99.99%')
+    """
+    return f"{100 * share:.10g}%"
+
+
 def _write(value: Any) -> Any:
     if isinstance(value, Plain):
         return value.to_json()

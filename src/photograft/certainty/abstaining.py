@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from photograft.errors import InputError
 from photograft.evaluation import wilson_interval
-from photograft.plain import Plain, check_range
+from photograft.plain import Plain, check_range, exact_percent
 
 Counts = npt.NDArray[np.int64]
 
@@ -189,13 +189,15 @@ def _sentence(
         f"(95% interval {low:.1%} to {high:.1%})"
     )
     if lowest is None:
-        return f"No confidence reaches an accuracy of {target:.1%}; the nearest: {facts}."
+        return (
+            f"No confidence reaches an accuracy of {exact_percent(target)}; the nearest: {facts}."
+        )
     if not is_shown:
         return (
-            f"{facts}; too few to show that others reach {target:.1%}, since the threshold was "
-            "chosen on the same photos."
+            f"{facts}; too few to show that others reach {exact_percent(target)}, since the "
+            "threshold was chosen on the same photos."
         )
-    sentence = f"{facts}, which shows with 95% confidence that {target:.1%} is reached."
+    sentence = f"{facts}, which shows with 95% confidence that {exact_percent(target)} is reached."
     more = int(answered[lowest])
     if more > count:
         sentence += (

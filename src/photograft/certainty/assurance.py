@@ -162,7 +162,8 @@ def _lets_through(novelty: Novelty, threshold: float) -> str:
     if found is None:
         return ""
     return (
-        f", as would be {found.share:.1%} of one of its classes' photos were that class new to it"
+        f"; were one of its classes new to it, {found.share:.1%} of that class's photos would be, "
+        "too"
     )
 
 

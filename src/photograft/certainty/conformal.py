@@ -25,7 +25,7 @@ import numpy.typing as npt
 from photograft.errors import InputError
 from photograft.evaluation import wilson_interval
 from photograft.heads import Floats
-from photograft.plain import Plain
+from photograft.plain import Plain, exact_percent
 
 #: The one method that there is, as it is called where it is recorded.
 METHOD = "least ambiguous, the most probable class always in"
@@ -58,13 +58,13 @@ class ConformalSets(Plain):
         """What the sets are worth, for users."""
         if not self.is_enough:
             return (
-                f"Sets that hold the right class for {self.coverage:.1%} of photos need "
+                f"Sets that hold the right class for {exact_percent(self.coverage)} of photos need "
                 f"{fewest_photos(self.coverage):,} held-out photos, and there are "
                 f"{self.num_photos:,}: every set holds all classes."
             )
         return (
-            f"Sets hold the right class for at least {self.coverage:.1%} of photos like the "
-            f"{self.num_photos:,} held-out ones that they were made by."
+            f"Sets hold the right class for at least {exact_percent(self.coverage)} of photos like "
+            f"the {self.num_photos:,} held-out ones that they were made by."
         )
 
     def sets(self, probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:

@@ -160,7 +160,16 @@ def check_class_sizes(dataset: Dataset) -> list[Finding]:
     """Return what is to be said of how many photos each class has."""
     counts = dataset.class_counts()
     if len(counts) < 2:
-        return []
+        return [
+            Finding(
+                "one class",
+                "serious",
+                1.0,
+                f"all photos are of one class, {name}: there is nothing to tell it from",
+                "Add photos of what it is to be told from, in a folder beside it.",
+            )
+            for name in counts
+        ]
     found = []
     few = {name: count for name, count in counts.items() if count < _FEW}
     if few:
