@@ -55,7 +55,7 @@ def check_layout(figure: Figure) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("num_classes", [1, 2, 3, 7, 30])
+@pytest.mark.parametrize("num_classes", [1, 3, 30])
 def test_confusion_matrix(drawn: list[Figure], tmp_path: Path, name: str, num_classes: int) -> None:
     names = [f"{name}{i}" for i in range(num_classes)]
     counts = np.diag(np.full(num_classes, 1234)) + 1
@@ -66,7 +66,7 @@ def test_confusion_matrix(drawn: list[Figure], tmp_path: Path, name: str, num_cl
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("num_rows", [1, 3, 8])
+@pytest.mark.parametrize("num_rows", [1, 5])
 def test_mistakes(drawn: list[Figure], tmp_path: Path, name: str, num_rows: int) -> None:
     row = figures.Mistake(name, name, name, 0.987, lambda: b"gone")
     title = f"{figures.short_text(name, 40)}: the most confident mistakes on validation"
@@ -75,8 +75,9 @@ def test_mistakes(drawn: list[Figure], tmp_path: Path, name: str, num_rows: int)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [(300, 200), (200, 300), (900, 8)])
-@pytest.mark.parametrize("heat", [True, False])
+@pytest.mark.parametrize(
+    ("size", "heat"), [((300, 200), True), ((200, 300), False), ((900, 8), True)]
+)
 def test_explanation(
     drawn: list[Figure], tmp_path: Path, name: str, size: tuple[int, int], heat: bool
 ) -> None:
