@@ -41,6 +41,7 @@ from photograft.backbones.engines import open_network
 from photograft.classifier import Classifier
 from photograft.config import Augmentation
 from photograft.errors import InputError, PhotograftError
+from photograft.estimator_inputs import _encode_picture
 from photograft.estimators import BackboneFeatures, PhotoClassifier
 from training_helpers import TINY, TINY_NORM
 
@@ -320,6 +321,12 @@ def test_a_picture_is_what_its_file_is(tmp_path: Path, name: str) -> None:
     of_file = features().transform([tmp_path / "photo"])
     with Image.open(tmp_path / "photo") as picture:
         assert np.array_equal(features().transform([picture]), of_file)
+
+
+def test_a_picture_is_the_same_file_at_any_time() -> None:
+    """Not with a profile of colours that says when it was made."""
+    lab = Image.merge("LAB", draw_photo(np.random.default_rng(1), 1, 48).split())
+    assert "iccp" not in _encode_picture(lab).decode("latin-1").lower()
 
 
 def test_a_picture_may_come_many_times(tmp_path: Path) -> None:

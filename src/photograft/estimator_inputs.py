@@ -230,7 +230,10 @@ def _encode_picture(picture: Image.Image) -> bytes:
         if picture.mode == "F":
             return _as_file(picture, "TIFF")
         if picture.mode not in _PNG_MODES:
-            return _as_file(picture.convert("RGB"), "PNG", exif=picture.getexif())
+            # Without a profile of colours: that which Pillow makes of LAB has the time in it, so
+            # the same picture would be another file a second later.
+            rgb = picture.convert("RGB")
+            return _as_file(rgb, "PNG", exif=picture.getexif(), icc_profile=None)
         return _as_file(picture, "PNG", exif=picture.getexif())
     except Exception as error:  # a picture is decoded only now, and Pillow raises nearly anything
         raise OSError(str(error) or type(error).__name__) from error
