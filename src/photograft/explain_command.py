@@ -114,9 +114,11 @@ def explain(
 
 def _show(explanation: Explanation, path: Path) -> None:
     """Print an explanation."""
-    print(f"\n{explanation.name}: {explanation.label} ({explanation.probability:.1%})")
+    from photograft.report.wording import percent
+
+    print(f"\n{explanation.name}: {explanation.label} ({percent(explanation.probability)})")
     if explanation.asked != explanation.label:
-        print(f"  asked for: {explanation.asked} ({explanation.asked_probability:.1%})")
+        print(f"  asked for: {explanation.asked} ({percent(explanation.asked_probability)})")
     if explanation.heat is not None and not explanation.heat.any():
         print(f"  nothing in it speaks for {explanation.asked}")
     print(f"  picture: {path}")

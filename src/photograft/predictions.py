@@ -18,11 +18,15 @@ from photograft.certainty.assurance import UNKNOWN, UNSURE, Rules
 from photograft.classifier import Prediction
 from photograft.errors import InputError
 from photograft.files import new_file
+from photograft.report.wording import percent
 
 FORMATS = ("table", "csv", "jsonl", "parquet")
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _PARQUET_ROWS = 4096
+#: Probabilities and novelties in rows have so many digits after the point.
+_DIGITS = 6
+_LEAST = 0.1**_DIGITS / 2
 
 
 def expand_inputs(inputs: Iterable[str], stdin: IO[str]) -> Iterator[str]:
@@ -86,12 +90,12 @@ def row_of(
         known = rank < len(order) and prediction.probabilities is not None
         row[f"label{suffix}"] = class_names[order[rank]] if known else None
         row[f"probability{suffix}"] = (
-            round(float(prediction.probabilities[order[rank]]), 6)
+            round(float(prediction.probabilities[order[rank]]), _DIGITS)
             if known and prediction.probabilities is not None
             else None
         )
     novelty = prediction.novelty
-    row["novelty"] = None if novelty is None else round(novelty, 6)
+    row["novelty"] = None if novelty is None else round(novelty, _DIGITS)
     if rules is not None and rules.answers:
         known = prediction.label is not None and prediction.probability is not None
         row["answer"] = (
@@ -250,7 +254,9 @@ def _line(row: dict[str, Any]) -> str:
     cells = []
     for key, label in row.items():
         if key.startswith("label"):
-            cells.append(f"{label} {row['probability' + key[5:]]:.1%}")
+            # Rows are rounded, but no head is ever certain.
+            probability = min(max(row["probability" + key[5:]], _LEAST), 1 - _LEAST)
+            cells.append(f"{label} {percent(probability)}")
     answer = row.get("answer")
     if answer in (UNKNOWN, UNSURE) and answer != row["label"]:  # a class may be called so
         novelty = f", novelty {row['novelty']:.2f}" if answer == UNKNOWN else ""
