@@ -23,6 +23,8 @@ _CUTS = (
 )
 #: Steps of scale and offset around the best cut, each axis in turn, twice.
 _STEPS = ((0.0125, 0.00625), (0.00625, 0.003125))
+#: And by how much the correlation may rise by them.
+_MARGINS = (0.15, 0.05)
 
 #: Standard deviation of the blur, as a share of the side.
 _BLUR = 1 / 12
@@ -30,8 +32,6 @@ _BLUR = 1 / 12
 _LEAST_DETAIL = 1.0
 #: Detail is evened out where it is stronger than this many grey levels: one edge is not all.
 _EVEN = 4.0
-#: And by how much the correlation may rise by them.
-_MARGINS = (0.15, 0.05)
 _CHUNK_PAIRS = 256
 
 
