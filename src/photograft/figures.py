@@ -111,8 +111,8 @@ def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
     width, height = 2.5 * columns, 3.1 * lines + 0.5
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    said, size = plain_text(title), _title_size(figure, title, 12)
-    figure.text(0.5, 1 - 0.3 / height, said, ha="center", color=INK, fontsize=size)
+    size = _title_size(figure, title, 12)
+    figure.text(0.5, 1 - 0.3 / height, plain_text(title), ha="center", color=INK, fontsize=size)
     grid = figure.subplots(lines, columns, squeeze=False)
     figure.subplots_adjust(0.01, 0.3 / height, 0.99, 1 - 0.95 / height, 0.06, 0.36)
     for axes in grid.flat:

@@ -15,7 +15,7 @@ from typing import Any
 from photograft.errors import PhotograftError, StorageError
 
 #: What helps where `is_full` holds.
-FREE_SPACE = "Free some space and run the same command again: what was computed is kept."
+_FREE_SPACE = "Free some space and run the same command again: what was computed is kept."
 
 
 def is_full(error: OSError) -> bool:
@@ -52,7 +52,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(
             f"{path} can't be written ({error.strerror or error})",
-            fix=FREE_SPACE if is_full(error) else "Choose another folder with --out.",
+            fix=_FREE_SPACE if is_full(error) else "Choose another folder with --out.",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -83,7 +83,7 @@ def new_file(path: Path, *, fix: str) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(
             f"{path} can't be written ({error.strerror or error})",
-            fix=FREE_SPACE if is_full(error) else fix,
+            fix=_FREE_SPACE if is_full(error) else fix,
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -25,7 +25,7 @@ GroupBy = Annotated[
 NearDuplicates = Annotated[
     str,
     typer.Option(
-        help="Keep photos that are nearly the same on one side.",
+        help="Look for photos that are nearly the same, and keep them on one side.",
         metavar="|".join(choices.NEAR_DUPLICATES),
     ),
 ]

@@ -91,7 +91,7 @@ def train(
     near_duplicates: Annotated[
         str | None,
         _option(
-            "Keep photos that are nearly the same on one side. [default: group]",
+            "Look for photos that are nearly the same, and keep them on one side. [default: group]",
             choices.NEAR_DUPLICATES,
         ),
     ] = None,

@@ -7,7 +7,7 @@ makes two photos alike. The cut is sought on half the resolution first, then ref
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -44,13 +44,16 @@ def detail(thumbnails: Floats) -> Floats:
     Returns:
         Float32, shape ``(n, s * s)``.
     """
-    pictures = thumbnails.copy()
-    strength = _even_out(pictures, np.empty((2, *pictures.shape), np.float32))
-    fine: Floats = pictures.reshape(len(pictures), -1)
-    fine -= fine.mean(axis=1, keepdims=True)
-    fine /= np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-6)
-    fine[strength < _LEAST_DETAIL] = 0
-    return fine
+    blur, across = _blur(thumbnails.shape[1])
+    fine = thumbnails - _both_ways(thumbnails, blur, across)
+    squared = np.square(fine)
+    strength = np.sqrt(squared.mean(axis=(1, 2)))
+    fine /= np.sqrt(_both_ways(squared, blur, across) + np.float32(_EVEN**2))
+    flat: Floats = fine.reshape(len(fine), -1)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    flat[strength < _LEAST_DETAIL] = 0
+    return flat
 
 
 def shrink(thumbnails: npt.NDArray[np.uint8], side: int) -> Floats:
@@ -109,13 +112,12 @@ def _coarsely(
     """Return the best correlation over all cuts at half the resolution, and those cuts."""
     half = cut.shape[1] // 2
     small, target = shrink(cut, half), detail(shrink(whole, half))
-    room = _room(small)
     best = np.full(len(cut), -1, np.float32)
     place = np.zeros((len(cut), 4))  # scale and offset of the rows, then of the columns
     for cuts in _CUTS:
         for rows in cuts:
             for columns in cuts:
-                score = _score(small, target, np.array([*rows, *columns]), room)
+                score = _score(small, target, np.array([*rows, *columns]))
                 better = score > best
                 best[better] = score[better]
                 place[better] = [*rows, *columns]
@@ -130,8 +132,7 @@ def _finely(
 ) -> Floats:
     """Return the best correlation around given cuts at full resolution."""
     large, target = cut.astype(np.float32), detail(whole.astype(np.float32))
-    room = _room(large)
-    best = _score(large, target, place, room)
+    best = _score(large, target, place)
     for steps, margin in zip(_STEPS, _MARGINS, strict=True):
         for axis in (0, 2):
             open_ = np.flatnonzero((best < wanted) & (best >= wanted - margin))
@@ -145,55 +146,21 @@ def _finely(
                     tried = centre.copy()
                     tried[:, axis] += scale
                     tried[:, axis + 1] += offset - scale / 2  # about the middle of the cut
-                    score = _score(pictures, targets, tried, room)
+                    score = _score(pictures, targets, tried)
                     better = score > best[open_]
                     best[open_[better]], place[open_[better]] = score[better], tried[better]
     return best
 
 
-def _score(cut: Floats, target: Floats, place: npt.NDArray[np.float64], room: Floats) -> Floats:
+def _score(cut: Floats, target: Floats, place: npt.NDArray[np.float64]) -> Floats:
     """Return the correlation of cuts with targets; one place for all, or one for each."""
     side = cut.shape[1]
     at: Floats = place.astype(np.float32)
     rows = _resampling(side, at[..., 0], at[..., 1])
     columns = _resampling(side, at[..., 2], at[..., 3])
     across = np.ascontiguousarray(np.swapaxes(columns, -1, -2))
-    fitted, *spare = room[:, : len(cut)]
-    _both_ways(cut, rows, across, spare[0], fitted)
-    strength = _even_out(fitted, spare)
-    fine = fitted.reshape(len(cut), -1)
-    # As `detail` has it, without writing it out: the target's mean is 0 and its length is 1.
-    spread = np.vecdot(fine, fine) - fine.shape[1] * np.square(fine.mean(axis=1))
-    found: Floats = np.vecdot(fine, target) / np.sqrt(np.maximum(spread, np.float32(1e-12)))
-    found[strength < _LEAST_DETAIL] = 0
+    found: Floats = np.vecdot(detail(_both_ways(cut, rows, across)), target)
     return found
-
-
-def _room(pictures: Floats) -> Floats:
-    """Return memory to compute scores in: taking it anew for each takes as long as computing."""
-    return np.empty((3, *pictures.shape), np.float32)
-
-
-def _even_out(pictures: Floats, spare: Sequence[Floats] | Floats) -> Floats:
-    """Leave of square pictures ``(n, s, s)`` their detail, evened out.
-
-    Args:
-        pictures: Overwritten.
-        spare: Two arrays of their shape, overwritten.
-
-    Returns:
-        How much detail there is, in grey levels, shape ``(n,)``.
-    """
-    blur, across = _blur(pictures.shape[1])
-    one, other = spare
-    _both_ways(pictures, blur, across, one, other)
-    pictures -= other
-    np.square(pictures, out=one)
-    strength: Floats = np.sqrt(one.mean(axis=(1, 2)))
-    contrast = _both_ways(one, blur, across, other, one)
-    contrast += np.float32(_EVEN**2)
-    pictures /= np.sqrt(contrast, out=contrast)
-    return strength
 
 
 def _resampling(side: int, scale: Floats, offset: Floats) -> Floats:
@@ -205,21 +172,14 @@ def _resampling(side: int, scale: Floats, offset: Floats) -> Floats:
     return np.maximum(1 - found, 0, out=found)
 
 
-def _both_ways(
-    pictures: Floats, rows: Floats, across: Floats, between: Floats, out: Floats
-) -> Floats:
+def _both_ways(pictures: Floats, rows: Floats, across: Floats) -> Floats:
     """Return ``rows @ picture @ across`` of each picture; one matrix for all, or one for each.
 
-    Args:
-        pictures: Shape ``(n, s, s)``.
-        rows: Shape ``(s, s)`` or ``(n, s, s)``.
-        across: Likewise.
-        between: Overwritten, shape ``(n, s, s)``.
-        out: Gets the result; may be `pictures`.
+    Picture by picture, by NumPy's own loop on one core: as one large product, it would ask for all
+    cores in each of the threads that compare.
     """
-    np.matmul(rows, pictures, out=between)
-    np.matmul(between, across, out=out)
-    return out
+    found: Floats = np.matmul(np.matmul(rows, pictures), across)
+    return found
 
 
 @functools.cache
