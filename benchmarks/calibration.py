@@ -19,15 +19,16 @@ import numpy.typing as npt
 
 from benchmarks.common import report
 from photograft.certainty.calibration import Calibration, apply_to_head, calibrate
-from photograft.config import TrainConfig
-from photograft.evaluation import expected_calibration_error
-from photograft.heads import Floats, Head
+from photograft.core.arrays import Floats
+from photograft.core.config import TrainConfig
+from photograft.core.progress import Silent
+from photograft.core.statistics import expected_calibration_error
+from photograft.core.store import FeatureStore
+from photograft.heads import Head
 from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.preparation import prepare
-from photograft.progress import Silent
 from photograft.selection import Selection
 from photograft.solver import Basis, make_basis, solve
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 from photograft.strategies.feature_extraction import choose_logistic
 

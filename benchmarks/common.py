@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photograft.parallel import num_cores
+from photograft.core.parallel import num_cores
 from photograft.runs import environment
 
 

@@ -26,11 +26,11 @@ from scipy.stats import betabinom
 from benchmarks.calibration import chosen_basis, with_penalty
 from benchmarks.common import report
 from photograft.certainty.conformal import check, fit_sets
-from photograft.config import TrainConfig
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
+from photograft.core.config import TrainConfig
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.preparation import prepare
-from photograft.progress import Silent
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 
 Labels = npt.NDArray[np.int64]

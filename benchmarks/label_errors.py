@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.doctor.hard_pairs import hard_pairs
 from photograft.doctor.outliers import find_outliers
 from photograft.doctor.suspects import Judgement, judge_labels
 from photograft.preparation import prepare
-from photograft.progress import Silent
-from photograft.store import FeatureStore
 
 
 def main() -> None:

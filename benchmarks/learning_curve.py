@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.learning_curve import LearningCurve, learning_curve
 from photograft.preparation import prepare
-from photograft.progress import Silent
 from photograft.splits import Indices, make_folds
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 
 #: Columns of a case: low, median, high, what came true, and what was measured before.

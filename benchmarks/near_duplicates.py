@@ -20,10 +20,10 @@ import numpy as np
 
 from benchmarks.common import report
 from benchmarks.planting import KINDS, plant_near_duplicates
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
 from photograft.doctor.glimpses import Glimpses, glimpse
 from photograft.doctor.near_duplicates import find_near_duplicates
-from photograft.store import FeatureStore
 
 _MANY = 25_000
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.common import photograft, report
-from photograft.progress import Silent
+from photograft.core.progress import Silent
 from photograft.report.facts import load_facts
 from photograft.report.photos_again import find_photos
 from photograft.report.run_report import write_run_report

@@ -14,14 +14,14 @@ from benchmarks.common import report
 from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.weights import locate_weights
-from photograft.config import DEFAULT_BACKBONE, Augmentation, TrainConfig, Training
+from photograft.core.config import DEFAULT_BACKBONE, Augmentation, TrainConfig, Training
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
 from photograft.extraction import Extractor
 from photograft.graft import Graft
 from photograft.history import History
-from photograft.progress import Silent
 from photograft.splits import make_split
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 from photograft.strategies.fine_tuning import Boundary
 from photograft.strategies.loops import make_head, photo_feed, run_loop

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.config import TrainConfig
-from photograft.heads import Floats, Head
+from photograft.core.arrays import Floats
+from photograft.core.config import TrainConfig
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
+from photograft.heads import Head
 from photograft.nearness import unit_rows
 from photograft.preparation import prepare
-from photograft.progress import Silent
 from photograft.solver import make_basis, solve
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 from photograft.suggestion import suggest
 

@@ -17,10 +17,10 @@ from torch import nn
 from benchmarks.common import report
 from photograft.backbones.get import get_backbone
 from photograft.batches import Arrays
-from photograft.config import DEFAULT_BACKBONE, Training
+from photograft.core.config import DEFAULT_BACKBONE, Training
+from photograft.core.progress import Silent
 from photograft.graft import Graft, HeadModule
 from photograft.optimisation import make_optimizer
-from photograft.progress import Silent
 from photograft.training import Feed, Setting, train_network
 
 _BATCH = 32

@@ -21,14 +21,15 @@ import numpy.typing as npt
 from benchmarks.common import report
 from photograft.certainty.novelty import Novelty
 from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
-from photograft.config import TrainConfig
+from photograft.core.arrays import Floats
+from photograft.core.config import TrainConfig
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.depths import layer_sets
-from photograft.heads import Floats, Head
+from photograft.heads import Head
 from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.preparation import prepare
-from photograft.progress import Silent
 from photograft.solver import make_basis, solve
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 
 #: The head's penalty, the same for every set: the head matters little here.

@@ -22,10 +22,10 @@ from filelock import FileLock
 import photograft
 from drawing import draw_folder
 from photograft import cli
-from photograft.store import FeatureStore
+from photograft.core.store import FeatureStore
 
 CLASSES = ("circle", "square", "triangle")
-#: Bytes of one key in a `.keys` file; see `photograft.store`.
+#: Bytes of one key in a `.keys` file; see `photograft.core.store`.
 KEY_BYTES = 36
 
 

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from photograft.certainty.abstaining import Abstention, _tail, choose_threshold
-from photograft.errors import InputError
-from photograft.evaluation import wilson_interval
+from photograft.core.errors import InputError
+from photograft.core.statistics import wilson_interval
 
 
 def choose(confidences: list[float], right: list[int], target: float) -> Abstention:

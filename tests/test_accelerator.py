@@ -10,7 +10,7 @@ import pytest
 import photograft
 from photograft.backbones.engines import Engine, choose_engine, find_device, open_network
 from photograft.backbones.get import get_backbone
-from photograft.config import Augmentation, Preprocessing, TrainConfig, Training
+from photograft.core.config import Augmentation, Preprocessing, TrainConfig, Training
 
 pytestmark = pytest.mark.gpu
 

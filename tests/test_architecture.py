@@ -230,7 +230,7 @@ def with_torch(trees: Mapping[str, ast.AST]) -> set[str]:
 
 def test_who_brings_torch_is_seen() -> None:
     code = {
-        "plain": "import numpy",
+        "core.schema": "import numpy",
         "typed": "if TYPE_CHECKING:\n    import torch",
         "late": "def f():\n    import torch\n    from photograft.eager import g",
         "tried": "try:\n    from timm.layers import Mlp\nexcept ImportError:\n    pass",

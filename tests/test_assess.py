@@ -20,11 +20,11 @@ from photograft.candidates import make_candidates
 from photograft.certainty.assurance import Assurance
 from photograft.certainty.calibration import Calibration, apply_to_head, calibrate
 from photograft.comparison import compare
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.store import FeatureStore
 from photograft.estimators import PhotoClassifier
 from photograft.explanations.neighbours import last_columns
 from photograft.runs import Run
-from photograft.store import FeatureStore
 from photograft.strategies import base
 from photograft.strategies.base import Fitted, Job, find_strategy
 from training_helpers import TINY, make_job, tiny_config

@@ -21,10 +21,10 @@ from photograft.certainty.held_out import HeldOutAnswers
 from photograft.certainty.novelty_fitting import fit_novelty
 from photograft.classifier import Classifier
 from photograft.classifier_files import checksum
-from photograft.errors import ClassifierError, InputError
+from photograft.core.errors import ClassifierError, InputError
+from photograft.core.files import sha256_of
 from photograft.explanations.neighbours import FILE_NAME as REFERENCE_NAME
 from photograft.explanations.neighbours import Reference, last_columns
-from photograft.files import sha256_of
 from photograft.heads import Head
 from training_helpers import tiny_backbone
 

@@ -21,8 +21,8 @@ from scipy import ndimage
 from drawing import draw_photo
 from photograft import augmentation
 from photograft.augmentation import augment, generator, load_function, parse, view_name
-from photograft.config import DEFAULT_AUGMENTATION, Augmentation
-from photograft.errors import InputError, UnknownNameError
+from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
+from photograft.core.errors import InputError, UnknownNameError
 from photograft.geometry import draw_map
 
 Pixels = npt.NDArray[np.uint8]

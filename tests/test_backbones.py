@@ -28,7 +28,7 @@ from photograft.backbones.precision import choose_precision
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.backbones.zoo import build, describe, new_network
-from photograft.errors import ClassifierError, ConversionError, InputError
+from photograft.core.errors import ClassifierError, ConversionError, InputError
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -17,7 +17,7 @@ import pytest
 import photograft
 import system_helpers as system
 from drawing import MakePhotos
-from photograft import segments
+from photograft.core import segments
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 

@@ -16,11 +16,11 @@ from photograft import transforms
 from photograft.augmentation import augment, generator
 from photograft.backbones.registry import Backbone
 from photograft.batches import PhotoBatches, StoredBatches, ViewBatches, epoch_order
-from photograft.config import Augmentation
+from photograft.core.config import Augmentation
+from photograft.core.errors import ImageError
+from photograft.core.segments import FeatureTable
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset, Photo
-from photograft.errors import ImageError
-from photograft.segments import FeatureTable
-from photograft.store import FeatureStore
 from training_helpers import tiny_backbone
 
 ALL = np.arange(7, dtype=np.intp)

@@ -20,8 +20,8 @@ from photograft.certainty.calibration import (
     calibrate,
 )
 from photograft.certainty.scaling import fit, transformed
-from photograft.errors import InputError
-from photograft.evaluation import expected_calibration_error
+from photograft.core.errors import InputError
+from photograft.core.statistics import expected_calibration_error
 from photograft.heads import Head
 
 Doubles = npt.NDArray[np.float64]

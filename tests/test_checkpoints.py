@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from photograft.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
-from photograft.choices import OPTIMIZERS
-from photograft.config import Training
-from photograft.errors import StorageError
+from photograft.core.choices import OPTIMIZERS
+from photograft.core.config import Training
+from photograft.core.errors import StorageError
 from photograft.optimisation import make_optimizer
 
 TENSORS = {

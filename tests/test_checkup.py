@@ -16,15 +16,15 @@ import photograft
 import system_helpers as system
 from drawing import MakePhotos, draw_photo
 from photograft import TrainConfig, checkup
+from photograft.core.errors import DatasetError, InputError, StorageError
+from photograft.core.memo import remembered
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged, columns, ranked
 from photograft.doctor.glimpses import glimpse
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
 from photograft.doctor.record import read_findings, write_findings
-from photograft.doctor.remembered import remembered
-from photograft.errors import DatasetError, InputError, StorageError
-from photograft.store import FeatureStore
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 

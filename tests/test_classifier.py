@@ -24,7 +24,7 @@ from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, INCLUDED_WEIGHTS
 from photograft.classifier import Classifier, Prediction
-from photograft.errors import ClassifierError, WeightsError
+from photograft.core.errors import ClassifierError, WeightsError
 from photograft.heads import Head
 
 CLASSES = ("circle", "square", "Dreieck ▲")

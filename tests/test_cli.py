@@ -21,7 +21,7 @@ import photograft
 import system_helpers as system
 from drawing import MakePhotos
 from photograft import cli, commands, workflow
-from photograft.store import FeatureStore
+from photograft.core.store import FeatureStore
 
 COMMANDS = [
     [],

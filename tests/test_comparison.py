@@ -25,14 +25,14 @@ from photograft import cli, comparison, race, trials
 from photograft.candidates import Candidate, Shelf, Trial, alone, make_candidates
 from photograft.compare_command import seconds_of
 from photograft.comparison import Comparison, compare
-from photograft.config import Preprocessing, TrainConfig
-from photograft.errors import InputError, StorageError, UnknownNameError, WeightsError
+from photograft.core.config import Preprocessing, TrainConfig
+from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.leaderboard import choose, make_rows
 from photograft.leaderboard_view import show_comparison
-from photograft.progress import Silent
 from photograft.report.comparison_report import write_comparison_report
 from photograft.runs import Run
-from photograft.store import FeatureStore
 from photograft.strategies import base
 from report_helpers import make_comparison
 from system_helpers import Recorder

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from photograft import TrainConfig, choices
-from photograft.config import (
+from photograft import TrainConfig
+from photograft.core import choices
+from photograft.core.config import (
     DEFAULT_AUGMENTATION,
     DEFAULT_BACKBONE,
     DEFAULT_TRAINING,
@@ -18,8 +19,8 @@ from photograft.config import (
     Preprocessing,
     Training,
 )
-from photograft.errors import InputError, UnknownNameError
-from photograft.plain import Plain, check_choice, check_range
+from photograft.core.errors import InputError, UnknownNameError
+from photograft.core.schema import Plain, check_choice, check_range
 from photograft.strategies import base
 
 KINDS = (TrainConfig, Preprocessing, Augmentation, Training)

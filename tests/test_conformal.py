@@ -18,7 +18,7 @@ from photograft.certainty.conformal import (
     fit_sets,
     true_scores,
 )
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 
 Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

@@ -14,8 +14,8 @@ from photograft.backbones.convnet import PREFIX, ConvNet, default_text, initiali
 from photograft.backbones.get import default_convnet, get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.zoo import build, state_dict
-from photograft.config import Preprocessing
-from photograft.errors import InputError
+from photograft.core.config import Preprocessing
+from photograft.core.errors import InputError
 from photograft.recipes import get_recipe
 from training_helpers import same_tensors, tiny_backbone
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from drawing import MakePhotos
+from photograft.core.errors import InputError, UnknownNameError
 from photograft.corrections import Corrections, group_by
 from photograft.dataset import Dataset
 from photograft.duplicates import content_groups
-from photograft.errors import InputError, UnknownNameError
 
 
 @pytest.fixture

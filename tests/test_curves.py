@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from photograft.core.errors import ClassifierError, InputError
 from photograft.curves import load_history, plot
-from photograft.errors import ClassifierError, InputError
 from photograft.history import Epoch, History
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from photograft import Dataset
+from photograft.core.errors import ImageError
 from photograft.dataset import Photo
 from photograft.duplicates import (
     across_given_splits,
@@ -25,7 +26,6 @@ from photograft.duplicates import (
     content_groups,
     same_content,
 )
-from photograft.errors import ImageError
 from photograft.sources.base import SkippedFile
 
 
@@ -246,8 +246,8 @@ def test_without(root: Path) -> None:
 
 
 def test_file_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from photograft.core.files import read_file
     from photograft.sources import folder
-    from photograft.sources.base import read_file
 
     def read(path: Path) -> bytes:
         if path.name == "4.jpg":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from photograft.backbones.registry import Layer
+from photograft.core.errors import UnknownNameError
 from photograft.depths import layer_sets
-from photograft.errors import UnknownNameError
 
 LAYERS = [Layer(f"blocks.{i}", 2) for i in range(4)] + [Layer("last", 3)]
 

@@ -49,27 +49,6 @@ def test_the_page_of_commands_has_every_command_and_option() -> None:
                 assert not option.startswith("--") or option == "--help" or option in section
 
 
-def test_the_readme_names_every_module_and_no_other() -> None:
-    tree = README.split("## The tree")[1].split("```")[1]
-    named, folder = set(), ""
-    for line in tree.splitlines():
-        match = re.match(r"^(\s+)(\S+?)(/?)\s", line + " ")
-        if not match:
-            continue
-        indent, name, is_folder = match.groups()
-        if is_folder and len(indent) == 2:
-            folder = name + "/"
-        elif name.endswith(".py"):
-            named.add((folder if len(indent) == 4 else "") + name)
-    package = ROOT / "src" / "photograft"
-    present = {
-        path.relative_to(package).as_posix()
-        for path in package.rglob("*.py")
-        if path.name not in ("__init__.py", "__main__.py", "_version.py")
-    }
-    assert named == present
-
-
 def test_commands_in_the_readme_exist() -> None:
     console = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
     names = {name.removeprefix("photograft ") for name, _ in _commands()}

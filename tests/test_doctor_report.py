@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from drawing import MakePhotos
+from photograft.core.progress import Silent
 from photograft.dataset import Dataset
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor_view import show_brief, show_findings
-from photograft.progress import Silent
 from photograft.report.doctor_report import write_doctor_report
 
 CHROMIUM = Path("/usr/bin/chromium")

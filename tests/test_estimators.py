@@ -39,8 +39,8 @@ import system_helpers
 from drawing import draw_folder, draw_photo
 from photograft.backbones.engines import open_network
 from photograft.classifier import Classifier
-from photograft.config import Augmentation
-from photograft.errors import InputError, PhotograftError
+from photograft.core.config import Augmentation
+from photograft.core.errors import InputError, PhotograftError
 from photograft.estimator_inputs import _encode_picture
 from photograft.estimators import BackboneFeatures, PhotoClassifier
 from training_helpers import TINY, TINY_NORM
@@ -717,7 +717,7 @@ def test_without_scikit_learn_the_extra_is_named() -> None:
 import sys
 sys.modules["sklearn"] = None
 import photograft
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 try:
     import photograft.estimators
 except InputError as error:

@@ -11,12 +11,8 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from photograft.evaluation import (
-    Evaluation,
-    evaluate_probabilities,
-    expected_calibration_error,
-    wilson_interval,
-)
+from photograft.core.statistics import expected_calibration_error, wilson_interval
+from photograft.evaluation import Evaluation, evaluate_probabilities
 
 Labels = npt.NDArray[np.int64]
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from drawing import draw_folder
 from photograft.classifier import Classifier
-from photograft.errors import UnknownNameError
+from photograft.core.errors import UnknownNameError
 from photograft.explain_command import HELP, explain
 from photograft.explanations.heat_maps import HeatMaps
 from photograft.explanations.neighbours import Reference

@@ -19,8 +19,10 @@ from photograft import features, images, transforms
 from photograft.backbones import engines
 from photograft.backbones.engines import Engine
 from photograft.backbones.registry import BATCH_SIZE, Backbone, Layer
+from photograft.core.errors import ImageError
+from photograft.core.segments import Space
+from photograft.core.store import FeatureStore
 from photograft.dataset import Photo
-from photograft.errors import ImageError
 from photograft.features import (
     FLIPPED,
     PLAIN,
@@ -30,8 +32,6 @@ from photograft.features import (
     open_space,
     space_key,
 )
-from photograft.segments import Space
-from photograft.store import FeatureStore
 
 SIZE = 8
 

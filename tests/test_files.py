@@ -11,8 +11,15 @@ from typing import Any
 
 import pytest
 
-from photograft.errors import PhotograftError, StorageError, WeightsError
-from photograft.files import check_free, new_file, new_folder, sha256_of, write_json, write_table
+from photograft.core.errors import PhotograftError, StorageError, WeightsError
+from photograft.core.files import (
+    check_free,
+    new_file,
+    new_folder,
+    sha256_of,
+    write_json,
+    write_table,
+)
 
 
 def names(folder: Path) -> list[str]:

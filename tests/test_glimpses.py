@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
 from photograft.doctor import glimpses
 from photograft.doctor.glimpses import SIDE, Glimpses, glimpse
 from photograft.images import taken_at
-from photograft.store import FeatureStore
 
 
 def look(folder: Path) -> Glimpses:

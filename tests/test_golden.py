@@ -20,7 +20,7 @@ import photograft
 from drawing import draw_folder
 from photograft.candidates import make_candidates
 from photograft.checkup import doctor
-from photograft.store import FeatureStore
+from photograft.core.store import FeatureStore
 from system_helpers import read_json, read_rows
 
 GOLDEN = Path(__file__).parent / "golden"

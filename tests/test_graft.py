@@ -18,8 +18,8 @@ from photograft.backbones.pooling import pool
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.backbones.zoo import build
-from photograft.config import Preprocessing
-from photograft.errors import InputError, UnknownNameError
+from photograft.core.config import Preprocessing
+from photograft.core.errors import InputError, UnknownNameError
 from photograft.graft import Graft, HeadModule
 from photograft.heads import Head
 from photograft.training import Feed

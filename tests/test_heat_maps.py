@@ -20,12 +20,12 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.zoo import describe_keras
 from photograft.classifier import Classifier
-from photograft.errors import ImageError, InputError
+from photograft.core.errors import ImageError, InputError
+from photograft.core.store import FeatureStore
 from photograft.explanations.heat_maps import HeatMaps, heat_map, in_photo, seen_box
 from photograft.explanations.overlays import overlay, where
 from photograft.features import open_space
 from photograft.heads import Head
-from photograft.store import FeatureStore
 from photograft.transforms import prepare
 from training_helpers import TINY, tiny_backbone
 

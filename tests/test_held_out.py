@@ -10,7 +10,7 @@ from safetensors.numpy import load, save
 from photograft.certainty.abstaining import choose_threshold
 from photograft.certainty.conformal import fit_sets
 from photograft.certainty.held_out import HeldOutAnswers
-from photograft.errors import ClassifierError, InputError
+from photograft.core.errors import ClassifierError, InputError
 
 
 def photos(n: int, num_classes: int = 4) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:

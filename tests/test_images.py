@@ -17,7 +17,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, features
 
 from photograft import formats, images
-from photograft.errors import ImageError
+from photograft.core.errors import ImageError
 
 HAS_AVIF = features.check("avif")
 WHITE = (255, 255, 255)

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from photograft.backbones.keras_networks import KERAS, build, keras_network, load
 from photograft.backbones.loading import load_by_order
-from photograft.errors import UnknownNameError, WeightsError
+from photograft.core.errors import UnknownNameError, WeightsError
 
 h5py: Any = pytest.importorskip("h5py")
 

@@ -20,15 +20,15 @@ from typer.testing import CliRunner
 
 from photograft import learning_commands
 from photograft.backbones.registry import Layer
-from photograft.config import TrainConfig
-from photograft.errors import DatasetError, InputError
+from photograft.core.config import TrainConfig
+from photograft.core.errors import DatasetError, InputError
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.growing import choose_penalties, make_subsets
 from photograft.learning_curve import LearningCurve, learning_curve
 from photograft.learning_figure import _smooth, draw_learning_curve
 from photograft.learning_terminal import show_learning_curve
 from photograft.preparation import prepare
-from photograft.progress import Silent
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 
 Indices = npt.NDArray[np.int64]
@@ -89,7 +89,7 @@ def drawn_job(
     y = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     centres = rng.normal(size=(len(counts), width)) * apart / np.sqrt(2)
     x = (centres[y] + rng.normal(size=(len(y), width))).astype(np.float32)
-    return cast(Job, DrawnJob(x, y, np.arange(len(y))))
+    return cast("Job", DrawnJob(x, y, np.arange(len(y))))
 
 
 def curve_of(job: Job, **settings: Any) -> LearningCurve:
@@ -237,7 +237,7 @@ def test_the_class_that_is_hard_has_most_to_gain() -> None:
     centres[2, :10], centres[3, 10:20], centres[1, 20:] = 5, 5, 0.25
     x = (centres[y] + rng.normal(size=(600, 170))).astype(np.float32)
     order = rng.permutation(600)
-    found = curve_of(cast(Job, DrawnJob(x[order], y[order], np.arange(600))))
+    found = curve_of(cast("Job", DrawnJob(x[order], y[order], np.arange(600))))
     assert {gain.name for gain in found.classes if gain.stands_out} == {"c0", "c1"}
     assert [gain.stands_out for gain in found.classes] == [True, True, False, False]
     named = [f"{gain.name} ({100 * gain.gain:+.1f})" for gain in found.classes[:2]]
@@ -287,7 +287,7 @@ def test_numbers_out_of_range_are_refused(settings: dict[str, Any]) -> None:
 def test_balanced_classes_get_the_same_say() -> None:
     job = drawn_job((300, 30), apart=0.5)
     plain = curve_of(job)
-    job = cast(Job, replace(cast(Any, job), config=TrainConfig(class_weight="balanced")))
+    job = cast("Job", replace(cast("Any", job), config=TrainConfig(class_weight="balanced")))
     balanced = curve_of(job)
     assert balanced.recall[-1, 1] > plain.recall[-1, 1]
 
@@ -373,7 +373,7 @@ def test_the_test_part_is_not_used(photos: Path) -> None:
         asked.update(digests)
         return table.rows(digests, columns)
 
-    watched = replace(job, table=cast(Any, SimpleNamespace(rows=rows)))
+    watched = replace(job, table=cast("Any", SimpleNamespace(rows=rows)))
     found = learning_curve(watched, num_seeds=5)
     assert asked == set(job.digests("train")) | set(job.digests("validation"))
     assert found.num_photos == len(asked)

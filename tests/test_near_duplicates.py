@@ -13,14 +13,14 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from drawing import MakePhotos, draw_photo
 from photograft import TrainConfig
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
 from photograft.doctor.alignment import alike, detail
 from photograft.doctor.glimpses import Glimpses, glimpse
 from photograft.doctor.near_duplicates import Pair, find_near_duplicates, near_groups
 from photograft.duplicates import content_groups
 from photograft.preparation import read_dataset, split_of, with_near_duplicates
-from photograft.progress import Silent
-from photograft.store import FeatureStore
 
 Change = Callable[[Image.Image], Image.Image]
 

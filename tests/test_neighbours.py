@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from safetensors.numpy import save
 
-from photograft.errors import ClassifierError, InputError
+from photograft.core.errors import ClassifierError, InputError
 from photograft.explanations.neighbours import (
     FILE_NAME,
     Neighbour,

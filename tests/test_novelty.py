@@ -11,7 +11,7 @@ from safetensors.numpy import load, save
 
 from photograft.certainty.novelty import Novelty
 from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 from photograft.nearness import unit_rows
 
 Floats = npt.NDArray[np.float32]

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from photograft.choices import OPTIMIZERS
-from photograft.config import Training
+from photograft.core.choices import OPTIMIZERS
+from photograft.core.config import Training
 from photograft.optimisation import make_optimizer, rate_factor, set_rate
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from photograft.core.errors import InputError
 from photograft.doctor.outliers import find_outliers
-from photograft.errors import InputError
 
 
 def drawn(num: int = 300, num_classes: int = 3, d: int = 64) -> tuple[np.ndarray, np.ndarray]:

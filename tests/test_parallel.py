@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from photograft.parallel import in_order, num_cores
+from photograft.core.parallel import in_order, num_cores
 
 
 def test_order_is_that_of_the_items() -> None:

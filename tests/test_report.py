@@ -27,14 +27,14 @@ from photograft.certainty.calibration import calibrate
 from photograft.certainty.held_out import HeldOutAnswers
 from photograft.certainty.novelty_fitting import fit_novelty
 from photograft.classifier import Classifier
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.errors import ClassifierError, InputError
+from photograft.core.progress import Silent
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.record import write_findings
-from photograft.errors import ClassifierError, InputError
 from photograft.explanations.heat_maps import HeatMaps
 from photograft.explanations.neighbours import Reference
 from photograft.heads import Head
-from photograft.progress import Silent
 from photograft.recipes import read_config
 from photograft.report import charts, palette
 from photograft.report.comparison_report import write_comparison_report

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from photograft.progress import Silent
+from photograft.core.progress import Silent
 from photograft.report.comparison_report import write_comparison_report
 from photograft.report.palette import DARK, LIGHT
 from photograft.report.run_report import write_run_report

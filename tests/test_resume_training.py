@@ -19,8 +19,8 @@ import photograft
 import system_helpers as system
 from drawing import draw_folder
 from photograft import curves, figures
-from photograft.config import Augmentation, Preprocessing, TrainConfig, Training
-from photograft.errors import StorageError
+from photograft.core.config import Augmentation, Preprocessing, TrainConfig, Training
+from photograft.core.errors import StorageError
 from training_helpers import (
     TINY_NORM,
     InterruptedByTestError,

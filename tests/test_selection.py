@@ -13,9 +13,9 @@ import pytest
 
 from photograft import crossval, out_of_fold, selection
 from photograft.backbones.registry import Layer
+from photograft.core.arrays import Floats
+from photograft.core.errors import UnknownNameError
 from photograft.crossval import Point, strongest_of_the_best
-from photograft.errors import UnknownNameError
-from photograft.heads import Floats
 from photograft.selection import Gather, Selection, fit_head, select, to_json
 from photograft.splits import make_folds
 

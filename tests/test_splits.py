@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from photograft.core.errors import DatasetError
 from photograft.dataset import Dataset, Photo
 from photograft.duplicates import content_groups
-from photograft.errors import DatasetError
 from photograft.sources.base import SkippedFile
 from photograft.splits import Split, make_folds, make_split
 

@@ -17,10 +17,10 @@ from photograft import transforms
 from photograft.backbones.frozen import Normalisation
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
-from photograft.config import Preprocessing
+from photograft.core.config import Preprocessing
+from photograft.core.progress import Silent
 from photograft.dataset import Dataset, Photo
 from photograft.images import DEFAULT_MAX_PIXELS
-from photograft.progress import Silent
 from photograft.standardisation import sample_pixels, small_input_size, with_statistics
 from training_helpers import TINY, Watcher
 

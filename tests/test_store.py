@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from photograft.errors import InputError, StorageError
-from photograft.segments import FeatureTable, Space
-from photograft.store import FeatureStore, default_cache_dir, parse_size
+from photograft.core.errors import InputError, StorageError
+from photograft.core.segments import FeatureTable, Space
+from photograft.core.store import FeatureStore, default_cache_dir, parse_size
 
 WIDTH = 7
 KEY = {"backbone": "tiny", "engine": "torch", "precision": "fp32"}
@@ -79,7 +79,7 @@ WRITER = """
 import hashlib, sys, itertools
 from pathlib import Path
 import numpy as np
-from photograft.store import FeatureStore
+from photograft.core.store import FeatureStore
 cache, width, start, count = Path(sys.argv[1]), *map(int, sys.argv[2:5])
 digest = lambda i: hashlib.sha256(str(i).encode()).digest()
 row = lambda key: np.frombuffer(hashlib.shake_256(key).digest(width), np.uint8)

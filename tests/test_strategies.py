@@ -22,8 +22,8 @@ from drawing import draw_folder, draw_photo
 from photograft import Classifier, curves, figures
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Layer
 from photograft.batches import PhotoBatches
-from photograft.config import Augmentation, Preprocessing, TrainConfig, Training
-from photograft.errors import InputError, UnknownNameError
+from photograft.core.config import Augmentation, Preprocessing, TrainConfig, Training
+from photograft.core.errors import InputError, UnknownNameError
 from photograft.recipes import get_recipe
 from photograft.selection import select
 from photograft.splits import Split
@@ -210,7 +210,7 @@ def test_other_seed_other_training(
 
 
 def test_every_strategy_is_known_and_no_other() -> None:
-    assert set(REGISTRY) == set(photograft.choices.STRATEGIES)
+    assert set(REGISTRY) == set(photograft.core.choices.STRATEGIES)
     with pytest.raises(UnknownNameError):
         find_strategy("feature")
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from photograft import Dataset
-from photograft.errors import DatasetError, InputError, SourceError, StorageError
+from photograft.core.errors import DatasetError, InputError, SourceError, StorageError
 from photograft.sources.base import Item, make_listing
 from photograft.subsets import label_in_name, list_by_name, make_subset, run_subset
 

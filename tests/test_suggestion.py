@@ -18,8 +18,8 @@ from typer.testing import CliRunner, Result
 from drawing import draw_photo
 from photograft import suggest_command
 from photograft.classifier import Classifier
-from photograft.errors import InputError, PhotograftError
-from photograft.progress import Silent
+from photograft.core.errors import InputError, PhotograftError
+from photograft.core.progress import Silent
 from photograft.suggestion import Suggestion, suggest
 
 Floats = npt.NDArray[np.float32]

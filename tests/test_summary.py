@@ -10,8 +10,8 @@ import pytest
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.zoo import describe_keras, with_layers
-from photograft.config import Preprocessing
-from photograft.errors import InputError, UnknownNameError
+from photograft.core.config import Preprocessing
+from photograft.core.errors import InputError, UnknownNameError
 from photograft.summary import Row, Summary, base_summary, summarise
 
 VGG16_BASE = 14_714_688

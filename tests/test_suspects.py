@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from photograft.core.errors import InputError
 from photograft.doctor.hard_pairs import at_least, hard_pairs
 from photograft.doctor.suspects import Judgement, find_suspects, judge_labels, num_known
-from photograft.errors import InputError
 from photograft.solver import make_basis
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 from photograft.targets import (
     choose_coding,
     class_weights,

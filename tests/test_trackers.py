@@ -16,9 +16,9 @@ import pytest
 import photograft
 import system_helpers as system
 from photograft import trackers, workflow
-from photograft.choices import TRACKERS
-from photograft.config import Preprocessing, TrainConfig, Training
-from photograft.errors import InputError, StorageError
+from photograft.core.choices import TRACKERS
+from photograft.core.config import Preprocessing, TrainConfig, Training
+from photograft.core.errors import InputError, StorageError
 from photograft.history import Epoch
 from photograft.runs import Run
 from photograft.strategies.base import find_strategy

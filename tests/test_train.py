@@ -25,9 +25,9 @@ from PIL import Image
 import photograft
 import system_helpers as system
 from drawing import MakePhotos, draw_photo
-from photograft.config import Augmentation, TrainConfig, Training
+from photograft.core.config import Augmentation, TrainConfig, Training
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
-from photograft.store import FeatureStore
 
 HYMENOPTERA = Path(__file__).parents[2] / "shared" / "datasets" / "hymenoptera"
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 import training_helpers as small
 from photograft.checkpoints import Checkpoint
-from photograft.choices import OPTIMIZERS
-from photograft.config import Training
-from photograft.errors import InputError, StorageError
+from photograft.core.choices import OPTIMIZERS
+from photograft.core.config import Training
+from photograft.core.errors import InputError, StorageError
 from photograft.history import History
 from photograft.targets import class_weights
 from photograft.training import Feed

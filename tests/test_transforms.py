@@ -11,7 +11,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from photograft.backbones.registry import EMBEDDED, Backbone
-from photograft.errors import ImageError, InputError
+from photograft.core.errors import ImageError, InputError
 from photograft.transforms import prepare
 
 SQUASH = EMBEDDED["efficientnet_lite0"]

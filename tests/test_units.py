@@ -12,7 +12,7 @@ from torch import nn
 from photograft.backbones.convnet import ConvNet
 from photograft.backbones.units import Unit, find_units, first_trained
 from photograft.backbones.zoo import new_network
-from photograft.errors import InputError, UnknownNameError
+from photograft.core.errors import InputError, UnknownNameError
 
 
 @functools.cache

@@ -25,7 +25,7 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.weights import cached_path, locate_weights
 from photograft.backbones.zoo import build
-from photograft.errors import UnknownNameError, WeightsError
+from photograft.core.errors import UnknownNameError, WeightsError
 
 MODEL = "test_resnet"
 REPOSITORY = "/timm/test_resnet.r160_in1k/resolve/main/model.safetensors"

@@ -18,15 +18,15 @@ from torch import Tensor, nn
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
-from photograft.config import Preprocessing, TrainConfig, Training
+from photograft.core.config import Preprocessing, TrainConfig, Training
+from photograft.core.progress import Silent, Step
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
 from photograft.extraction import Extractor
 from photograft.graft import HeadModule
 from photograft.history import Epoch, History
 from photograft.preparation import find_backbone
-from photograft.progress import Silent, Step
 from photograft.splits import make_split
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 from photograft.strategies.loops import HeadOnly
 from photograft.training import Feed, Setting, train_network

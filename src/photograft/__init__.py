@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from photograft.classifier import Prediction as Prediction
     from photograft.comparison import Comparison as Comparison
     from photograft.comparison import compare as compare
-    from photograft.config import TrainConfig as TrainConfig
+    from photograft.core.config import TrainConfig as TrainConfig
+    from photograft.core.errors import PhotograftError as PhotograftError
+    from photograft.core.progress import Progress as Progress
+    from photograft.core.store import FeatureStore as FeatureStore
     from photograft.dataset import Dataset as Dataset
-    from photograft.errors import PhotograftError as PhotograftError
     from photograft.estimators import BackboneFeatures as BackboneFeatures
     from photograft.estimators import PhotoClassifier as PhotoClassifier
     from photograft.evaluation import Evaluation as Evaluation
-    from photograft.progress import Progress as Progress
     from photograft.runs import Run as Run
-    from photograft.store import FeatureStore as FeatureStore
     from photograft.workflow import evaluate as evaluate
     from photograft.workflow import inspect as inspect
     from photograft.workflow import train as train
@@ -41,13 +41,13 @@ _HOMES = {
     "Comparison": "comparison",
     "Dataset": "dataset",
     "Evaluation": "evaluation",
-    "FeatureStore": "store",
+    "FeatureStore": "core.store",
     "PhotoClassifier": "estimators",
-    "PhotograftError": "errors",
+    "PhotograftError": "core.errors",
     "Prediction": "classifier",
-    "Progress": "progress",
+    "Progress": "core.progress",
     "Run": "runs",
-    "TrainConfig": "config",
+    "TrainConfig": "core.config",
     "compare": "comparison",
     "evaluate": "workflow",
     "inspect": "workflow",

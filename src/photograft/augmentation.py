@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from photograft.config import DEFAULT_AUGMENTATION, Augmentation
-from photograft.errors import InputError, UnknownNameError
+from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
+from photograft.core.errors import InputError, UnknownNameError
 from photograft.geometry import Pixels, draw_map, resample
 
 #: Part of the name of every view: raise it whenever `augment` gives other pixels.

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from photograft import transforms
 from photograft.augmentation import augment, generator
 from photograft.backbones.registry import Backbone
-from photograft.config import Augmentation
+from photograft.core.config import Augmentation
+from photograft.core.errors import ImageError, PhotograftError
+from photograft.core.parallel import in_order
+from photograft.core.segments import FeatureTable
 from photograft.dataset import Photo
-from photograft.errors import ImageError, PhotograftError
-from photograft.parallel import in_order
-from photograft.segments import FeatureTable
 
 #: Decoded photos are kept in memory up to this many bytes; beyond, they are decoded every epoch.
 _MAX_KEPT_BYTES = 2 * 2**30

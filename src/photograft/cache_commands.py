@@ -23,7 +23,7 @@ def info() -> None:
     from rich.console import Console
 
     from photograft import terminal
-    from photograft.store import FeatureStore
+    from photograft.core.store import FeatureStore
 
     terminal.show_cache(Console(), FeatureStore())
 
@@ -36,10 +36,10 @@ def prune(
     max_size: Annotated[str, typer.Option(help="Such as 500MB or 2GB.")] = "10GB",
 ) -> None:
     """Drop; the help text is above."""
-    from photograft.store import FeatureStore, parse_size
-    from photograft.terminal import size_text
+    from photograft.core.store import FeatureStore, parse_size
+    from photograft.core.text import size
 
-    print(f"Freed {size_text(FeatureStore().prune(parse_size(max_size)))}")
+    print(f"Freed {size(FeatureStore().prune(parse_size(max_size)))}")
 
 
 @cache_app.command(
@@ -48,7 +48,7 @@ def prune(
 )
 def clear() -> None:
     """Drop; the help text is above."""
-    from photograft.store import FeatureStore
-    from photograft.terminal import size_text
+    from photograft.core.store import FeatureStore
+    from photograft.core.text import size
 
-    print(f"Freed {size_text(FeatureStore().clear())}")
+    print(f"Freed {size(FeatureStore().clear())}")

@@ -23,8 +23,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from photograft.errors import StorageError
-from photograft.files import is_full
+from photograft.core.errors import StorageError
+from photograft.core.files import is_full
 
 _STATE = "state.safetensors"
 

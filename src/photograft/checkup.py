@@ -9,29 +9,29 @@ from pathlib import Path
 
 import numpy as np
 
-from photograft.config import TrainConfig
+from photograft.core.arrays import Floats
+from photograft.core.config import TrainConfig
+from photograft.core.errors import DatasetError, StorageError
+from photograft.core.files import check_free
+from photograft.core.memo import remembered
+from photograft.core.progress import Progress, Silent
+from photograft.core.segments import FeatureTable
+from photograft.core.store import FeatureStore
 from photograft.corrections import Corrections
 from photograft.dataset import Dataset
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.glimpses import glimpse
 from photograft.doctor.record import check_unanswered, write_findings
-from photograft.doctor.remembered import remembered
-from photograft.errors import DatasetError, StorageError
 from photograft.extraction import Extractor
-from photograft.files import check_free
-from photograft.heads import Floats
 from photograft.preparation import (
     check_outside,
     find_extractor,
     read_dataset,
     with_near_duplicates,
 )
-from photograft.progress import Progress, Silent
 from photograft.report.doctor_report import write_doctor_report
-from photograft.segments import FeatureTable
 from photograft.splits import Split
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.

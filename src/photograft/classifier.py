@@ -38,14 +38,13 @@ from photograft.classifier_files import (
     read_manifest,
     read_tensors,
 )
-from photograft.errors import ClassifierError, ConversionError, ImageError, StorageError
+from photograft.core.errors import ClassifierError, ConversionError, ImageError, StorageError
+from photograft.core.files import read_file, sha256_of, write_json
+from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.explanations.neighbours import FILE_NAME as REFERENCE_NAME
 from photograft.explanations.neighbours import Reference, read_reference, write_reference
 from photograft.features import PLAIN, feature_batches, open_space
-from photograft.files import sha256_of, write_json
 from photograft.heads import Head
-from photograft.sources.base import read_file
-from photograft.store import FeatureStore, default_cache_dir
 
 #: Positions, features, probabilities, and the positions and errors of files that failed.
 Look = tuple[

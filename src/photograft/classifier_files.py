@@ -11,7 +11,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from photograft.errors import ClassifierError
+from photograft.core.errors import ClassifierError
 
 #: Raised when the folder's layout changes; an older program refuses a newer folder.
 FORMAT_VERSION = 1

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from photograft.commands import app
-from photograft.errors import PhotograftError, one_line
+from photograft.core.errors import PhotograftError, one_line
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

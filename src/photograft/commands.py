@@ -158,7 +158,7 @@ def evaluate(
 
     from photograft import terminal, workflow
     from photograft.classifier import Classifier
-    from photograft.files import new_file, write_json
+    from photograft.core.files import new_file, write_json
 
     found = workflow.evaluate(
         Classifier.load(classifier),
@@ -195,7 +195,7 @@ def inspect(
     from rich.console import Console
 
     from photograft import terminal, workflow
-    from photograft.files import new_file, write_table
+    from photograft.core.files import new_file, write_table
 
     progress = terminal.make_progress()
     dataset = workflow.inspect(source, max_pixels=max_pixels, progress=progress)

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from photograft import choices
-from photograft.config import TrainConfig
-from photograft.errors import InputError
+from photograft.core import choices
+from photograft.core.config import TrainConfig
+from photograft.core.errors import InputError
 from photograft.options import LAYOUTS, Corrections, GroupBy, NearDuplicates, Source
 
 HELP = (

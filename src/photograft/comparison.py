@@ -26,13 +26,15 @@ import numpy as np
 
 from photograft import recording
 from photograft.candidates import Candidate, Shelf, Trial, alone, check_folder
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.errors import InputError
+from photograft.core.files import new_file, write_json
+from photograft.core.progress import Progress, Silent
+from photograft.core.schema import check_choice
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
 from photograft.duplicates import content_groups
-from photograft.errors import InputError
-from photograft.files import new_file, write_json
 from photograft.leaderboard import PREFERENCES, Row, choose, make_rows
-from photograft.plain import check_choice
 from photograft.preparation import (
     check_outside,
     prepare_dataset,
@@ -40,12 +42,10 @@ from photograft.preparation import (
     split_of,
     with_near_duplicates,
 )
-from photograft.progress import Progress, Silent
 from photograft.race import race
 from photograft.runs import Clock, Run, environment, now, safe_name
 from photograft.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
 from photograft.splits import Split
-from photograft.store import FeatureStore
 from photograft.strategies import augmented_features
 from photograft.strategies.base import Fitted, Job, find_strategy
 from photograft.strategies.feature_extraction import count_params, fit_chosen

@@ -20,9 +20,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from photograft.core.errors import InputError, UnknownNameError
+from photograft.core.files import printable
 from photograft.dataset import Dataset, Photo
-from photograft.errors import InputError, UnknownNameError
-from photograft.sources.base import SkippedFile, printable
+from photograft.sources.base import SkippedFile
 
 ACTIONS = ("relabel", "exclude", "group", "ok")
 

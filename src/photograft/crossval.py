@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
+from photograft.core.statistics import NEGLIGIBLE, standard_error
 from photograft.solver import Basis, solve
 
 #: Penalties that are tried, the strongest first; see `cross_validate` for where the search ends.
 PENALTIES = tuple(float(f"{m}e{e}") for e in range(1, -6, -1) for m in (3, 1))[1:]
 
-#: Differences in log loss, in nats, that are not worth telling apart.
-NEGLIGIBLE = 0.002
 
 _TOLERANCE = 1e-4
 _MAX_ELEMENTS = 20_000_000
@@ -134,12 +133,6 @@ def is_worse(point: Point, other: Point, counted: Counted = None) -> bool:
 def is_lower(point: Point, other: Point, counted: Counted = None) -> bool:
     """Return whether a point's log loss is lower than another's, be it by noise."""
     return _mean(point.losses, point, counted) < _mean(other.losses, other, counted)
-
-
-def standard_error(values: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> float:
-    """Return the standard error of the weighted mean of values, one per photo."""
-    deviation = values - values @ shares
-    return float(np.sqrt(np.square(deviation) @ np.square(shares)))
 
 
 def _shares(point: Point, counted: Counted) -> npt.NDArray[np.float64]:

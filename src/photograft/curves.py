@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from photograft.errors import ClassifierError, InputError
+from photograft.core.errors import ClassifierError, InputError
+from photograft.core.schema import check_range
 from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
 from photograft.history import History, smoothed
-from photograft.plain import check_range
 
 #: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow, which is
 #: too pale on white.

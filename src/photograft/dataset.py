@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.errors import ImageError
+from photograft.core.errors import ImageError
+from photograft.core.files import printable
+from photograft.core.parallel import in_order
+from photograft.core.progress import Progress, Silent
 from photograft.images import DEFAULT_MAX_PIXELS, decode, expected_extension_note, read_header
-from photograft.parallel import in_order
-from photograft.progress import Progress, Silent
-from photograft.sources.base import Item, Listing, SkippedFile, printable
+from photograft.sources.base import Item, Listing, SkippedFile
 from photograft.sources.open import open_source
 from photograft.sources.selection_syntax import named_set
 

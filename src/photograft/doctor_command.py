@@ -39,7 +39,7 @@ def doctor(
     from rich.console import Console
 
     from photograft import checkup, doctor_view, terminal
-    from photograft.config import TrainConfig
+    from photograft.core.config import TrainConfig
 
     config = TrainConfig(
         backbone=backbone,

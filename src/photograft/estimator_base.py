@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.errors import InputError
+from photograft.core.segments import FeatureTable
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
-from photograft.errors import InputError
 from photograft.estimator_inputs import is_column, read_photos, refuse_unusable, understand
 from photograft.extraction import Extractor
-from photograft.segments import FeatureTable
-from photograft.store import FeatureStore
 
 try:
     from sklearn.base import BaseEstimator

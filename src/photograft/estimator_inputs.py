@@ -14,10 +14,11 @@ from typing import Any, cast
 import numpy as np
 from PIL import ExifTags, Image
 
+from photograft.core.errors import InputError
+from photograft.core.files import printable, read_file
 from photograft.dataset import Dataset
-from photograft.errors import InputError
 from photograft.images import DEFAULT_MAX_PIXELS
-from photograft.sources.base import Item, Listing, printable, read_file
+from photograft.sources.base import Item, Listing
 from photograft.sources.pixels import check_shape, encode, find_scale
 
 Array = np.ndarray[Any, np.dtype[Any]]

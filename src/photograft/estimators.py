@@ -24,16 +24,16 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.classifier import Classifier
-from photograft.config import DEFAULT_BACKBONE, Augmentation, Preprocessing, TrainConfig
+from photograft.core.config import DEFAULT_BACKBONE, Augmentation, Preprocessing, TrainConfig
+from photograft.core.errors import DatasetError, InputError
+from photograft.core.files import new_folder
+from photograft.core.progress import Silent
+from photograft.core.schema import check_choice
 from photograft.depths import LayerSet, layer_sets
-from photograft.errors import DatasetError, InputError
 from photograft.estimator_base import SETTINGS, CacheFolder, PhotoEstimator, Settings, look
 from photograft.estimator_inputs import read_photos, refuse_unusable, understand
 from photograft.extraction import Extractor
-from photograft.files import new_folder
-from photograft.plain import check_choice
 from photograft.preparation import prepare_dataset
-from photograft.progress import Silent
 from photograft.splits import Split
 from photograft.strategies.base import Job, find_strategy, probabilities
 

@@ -41,12 +41,11 @@ def explain(
     """Explain; the help text is above."""
     from photograft import predictions
     from photograft.classifier import Classifier
-    from photograft.errors import ImageError, InputError, StorageError, UnknownNameError
+    from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
+    from photograft.core.files import new_file, printable, read_file
     from photograft.explanations.explained import Explanation, draw
     from photograft.explanations.heat_maps import HeatMaps
-    from photograft.files import new_file
     from photograft.images import decode
-    from photograft.sources.base import printable, read_file
 
     loaded = Classifier.load(classifier).located()
     names = loaded.class_names
@@ -114,7 +113,7 @@ def explain(
 
 def _show(explanation: Explanation, path: Path) -> None:
     """Print an explanation."""
-    from photograft.report.wording import percent
+    from photograft.core.text import percent
 
     print(f"\n{explanation.name}: {explanation.label} ({percent(explanation.probability)})")
     if explanation.asked != explanation.label:
@@ -147,7 +146,7 @@ def _saved_folder(path: str) -> Path:
 
 def _training_photos(path: str) -> dict[str, Callable[[], bytes]]:
     """Return what reads the training photos that are still where the run found them."""
-    from photograft.errors import ClassifierError
+    from photograft.core.errors import ClassifierError
     from photograft.report.facts import load_facts
     from photograft.report.photos_again import find_photos
 

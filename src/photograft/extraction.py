@@ -9,12 +9,12 @@ from typing import Any
 
 from photograft.backbones.engines import Engine, Network, is_prepared, open_network
 from photograft.backbones.registry import Backbone
+from photograft.core.errors import ConversionError, ImageError
+from photograft.core.progress import Progress
+from photograft.core.segments import FeatureTable
+from photograft.core.store import FeatureStore
 from photograft.dataset import Photo
-from photograft.errors import ConversionError, ImageError
 from photograft.features import PLAIN, View, extract, open_space, space_key
-from photograft.progress import Progress
-from photograft.segments import FeatureTable
-from photograft.store import FeatureStore
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import numpy.typing as npt
 from photograft import images, transforms
 from photograft.backbones.engines import Engine, Features, Network, engine_versions
 from photograft.backbones.registry import BATCH_SIZE, Backbone
+from photograft.core.errors import ImageError
+from photograft.core.parallel import in_order
+from photograft.core.progress import Progress, Silent
+from photograft.core.segments import FeatureTable, Space, Writer
+from photograft.core.store import FeatureStore
 from photograft.dataset import Photo
-from photograft.errors import ImageError
-from photograft.parallel import in_order
-from photograft.progress import Progress, Silent
-from photograft.segments import FeatureTable, Space, Writer
-from photograft.store import FeatureStore
 
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]

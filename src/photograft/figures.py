@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image, ImageOps
 
-from photograft.errors import ImageError
+from photograft.core.errors import ImageError
+from photograft.core.text import percent
 from photograft.images import decode
-from photograft.report.wording import percent
 
 #: Beyond this many classes the cells of a confusion matrix carry no numbers.
 _MAX_NUMBERED_CLASSES = 25

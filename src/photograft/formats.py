@@ -15,7 +15,7 @@ from typing import Final
 
 from PIL import ImageFile, TiffImagePlugin, UnidentifiedImageError, features
 
-from photograft.errors import ImageError
+from photograft.core.errors import ImageError
 
 # Imported here and once, or Pillow would import all the plugins that it has, maybe from several
 # threads at once, on the first file of a kind that it has not met.

@@ -15,7 +15,7 @@ from photograft.backbones.pooling import pool
 from photograft.backbones.registry import Backbone
 from photograft.backbones.units import Unit, find_units, first_trained
 from photograft.backbones.zoo import build
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 from photograft.heads import Head
 
 _NORMS = nn.modules.batchnorm._BatchNorm

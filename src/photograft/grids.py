@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from photograft.augmentation import augment, generator
-from photograft.config import Augmentation
-from photograft.errors import InputError
+from photograft.core.config import Augmentation
+from photograft.core.errors import InputError
 from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
 from photograft.geometry import Pixels
 from photograft.images import DEFAULT_MAX_PIXELS, decode

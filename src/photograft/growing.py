@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.arrays import Floats
+from photograft.core.errors import DatasetError
+from photograft.core.progress import Progress, Silent
 from photograft.crossval import PENALTIES
-from photograft.errors import DatasetError
-from photograft.heads import Floats
-from photograft.progress import Progress, Silent
 from photograft.solver import Basis, solve
 from photograft.splits import make_folds
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from photograft.core.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from photograft import formats
-from photograft.errors import ImageError
+from photograft.core.errors import ImageError
 
 #: Part of the feature store's key: raise it whenever decoded pixels change.
 CODE_VERSION: Final = 1

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.candidates import Candidate, Trial
-from photograft.choices import STRATEGIES
-from photograft.evaluation import wilson_interval
+from photograft.core.choices import STRATEGIES
+from photograft.core.statistics import wilson_interval
 from photograft.paired import Paired, verdicts
 from photograft.selection import NUM_FOLDS
 

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from photograft.comparison import Comparison
-from photograft.terminal import quoted, size_text
+from photograft.core.text import size
+from photograft.terminal import quoted
 
 _STYLES = {"best": "bold", "worse": "dim", "tie": "", "": "dim"}
 
@@ -97,6 +98,6 @@ def _cells(row: dict[str, Any], winner: str) -> dict[str, str]:
         "ms/photo": f"{row['ms_per_photo']:.1f}",
         "training": f"{row['train_seconds']:.0f} s",
         "parameters": f"{row['num_params']:,}",
-        "size": size_text(row["num_bytes"]),
+        "size": size(row["num_bytes"]),
         "verdict": said + (", chosen" if row["id"] == winner else ""),
     }

@@ -37,12 +37,12 @@ def learning_curve(
     from rich.console import Console
 
     from photograft import learning_terminal, terminal
-    from photograft.config import TrainConfig
-    from photograft.errors import InputError
-    from photograft.files import new_file
+    from photograft.core.config import TrainConfig
+    from photograft.core.errors import InputError
+    from photograft.core.files import new_file
+    from photograft.core.store import FeatureStore
     from photograft.learning_curve import learning_curve as measure
     from photograft.preparation import prepare
-    from photograft.store import FeatureStore
 
     for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
         if path is not None and path.suffix.lower() != suffix:

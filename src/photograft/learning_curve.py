@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.arrays import Floats
+from photograft.core.progress import Progress
+from photograft.core.schema import check_range
 from photograft.depths import layer_sets
 from photograft.extrapolation import LEVEL, Extrapolation, extrapolate, measure_noise
 from photograft.growing import NUM_FOLDS, Measured, make_subsets, measure
-from photograft.heads import Floats
-from photograft.plain import check_range
-from photograft.progress import Progress
 from photograft.solver import make_basis
 from photograft.splits import make_folds
 from photograft.strategies.base import Job

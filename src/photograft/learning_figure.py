@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 from photograft.extrapolation import LEVEL
 from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
 from photograft.learning_curve import LearningCurve

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
 
 Labels = npt.NDArray[np.int64]
 

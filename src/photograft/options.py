@@ -7,8 +7,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from photograft import choices
-from photograft.errors import one_line
+from photograft.core import choices
+from photograft.core.errors import one_line
 
 LAYOUTS = """SOURCE is a folder of class folders, flat (cat/, dog/) or already split
 (train/cat/, test/cat/, …); a CSV or Parquet manifest with the columns path and label, and

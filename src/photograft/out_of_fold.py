@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.arrays import Floats
 from photograft.crossval import PENALTIES
-from photograft.heads import Floats
 from photograft.solver import Basis, solve
 from photograft.splits import make_folds
 

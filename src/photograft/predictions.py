@@ -16,9 +16,9 @@ import numpy as np
 
 from photograft.certainty.assurance import UNKNOWN, UNSURE, Rules
 from photograft.classifier import Prediction
-from photograft.errors import InputError
-from photograft.files import new_file
-from photograft.report.wording import percent
+from photograft.core.errors import InputError
+from photograft.core.files import new_file
+from photograft.core.text import percent
 
 FORMATS = ("table", "csv", "jsonl", "parquet")
 

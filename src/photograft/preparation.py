@@ -13,20 +13,19 @@ from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import default_convnet, get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.config import DEFAULT_BACKBONE, TrainConfig
+from photograft.core.config import DEFAULT_BACKBONE, TrainConfig
+from photograft.core.errors import StorageError
+from photograft.core.files import check_free, printable
+from photograft.core.memo import remembered
+from photograft.core.progress import Progress
+from photograft.core.store import FeatureStore
 from photograft.corrections import Corrections, group_by
 from photograft.dataset import Dataset
 from photograft.doctor import near_duplicates
 from photograft.doctor.glimpses import glimpse
-from photograft.doctor.remembered import remembered
-from photograft.errors import StorageError
 from photograft.extraction import Extractor
-from photograft.files import check_free
-from photograft.progress import Progress
-from photograft.sources.base import printable
 from photograft.splits import Split, make_split
 from photograft.standardisation import small_input_size, with_statistics
-from photograft.store import FeatureStore
 from photograft.strategies.base import Job, needs_features
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from photograft.candidates import Candidate, Shelf, Trial
-from photograft.choices import STRATEGIES
-from photograft.errors import ConversionError, InputError, PhotograftError, WeightsError
+from photograft.core.choices import STRATEGIES
+from photograft.core.errors import ConversionError, InputError, PhotograftError, WeightsError
+from photograft.core.progress import Progress, Step
 from photograft.extraction import Extractor
 from photograft.features import PLAIN, open_space
 from photograft.leaderboard import Row
-from photograft.progress import Progress, Step
 from photograft.selection import NUM_FOLDS, Selection
 from photograft.strategies import augmented_features
 from photograft.strategies.base import Job

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from photograft.choices import TRACKERS
+from photograft.core.choices import TRACKERS
 from photograft.options import LAYOUTS, Source, choice
 
 recipe_app = typer.Typer(
@@ -84,7 +84,7 @@ def run(
     from rich.console import Console
 
     from photograft import terminal, workflow
-    from photograft.errors import InputError
+    from photograft.core.errors import InputError
     from photograft.recipes import get_recipe, with_epochs
     from photograft.subsets import run_subset
 

@@ -10,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.classifier import Classifier
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.files import new_folder, printable, write_json, write_table
+from photograft.core.progress import Silent
 from photograft.dataset import Dataset
 from photograft.doctor.examine import Diagnosis
 from photograft.doctor.record import write_findings
 from photograft.duplicates import conflicting_labels, content_groups
 from photograft.evaluation import Evaluation
-from photograft.files import new_folder, write_json, write_table
-from photograft.progress import Silent
 from photograft.report.run_report import write_run_report
-from photograft.sources.base import printable
 from photograft.sources.selection_syntax import named_set
 from photograft.splits import Split
 from photograft.strategies.base import Fitted

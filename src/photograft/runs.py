@@ -26,8 +26,8 @@ from typing import Any
 
 from photograft._version import __version__
 from photograft.classifier import Classifier
-from photograft.errors import ClassifierError
-from photograft.parallel import num_cores
+from photograft.core.errors import ClassifierError
+from photograft.core.parallel import num_cores
 
 #: Tells the time; passed in, so that a test can hold it still.
 Clock = Callable[[], datetime.datetime]

@@ -15,21 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Layer
+from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
+from photograft.core.progress import Progress, Silent
+from photograft.core.statistics import NEGLIGIBLE, standard_error
 from photograft.crossval import (
-    NEGLIGIBLE,
     Counted,
     Point,
     cross_validate,
     is_lower,
     is_worse,
-    standard_error,
     strongest_of_the_best,
 )
 from photograft.depths import layer_sets
-from photograft.errors import InputError
-from photograft.heads import Floats, Head
+from photograft.heads import Head
 from photograft.out_of_fold import repeated_folds
-from photograft.progress import Progress, Silent
 from photograft.solver import Basis, make_basis, solve
 
 NUM_FOLDS = 5

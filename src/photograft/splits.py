@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.errors import DatasetError
 from photograft.dataset import Dataset
 from photograft.duplicates import across_given_splits, content_groups
-from photograft.errors import DatasetError
 
 Indices = npt.NDArray[np.intp]
 

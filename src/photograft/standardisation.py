@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from photograft import transforms
 from photograft.backbones.registry import Backbone
-from photograft.config import Preprocessing
+from photograft.core.config import Preprocessing
+from photograft.core.errors import ImageError
+from photograft.core.parallel import in_order
+from photograft.core.progress import Progress
 from photograft.dataset import Photo
-from photograft.errors import ImageError
-from photograft.parallel import in_order
-from photograft.progress import Progress
 
 #: Photos that statistics are taken over, at most: evenly spread over the training photos.
 _MOST_PHOTOS = 2000

@@ -15,20 +15,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from photograft.core.errors import DatasetError, InputError, SourceError, StorageError
+from photograft.core.files import check_free, new_folder, printable, read_file
+from photograft.core.parallel import in_order
+from photograft.core.progress import Progress, Silent
 from photograft.dataset import Dataset, Photo, natural_key
-from photograft.errors import DatasetError, InputError, SourceError, StorageError
-from photograft.files import check_free, new_folder
 from photograft.images import DEFAULT_MAX_PIXELS
-from photograft.parallel import in_order
-from photograft.progress import Progress, Silent
-from photograft.sources.base import (
-    Item,
-    Listing,
-    SkippedFile,
-    make_listing,
-    printable,
-    read_file,
-)
+from photograft.sources.base import Item, Listing, SkippedFile, make_listing
 from photograft.sources.open import open_source
 from photograft.sources.tree import is_hidden
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photograft.errors import ImageError, InputError
+from photograft.core.errors import ImageError, InputError
 from photograft.options import ClassifierPath
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from photograft.classifier import Classifier
+    from photograft.core.arrays import Floats
+    from photograft.core.progress import Progress
     from photograft.dataset import Dataset, Photo
-    from photograft.heads import Floats
-    from photograft.progress import Progress
     from photograft.suggestion import Suggestion
 
 HELP = (
@@ -122,9 +122,10 @@ def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) ->
     """
     from functools import partial
 
+    from photograft.core.files import printable, read_file
     from photograft.dataset import Dataset
     from photograft.predictions import expand_inputs
-    from photograft.sources.base import Item, make_listing, printable, read_file
+    from photograft.sources.base import Item, make_listing
 
     if not folder.is_dir():
         raise InputError(
@@ -157,8 +158,8 @@ def look(classifier: Classifier, dataset: Dataset, progress: Progress) -> tuple[
     """
     import numpy as np
 
+    from photograft.core.store import FeatureStore
     from photograft.extraction import Extractor
-    from photograft.store import FeatureStore
 
     if classifier.is_trained:
         by_digest, failures = _looked_at(classifier, dataset.photos, progress)
@@ -262,7 +263,7 @@ def write_csv(path: Path, rows: Sequence[dict[str, str | int | float]]) -> None:
     Raises:
         StorageError: The file can't be written.
     """
-    from photograft.files import new_file
+    from photograft.core.files import new_file
 
     with (
         new_file(path, fix="Choose another file with --out.") as partial,
@@ -277,7 +278,7 @@ def _show(console: Console, rows: Sequence[dict[str, str | int | float]]) -> Non
     from rich.markup import escape
     from rich.table import Table
 
-    from photograft.report.wording import percent
+    from photograft.core.text import percent
 
     title = "label these next"
     if len(rows) > _SHOWN:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.errors import InputError
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
 from photograft.nearness import chunks, main_axes, unit_rows
 
 Indices = npt.NDArray[np.int64]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from photograft.backbones.registry import Backbone
 from photograft.backbones.units import find_units
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 from photograft.graft import Graft, HeadModule
 from photograft.targets import choose_coding, num_outputs
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 
 #: Logits ``(n, outputs)``, one-hot or mixed targets ``(n, num_classes)`` and weights ``(n,)`` in;
 #: the mean loss, a scalar, out.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,12 +27,13 @@ from rich.table import Table
 from rich.text import Text
 
 from photograft.backbones.registry import Backbone
+from photograft.core.progress import Step
+from photograft.core.store import FeatureStore
+from photograft.core.text import size
 from photograft.dataset import Dataset
 from photograft.duplicates import across_given_splits, conflicting_labels, same_content
-from photograft.progress import Step
 from photograft.recipes import Recipe
 from photograft.runs import Run
-from photograft.store import FeatureStore
 
 _MAX_ROWS = 30
 
@@ -335,33 +335,21 @@ def show_cache(console: Console, store: FeatureStore) -> None:
     for name in ("backbone, engine, precision", "photos", "size"):
         table.add_column(name, justify="left" if name.startswith("back") else "right")
     for usage in rows:
-        table.add_row(escape(usage.title), f"{usage.num_photos:,}", size_text(usage.num_bytes))
+        table.add_row(escape(usage.title), f"{usage.num_photos:,}", size(usage.num_bytes))
     total = sum(usage.num_bytes for usage in rows)
-    table.add_row("all", f"{sum(u.num_photos for u in rows):,}", size_text(total), style="bold")
+    table.add_row("all", f"{sum(u.num_photos for u in rows):,}", size(total), style="bold")
     console.print(table)
-    limit = size_text(store.max_bytes)
+    limit = size(store.max_bytes)
     console.print(f"in {store.root}; limit {limit}", markup=False, soft_wrap=True)
     count, num_bytes = store.unfinished()
     if count:
         console.print(
-            f"and {_count(count, 'interrupted training')}, {size_text(num_bytes)}: the same "
+            f"and {_count(count, 'interrupted training')}, {size(num_bytes)}: the same "
             "command goes on from there, `photograft cache clear` drops them",
             markup=False,
             highlight=False,
             soft_wrap=True,
         )
-
-
-def size_text(num_bytes: int) -> str:
-    """Return a size for people.
-
-    >>> size_text(0), size_text(1_500_000)
-    ('0 B', '1.5 MB')
-    """
-    if num_bytes < 1000:
-        return f"{num_bytes} B"
-    power = min(int(math.log10(num_bytes) / 3), 4)
-    return f"{num_bytes / 1000**power:.1f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def _list(console: Console, notes: Any) -> None:

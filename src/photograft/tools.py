@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
-from photograft.config import DEFAULT_BACKBONE, Preprocessing, TrainConfig
+from photograft.core.config import DEFAULT_BACKBONE, Preprocessing, TrainConfig
+from photograft.core.errors import InputError, UnknownNameError
+from photograft.core.files import new_file
+from photograft.core.progress import Progress
 from photograft.dataset import Dataset
-from photograft.errors import InputError, UnknownNameError
-from photograft.files import new_file
-from photograft.progress import Progress
 from photograft.recipes import get_recipe, list_recipes
 
 if TYPE_CHECKING:

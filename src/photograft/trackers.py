@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from photograft.errors import InputError, StorageError
+from photograft.core.errors import InputError, StorageError
+from photograft.core.files import printable
 from photograft.history import Epoch
-from photograft.sources.base import printable
 from photograft.tracking import Outcome, Start, Tracker, figures_of
 
 

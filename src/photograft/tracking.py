@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.files import printable
+from photograft.core.progress import Progress
 from photograft.history import Epoch, Follower
-from photograft.progress import Progress
-from photograft.sources.base import printable
 
 #: What a tracker takes as a setting.
 Scalar = str | int | float | bool

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from photograft import choices
-from photograft.config import TrainConfig
-from photograft.errors import InputError
+from photograft.core import choices
+from photograft.core.config import TrainConfig
+from photograft.core.errors import InputError
 from photograft.options import LAYOUTS, Source, choice
 
 HELP = (

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from photograft.backbones.registry import Backbone
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 from photograft.images import DEFAULT_MAX_PIXELS, decode
 
 #: Part of the feature store's key: raise it whenever `prepare` gives other pixels.

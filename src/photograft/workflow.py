@@ -19,18 +19,19 @@ from photograft.certainty.assurance import Assurance, Rules
 from photograft.certainty.conformal import check
 from photograft.checkup import examine_job
 from photograft.classifier import Classifier
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.errors import DatasetError
+from photograft.core.progress import Progress, Silent
+from photograft.core.statistics import wilson_interval
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset
 from photograft.doctor.examine import Diagnosis
-from photograft.errors import DatasetError
-from photograft.evaluation import Evaluation, evaluate_probabilities, wilson_interval
+from photograft.evaluation import Evaluation, evaluate_probabilities
 from photograft.extraction import Extractor
 from photograft.images import DEFAULT_MAX_PIXELS
 from photograft.preparation import check_out, prepare
-from photograft.progress import Progress, Silent
 from photograft.runs import Clock, Run, default_path, environment, now
 from photograft.splits import Split
-from photograft.store import FeatureStore
 from photograft.strategies.base import Fitted, Job, find_strategy, probabilities
 from photograft.trackers import open_tracker
 from photograft.tracking import Start, outcome_of, settings_of, tracked

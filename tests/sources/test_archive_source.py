@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from photograft.errors import SourceError, StorageError
+from photograft.core.errors import SourceError, StorageError
 from photograft.sources import archives, spool
 from photograft.sources.archives import read_archive
 from photograft.sources.base import Listing

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 from photograft.sources.arrays import read_arrays
 from photograft.sources.base import Listing
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 from photograft.sources import base
 from photograft.sources.base import Listing
 from photograft.sources.folder import read_folder

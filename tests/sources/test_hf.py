@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from photograft import Dataset
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 from photograft.sources.base import Listing
 from photograft.sources.hf import BUILDERS, read_hub
 from photograft.sources.open import open_source

@@ -2,15 +2,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from photograft.errors import SourceError
-from photograft.sources.base import (
-    Item,
-    SkippedFile,
-    lookalikes,
-    make_listing,
-    printable,
-    unique_names,
-)
+from photograft.core.errors import SourceError
+from photograft.core.files import printable
+from photograft.sources.base import Item, SkippedFile, lookalikes, make_listing, unique_names
 from photograft.sources.layout import Layout, arrange, build_listing
 from photograft.sources.tree import Passed, Tree
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 from photograft.sources.base import Listing
 from photograft.sources.manifest import read_manifest
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from photograft import Dataset
-from photograft.errors import SourceError, StorageError
+from photograft.core.errors import SourceError, StorageError
 from photograft.sources import mnist, spool
 from photograft.sources.mnist import FILES, SETS, fetch_by_torchvision, read_idx, read_mnist
 from photograft.sources.open import open_source

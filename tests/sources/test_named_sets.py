@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from photograft import Dataset
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 from photograft.sources.base import Item, make_listing
 from photograft.sources.open import open_source
 from photograft.sources.rows import choose_column, choose_splits, number_items

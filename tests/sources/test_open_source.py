@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 from photograft.sources.open import open_source
 
 

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from photograft import Dataset
-from photograft.errors import SourceError, StorageError
+from photograft.core.errors import SourceError, StorageError
 from photograft.sources import spool
 from photograft.sources.base import Listing
 from photograft.sources.open import open_source

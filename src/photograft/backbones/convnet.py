@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 
 PREFIX = "convnet:"
 

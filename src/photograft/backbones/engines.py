@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from photograft.backbones.precision import choose_precision
 from photograft.backbones.registry import BATCH_SIZE, Backbone
-from photograft.errors import ConversionError, InputError
+from photograft.core.errors import ConversionError, InputError
 
 Features = npt.NDArray[np.float32]
 #: Pixels of up to `BATCH_SIZE` photos in, ``(n, height, width, 3)``, uint8; features out,

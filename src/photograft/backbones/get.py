@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from photograft.backbones.registry import EMBEDDED, Backbone
-from photograft.config import Preprocessing
-from photograft.errors import InputError, UnknownNameError, WeightsError
+from photograft.core.config import Preprocessing
+from photograft.core.errors import InputError, UnknownNameError, WeightsError
 
 #: Before a small network in writing; see `convnet`.
 CONVNET = "convnet:"

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from photograft.errors import WeightsError
+from photograft.core.errors import WeightsError
 
 
 def read_weights(path: Path, name: str, network: nn.Module) -> dict[str, torch.Tensor]:
@@ -128,7 +128,7 @@ def _tensors(name: str, network: nn.Module, layers: _Layers) -> dict[str, torch.
     for path, bias in biases.items():
         tensors[f"{path}.running_mean"] -= bias
         if is_old:
-            epsilon = cast(float, network.get_submodule(path).eps)
+            epsilon = cast("float", network.get_submodule(path).eps)
             tensors[f"{path}.running_var"] += _OLD_RESNET_EPSILON - epsilon
     return tensors
 

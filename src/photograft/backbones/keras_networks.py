@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from photograft.backbones.keras_files import read_weights
-from photograft.errors import UnknownNameError
+from photograft.core.errors import UnknownNameError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +168,7 @@ def build(name: str, *, seed: int = 0) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eps = record.epsilon
-    return cast(nn.Module, network.eval())
+    return cast("nn.Module", network.eval())
 
 
 class _EndPaddedConv2d(nn.Conv2d):

@@ -21,7 +21,7 @@ from photograft.backbones.openvino_network import (
     network_file,
 )
 from photograft.backbones.registry import BATCH_SIZE, Backbone, Layer
-from photograft.errors import ConversionError
+from photograft.core.errors import ConversionError
 
 with hidden("openvino_telemetry"):
     import openvino

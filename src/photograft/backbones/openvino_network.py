@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from photograft.backbones.hiding import hidden
 from photograft.backbones.registry import BATCH_SIZE, Backbone
-from photograft.errors import ConversionError, StorageError
-from photograft.files import sha256_of
+from photograft.core.errors import ConversionError, StorageError
+from photograft.core.files import sha256_of
 
 with hidden("openvino_telemetry"):
     import openvino

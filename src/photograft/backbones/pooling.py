@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from photograft.backbones.registry import Backbone, Layer
-from photograft.errors import UnknownNameError
+from photograft.core.errors import UnknownNameError
 
 #: At most this many depths are pooled; a plain stack of equal blocks is sampled evenly.
 _MAX_LAYERS = 5

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from photograft.errors import ClassifierError
+from photograft.core.errors import ClassifierError
 
 #: A network always runs on this many photos, the last batch filled up with blanks: a photo's
 #: features must not depend on which photos came with it. Eight keep the activations in the

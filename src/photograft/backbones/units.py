@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from photograft.errors import InputError, UnknownNameError
+from photograft.core.errors import InputError, UnknownNameError
 
 #: Convolutions in each of VGG16's five blocks, for the names that Keras has for them.
 _VGG16_BLOCKS = (2, 2, 3, 3, 3)

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from photograft.backbones.registry import Backbone
-from photograft.errors import WeightsError
-from photograft.files import sha256_of
-from photograft.progress import Progress, Silent
+from photograft.core.errors import WeightsError
+from photograft.core.files import sha256_of
+from photograft.core.progress import Progress, Silent
 
 #: Opens an address for reading; `urllib.request.urlopen`, or a stand-in.
 Opener = Callable[[str], Any]

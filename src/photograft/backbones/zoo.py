@@ -22,7 +22,7 @@ from photograft.backbones.keras_networks import load as load_keras
 from photograft.backbones.loading import load_by_order
 from photograft.backbones.pooling import find_layers, measure_layers
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone, Layer
-from photograft.errors import InputError, UnknownNameError, WeightsError
+from photograft.core.errors import InputError, UnknownNameError, WeightsError
 
 #: Before the name of a network whose structure is Keras's, in `Backbone.architecture`.
 KERAS_PREFIX = "keras:"

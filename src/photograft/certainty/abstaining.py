@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.errors import InputError
-from photograft.evaluation import wilson_interval
-from photograft.plain import Plain, check_range, exact_percent
+from photograft.core.errors import InputError
+from photograft.core.schema import Plain, check_range
+from photograft.core.statistics import wilson_interval
+from photograft.core.text import exact_percent
 
 Counts = npt.NDArray[np.int64]
 

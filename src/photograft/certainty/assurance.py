@@ -12,7 +12,7 @@ import numpy.typing as npt
 from photograft.certainty.conformal import ConformalSets
 from photograft.certainty.held_out import HeldOutAnswers
 from photograft.certainty.novelty import Novelty
-from photograft.errors import ClassifierError, InputError
+from photograft.core.errors import ClassifierError, InputError
 
 #: In a saved classifier's folder.
 FILE_NAME = "assurance.safetensors"

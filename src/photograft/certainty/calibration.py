@@ -22,11 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.certainty.scaling import Doubles, fit, transformed
-from photograft.crossval import NEGLIGIBLE, standard_error
-from photograft.errors import InputError
-from photograft.evaluation import expected_calibration_error
+from photograft.core.errors import InputError
+from photograft.core.schema import Plain
+from photograft.core.statistics import NEGLIGIBLE, expected_calibration_error, standard_error
 from photograft.heads import Head
-from photograft.plain import Plain
 
 Labels = npt.NDArray[np.int64]
 
@@ -106,7 +105,7 @@ def calibrate(
 
     Platt's for two classes, a temperature for more. Kept where, over cross-fitted photos, the log
     loss falls by more than two standard errors of the paired difference and more than
-    `crossval.NEGLIGIBLE`, and the expected calibration error does not rise; with a slope above 1
+    `NEGLIGIBLE`, and the expected calibration error does not rise; with a slope above 1
     only where the error was above `ACCEPTABLE_ERROR` and above noise by all of its interval.
 
     Of a head that was fitted with classes weighed alike this undoes the weighing: such a head does

@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.errors import InputError
-from photograft.evaluation import wilson_interval
-from photograft.heads import Floats
-from photograft.plain import Plain, exact_percent
+from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
+from photograft.core.schema import Plain
+from photograft.core.statistics import wilson_interval
+from photograft.core.text import exact_percent
 
 #: The one method that there is, as it is called where it is recorded.
 METHOD = "least ambiguous, the most probable class always in"

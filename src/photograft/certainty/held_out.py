@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from photograft.certainty.abstaining import Abstention, choose_threshold
 from photograft.certainty.conformal import ConformalSets, fit_scores, true_scores
-from photograft.errors import ClassifierError
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
+from photograft.core.errors import ClassifierError
 
 _NAMES = ("confidence", "right", "score")
 

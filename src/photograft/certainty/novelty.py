@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from photograft.errors import InputError
-from photograft.evaluation import wilson_interval
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
+from photograft.core.statistics import wilson_interval
 from photograft.nearness import Near, chunks, nearest, squared_distances, unit_rows
 
 Labels = npt.NDArray[np.int64]

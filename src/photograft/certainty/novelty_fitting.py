@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.certainty.novelty import Novelty, doubt_of, strays
-from photograft.errors import InputError
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
 from photograft.nearness import (
     Near,
     choose_rows,

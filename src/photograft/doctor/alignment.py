@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from photograft.heads import Floats
-from photograft.parallel import in_order
+from photograft.core.arrays import Floats
+from photograft.core.parallel import in_order
 
 #: Cuts that are tried, as scale and offset along one axis, of its length.
 _CUTS = (

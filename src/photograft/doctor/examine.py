@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.arrays import Floats
+from photograft.core.progress import Progress, Silent
+from photograft.core.statistics import wilson_interval
 from photograft.dataset import Dataset
 from photograft.doctor.findings import Finding, Flagged, ranked
 from photograft.doctor.glimpses import Glimpses
@@ -18,10 +21,7 @@ from photograft.doctor.oddities import check_class_sizes, find_oddities, find_sh
 from photograft.doctor.outliers import find_outliers
 from photograft.doctor.suspects import Judgement, judge_labels
 from photograft.duplicates import content_groups
-from photograft.evaluation import wilson_interval
-from photograft.heads import Floats
 from photograft.out_of_fold import out_of_fold, repeated_folds
-from photograft.progress import Progress, Silent
 from photograft.solver import Basis, make_basis
 
 #: What costs this share of the photos, or of accuracy that is not there, is serious.

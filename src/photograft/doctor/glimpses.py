@@ -18,13 +18,13 @@ import PIL
 from PIL import Image
 
 from photograft import images
+from photograft.core.errors import ImageError
+from photograft.core.parallel import in_order
+from photograft.core.progress import Progress, Silent
+from photograft.core.segments import Writer
+from photograft.core.store import FeatureStore
 from photograft.dataset import Photo
-from photograft.errors import ImageError
 from photograft.features import read_as_listed
-from photograft.parallel import in_order
-from photograft.progress import Progress, Silent
-from photograft.segments import Writer
-from photograft.store import FeatureStore
 
 #: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
 SIDE = 48

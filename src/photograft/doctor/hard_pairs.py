@@ -10,9 +10,9 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from photograft.errors import InputError
-from photograft.evaluation import wilson_interval
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
+from photograft.core.statistics import wilson_interval
 
 #: The share of two classes' photos that may be mistaken for one another without it being said.
 USUAL = 0.02

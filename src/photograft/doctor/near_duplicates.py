@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.arrays import Floats
+from photograft.core.parallel import in_order, num_cores
+from photograft.core.progress import Progress, Silent
 from photograft.doctor.alignment import alike, detail, shrink
 from photograft.doctor.glimpses import Glimpses
-from photograft.heads import Floats
-from photograft.parallel import in_order, num_cores
-from photograft.progress import Progress, Silent
 
 #: Raise it whenever other pairs are found.
 CODE_VERSION = 4

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.statistics import wilson_interval
 from photograft.dataset import Dataset, Photo
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.glimpses import Glimpses
-from photograft.evaluation import wilson_interval
 
 #: Photos with a shorter side than this show little: a network looks at some 224 pixels.
 _TINY = 64

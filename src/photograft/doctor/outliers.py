@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from photograft.errors import InputError
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
 
 #: A score from here on is an outlier's: see `find_outliers` for what it is made of.
 CUT_OFF = 4.0

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from photograft.core.errors import InputError, StorageError
+from photograft.core.files import new_file, read_table, write_table
 from photograft.corrections import Corrections
 from photograft.doctor.findings import SEVERITIES, Finding, Flagged, columns
-from photograft.errors import InputError, StorageError
-from photograft.files import new_file, read_table, write_table
 
 CSV_NAME, PARQUET_NAME = "findings.csv", "findings.parquet"
 

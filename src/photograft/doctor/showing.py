@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from photograft.core.text import count, listed, percent
 from photograft.doctor.findings import SEVERITIES, Finding, Flagged, ranked
-from photograft.report.wording import count, listed, percent
 
 #: What a look at a whole set looks for.
 LOOKED_FOR = (

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
+from photograft.core.progress import Progress, Silent
 from photograft.crossval import cross_validate, strongest_of_the_best
-from photograft.errors import InputError
-from photograft.heads import Floats
 from photograft.out_of_fold import out_of_fold, repeated_folds
-from photograft.progress import Progress, Silent
 from photograft.solver import Basis, make_basis
 
 #: The least score of a suspect: nine to one for another class against the photo's own.

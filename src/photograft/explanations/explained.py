@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from photograft.backbones.registry import Backbone
-from photograft.errors import ImageError
+from photograft.core.errors import ImageError
+from photograft.core.text import percent
 from photograft.explanations.heat_maps import Floats
 from photograft.explanations.neighbours import Neighbour
 from photograft.explanations.overlays import COLOURS, overlay
 from photograft.figures import FAINT, INK, fill, save_figure
 from photograft.images import decode
-from photograft.report.wording import percent
 
 #: Longer side of the photo and of a neighbour, in pixels.
 _PHOTO, _NEIGHBOUR = 640, 256

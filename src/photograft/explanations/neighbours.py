@@ -19,8 +19,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from photograft.errors import ClassifierError, InputError
-from photograft.heads import Floats
+from photograft.core.arrays import Floats
+from photograft.core.errors import ClassifierError, InputError
 from photograft.nearness import choose_rows, chunks, half, main_axes, unit_rows
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from photograft.report.wording import number, percent
+from photograft.core.text import number, percent
 
 
 def certainty_context(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from photograft.errors import ClassifierError
-from photograft.progress import Progress
+from photograft.core.errors import ClassifierError
+from photograft.core.progress import Progress
+from photograft.core.text import brief
 from photograft.report import charts
 from photograft.report.facts import load_facts
 from photograft.report.page import write_page
 from photograft.report.run_report import Reads, run_context
-from photograft.report.wording import brief
 
 _VERDICTS = {"best": "best", "tie": "as good", "worse": "worse"}
 

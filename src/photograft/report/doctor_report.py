@@ -6,14 +6,14 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from photograft.core.progress import Progress
+from photograft.core.text import count
 from photograft.doctor.findings import Finding
 from photograft.doctor.record import CSV_NAME
 from photograft.doctor.showing import LOOKED_FOR
 from photograft.images import DEFAULT_MAX_PIXELS
-from photograft.progress import Progress
 from photograft.report.findings_section import Reads, findings_context
 from photograft.report.page import script_json, write_page
-from photograft.report.wording import count
 
 #: What can be said of a photo in the table, and what it does.
 _ACTIONS = (

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photograft.classifier import Classifier
+from photograft.core.progress import Progress
 from photograft.explanations.neighbours import Neighbour, Reference
 from photograft.images import decode
-from photograft.progress import Progress
 from photograft.report.facts import Answer
 
 MAX_EXPLAINED = 8

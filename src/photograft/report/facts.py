@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photograft.errors import ClassifierError
-from photograft.files import read_table
+from photograft.core.errors import ClassifierError
+from photograft.core.files import read_table
 
 if TYPE_CHECKING:
     from photograft.history import History

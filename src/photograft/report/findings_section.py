@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from photograft.core.progress import Progress
+from photograft.core.text import count, shown
 from photograft.doctor.findings import SEVERITIES, Finding, Flagged, ranked
 from photograft.doctor.showing import LOOKED_FOR, grouped, suggested, verdict
 from photograft.images import DEFAULT_MAX_PIXELS
-from photograft.progress import Progress
 from photograft.report.thumbnails import thumbnails
-from photograft.report.wording import count, shown
 
 #: Photos on a page, and of one finding; at some 5 kB each, a page stays well below 8 MB.
 MAX_PHOTOS = 480

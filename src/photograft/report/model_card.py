@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from photograft.core.text import count, listed, percent, short
 from photograft.report.confusion import Cell
 from photograft.report.facts import Facts
-from photograft.report.wording import count, listed, percent, short
 
 #: Fewer training photos than this in a class are few.
 _FEW_TRAIN = 30

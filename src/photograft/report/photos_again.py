@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
-from photograft.errors import PhotograftError
+from photograft.core.errors import PhotograftError
 from photograft.report.facts import File
 from photograft.sources.open import open_source
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from photograft.core.progress import Progress
+from photograft.core.text import number, percent, shown
 from photograft.doctor.record import PARQUET_NAME, read_findings
-from photograft.progress import Progress
 from photograft.report import charts, model_card, tried
 from photograft.report.certainty_section import certainty_context
 from photograft.report.confusion import Matrix, show_confusion
@@ -18,7 +19,6 @@ from photograft.report.findings_section import findings_context
 from photograft.report.page import script_json, write_page
 from photograft.report.photo_choice import MAX_MISTAKES, Choice, choose
 from photograft.report.thumbnails import thumbnails
-from photograft.report.wording import number, percent, shown
 
 _MAX_EXAMPLES = 3
 #: Photos of findings that are shown, all findings together: the doctor's own page has more.

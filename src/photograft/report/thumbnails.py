@@ -6,9 +6,9 @@ import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 
+from photograft.core.parallel import in_order
+from photograft.core.progress import Progress
 from photograft.images import DEFAULT_MAX_PIXELS, decode
-from photograft.parallel import in_order
-from photograft.progress import Progress
 
 #: The longer side of a thumbnail, in pixels.
 SIDE = 104

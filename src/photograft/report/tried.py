@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.text import number, percent
 from photograft.report.facts import Facts
-from photograft.report.wording import number, percent
 
 #: What the keys of ``selection.json`` stand for.
 _TITLES = {

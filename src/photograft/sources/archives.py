@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from photograft.errors import PhotograftError, SourceError
-from photograft.sources.base import MAX_FILE_BYTES, Listing, SkippedFile, printable
+from photograft.core.errors import PhotograftError, SourceError
+from photograft.core.files import MAX_FILE_BYTES, printable
+from photograft.sources.base import Listing, SkippedFile
 from photograft.sources.layout import build_listing
 from photograft.sources.spool import DAMAGED, damaged, spool
 from photograft.sources.tree import Passed, Tree

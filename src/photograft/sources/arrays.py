@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 from photograft.sources.base import Item, Listing, SkippedFile, make_listing, split_name
 from photograft.sources.labels import Array, read_class_names, read_labels
 from photograft.sources.npz import Npz

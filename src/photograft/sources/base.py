@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 
 #: What a split may be called in a folder name or a manifest, and the name it has here.
 SPLIT_NAMES = {
@@ -24,9 +21,6 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-
-#: Files larger than this (bytes) are not read at all.
-MAX_FILE_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -81,12 +75,6 @@ class Listing:
     notes: tuple[str, ...] = field(default=())
 
 
-def printable(path: str | os.PathLike[str]) -> str:
-    r"""Return a path as ``/``-separated valid UTF-8, bytes that are not UTF-8 shown as ``\xNN``."""
-    raw = os.fsencode(path)
-    return raw.decode("utf-8", "backslashreplace").replace(os.sep, "/")
-
-
 def split_name(name: str) -> str | None:
     """Return the split that a folder or a manifest's value names, or None where it names none.
 
@@ -94,25 +82,6 @@ def split_name(name: str) -> str | None:
     ('validation', None)
     """
     return SPLIT_NAMES.get(name.strip().lower())
-
-
-def read_file(path: Path) -> bytes:
-    """Return a file's bytes.
-
-    Raises:
-        OSError: It can't be read, is a pipe or device, or is larger than `MAX_FILE_BYTES`.
-    """
-    try:
-        mode = path.stat().st_mode
-    except ValueError as error:  # a NUL byte in the name
-        raise OSError(str(error)) from error
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise OSError("not a regular file")  # opening a pipe would wait for someone to write
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > MAX_FILE_BYTES:
-            raise OSError(f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}")
-        return file.read()
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

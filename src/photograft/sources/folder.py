@@ -9,8 +9,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from photograft.errors import SourceError
-from photograft.sources.base import Listing, printable, read_file
+from photograft.core.errors import SourceError
+from photograft.core.files import printable, read_file
+from photograft.sources.base import Listing
 from photograft.sources.layout import build_listing
 from photograft.sources.tree import Passed, Tree, is_hidden
 

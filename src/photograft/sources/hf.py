@@ -9,16 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from photograft.errors import PhotograftError, SourceError
-from photograft.sources.base import (
-    MAX_FILE_BYTES,
-    Item,
-    Listing,
-    SkippedFile,
-    make_listing,
-    printable,
-    read_file,
-)
+from photograft.core.errors import PhotograftError, SourceError
+from photograft.core.files import MAX_FILE_BYTES, printable, read_file
+from photograft.core.store import default_cache_dir
+from photograft.sources.base import Item, Listing, SkippedFile, make_listing
 from photograft.sources.rows import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
@@ -27,7 +21,6 @@ from photograft.sources.rows import (
     number_items,
 )
 from photograft.sources.selection_syntax import NamedSet
-from photograft.store import default_cache_dir
 
 #: The only readers of `datasets` that are used ("cache" reads what another one has prepared):
 #: none of them runs or unpickles what a set holds.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from photograft.core.files import printable
 from photograft.sources.base import (
     Item,
     Listing,
     SkippedFile,
     make_listing,
     nothing_here,
-    printable,
     split_name,
     unique_names,
 )

@@ -8,16 +8,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from photograft.errors import SourceError
-from photograft.sources.base import (
-    Item,
-    Listing,
-    SkippedFile,
-    make_listing,
-    printable,
-    read_file,
-    split_name,
-)
+from photograft.core.errors import SourceError
+from photograft.core.files import printable, read_file
+from photograft.sources.base import Item, Listing, SkippedFile, make_listing, split_name
 from photograft.sources.tables import Row, read_rows
 
 

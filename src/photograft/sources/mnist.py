@@ -14,13 +14,14 @@ from typing import IO, Any
 
 import numpy as np
 
-from photograft.errors import PhotograftError, SourceError
-from photograft.sources.base import Item, Listing, SkippedFile, make_listing, printable
+from photograft.core.errors import PhotograftError, SourceError
+from photograft.core.files import printable
+from photograft.core.store import default_cache_dir
+from photograft.sources.base import Item, Listing, SkippedFile, make_listing
 from photograft.sources.pixels import Array, encode
 from photograft.sources.rows import number_items
 from photograft.sources.selection_syntax import PLAIN_NAMES
 from photograft.sources.spool import DAMAGED, Readable, damaged, spool
-from photograft.store import default_cache_dir
 
 #: The files of each split: images, labels.
 FILES = {

@@ -11,8 +11,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from photograft.errors import SourceError, StorageError
-from photograft.sources.base import printable
+from photograft.core.errors import SourceError, StorageError
+from photograft.core.files import printable
 from photograft.sources.spool import DAMAGED, damaged, spool
 
 _CHUNK = 2**20

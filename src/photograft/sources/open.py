@@ -8,10 +8,11 @@ import stat
 import zipfile
 from pathlib import Path
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
+from photograft.core.files import printable
 from photograft.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
 from photograft.sources.arrays import read_arrays
-from photograft.sources.base import Listing, printable
+from photograft.sources.base import Listing
 from photograft.sources.folder import read_folder
 from photograft.sources.hf import read_hub
 from photograft.sources.manifest import read_manifest

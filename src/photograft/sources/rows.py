@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 from photograft.sources.base import Item, SkippedFile, split_name
 from photograft.sources.selection_syntax import NamedSet, split_terms
 

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from photograft.errors import SourceError
+from photograft.core.errors import SourceError
 from photograft.sources.base import split_name
 
 #: Names that need no scheme, and the folder of each in the cache; all are read by `idx_sets`.

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from typing import IO, Protocol
 
-from photograft.errors import SourceError, StorageError
+from photograft.core.errors import SourceError, StorageError
 
 #: More than this (bytes) is never unpacked from one source.
 MAX_UNPACKED_BYTES = 64 * 2**30

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from photograft.errors import SourceError
-from photograft.sources.base import printable
+from photograft.core.errors import SourceError
+from photograft.core.files import printable
 
 if TYPE_CHECKING:
     from _csv import Reader

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from photograft.errors import SourceError
-from photograft.sources.base import Item, Listing, SkippedFile, make_listing, printable
+from photograft.core.errors import SourceError
+from photograft.core.files import printable
+from photograft.sources.base import Item, Listing, SkippedFile, make_listing
 from photograft.sources.rows import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,

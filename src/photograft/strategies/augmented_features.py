@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from photograft.augmentation import augment, generator, view_name
-from photograft.config import DEFAULT_AUGMENTATION, Augmentation
+from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
+from photograft.core.segments import FeatureTable
 from photograft.features import View
-from photograft.segments import FeatureTable
 from photograft.selection import Selection, is_better, to_json
 from photograft.strategies.base import Fitted, Job
 from photograft.strategies.feature_extraction import (

@@ -12,17 +12,17 @@ import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
 from photograft.classifier import Classifier
-from photograft.config import TrainConfig
+from photograft.core.config import TrainConfig
+from photograft.core.errors import UnknownNameError
+from photograft.core.progress import Progress
+from photograft.core.segments import FeatureTable
+from photograft.core.store import FeatureStore
 from photograft.dataset import Dataset, Photo
 from photograft.duplicates import content_groups
-from photograft.errors import UnknownNameError
 from photograft.extraction import Extractor
 from photograft.features import FLIPPED, PLAIN
 from photograft.history import History
-from photograft.progress import Progress
-from photograft.segments import FeatureTable
 from photograft.splits import Split
-from photograft.store import FeatureStore
 from photograft.tracking import Tracking
 
 #: The strategies: what the user calls them, and the module with their `fit`.
@@ -146,7 +146,7 @@ def find_strategy(name: str) -> Fit:
     if name not in REGISTRY:
         raise UnknownNameError("strategy", name, REGISTRY)
     module = importlib.import_module(f"photograft.strategies.{REGISTRY[name]}")
-    return cast(Fit, module.fit)
+    return cast("Fit", module.fit)
 
 
 def needs_features(config: TrainConfig) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from photograft.errors import InputError
+from photograft.core.errors import InputError
 from photograft.selection import Selection
 from photograft.splits import Split
 from photograft.strategies import augmented_features

@@ -11,14 +11,14 @@ import torch
 from photograft.backbones.engines import Engine
 from photograft.backbones.registry import Backbone, Layer
 from photograft.batches import ViewBatches
-from photograft.config import DEFAULT_TRAINING, Augmentation
-from photograft.crossval import NEGLIGIBLE
+from photograft.core.config import DEFAULT_TRAINING, Augmentation
+from photograft.core.errors import InputError
+from photograft.core.segments import FeatureTable
+from photograft.core.statistics import NEGLIGIBLE
 from photograft.dataset import Photo
-from photograft.errors import InputError
 from photograft.features import PLAIN, View, extract, open_space
 from photograft.graft import Graft
 from photograft.heads import Head
-from photograft.segments import FeatureTable
 from photograft.strategies import augmented_features, feature_extraction
 from photograft.strategies.base import Fitted, Job, probabilities
 from photograft.strategies.loops import (

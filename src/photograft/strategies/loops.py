@@ -21,11 +21,11 @@ from photograft.backbones.zoo import state_dict
 from photograft.batches import PhotoBatches
 from photograft.checkpoints import Checkpoint
 from photograft.classifier import Classifier
-from photograft.config import Augmentation, TrainConfig, Training
-from photograft.files import sha256_of
+from photograft.core.config import Augmentation, TrainConfig, Training
+from photograft.core.files import sha256_of
+from photograft.core.segments import FeatureTable
 from photograft.graft import Graft, HeadModule
 from photograft.history import Epoch, Follower, History
-from photograft.segments import FeatureTable
 from photograft.strategies.base import Job
 from photograft.targets import choose_coding, class_weights, num_outputs
 from photograft.training import Feed, Model, Setting, train_network

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from photograft.backbones.convnet import ConvNet, Whitening
-from photograft.config import DEFAULT_AUGMENTATION
-from photograft.errors import InputError
+from photograft.core.config import DEFAULT_AUGMENTATION
+from photograft.core.errors import InputError
 from photograft.graft import Graft
 from photograft.standardisation import sample_pixels
 from photograft.strategies.base import Fitted, Job

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Self
 
-from photograft.errors import InputError, UnknownNameError
+from photograft.core.errors import InputError, UnknownNameError
 
 
 class Plain:
@@ -48,15 +48,6 @@ def check_range(name: str, value: float, least: float, most: float) -> None:
         raise InputError(
             f"{name} can't be {value:g}", expected=f"a number from {least:g} to {most:g}"
         )
-
-
-def exact_percent(share: float) -> str:
-    """Return a share that somebody chose, in percent, and rounded to nothing else.
-
-    >>> exact_percent(0.95), exact_percent(0.9999)
-    ('95%', '99.99%')
-    """
-    return f"{100 * share:.10g}%"
 
 
 def _write(value: Any) -> Any:

@@ -122,3 +122,12 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     if len(known) > most:
         known = [*known[:most], f"{len(known) - most:,} more"]
     return known[0] if len(known) == 1 else ", ".join(known[:-1]) + " and " + known[-1]
+
+
+def exact_percent(share: float) -> str:
+    """Return a share that somebody chose, in percent, and rounded to nothing else.
+
+    >>> exact_percent(0.95), exact_percent(0.9999)
+    ('95%', '99.99%')
+    """
+    return f"{100 * share:.10g}%"

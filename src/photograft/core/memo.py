@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from photograft.errors import StorageError
-from photograft.files import new_file, write_json
+from photograft.core.errors import StorageError
+from photograft.core.files import new_file, write_json
 
 #: Answers that are kept at most: the oldest are dropped.
 _MOST = 200

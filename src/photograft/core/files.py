@@ -8,11 +8,16 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from photograft.errors import PhotograftError, StorageError
+from photograft.core.errors import PhotograftError, StorageError
+
+#: Files larger than this (bytes) are not read at all.
+MAX_FILE_BYTES = 512 * 2**20
+
 
 #: What helps where `is_full` holds.
 _FREE_SPACE = "Free some space and run the same command again: what was computed is kept."
@@ -145,3 +150,28 @@ def sha256_of(path: Path) -> str:
     """Return a file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    r"""Return a path as ``/``-separated valid UTF-8, bytes that are not UTF-8 shown as ``\xNN``."""
+    raw = os.fsencode(path)
+    return raw.decode("utf-8", "backslashreplace").replace(os.sep, "/")
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        OSError: It can't be read, is a pipe or device, or is larger than `MAX_FILE_BYTES`.
+    """
+    try:
+        mode = path.stat().st_mode
+    except ValueError as error:  # a NUL byte in the name
+        raise OSError(str(error)) from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError("not a regular file")  # opening a pipe would wait for someone to write
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_FILE_BYTES:
+            raise OSError(f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}")
+        return file.read()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from photograft import choices
-from photograft.errors import InputError
-from photograft.plain import Plain, check_choice, check_range
+from photograft.core import choices
+from photograft.core.errors import InputError
+from photograft.core.schema import Plain, check_choice, check_range
 
 #: The backbone that needs no download: its weights come with the installation.
 DEFAULT_BACKBONE = "efficientnet_lite0"

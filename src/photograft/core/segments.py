@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from photograft.errors import StorageError
-from photograft.files import is_full
+from photograft.core.errors import StorageError
+from photograft.core.files import is_full
 
 _KEY = np.dtype([("digest", "S32"), ("crc", "<u4")])
 _DIGEST_BYTES = 32

@@ -20,8 +20,8 @@ from typing import Any
 
 import platformdirs
 
-from photograft.errors import InputError
-from photograft.segments import Space, remove_segment, segment_stat
+from photograft.core.errors import InputError
+from photograft.core.segments import Space, remove_segment, segment_stat
 
 #: Bytes that the store may take before the least recently used segments are dropped.
 DEFAULT_MAX_BYTES = 10 * 2**30
