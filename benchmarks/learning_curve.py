@@ -19,9 +19,9 @@ from benchmarks.common import report
 from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
+from photograft.data.splits import Indices, make_folds
 from photograft.learning_curve import LearningCurve, learning_curve
 from photograft.preparation import prepare
-from photograft.splits import Indices, make_folds
 from photograft.strategies.base import Job
 
 #: Columns of a case: low, median, high, what came true, and what was measured before.

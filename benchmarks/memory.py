@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.common import photograft, report
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
 
 
 def copy_photos(source: Path, target: Path, num_photos: int) -> None:

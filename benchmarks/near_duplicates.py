@@ -21,9 +21,9 @@ import numpy as np
 from benchmarks.common import report
 from benchmarks.planting import KINDS, plant_near_duplicates
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
-from photograft.doctor.glimpses import Glimpses, glimpse
-from photograft.doctor.near_duplicates import find_near_duplicates
+from photograft.data.dataset import Dataset
+from photograft.data.near_duplicates import find_near_duplicates
+from photograft.data.thumbnails import Glimpses, glimpse
 
 _MANY = 25_000
 

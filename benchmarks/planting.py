@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
-from photograft.dataset import Dataset
-from photograft.images import decode
+from photograft.data.dataset import Dataset
+from photograft.data.images import decode
 
 #: What is done to a photo, by name.
 KINDS = ("half", "quality 40", "crop", "flip", "brighter", "darker")

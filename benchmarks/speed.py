@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.common import bare_loop_seconds, metrics, photograft, report
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
 
 
 def main() -> None:

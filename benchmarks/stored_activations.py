@@ -17,11 +17,11 @@ from photograft.backbones.weights import locate_weights
 from photograft.core.config import DEFAULT_BACKBONE, Augmentation, TrainConfig, Training
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
+from photograft.data.splits import make_split
 from photograft.extraction import Extractor
 from photograft.graft import Graft
 from photograft.history import History
-from photograft.splits import make_split
 from photograft.strategies.base import Job
 from photograft.strategies.fine_tuning import Boundary
 from photograft.strategies.loops import make_head, photo_feed, run_loop

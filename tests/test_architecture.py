@@ -45,7 +45,7 @@ TRAINING = {
 #: Packages that only some modules may import, even inside a function.
 ONLY_IN = {
     "torch": NETWORKS | TRAINING | {"augmentation", "backbones.engines", "trackers"},
-    "torchvision": {"augmentation", "sources.mnist"},
+    "torchvision": {"augmentation", "data.sources.mnist"},
     "timm": NETWORKS,
     "safetensors.torch": {
         "backbones.loading",
@@ -55,8 +55,8 @@ ONLY_IN = {
         "strategies.loops",
     },
     "h5py": {"backbones.keras_files"},
-    "datasets": {"sources.hf"},
-    "tensorflow_datasets": {"sources.tfds"},
+    "datasets": {"data.sources.hf"},
+    "tensorflow_datasets": {"data.sources.tfds"},
     "openvino": {"backbones.openvino_maps", "backbones.openvino_network"},
     "mlflow": {"trackers"},
     "wandb": {"trackers"},

@@ -20,7 +20,7 @@ from photograft.core.config import Augmentation
 from photograft.core.errors import ImageError
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset, Photo
+from photograft.data.dataset import Dataset, Photo
 from training_helpers import tiny_backbone
 
 ALL = np.arange(7, dtype=np.intp)

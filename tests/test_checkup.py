@@ -19,10 +19,10 @@ from photograft import TrainConfig, checkup
 from photograft.core.errors import DatasetError, InputError, StorageError
 from photograft.core.memo import remembered
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
+from photograft.data.thumbnails import glimpse
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged, columns, ranked
-from photograft.doctor.glimpses import glimpse
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
 from photograft.doctor.record import read_findings, write_findings
 

@@ -19,12 +19,13 @@ from PIL import Image
 
 from drawing import MakePhotos
 from photograft import classifier as module
-from photograft import classifier_files, features, images, workflow
+from photograft import classifier_files, features, workflow
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, INCLUDED_WEIGHTS
 from photograft.classifier import Classifier, Prediction
 from photograft.core.errors import ClassifierError, WeightsError
+from photograft.data import images
 from photograft.heads import Head
 
 CLASSES = ("circle", "square", "Dreieck ▲")

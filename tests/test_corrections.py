@@ -9,9 +9,9 @@ import pytest
 
 from drawing import MakePhotos
 from photograft.core.errors import InputError, UnknownNameError
-from photograft.corrections import Corrections, group_by
-from photograft.dataset import Dataset
-from photograft.duplicates import content_groups
+from photograft.data.corrections import Corrections, group_by
+from photograft.data.dataset import Dataset
+from photograft.data.groups import content_groups
 
 
 @pytest.fixture

@@ -19,14 +19,14 @@ from PIL import Image
 
 from photograft import Dataset
 from photograft.core.errors import ImageError
-from photograft.dataset import Photo
-from photograft.duplicates import (
+from photograft.data.dataset import Photo
+from photograft.data.groups import (
     across_given_splits,
     conflicting_labels,
     content_groups,
     same_content,
 )
-from photograft.sources.base import SkippedFile
+from photograft.data.sources.base import SkippedFile
 
 
 def picture(seed: int = 0, kind: str = "JPEG", size: tuple[int, int] = (24, 16)) -> bytes:
@@ -247,7 +247,7 @@ def test_without(root: Path) -> None:
 
 def test_file_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from photograft.core.files import read_file
-    from photograft.sources import folder
+    from photograft.data.sources import folder
 
     def read(path: Path) -> bytes:
         if path.name == "4.jpg":

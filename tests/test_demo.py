@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import system_helpers as system
-from photograft.dataset import Dataset
-from photograft.demo import write_photos
-from photograft.duplicates import same_content
+from photograft.data.dataset import Dataset
+from photograft.data.demo import write_photos
+from photograft.data.groups import same_content
 
 #: The photos of ../shared/datasets/README.md, in the order of `CLASSES`.
 COUNTS = {

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from drawing import MakePhotos
 from photograft.core.progress import Silent
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor_view import show_brief, show_findings
 from photograft.report.doctor_report import write_doctor_report

@@ -41,7 +41,7 @@ from photograft.backbones.engines import open_network
 from photograft.classifier import Classifier
 from photograft.core.config import Augmentation
 from photograft.core.errors import InputError, PhotograftError
-from photograft.estimator_inputs import _encode_picture
+from photograft.data.inputs import _encode_picture
 from photograft.estimators import BackboneFeatures, PhotoClassifier
 from training_helpers import TINY, TINY_NORM
 

@@ -15,14 +15,15 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from photograft import features, images, transforms
+from photograft import features, transforms
 from photograft.backbones import engines
 from photograft.backbones.engines import Engine
 from photograft.backbones.registry import BATCH_SIZE, Backbone, Layer
 from photograft.core.errors import ImageError
 from photograft.core.segments import Space
 from photograft.core.store import FeatureStore
-from photograft.dataset import Photo
+from photograft.data import images
+from photograft.data.dataset import Photo
 from photograft.features import (
     FLIPPED,
     PLAIN,

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image, ImageFilter
 
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
-from photograft.doctor import glimpses
-from photograft.doctor.glimpses import SIDE, Glimpses, glimpse
-from photograft.images import taken_at
+from photograft.data import thumbnails
+from photograft.data.dataset import Dataset
+from photograft.data.images import taken_at
+from photograft.data.thumbnails import SIDE, Glimpses, glimpse
 
 
 def look(folder: Path) -> Glimpses:
@@ -71,7 +71,7 @@ def test_remembered_is_the_same_and_not_looked_at_again(
     noise().save(folder / "0.jpg", exif=exif)
     noise((300, 10)).save(folder / "1.png")
     first = look(folder.parent)
-    monkeypatch.setattr(glimpses, "glimpse_of", lambda *_, **__: pytest.fail("looked again"))
+    monkeypatch.setattr(thumbnails, "glimpse_of", lambda *_, **__: pytest.fail("looked again"))
     again = look(folder.parent)
     for name, value in vars(first).items():
         np.testing.assert_array_equal(value, getattr(again, name), err_msg=name)

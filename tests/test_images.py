@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pytest
 from PIL import ExifTags, Image, ImageCms, features
 
-from photograft import formats, images
 from photograft.core.errors import ImageError
+from photograft.data import formats, images
 
 HAS_AVIF = features.check("avif")
 WHITE = (255, 255, 255)

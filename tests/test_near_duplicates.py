@@ -15,12 +15,12 @@ from drawing import MakePhotos, draw_photo
 from photograft import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
-from photograft.doctor.alignment import alike, detail
-from photograft.doctor.glimpses import Glimpses, glimpse
-from photograft.doctor.near_duplicates import Pair, find_near_duplicates, near_groups
-from photograft.duplicates import content_groups
-from photograft.preparation import read_dataset, split_of, with_near_duplicates
+from photograft.data.alignment import alike, detail
+from photograft.data.dataset import Dataset
+from photograft.data.groups import content_groups
+from photograft.data.loading import read_dataset, split_of, with_near_duplicates
+from photograft.data.near_duplicates import Pair, find_near_duplicates, near_groups
+from photograft.data.thumbnails import Glimpses, glimpse
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -157,7 +157,7 @@ def test_blocks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     pictures += [CHANGES["flip"](pictures[3]), CHANGES["crop"](pictures[11])]
     looks = glimpses_of(pictures, tmp_path / "photos")
     whole = find_near_duplicates(looks)
-    monkeypatch.setattr("photograft.doctor.near_duplicates._BLOCK", 5)
+    monkeypatch.setattr("photograft.data.near_duplicates._BLOCK", 5)
     parts = find_near_duplicates(looks)
     assert len(whole) == 2
     assert [(p.first, p.second) for p in parts] == [(p.first, p.second) for p in whole]

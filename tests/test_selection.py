@@ -16,8 +16,8 @@ from photograft.backbones.registry import Layer
 from photograft.core.arrays import Floats
 from photograft.core.errors import UnknownNameError
 from photograft.crossval import Point, strongest_of_the_best
+from photograft.data.splits import make_folds
 from photograft.selection import Gather, Selection, fit_head, select, to_json
-from photograft.splits import make_folds
 
 Labels = npt.NDArray[np.int64]
 

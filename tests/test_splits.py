@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pytest
 
 from photograft.core.errors import DatasetError
-from photograft.dataset import Dataset, Photo
-from photograft.duplicates import content_groups
-from photograft.sources.base import SkippedFile
-from photograft.splits import Split, make_folds, make_split
+from photograft.data.dataset import Dataset, Photo
+from photograft.data.groups import content_groups
+from photograft.data.sources.base import SkippedFile
+from photograft.data.splits import Split, make_folds, make_split
 
 SEEDS = range(12)
 

@@ -19,8 +19,8 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.core.config import Preprocessing
 from photograft.core.progress import Silent
-from photograft.dataset import Dataset, Photo
-from photograft.images import DEFAULT_MAX_PIXELS
+from photograft.data.dataset import Dataset, Photo
+from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.standardisation import sample_pixels, small_input_size, with_statistics
 from training_helpers import TINY, Watcher
 

@@ -24,9 +24,9 @@ from photograft.backbones.registry import INCLUDED_WEIGHTS, Layer
 from photograft.batches import PhotoBatches
 from photograft.core.config import Augmentation, Preprocessing, TrainConfig, Training
 from photograft.core.errors import InputError, UnknownNameError
+from photograft.data.splits import Split
 from photograft.recipes import get_recipe
 from photograft.selection import select
-from photograft.splits import Split
 from photograft.strategies import augmented_features, loops
 from photograft.strategies.base import REGISTRY, Job, find_strategy
 from training_helpers import TINY_NORM, make_job, tiny_config

@@ -27,7 +27,7 @@ import system_helpers as system
 from drawing import MakePhotos, draw_photo
 from photograft.core.config import Augmentation, TrainConfig, Training
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
 
 HYMENOPTERA = Path(__file__).parents[2] / "shared" / "datasets" / "hymenoptera"
 

@@ -21,12 +21,12 @@ from photograft.backbones.registry import Backbone
 from photograft.core.config import Preprocessing, TrainConfig, Training
 from photograft.core.progress import Silent, Step
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
+from photograft.data.splits import make_split
 from photograft.extraction import Extractor
 from photograft.graft import HeadModule
 from photograft.history import Epoch, History
 from photograft.preparation import find_backbone
-from photograft.splits import make_split
 from photograft.strategies.base import Job
 from photograft.strategies.loops import HeadOnly
 from photograft.training import Feed, Setting, train_network

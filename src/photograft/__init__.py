@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from photograft.core.errors import PhotograftError as PhotograftError
     from photograft.core.progress import Progress as Progress
     from photograft.core.store import FeatureStore as FeatureStore
-    from photograft.dataset import Dataset as Dataset
+    from photograft.data.dataset import Dataset as Dataset
     from photograft.estimators import BackboneFeatures as BackboneFeatures
     from photograft.estimators import PhotoClassifier as PhotoClassifier
     from photograft.evaluation import Evaluation as Evaluation
@@ -39,7 +39,7 @@ _HOMES = {
     "BackboneFeatures": "estimators",
     "Classifier": "classifier",
     "Comparison": "comparison",
-    "Dataset": "dataset",
+    "Dataset": "data.dataset",
     "Evaluation": "evaluation",
     "FeatureStore": "core.store",
     "PhotoClassifier": "estimators",

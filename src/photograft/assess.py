@@ -15,7 +15,7 @@ from photograft.certainty.held_out import HeldOutAnswers
 from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.classifier import Classifier
 from photograft.core.arrays import Floats
-from photograft.dataset import Photo
+from photograft.data.dataset import Photo
 from photograft.explanations.neighbours import Reference, last_columns
 from photograft.nearness import choose_rows
 from photograft.out_of_fold import out_of_fold, repeated_folds

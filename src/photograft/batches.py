@@ -17,7 +17,7 @@ from photograft.core.config import Augmentation
 from photograft.core.errors import ImageError, PhotograftError
 from photograft.core.parallel import in_order
 from photograft.core.segments import FeatureTable
-from photograft.dataset import Photo
+from photograft.data.dataset import Photo
 
 #: Decoded photos are kept in memory up to this many bytes; beyond, they are decoded every epoch.
 _MAX_KEPT_BYTES = 2 * 2**30

@@ -17,21 +17,17 @@ from photograft.core.memo import remembered
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
-from photograft.corrections import Corrections
-from photograft.dataset import Dataset
+from photograft.data.corrections import Corrections
+from photograft.data.dataset import Dataset
+from photograft.data.loading import check_outside, read_dataset, with_near_duplicates
+from photograft.data.splits import Split
+from photograft.data.thumbnails import glimpse
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged
-from photograft.doctor.glimpses import glimpse
 from photograft.doctor.record import check_unanswered, write_findings
 from photograft.extraction import Extractor
-from photograft.preparation import (
-    check_outside,
-    find_extractor,
-    read_dataset,
-    with_near_duplicates,
-)
+from photograft.preparation import find_extractor
 from photograft.report.doctor_report import write_doctor_report
-from photograft.splits import Split
 from photograft.strategies.base import Job
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.

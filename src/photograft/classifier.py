@@ -23,7 +23,6 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
-from photograft import images
 from photograft._version import __version__
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
@@ -41,6 +40,7 @@ from photograft.classifier_files import (
 from photograft.core.errors import ClassifierError, ConversionError, ImageError, StorageError
 from photograft.core.files import read_file, sha256_of, write_json
 from photograft.core.store import FeatureStore, default_cache_dir
+from photograft.data import images
 from photograft.explanations.neighbours import FILE_NAME as REFERENCE_NAME
 from photograft.explanations.neighbours import Reference, read_reference, write_reference
 from photograft.features import PLAIN, feature_batches, open_space

@@ -250,7 +250,7 @@ def demo(
     from rich.console import Console
 
     from photograft import predictions, terminal, workflow
-    from photograft.demo import write_photos
+    from photograft.data.demo import write_photos
     from photograft.runs import default_path, now
 
     photos, unseen = write_photos(out)

@@ -32,20 +32,15 @@ from photograft.core.files import new_file, write_json
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_choice
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
-from photograft.duplicates import content_groups
+from photograft.data.dataset import Dataset
+from photograft.data.groups import content_groups
+from photograft.data.loading import check_outside, read_dataset, split_of, with_near_duplicates
+from photograft.data.splits import Split
 from photograft.leaderboard import PREFERENCES, Row, choose, make_rows
-from photograft.preparation import (
-    check_outside,
-    prepare_dataset,
-    read_dataset,
-    split_of,
-    with_near_duplicates,
-)
+from photograft.preparation import prepare_dataset
 from photograft.race import race
 from photograft.runs import Clock, Run, environment, now, safe_name
 from photograft.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
-from photograft.splits import Split
 from photograft.strategies import augmented_features
 from photograft.strategies.base import Fitted, Job, find_strategy
 from photograft.strategies.feature_extraction import count_params, fit_chosen

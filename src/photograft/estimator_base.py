@@ -13,8 +13,8 @@ from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
-from photograft.estimator_inputs import is_column, read_photos, refuse_unusable, understand
+from photograft.data.dataset import Dataset
+from photograft.data.inputs import is_column, read_photos, refuse_unusable, understand
 from photograft.extraction import Extractor
 
 try:

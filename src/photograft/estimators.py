@@ -29,12 +29,12 @@ from photograft.core.errors import DatasetError, InputError
 from photograft.core.files import new_folder
 from photograft.core.progress import Silent
 from photograft.core.schema import check_choice
+from photograft.data.inputs import read_photos, refuse_unusable, understand
+from photograft.data.splits import Split
 from photograft.depths import LayerSet, layer_sets
 from photograft.estimator_base import SETTINGS, CacheFolder, PhotoEstimator, Settings, look
-from photograft.estimator_inputs import read_photos, refuse_unusable, understand
 from photograft.extraction import Extractor
 from photograft.preparation import prepare_dataset
-from photograft.splits import Split
 from photograft.strategies.base import Job, find_strategy, probabilities
 
 # After what says how to install it where it is missing.

@@ -43,9 +43,9 @@ def explain(
     from photograft.classifier import Classifier
     from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
     from photograft.core.files import new_file, printable, read_file
+    from photograft.data.images import decode
     from photograft.explanations.explained import Explanation, draw
     from photograft.explanations.heat_maps import HeatMaps
-    from photograft.images import decode
 
     loaded = Classifier.load(classifier).located()
     names = loaded.class_names

@@ -13,7 +13,7 @@ from photograft.core.errors import ConversionError, ImageError
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
-from photograft.dataset import Photo
+from photograft.data.dataset import Photo
 from photograft.features import PLAIN, View, extract, open_space, space_key
 
 

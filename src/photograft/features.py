@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft import images, transforms
+from photograft import transforms
 from photograft.backbones.engines import Engine, Features, Network, engine_versions
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.core.errors import ImageError
@@ -20,7 +20,8 @@ from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import FeatureTable, Space, Writer
 from photograft.core.store import FeatureStore
-from photograft.dataset import Photo
+from photograft.data import images
+from photograft.data.dataset import Photo, read_as_listed
 
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
@@ -127,19 +128,6 @@ def extract(
                     writer.append([missing[i].digest for i in indices], features)
                 step.advance(len(indices) + len(failed))
     return space.find(list(distinct)), failures
-
-
-def read_as_listed(photo: Photo) -> bytes:
-    """Return a photo's bytes, if they are still those under whose hash its features are kept.
-
-    Raises:
-        ImageError: They are not.
-        OSError: The file can't be read.
-    """
-    data = photo.read()
-    if hashlib.sha256(data).digest() != photo.digest:
-        raise ImageError("unreadable", "the file has changed since it was listed")
-    return data
 
 
 def feature_batches(

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 
 from photograft.core.errors import ImageError
 from photograft.core.text import percent
-from photograft.images import decode
+from photograft.data.images import decode
 
 #: Beyond this many classes the cells of a confusion matrix carry no numbers.
 _MAX_NUMBERED_CLASSES = 25

@@ -19,11 +19,11 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.progress import Progress
 from photograft.core.schema import check_range
+from photograft.data.splits import make_folds
 from photograft.depths import layer_sets
 from photograft.extrapolation import LEVEL, Extrapolation, extrapolate, measure_noise
 from photograft.growing import NUM_FOLDS, Measured, make_subsets, measure
 from photograft.solver import make_basis
-from photograft.splits import make_folds
 from photograft.strategies.base import Job
 
 #: Two deals of the photos into folds, so that each photo is scored twice; one deal where photos

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import default_convnet, get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.core.config import DEFAULT_BACKBONE, TrainConfig
-from photograft.core.errors import StorageError
-from photograft.core.files import check_free, printable
-from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
-from photograft.corrections import Corrections, group_by
-from photograft.dataset import Dataset
-from photograft.doctor import near_duplicates
-from photograft.doctor.glimpses import glimpse
+from photograft.data.dataset import Dataset
+from photograft.data.loading import read_dataset, split_of, with_near_duplicates
+from photograft.data.splits import Split
 from photograft.extraction import Extractor
-from photograft.splits import Split, make_split
 from photograft.standardisation import small_input_size, with_statistics
 from photograft.strategies.base import Job, needs_features
 
@@ -47,76 +39,6 @@ def prepare(
     """
     dataset = read_dataset(source, config, progress=progress)
     return prepare_dataset(dataset, config, store=store, progress=progress)
-
-
-def read_dataset(
-    source: str | os.PathLike[str], config: TrainConfig, *, progress: Progress
-) -> Dataset:
-    """Read a source as the settings say: corrected, and grouped by name.
-
-    Args:
-        source: As in `workflow.train`.
-        config: The settings.
-        progress: Told how far it is.
-
-    Raises:
-        InputError: The source, or a setting, can't be used.
-    """
-    # First what may be wrong with the user's own file: that is soon said.
-    corrections = Corrections.read(config.corrections) if config.corrections else Corrections()
-    dataset = Dataset.load(source, max_pixels=config.max_pixels, progress=progress)
-    if config.group_by:
-        dataset = group_by(dataset, config.group_by)
-    return corrections.apply(dataset)
-
-
-def with_near_duplicates(
-    dataset: Dataset, config: TrainConfig, *, store: FeatureStore, progress: Progress
-) -> Dataset:
-    """Return a dataset that knows its near duplicates, unless the settings say to ignore them.
-
-    Photos that turn out not to decode are skipped in it.
-
-    Args:
-        dataset: The photos.
-        config: The settings.
-        store: Where small looks at the photos are kept.
-        progress: Told how far it is.
-
-    Raises:
-        StorageError: The cache can't be written.
-    """
-    if config.near_duplicates == "ignore":
-        return dataset
-    glimpses, failures = glimpse(
-        dataset.photos, store, max_pixels=dataset.max_pixels, progress=progress
-    )
-    dataset = dataset.without(failures)
-    digests = hashlib.sha256(b"".join(photo.digest for photo in dataset.photos)).hexdigest()
-    pairs = remembered(
-        store.cache,
-        {"what": "near duplicates", "code": near_duplicates.CODE_VERSION, "photos": digests},
-        lambda: [
-            [pair.first, pair.second, pair.score, pair.why]
-            for pair in near_duplicates.find_near_duplicates(glimpses, progress=progress)
-        ],
-    )
-    groups = near_duplicates.near_groups(
-        [near_duplicates.Pair(*pair) for pair in pairs], len(glimpses)
-    )
-    counts = np.bincount(groups, minlength=1)
-    shared = counts[groups] > 1 if len(groups) else np.zeros(0, np.bool_)
-    if not shared.any():
-        return dataset
-    photos = tuple(
-        replace(photo, alike=int(group)) if alike else photo
-        for photo, group, alike in zip(dataset.photos, groups, shared, strict=True)
-    )
-    note = (
-        f"{int(shared.sum()):,} photos are near duplicates of others, in "
-        f"{int((counts > 1).sum()):,} groups: what is split here keeps each group on one side"
-    )
-    return replace(dataset, photos=photos, notes=(*dataset.notes, note))
 
 
 def prepare_dataset(
@@ -146,11 +68,6 @@ def find_extractor(
     )
 
 
-def split_of(dataset: Dataset, config: TrainConfig) -> Split:
-    """Return the split that the settings ask for."""
-    return make_split(dataset, validation=config.validation, test=config.test, seed=config.seed)
-
-
 def find_backbone(
     dataset: Dataset, split: Split, config: TrainConfig, store: FeatureStore, progress: Progress
 ) -> tuple[Backbone, Path | None]:
@@ -172,27 +89,3 @@ def find_backbone(
     train = [dataset.photos[i] for i in split.train]
     backbone = with_statistics(backbone, preprocessing, train, config.max_pixels, progress)
     return locate_weights(backbone, store.cache, progress=progress)
-
-
-def check_out(folder: Path, source: str | os.PathLike[str]) -> None:
-    """Make sure, before any work, that a folder can be written, and not among the photos.
-
-    Raises:
-        StorageError: Something is there already, or it can't be written.
-    """
-    check_free(folder)
-    check_outside(folder, source)
-
-
-def check_outside(folder: Path, source: str | os.PathLike[str]) -> None:
-    """Make sure that a folder does not lie among the photos.
-
-    Raises:
-        StorageError: It does.
-    """
-    root = Path(source).expanduser().resolve()
-    if root.is_dir() and folder.resolve().is_relative_to(root):
-        raise StorageError(
-            f"{folder} would lie in {printable(root)}, among the photos",
-            fix="Choose a folder elsewhere with --out: nothing in the source is ever changed.",
-        )

@@ -85,8 +85,8 @@ def run(
 
     from photograft import terminal, workflow
     from photograft.core.errors import InputError
+    from photograft.data.subsets import run_subset
     from photograft.recipes import get_recipe, with_epochs
-    from photograft.subsets import run_subset
 
     recipe, progress = get_recipe(name), terminal.make_progress()
     if recipe.config is None:

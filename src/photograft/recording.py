@@ -13,14 +13,14 @@ from photograft.classifier import Classifier
 from photograft.core.config import TrainConfig
 from photograft.core.files import new_folder, printable, write_json, write_table
 from photograft.core.progress import Silent
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
+from photograft.data.groups import conflicting_labels, content_groups
+from photograft.data.sources.named_sets import named_set
+from photograft.data.splits import Split
 from photograft.doctor.examine import Diagnosis
 from photograft.doctor.record import write_findings
-from photograft.duplicates import conflicting_labels, content_groups
 from photograft.evaluation import Evaluation
 from photograft.report.run_report import write_run_report
-from photograft.sources.selection_syntax import named_set
-from photograft.splits import Split
 from photograft.strategies.base import Fitted
 
 if TYPE_CHECKING:

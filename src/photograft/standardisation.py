@@ -14,7 +14,7 @@ from photograft.core.config import Preprocessing
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress
-from photograft.dataset import Photo
+from photograft.data.dataset import Photo
 
 #: Photos that statistics are taken over, at most: evenly spread over the training photos.
 _MOST_PHOTOS = 2000

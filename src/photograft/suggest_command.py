@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from photograft.classifier import Classifier
     from photograft.core.arrays import Floats
     from photograft.core.progress import Progress
-    from photograft.dataset import Dataset, Photo
+    from photograft.data.dataset import Dataset, Photo
     from photograft.suggestion import Suggestion
 
 HELP = (
@@ -64,7 +64,7 @@ def suggest(
 
     from photograft import suggestion, terminal
     from photograft.classifier import Classifier
-    from photograft.dataset import Dataset
+    from photograft.data.dataset import Dataset
 
     if out is not None and out.suffix.lower() != ".csv":
         raise InputError(f"{out} is no table by its name", expected=".csv")
@@ -123,9 +123,9 @@ def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) ->
     from functools import partial
 
     from photograft.core.files import printable, read_file
-    from photograft.dataset import Dataset
+    from photograft.data.dataset import Dataset
+    from photograft.data.sources.base import Item, make_listing
     from photograft.predictions import expand_inputs
-    from photograft.sources.base import Item, make_listing
 
     if not folder.is_dir():
         raise InputError(

@@ -30,8 +30,8 @@ from photograft.backbones.registry import Backbone
 from photograft.core.progress import Step
 from photograft.core.store import FeatureStore
 from photograft.core.text import size
-from photograft.dataset import Dataset
-from photograft.duplicates import across_given_splits, conflicting_labels, same_content
+from photograft.data.dataset import Dataset
+from photograft.data.groups import across_given_splits, conflicting_labels, same_content
 from photograft.recipes import Recipe
 from photograft.runs import Run
 

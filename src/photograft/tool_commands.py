@@ -95,7 +95,7 @@ def subset(
     from rich.console import Console
 
     from photograft import terminal
-    from photograft.subsets import run_subset
+    from photograft.data.subsets import run_subset
 
     counts = run_subset(
         source,

@@ -13,7 +13,7 @@ from photograft.core.config import DEFAULT_BACKBONE, Preprocessing, TrainConfig
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.files import new_file
 from photograft.core.progress import Progress
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
 from photograft.recipes import get_recipe, list_recipes
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import InputError
-from photograft.images import DEFAULT_MAX_PIXELS, decode
+from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 
 #: Part of the feature store's key: raise it whenever `prepare` gives other pixels.
 CODE_VERSION = 1

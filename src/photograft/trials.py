@@ -16,12 +16,12 @@ from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, EMBEDDED_COSTS, 
 from photograft.candidates import Candidate, NetworkKey, Trial
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
+from photograft.data.splits import Split, make_folds
 from photograft.extraction import Extractor
 from photograft.features import feature_batches, open_space
 from photograft.preparation import find_extractor
 from photograft.selection import NUM_FOLDS, NUM_REPEATS, Selection
-from photograft.splits import Split, make_folds
 from photograft.strategies import augmented_features
 from photograft.strategies.base import Job, find_strategy, needs_features, probabilities
 from photograft.strategies.feature_extraction import choose_logistic

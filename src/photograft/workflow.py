@@ -24,14 +24,15 @@ from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
+from photograft.data.images import DEFAULT_MAX_PIXELS
+from photograft.data.loading import check_out
+from photograft.data.splits import Split
 from photograft.doctor.examine import Diagnosis
 from photograft.evaluation import Evaluation, evaluate_probabilities
 from photograft.extraction import Extractor
-from photograft.images import DEFAULT_MAX_PIXELS
-from photograft.preparation import check_out, prepare
+from photograft.preparation import prepare
 from photograft.runs import Clock, Run, default_path, environment, now
-from photograft.splits import Split
 from photograft.strategies.base import Fitted, Job, find_strategy, probabilities
 from photograft.trackers import open_tracker
 from photograft.tracking import Start, outcome_of, settings_of, tracked

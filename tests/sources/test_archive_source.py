@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from photograft.core.errors import SourceError, StorageError
-from photograft.sources import archives, spool
-from photograft.sources.archives import read_archive
-from photograft.sources.base import Listing
+from photograft.data.sources import archives, spool
+from photograft.data.sources.archives import read_archive
+from photograft.data.sources.base import Listing
 
 FILES = {
     f"{label}/{i}.jpg": f"{label}{i}".encode() * 50 for label in ("cats", "dogs") for i in "12"

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from photograft.core.errors import SourceError
-from photograft.sources.arrays import read_arrays
-from photograft.sources.base import Listing
+from photograft.data.sources.arrays import read_arrays
+from photograft.data.sources.base import Listing
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (5, 4, 6, 3), dtype=np.uint8)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from photograft.core.errors import SourceError
-from photograft.sources import base
-from photograft.sources.base import Listing
-from photograft.sources.folder import read_folder
+from photograft.data.sources import base
+from photograft.data.sources.base import Listing
+from photograft.data.sources.folder import read_folder
 
 
 @pytest.fixture

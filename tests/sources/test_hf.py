@@ -19,10 +19,10 @@ from PIL import Image
 
 from photograft import Dataset
 from photograft.core.errors import SourceError
-from photograft.sources.base import Listing
-from photograft.sources.hf import BUILDERS, read_hub
-from photograft.sources.open import open_source
-from photograft.sources.selection_syntax import parse_set
+from photograft.data.sources.base import Listing
+from photograft.data.sources.hf import BUILDERS, read_hub
+from photograft.data.sources.named_sets import parse_set
+from photograft.data.sources.open import open_source
 
 datasets = pytest.importorskip("datasets")
 
@@ -349,7 +349,7 @@ def test_the_forms_that_are_read_are_those_that_there_are() -> None:
 def test_what_was_fetched_before_is_found_without_network(folder: Path, cache: Path) -> None:
     assert len(read(folder).items) == 14  # leaves a prepared copy, as fetching one does
     code = """
-from photograft.sources.open import open_source
+from photograft.data.sources.open import open_source
 listing = open_source("hf:pets[test]")
 print([(item.label, item.read()[:4]) for item in listing.items])
 """

@@ -4,9 +4,9 @@ import pytest
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
-from photograft.sources.base import Item, SkippedFile, lookalikes, make_listing, unique_names
-from photograft.sources.layout import Layout, arrange, build_listing
-from photograft.sources.tree import Passed, Tree
+from photograft.data.sources.base import Item, SkippedFile, lookalikes, make_listing, unique_names
+from photograft.data.sources.layout import Layout, arrange, build_listing
+from photograft.data.sources.tree import Passed, Tree
 
 
 def tree(*files: str, folders: tuple[str, ...] = ()) -> Tree:

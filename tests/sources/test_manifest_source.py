@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from photograft.core.errors import SourceError
-from photograft.sources.base import Listing
-from photograft.sources.manifest import read_manifest
+from photograft.data.sources.base import Listing
+from photograft.data.sources.manifest import read_manifest
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 
 from photograft import Dataset
 from photograft.core.errors import SourceError, StorageError
-from photograft.sources import mnist, spool
-from photograft.sources.mnist import FILES, SETS, fetch_by_torchvision, read_idx, read_mnist
-from photograft.sources.open import open_source
-from photograft.sources.selection_syntax import PLAIN_NAMES
+from photograft.data.sources import mnist, spool
+from photograft.data.sources.mnist import FILES, SETS, fetch_by_torchvision, read_idx, read_mnist
+from photograft.data.sources.named_sets import PLAIN_NAMES
+from photograft.data.sources.open import open_source
 
 RNG = np.random.default_rng(0)
 IMAGES = {

@@ -6,10 +6,10 @@ import pytest
 
 from photograft import Dataset
 from photograft.core.errors import SourceError
-from photograft.sources.base import Item, make_listing
-from photograft.sources.open import open_source
-from photograft.sources.rows import choose_column, choose_splits, number_items
-from photograft.sources.selection_syntax import NamedSet, named_set, parse_set, split_terms
+from photograft.data.sources.base import Item, make_listing
+from photograft.data.sources.named_sets import NamedSet, named_set, parse_set, split_terms
+from photograft.data.sources.open import open_source
+from photograft.data.sources.rows import choose_column, choose_splits, number_items
 
 
 def parse(text: str) -> NamedSet:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from photograft.core.errors import SourceError
-from photograft.sources.open import open_source
+from photograft.data.sources.open import open_source
 
 
 @pytest.fixture

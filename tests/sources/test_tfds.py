@@ -23,11 +23,11 @@ from PIL import Image
 
 from photograft import Dataset
 from photograft.core.errors import SourceError, StorageError
-from photograft.sources import spool
-from photograft.sources.base import Listing
-from photograft.sources.open import open_source
-from photograft.sources.selection_syntax import NamedSet, parse_set
-from photograft.sources.tfds import read_tfds
+from photograft.data.sources import spool
+from photograft.data.sources.base import Listing
+from photograft.data.sources.named_sets import NamedSet, parse_set
+from photograft.data.sources.open import open_source
+from photograft.data.sources.tfds import read_tfds
 
 
 class ImageFeature:

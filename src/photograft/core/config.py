@@ -300,7 +300,7 @@ class TrainConfig(Plain):
             fold that is made here (``"group"``), or not looked for (``"ignore"``).
         group_by: A regular expression; photos in whose names it finds the same are kept together,
             too.
-        corrections: A CSV file with the user's word on photos; see `photograft.corrections`.
+        corrections: A CSV file with the user's word on photos; see `photograft.data.corrections`.
         seed: Decides the split, the folds, and all that is random in training.
         max_pixels: Photos with more pixels than this are skipped.
         include_weights: Whether the saved classifier carries the backbone's weights:

@@ -13,14 +13,14 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import wilson_interval
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
+from photograft.data.groups import content_groups
+from photograft.data.thumbnails import Glimpses
 from photograft.doctor.findings import Finding, Flagged, ranked
-from photograft.doctor.glimpses import Glimpses
 from photograft.doctor.hard_pairs import hard_pairs
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
 from photograft.doctor.outliers import find_outliers
 from photograft.doctor.suspects import Judgement, judge_labels
-from photograft.duplicates import content_groups
 from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.solver import Basis, make_basis
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.statistics import wilson_interval
-from photograft.dataset import Dataset, Photo
+from photograft.data.dataset import Dataset, Photo
+from photograft.data.thumbnails import Glimpses
 from photograft.doctor.findings import Finding, Flagged
-from photograft.doctor.glimpses import Glimpses
 
 #: Photos with a shorter side than this show little: a network looks at some 224 pixels.
 _TINY = 64

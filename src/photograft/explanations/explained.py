@@ -15,11 +15,11 @@ from PIL import Image, ImageOps
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ImageError
 from photograft.core.text import percent
+from photograft.data.images import decode
 from photograft.explanations.heat_maps import Floats
 from photograft.explanations.neighbours import Neighbour
 from photograft.explanations.overlays import COLOURS, overlay
 from photograft.figures import FAINT, INK, fill, save_figure
-from photograft.images import decode
 
 #: Longer side of the photo and of a neighbour, in pixels.
 _PHOTO, _NEIGHBOUR = 640, 256

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from photograft.classifier import Classifier
 from photograft.core.progress import Progress
+from photograft.data.images import decode
 from photograft.explanations.neighbours import Neighbour, Reference
-from photograft.images import decode
 from photograft.report.facts import Answer
 
 MAX_EXPLAINED = 8

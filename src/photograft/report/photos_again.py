@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from photograft.core.errors import PhotograftError
+from photograft.data.sources.open import open_source
 from photograft.report.facts import File
-from photograft.sources.open import open_source
 
 
 def find_photos(source: str, files: Sequence[File]) -> dict[str, Callable[[], bytes]]:

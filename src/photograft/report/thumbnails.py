@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress
-from photograft.images import DEFAULT_MAX_PIXELS, decode
+from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 
 #: The longer side of a thumbnail, in pixels.
 SIDE = 104

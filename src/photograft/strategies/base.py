@@ -17,12 +17,12 @@ from photograft.core.errors import UnknownNameError
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
-from photograft.dataset import Dataset, Photo
-from photograft.duplicates import content_groups
+from photograft.data.dataset import Dataset, Photo
+from photograft.data.groups import content_groups
+from photograft.data.splits import Split
 from photograft.extraction import Extractor
 from photograft.features import FLIPPED, PLAIN
 from photograft.history import History
-from photograft.splits import Split
 from photograft.tracking import Tracking
 
 #: The strategies: what the user calls them, and the module with their `fit`.

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from photograft.core.errors import InputError
+from photograft.data.splits import Split
 from photograft.selection import Selection
-from photograft.splits import Split
 from photograft.strategies import augmented_features
 from photograft.strategies.base import Fitted, Job, probabilities
 from photograft.strategies.feature_extraction import fit_chosen

@@ -15,7 +15,7 @@ from photograft.core.config import DEFAULT_TRAINING, Augmentation
 from photograft.core.errors import InputError
 from photograft.core.segments import FeatureTable
 from photograft.core.statistics import NEGLIGIBLE
-from photograft.dataset import Photo
+from photograft.data.dataset import Photo
 from photograft.features import PLAIN, View, extract, open_space
 from photograft.graft import Graft
 from photograft.heads import Head

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import numpy.typing as npt
 
-from photograft.dataset import Dataset
+from photograft.data.dataset import Dataset
 
 
 def content_groups(dataset: Dataset) -> npt.NDArray[np.int64]:

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from photograft.core.errors import SourceError
-from photograft.sources.base import Item, Listing, SkippedFile, make_listing, split_name
-from photograft.sources.labels import Array, read_class_names, read_labels
-from photograft.sources.npz import Npz
-from photograft.sources.pixels import check_shape, encode, find_scale
+from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing, split_name
+from photograft.data.sources.labels import Array, read_class_names, read_labels
+from photograft.data.sources.npz import Npz
+from photograft.data.sources.pixels import check_shape, encode, find_scale
 
 _EXPECTED = "arrays X_train, y_train, X_test, y_test (and X_val, y_val if there are any), or X, y"
 _CLASS_NAMES = "class_names"

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from photograft.core.files import printable
-from photograft.sources.base import (
+from photograft.data.sources.base import (
     Item,
     Listing,
     SkippedFile,
@@ -18,7 +18,7 @@ from photograft.sources.base import (
     split_name,
     unique_names,
 )
-from photograft.sources.tree import Parts, Tree, TreeView, show
+from photograft.data.sources.tree import Parts, Tree, TreeView, show
 
 _EXPECTED = (
     "class folders, each with photos (cats/1.jpg, dogs/2.jpg), "

@@ -12,15 +12,15 @@ from typing import Any
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import MAX_FILE_BYTES, printable, read_file
 from photograft.core.store import default_cache_dir
-from photograft.sources.base import Item, Listing, SkippedFile, make_listing
-from photograft.sources.rows import (
+from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
+from photograft.data.sources.named_sets import NamedSet
+from photograft.data.sources.rows import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     choose_column,
     choose_splits,
     number_items,
 )
-from photograft.sources.selection_syntax import NamedSet
 
 #: The only readers of `datasets` that are used ("cache" reads what another one has prepared):
 #: none of them runs or unpickles what a set holds.

@@ -19,11 +19,11 @@ from photograft.core.errors import DatasetError, InputError, SourceError, Storag
 from photograft.core.files import check_free, new_folder, printable, read_file
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
-from photograft.dataset import Dataset, Photo, natural_key
-from photograft.images import DEFAULT_MAX_PIXELS
-from photograft.sources.base import Item, Listing, SkippedFile, make_listing
-from photograft.sources.open import open_source
-from photograft.sources.tree import is_hidden
+from photograft.data.dataset import Dataset, Photo, natural_key
+from photograft.data.images import DEFAULT_MAX_PIXELS
+from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
+from photograft.data.sources.open import open_source
+from photograft.data.sources.tree import is_hidden
 
 #: Where a photo's class is told: by its folder (or whatever the source says), or by its name.
 LABELS_FROM = ("folder", "name")

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
-from photograft import formats
 from photograft.core.errors import ImageError
+from photograft.data import formats
 
 #: Part of the feature store's key: raise it whenever decoded pixels change.
 CODE_VERSION: Final = 1

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.files import printable
-from photograft.dataset import Dataset, Photo
-from photograft.sources.base import SkippedFile
+from photograft.data.dataset import Dataset, Photo
+from photograft.data.sources.base import SkippedFile
 
 ACTIONS = ("relabel", "exclude", "group", "ok")
 

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from photograft.core.errors import SourceError
-from photograft.sources.base import Item, SkippedFile, split_name
-from photograft.sources.selection_syntax import NamedSet, split_terms
+from photograft.data.sources.base import Item, SkippedFile, split_name
+from photograft.data.sources.named_sets import NamedSet, split_terms
 
 #: Both TensorFlow Datasets and `datasets` take this for all splits together.
 _ALL = "all"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable, read_file
-from photograft.sources.base import Item, Listing, SkippedFile, make_listing, split_name
-from photograft.sources.tables import Row, read_rows
+from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing, split_name
+from photograft.data.sources.tables import Row, read_rows
 
 
 def read_manifest(path: Path) -> Listing:

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress, Silent
-from photograft.doctor.alignment import alike, detail, shrink
-from photograft.doctor.glimpses import Glimpses
+from photograft.data.alignment import alike, detail, shrink
+from photograft.data.thumbnails import Glimpses
 
 #: Raise it whenever other pairs are found.
 CODE_VERSION = 4

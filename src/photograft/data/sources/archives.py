@@ -17,10 +17,10 @@ from typing import IO
 
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import MAX_FILE_BYTES, printable
-from photograft.sources.base import Listing, SkippedFile
-from photograft.sources.layout import build_listing
-from photograft.sources.spool import DAMAGED, damaged, spool
-from photograft.sources.tree import Passed, Tree
+from photograft.data.sources.base import Listing, SkippedFile
+from photograft.data.sources.layout import build_listing
+from photograft.data.sources.spool import DAMAGED, damaged, spool
+from photograft.data.sources.tree import Passed, Tree
 
 #: How a file begins, and what opens it, for each compression that a tar file may have.
 COMPRESSIONS: Mapping[bytes, Callable[[Path], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]] = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photograft.core.errors import SourceError
-from photograft.sources.base import split_name
+from photograft.data.sources.base import split_name
 
 #: Names that need no scheme, and the folder of each in the cache; all are read by `idx_sets`.
 PLAIN_NAMES = ("mnist", "fashion-mnist", "kmnist")

@@ -17,11 +17,11 @@ import numpy as np
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import printable
 from photograft.core.store import default_cache_dir
-from photograft.sources.base import Item, Listing, SkippedFile, make_listing
-from photograft.sources.pixels import Array, encode
-from photograft.sources.rows import number_items
-from photograft.sources.selection_syntax import PLAIN_NAMES
-from photograft.sources.spool import DAMAGED, Readable, damaged, spool
+from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
+from photograft.data.sources.named_sets import PLAIN_NAMES
+from photograft.data.sources.pixels import Array, encode
+from photograft.data.sources.rows import number_items
+from photograft.data.sources.spool import DAMAGED, Readable, damaged, spool
 
 #: The files of each split: images, labels.
 FILES = {

@@ -16,10 +16,10 @@ from PIL import ExifTags, Image
 
 from photograft.core.errors import InputError
 from photograft.core.files import printable, read_file
-from photograft.dataset import Dataset
-from photograft.images import DEFAULT_MAX_PIXELS
-from photograft.sources.base import Item, Listing
-from photograft.sources.pixels import check_shape, encode, find_scale
+from photograft.data.dataset import Dataset
+from photograft.data.images import DEFAULT_MAX_PIXELS
+from photograft.data.sources.base import Item, Listing
+from photograft.data.sources.pixels import check_shape, encode, find_scale
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -12,16 +12,16 @@ from typing import IO, Any
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
-from photograft.sources.base import Item, Listing, SkippedFile, make_listing
-from photograft.sources.rows import (
+from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
+from photograft.data.sources.named_sets import NamedSet
+from photograft.data.sources.rows import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     choose_column,
     choose_splits,
     number_items,
 )
-from photograft.sources.selection_syntax import NamedSet
-from photograft.sources.spool import spool
+from photograft.data.sources.spool import spool
 
 _FIX_INSTALL = "Run: pip install 'photograft[tfds]'"
 

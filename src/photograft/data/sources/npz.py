@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 
 from photograft.core.errors import SourceError, StorageError
 from photograft.core.files import printable
-from photograft.sources.spool import DAMAGED, damaged, spool
+from photograft.data.sources.spool import DAMAGED, damaged, spool
 
 _CHUNK = 2**20
 _LOCAL_HEADER = struct.Struct("<26xHH")

@@ -18,10 +18,10 @@ from photograft.core.errors import ImageError
 from photograft.core.files import printable
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
-from photograft.images import DEFAULT_MAX_PIXELS, decode, expected_extension_note, read_header
-from photograft.sources.base import Item, Listing, SkippedFile
-from photograft.sources.open import open_source
-from photograft.sources.selection_syntax import named_set
+from photograft.data.images import DEFAULT_MAX_PIXELS, decode, expected_extension_note, read_header
+from photograft.data.sources.base import Item, Listing, SkippedFile
+from photograft.data.sources.named_sets import named_set
+from photograft.data.sources.open import open_source
 
 
 @dataclass(frozen=True)
@@ -277,3 +277,16 @@ def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
         (-1, part) if number is None else (len(number), number)
         for part, number in zip(parts, numbers, strict=True)
     ], name
+
+
+def read_as_listed(photo: Photo) -> bytes:
+    """Return a photo's bytes, if they are still those under whose hash its features are kept.
+
+    Raises:
+        ImageError: They are not.
+        OSError: The file can't be read.
+    """
+    data = photo.read()
+    if hashlib.sha256(data).digest() != photo.digest:
+        raise ImageError("unreadable", "the file has changed since it was listed")
+    return data

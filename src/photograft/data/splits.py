@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.errors import DatasetError
-from photograft.dataset import Dataset
-from photograft.duplicates import across_given_splits, content_groups
+from photograft.data.dataset import Dataset
+from photograft.data.groups import across_given_splits, content_groups
 
 Indices = npt.NDArray[np.intp]
 

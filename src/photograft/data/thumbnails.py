@@ -17,14 +17,13 @@ import numpy.typing as npt
 import PIL
 from PIL import Image
 
-from photograft import images
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import Writer
 from photograft.core.store import FeatureStore
-from photograft.dataset import Photo
-from photograft.features import read_as_listed
+from photograft.data import images
+from photograft.data.dataset import Photo, read_as_listed
 
 #: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
 SIDE = 48

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from photograft.core.files import printable
-from photograft.sources.base import SkippedFile, split_name
+from photograft.data.sources.base import SkippedFile, split_name
 
 #: The names of the folders on the way from the root; empty for the root itself.
 Parts = tuple[str, ...]

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable, read_file
-from photograft.sources.base import Listing
-from photograft.sources.layout import build_listing
-from photograft.sources.tree import Passed, Tree, is_hidden
+from photograft.data.sources.base import Listing
+from photograft.data.sources.layout import build_listing
+from photograft.data.sources.tree import Passed, Tree, is_hidden
 
 _Identity = tuple[int, int]
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
-from photograft.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
-from photograft.sources.arrays import read_arrays
-from photograft.sources.base import Listing
-from photograft.sources.folder import read_folder
-from photograft.sources.hf import read_hub
-from photograft.sources.manifest import read_manifest
-from photograft.sources.mnist import read_mnist
-from photograft.sources.selection_syntax import PLAIN_NAMES, SCHEMES, NamedSet, named_set
-from photograft.sources.spool import DAMAGED, damaged
-from photograft.sources.tables import PARQUET_MAGIC
-from photograft.sources.tfds import read_tfds
+from photograft.data.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
+from photograft.data.sources.arrays import read_arrays
+from photograft.data.sources.base import Listing
+from photograft.data.sources.folder import read_folder
+from photograft.data.sources.hf import read_hub
+from photograft.data.sources.manifest import read_manifest
+from photograft.data.sources.mnist import read_mnist
+from photograft.data.sources.named_sets import PLAIN_NAMES, SCHEMES, NamedSet, named_set
+from photograft.data.sources.spool import DAMAGED, damaged
+from photograft.data.sources.tables import PARQUET_MAGIC
+from photograft.data.sources.tfds import read_tfds
 
 _HEAD_BYTES = 1024
 _TAR_MAGIC_AT = slice(257, 262)
