@@ -67,7 +67,7 @@ def compare(name: str, python: str, weights: Path | None, folder: Path) -> float
     import torch
 
     from benchmarks.common import report
-    from photograft.backbones.keras_networks import KERAS, build, load
+    from photograft.backbones.pytorch.keras_networks import KERAS, build, load
 
     folder.mkdir()
     for size in SIZES:

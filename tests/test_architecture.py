@@ -16,21 +16,21 @@ SOURCE = Path(photograft.__file__).parent
 
 #: Modules that may import torch, or OpenVINO, where they like; no other module gets them unasked.
 NETWORKS = {
-    "backbones.convnet",
-    "backbones.costs",
-    "backbones.frozen",
-    "backbones.keras_files",
-    "backbones.keras_networks",
-    "backbones.loading",
-    "backbones.openvino_maps",
-    "backbones.openvino_network",
-    "backbones.pooling",
-    "backbones.units",
-    "backbones.zoo",
+    "backbones.pytorch.convnet",
+    "backbones.pytorch.costs",
+    "backbones.pytorch.network",
+    "backbones.pytorch.keras_files",
+    "backbones.pytorch.keras_networks",
+    "backbones.pytorch.loading",
+    "backbones.openvino.maps",
+    "backbones.openvino.network",
+    "backbones.pytorch.pooling",
+    "backbones.pytorch.units",
+    "backbones.pytorch.zoo",
 }
 TRAINING = {
     "checkpoints",
-    "explanations.torch_maps",
+    "backbones.pytorch.gradient_maps",
     "graft",
     "history",
     "optimisation",
@@ -48,16 +48,16 @@ ONLY_IN = {
     "torchvision": {"augmentation", "data.sources.mnist"},
     "timm": NETWORKS,
     "safetensors.torch": {
-        "backbones.loading",
-        "backbones.zoo",
+        "backbones.pytorch.loading",
+        "backbones.pytorch.zoo",
         "checkpoints",
         "classifier",
         "strategies.loops",
     },
-    "h5py": {"backbones.keras_files"},
+    "h5py": {"backbones.pytorch.keras_files"},
     "datasets": {"data.sources.hf"},
     "tensorflow_datasets": {"data.sources.tfds"},
-    "openvino": {"backbones.openvino_maps", "backbones.openvino_network"},
+    "openvino": {"backbones.openvino.maps", "backbones.openvino.network"},
     "mlflow": {"trackers"},
     "wandb": {"trackers"},
     "tensorboard": set(),
@@ -361,7 +361,7 @@ def test_openvino_does_not_report_its_use(tmp_path: Path) -> None:
     """Left alone, its import tells its makers, and keeps an identity at home for that."""
     code = """
 import sys
-import photograft.backbones.openvino_network
+import photograft.backbones.openvino.network
 print(*[m for m in sys.modules if m.startswith("openvino_telemetry")], sep=",")
 """
     done = subprocess.run(

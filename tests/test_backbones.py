@@ -20,14 +20,16 @@ import timm
 import torch
 from torch import nn
 
-from photograft.backbones import engines, frozen, get, pooling, zoo
+from photograft.backbones import engines, get
 from photograft.backbones.engines import Engine, choose_engine, open_network
-from photograft.backbones.frozen import FrozenNetwork, PooledNetwork, fold
-from photograft.backbones.pooling import Places, intermediates, pool_layers
 from photograft.backbones.precision import choose_precision
+from photograft.backbones.pytorch import network as frozen
+from photograft.backbones.pytorch import pooling, zoo
+from photograft.backbones.pytorch.network import FrozenNetwork, PooledNetwork, fold
+from photograft.backbones.pytorch.pooling import Places, intermediates, pool_layers
+from photograft.backbones.pytorch.zoo import build, describe, new_network
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.backbones.zoo import build, describe, new_network
 from photograft.core.errors import ClassifierError, ConversionError, InputError
 
 Pixels = npt.NDArray[np.uint8]

@@ -10,10 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from photograft.backbones.convnet import PREFIX, ConvNet, default_text, initialise, with_whitening
 from photograft.backbones.get import default_convnet, get_backbone
+from photograft.backbones.pytorch.convnet import (
+    PREFIX,
+    ConvNet,
+    default_text,
+    initialise,
+    with_whitening,
+)
+from photograft.backbones.pytorch.zoo import build, state_dict
 from photograft.backbones.registry import Backbone
-from photograft.backbones.zoo import build, state_dict
 from photograft.core.config import Preprocessing
 from photograft.core.errors import InputError
 from photograft.recipes import get_recipe

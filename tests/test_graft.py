@@ -14,10 +14,10 @@ from torch import nn
 
 import training_helpers as small
 from photograft.backbones.get import get_backbone
-from photograft.backbones.pooling import pool
+from photograft.backbones.pytorch.pooling import pool
+from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.backbones.zoo import build
 from photograft.core.config import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.graft import Graft, HeadModule

@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw
 
 from photograft.backbones.engines import Engine, open_maps
 from photograft.backbones.get import get_backbone
+from photograft.backbones.pytorch.zoo import describe_keras
 from photograft.backbones.registry import EMBEDDED, Backbone
-from photograft.backbones.zoo import describe_keras
 from photograft.classifier import Classifier
 from photograft.core.errors import ImageError, InputError
 from photograft.core.store import FeatureStore

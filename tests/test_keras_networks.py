@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
-from photograft.backbones.keras_networks import KERAS, build, keras_network, load
-from photograft.backbones.loading import load_by_order
+from photograft.backbones.pytorch.keras_networks import KERAS, build, keras_network, load
+from photograft.backbones.pytorch.loading import load_by_order
 from photograft.core.errors import UnknownNameError, WeightsError
 
 h5py: Any = pytest.importorskip("h5py")

@@ -14,8 +14,8 @@ from PIL import Image
 import photograft.standardisation
 from drawing import draw_folder
 from photograft import transforms
-from photograft.backbones.frozen import Normalisation
 from photograft.backbones.get import get_backbone
+from photograft.backbones.pytorch.network import Normalisation
 from photograft.backbones.registry import Backbone
 from photograft.core.config import Preprocessing
 from photograft.core.progress import Silent

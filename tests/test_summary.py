@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from photograft.backbones.get import get_backbone
+from photograft.backbones.pytorch.zoo import describe_keras, with_layers
 from photograft.backbones.registry import Backbone
-from photograft.backbones.zoo import describe_keras, with_layers
 from photograft.core.config import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.summary import Row, Summary, base_summary, summarise

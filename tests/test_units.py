@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from photograft.backbones.convnet import ConvNet
-from photograft.backbones.units import Unit, find_units, first_trained
-from photograft.backbones.zoo import new_network
+from photograft.backbones.pytorch.convnet import ConvNet
+from photograft.backbones.pytorch.units import Unit, find_units, first_trained
+from photograft.backbones.pytorch.zoo import new_network
 from photograft.core.errors import InputError, UnknownNameError
 
 

@@ -22,9 +22,9 @@ import timm
 import torch
 
 from photograft.backbones.get import get_backbone
+from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.weights import cached_path, locate_weights
-from photograft.backbones.zoo import build
 from photograft.core.errors import UnknownNameError, WeightsError
 
 MODEL = "test_resnet"

@@ -328,7 +328,7 @@ class Classifier:
     def _save_weights(self, path: Path) -> None:
         import safetensors.torch  # torch, only where needed
 
-        from photograft.backbones.zoo import build, state_dict
+        from photograft.backbones.pytorch.zoo import build, state_dict
 
         located = self.located()
         network = build(located.backbone, located.weights_path)

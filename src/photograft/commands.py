@@ -228,7 +228,7 @@ def backbones(
         terminal.show_backbones(Console(), list(EMBEDDED.values()))
         print("Any timm model works, too: photograft backbones --search NAME")
         return
-    from photograft.backbones import zoo
+    from photograft.backbones.pytorch import zoo
 
     names = zoo.search(search)
     for name in names:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from photograft.backbones.frozen import Normalisation
-from photograft.backbones.pooling import pool
+from photograft.backbones.pytorch.network import Normalisation
+from photograft.backbones.pytorch.pooling import pool
+from photograft.backbones.pytorch.units import Unit, find_units, first_trained
+from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import Backbone
-from photograft.backbones.units import Unit, find_units, first_trained
-from photograft.backbones.zoo import build
 from photograft.core.errors import InputError
 from photograft.heads import Head
 

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from photograft.backbones.pytorch.units import find_units
 from photograft.backbones.registry import Backbone
-from photograft.backbones.units import find_units
 from photograft.core.errors import InputError
 from photograft.graft import Graft, HeadModule
 from photograft.targets import choose_coding, num_outputs

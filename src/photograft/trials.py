@@ -217,7 +217,7 @@ def costs_of(backbone: Backbone) -> tuple[int, int]:
     known = EMBEDDED.get(backbone.name)
     if known is not None and known.input_size == backbone.input_size:
         return EMBEDDED_COSTS[backbone.name]
-    from photograft.backbones.costs import measure_costs  # torch, only where needed
+    from photograft.backbones.pytorch.costs import measure_costs  # torch, only where needed
 
     found = measure_costs(backbone)
     return found.multiply_adds, found.num_statistics

@@ -138,11 +138,11 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
     """
     network: Network
     if engine.name == "openvino":
-        from photograft.backbones.openvino_network import OpenVinoNetwork
+        from photograft.backbones.openvino.network import OpenVinoNetwork
 
         network = OpenVinoNetwork(backbone, path, engine.precision, folder)
     else:
-        from photograft.backbones.frozen import FrozenNetwork  # torch, only where needed
+        from photograft.backbones.pytorch.network import FrozenNetwork  # torch, only where needed
 
         network = FrozenNetwork(backbone, path, engine.precision, engine.device)
     return lambda pixels: network(_filled(pixels))[: len(pixels)]
@@ -161,7 +161,7 @@ def open_maps(
     """
     if engine.name != "openvino" or not is_prepared(engine, folder):
         return None
-    from photograft.backbones.openvino_maps import OpenVinoMaps
+    from photograft.backbones.openvino.maps import OpenVinoMaps
 
     try:
         return OpenVinoMaps(backbone, names, folder)

@@ -40,8 +40,8 @@ def get_backbone(
     """
     preprocessing = preprocessing or Preprocessing()
     if name.startswith(CONVNET):
-        from photograft.backbones.convnet import with_whitening  # torch, only where needed
-        from photograft.backbones.zoo import describe_convnet
+        from photograft.backbones.pytorch.convnet import with_whitening  # torch, only where needed
+        from photograft.backbones.pytorch.zoo import describe_convnet
 
         if weights not in ("pretrained", "random"):
             raise InputError(
@@ -53,20 +53,20 @@ def get_backbone(
         text = with_whitening(name, size) if preprocessing.zca_whitening else name
         backbone = describe_convnet(text, size)
     elif weights.endswith(".h5"):
-        from photograft.backbones.zoo import describe_keras
+        from photograft.backbones.pytorch.zoo import describe_keras
 
         backbone = _with_weights(describe_keras(name), weights)
     elif name in EMBEDDED:
         backbone = _with_weights(EMBEDDED[name], weights)
     else:
-        from photograft.backbones.zoo import describe
+        from photograft.backbones.pytorch.zoo import describe
 
         backbone = _with_weights(describe(name), weights)
     own = backbone.input_size
     backbone = _prepared(backbone, preprocessing)
     names = [] if layer in ("auto", "last", "joined") else layer.split(",")
     if pooling != "avg" or backbone.input_size != own:
-        from photograft.backbones.zoo import with_layers
+        from photograft.backbones.pytorch.zoo import with_layers
 
         backbone = with_layers(backbone, names if pooling != "avg" else [], pooling)
     known = [own_layer.name for own_layer in backbone.layers]
@@ -78,7 +78,10 @@ def get_backbone(
 
 def default_convnet(input_size: int, num_photos: int) -> str:
     """Return a sensible small network for a size of input and a number of training photos."""
-    from photograft.backbones.convnet import PREFIX, default_text  # torch, only where needed
+    from photograft.backbones.pytorch.convnet import (  # torch, only where needed
+        PREFIX,
+        default_text,
+    )
 
     return PREFIX + default_text(input_size, num_photos)
 

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.engines import open_maps
+from photograft.backbones.pytorch.gradient_maps import TorchMaps
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier import Classifier
 from photograft.core.store import FeatureStore
-from photograft.explanations.torch_maps import TorchMaps
 from photograft.features import open_space
 from photograft.transforms import Pixels, prepare
 

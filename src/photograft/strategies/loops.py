@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from photograft._version import __version__
 from photograft.augmentation import view_name
 from photograft.backbones.engines import find_device
+from photograft.backbones.pytorch.zoo import state_dict
 from photograft.backbones.registry import INCLUDED_WEIGHTS
-from photograft.backbones.zoo import state_dict
 from photograft.batches import PhotoBatches
 from photograft.checkpoints import Checkpoint
 from photograft.classifier import Classifier

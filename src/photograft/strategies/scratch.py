@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from photograft.backbones.convnet import ConvNet, Whitening
+from photograft.backbones.pytorch.convnet import ConvNet, Whitening
 from photograft.core.config import DEFAULT_AUGMENTATION
 from photograft.core.errors import InputError
 from photograft.graft import Graft

@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from photograft.backbones.convnet import PREFIX as CONVNET
-from photograft.backbones.convnet import ConvNet, initialise
-from photograft.backbones.keras_networks import build as build_keras
-from photograft.backbones.keras_networks import keras_network
-from photograft.backbones.keras_networks import load as load_keras
-from photograft.backbones.loading import load_by_order
-from photograft.backbones.pooling import find_layers, measure_layers
+from photograft.backbones.pytorch.convnet import PREFIX as CONVNET
+from photograft.backbones.pytorch.convnet import ConvNet, initialise
+from photograft.backbones.pytorch.keras_networks import build as build_keras
+from photograft.backbones.pytorch.keras_networks import keras_network
+from photograft.backbones.pytorch.keras_networks import load as load_keras
+from photograft.backbones.pytorch.loading import load_by_order
+from photograft.backbones.pytorch.pooling import find_layers, measure_layers
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone, Layer
 from photograft.core.errors import InputError, UnknownNameError, WeightsError
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.hiding import hidden
+from photograft.backbones.openvino.hiding import hidden
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.core.errors import ConversionError, StorageError
 from photograft.core.files import sha256_of
@@ -88,7 +88,7 @@ def _convert(backbone: Backbone, path: Path | None, folder: Path) -> None:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
-    from photograft.backbones.frozen import PooledNetwork
+    from photograft.backbones.pytorch.network import PooledNetwork
 
     network = PooledNetwork(backbone, path, folded=False)
     shape = (BATCH_SIZE, *backbone.input_size, 3)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from photograft.backbones.pooling import Places, layer_places, pool_layers
+from photograft.backbones.pytorch.pooling import Places, layer_places, pool_layers
+from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import Backbone
-from photograft.backbones.zoo import build
 
 #: Added to the standard deviation of one photo's pixels, which may be all the same.
 _EPSILON = 1e-6

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from photograft.backbones.keras_files import read_weights
+from photograft.backbones.pytorch.keras_files import read_weights
 from photograft.core.errors import UnknownNameError
 
 

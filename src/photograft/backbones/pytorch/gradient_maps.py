@@ -34,9 +34,9 @@ class TorchMaps:
     """
 
     def __init__(self, backbone: Backbone, path: Path | None, names: Sequence[str]) -> None:
-        from photograft.backbones.frozen import Normalisation
-        from photograft.backbones.pooling import layer_places
-        from photograft.backbones.zoo import build
+        from photograft.backbones.pytorch.network import Normalisation
+        from photograft.backbones.pytorch.pooling import layer_places
+        from photograft.backbones.pytorch.zoo import build
 
         self._name = backbone.name
         self._network: Any = build(backbone, path).requires_grad_(False)
@@ -66,7 +66,7 @@ class TorchMaps:
 
     def _pooled(self, pixels: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return, for each layer, the map whose gradient is taken and the features made of it."""
-        from photograft.backbones.pooling import pool
+        from photograft.backbones.pytorch.pooling import pool
 
         x = self._normalisation(pixels)
         indices = [i for i, _ in self._places if i is not None]

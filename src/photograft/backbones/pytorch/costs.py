@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from photograft.backbones.pooling import layer_places, pool_layers
+from photograft.backbones.pytorch.pooling import layer_places, pool_layers
+from photograft.backbones.pytorch.zoo import new_network
 from photograft.backbones.registry import Backbone
-from photograft.backbones.zoo import new_network
 
 
 @dataclass(frozen=True)

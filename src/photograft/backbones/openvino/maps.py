@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.hiding import hidden
-from photograft.backbones.openvino_network import (
+from photograft.backbones.openvino.hiding import hidden
+from photograft.backbones.openvino.network import (
     PRECISIONS,
     compile_model,
     is_intact,

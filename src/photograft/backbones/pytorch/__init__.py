@@ -1,0 +1,1 @@
+"""Networks in torch and timm: built, loaded, pooled, parted into blocks, run."""
