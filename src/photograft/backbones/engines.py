@@ -135,12 +135,17 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
     Raises:
         WeightsError: The weights don't fit the network.
         ConversionError: OpenVINO can't run this network, or not with the same result.
+        StorageError: `folder` can't be written to.
     """
     network: Network
     if engine.name == "openvino":
-        from photograft.backbones.openvino.network import OpenVinoNetwork
+        from photograft.backbones.openvino.network import OpenVinoNetwork, is_intact
 
-        network = OpenVinoNetwork(backbone, path, engine.precision, folder)
+        if not is_intact(folder):
+            from photograft.backbones.openvino.conversion import convert  # torch, this once
+
+            convert(backbone, path, folder)
+        network = OpenVinoNetwork(folder, engine.precision)
     else:
         from photograft.backbones.pytorch.network import FrozenNetwork  # torch, only where needed
 
