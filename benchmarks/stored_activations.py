@@ -19,7 +19,7 @@ from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import make_split
-from photograft.extraction import Extractor
+from photograft.features.extractor import Extractor
 from photograft.graft import Graft
 from photograft.history import History
 from photograft.strategies.base import Job

@@ -18,8 +18,8 @@ from photograft.core.arrays import Floats
 from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
+from photograft.features.similarity import unit_rows
 from photograft.heads import Head
-from photograft.nearness import unit_rows
 from photograft.preparation import prepare
 from photograft.solver import make_basis, solve
 from photograft.strategies.base import Job

@@ -25,7 +25,7 @@ from photograft.core.arrays import Floats
 from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.depths import layer_sets
+from photograft.features.layers import layer_sets
 from photograft.heads import Head
 from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.preparation import prepare

@@ -45,8 +45,8 @@ TRAINING = {
 }
 #: Packages that only some modules may import, even inside a function.
 ONLY_IN = {
-    "torch": NETWORKS | TRAINING | {"augmentation", "backbones.engines", "trackers"},
-    "torchvision": {"augmentation", "data.sources.mnist"},
+    "torch": NETWORKS | TRAINING | {"features.augmentation", "backbones.engines", "trackers"},
+    "torchvision": {"features.augmentation", "data.sources.mnist"},
     "timm": NETWORKS,
     "safetensors.torch": {
         "backbones.pytorch.loading",

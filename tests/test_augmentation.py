@@ -19,11 +19,11 @@ from PIL import Image
 from scipy import ndimage
 
 from drawing import draw_photo
-from photograft import augmentation
-from photograft.augmentation import augment, generator, load_function, parse, view_name
 from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
 from photograft.core.errors import InputError, UnknownNameError
-from photograft.geometry import draw_map
+from photograft.features import augmentation
+from photograft.features.augmentation import augment, generator, load_function, parse, view_name
+from photograft.features.geometry import draw_map
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -628,7 +628,7 @@ def test_parse_names_the_nearest() -> None:
 
 def test_torch_is_not_imported_until_it_is_needed() -> None:
     code = (
-        "import sys, numpy as np; from photograft.augmentation import *; "
+        "import sys, numpy as np; from photograft.features.augmentation import *; "
         "augment(np.zeros((8, 8, 3), np.uint8), parse('rotation=20,channel_shift=9,min_crop=.5'),"
         " generator(0, b'', 0), size=(8, 8)); assert 'torch' not in sys.modules"
     )

@@ -12,8 +12,6 @@ import pytest
 
 import photograft.batches
 from drawing import MakePhotos
-from photograft import transforms
-from photograft.augmentation import augment, generator
 from photograft.backbones.registry import Backbone
 from photograft.batches import PhotoBatches, StoredBatches, ViewBatches, epoch_order
 from photograft.core.config import Augmentation
@@ -21,6 +19,8 @@ from photograft.core.errors import ImageError
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
+from photograft.features import preprocessing
+from photograft.features.augmentation import augment, generator
 from training_helpers import tiny_backbone
 
 ALL = np.arange(7, dtype=np.intp)
@@ -135,7 +135,7 @@ def test_photos_as_the_backbone_wants_them(
 ) -> None:
     backbone = tiny_backbone()
     batches = feed_of(photos, augmentation)
-    expected = np.stack([transforms.prepare(p.read(), backbone) for p in photos])
+    expected = np.stack([preprocessing.prepare(p.read(), backbone) for p in photos])
     assert [len(part) for part in batches.read(np.arange(12), 5, 0)] == [5, 5, 2]
     for epoch in (0, 1):
         found = read(batches, epoch)
@@ -147,7 +147,7 @@ def test_photos_are_changed_by_epoch_seed_and_content_alone(photos: list[Photo])
     backbone = tiny_backbone()
     found = read(feed_of(photos, MIRROR, seed=3), epoch=2)
     for photo, pixels in zip(photos, found, strict=True):
-        plain = transforms.prepare(photo.read(), backbone)
+        plain = preprocessing.prepare(photo.read(), backbone)
         rng = generator(3, photo.digest, 2)
         assert np.array_equal(pixels, augment(plain, MIRROR, rng, size=(32, 32)))
     assert not np.array_equal(found, read(feed_of(photos, MIRROR, seed=3), epoch=3))
@@ -167,10 +167,10 @@ def test_order_and_history_change_no_pixels(photos: list[Photo]) -> None:
 def test_crops_are_taken_from_larger_photos(photos: list[Photo]) -> None:
     backbone = tiny_backbone()
     crop = Augmentation(min_crop=0.3)
-    larger = transforms.enlarged(backbone, transforms.CROP_MARGIN)
+    larger = preprocessing.enlarged(backbone, preprocessing.CROP_MARGIN)
     for photo, pixels in zip(photos, read(feed_of(photos, crop)), strict=True):
         assert pixels.shape == (32, 32, 3)
-        plain = transforms.prepare(photo.read(), larger)
+        plain = preprocessing.prepare(photo.read(), larger)
         assert len(plain) > 32
         rng = generator(0, photo.digest, 0)
         assert np.array_equal(pixels, augment(plain, crop, rng, size=(32, 32)))

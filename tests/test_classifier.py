@@ -19,13 +19,14 @@ from PIL import Image
 
 from drawing import MakePhotos
 from photograft import classifier as module
-from photograft import classifier_files, features, workflow
+from photograft import classifier_files, workflow
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, INCLUDED_WEIGHTS
 from photograft.classifier import Classifier, Prediction
 from photograft.core.errors import ClassifierError, WeightsError
 from photograft.data import images
+from photograft.features import extraction
 from photograft.heads import Head
 
 CLASSES = ("circle", "square", "Dreieck ▲")
@@ -407,7 +408,7 @@ class TestPredict:
         for done in range(1, 400):
             prediction = next(stream)
             assert prediction.name == str(files[(done - 1) % len(files)])
-            assert taken - done <= features._WINDOW + BATCH_SIZE
+            assert taken - done <= extraction._WINDOW + BATCH_SIZE
         stream.close()
 
     def test_the_limit_of_pixels_is_the_trained_one(

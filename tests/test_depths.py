@@ -6,7 +6,7 @@ import pytest
 
 from photograft.backbones.registry import Layer
 from photograft.core.errors import UnknownNameError
-from photograft.depths import layer_sets
+from photograft.features.layers import layer_sets
 
 LAYERS = [Layer(f"blocks.{i}", 2) for i in range(4)] + [Layer("last", 3)]
 

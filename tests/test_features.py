@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from photograft import features, transforms
 from photograft.backbones import engines
 from photograft.backbones.engines import Engine
 from photograft.backbones.registry import BATCH_SIZE, Backbone, Layer
@@ -24,7 +23,8 @@ from photograft.core.segments import Space
 from photograft.core.store import FeatureStore
 from photograft.data import images
 from photograft.data.dataset import Photo
-from photograft.features import (
+from photograft.features import extraction, preprocessing
+from photograft.features.extraction import (
     FLIPPED,
     PLAIN,
     View,
@@ -247,7 +247,7 @@ class TestBatches:
         for _ in range(30):
             indices, _, _ = next(batches)
             done += len(indices)
-            assert given - done <= features._WINDOW + BATCH_SIZE
+            assert given - done <= extraction._WINDOW + BATCH_SIZE
         batches.close()
 
     def test_stops_when_it_is_closed(self) -> None:
@@ -484,7 +484,7 @@ class TestKey:
         assert len({space.folder.name for space in spaces}) == 2
         assert spaces[0].folder.name == self.name(cache)
 
-    @pytest.mark.parametrize("module", [images, transforms, features])
+    @pytest.mark.parametrize("module", [images, preprocessing, extraction])
     def test_it_changes_with_the_code(
         self, cache: Path, monkeypatch: pytest.MonkeyPatch, module: object
     ) -> None:

@@ -15,9 +15,9 @@ from PIL import Image
 
 from drawing import draw_photo
 from photograft import grids
-from photograft.augmentation import augment, generator
 from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
 from photograft.core.errors import ImageError, InputError
+from photograft.features.augmentation import augment, generator
 from photograft.grids import augmentation_grid, in_words
 
 Pixels = npt.NDArray[np.uint8]

@@ -6,7 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from photograft.nearness import choose_rows, main_axes, nearest, squared_distances, unit_rows
+from photograft.features.similarity import (
+    choose_rows,
+    main_axes,
+    nearest,
+    squared_distances,
+    unit_rows,
+)
 
 Floats = npt.NDArray[np.float32]
 

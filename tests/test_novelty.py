@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 from photograft.certainty.novelty import Novelty
 from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.core.errors import InputError
-from photograft.nearness import unit_rows
+from photograft.features.similarity import unit_rows
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

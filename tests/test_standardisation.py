@@ -11,9 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-import photograft.standardisation
+import photograft.features.pixel_statistics
 from drawing import draw_folder
-from photograft import transforms
 from photograft.backbones.get import get_backbone
 from photograft.backbones.pytorch.network import Normalisation
 from photograft.backbones.registry import Backbone
@@ -21,7 +20,8 @@ from photograft.core.config import Preprocessing
 from photograft.core.progress import Silent
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.images import DEFAULT_MAX_PIXELS
-from photograft.standardisation import sample_pixels, small_input_size, with_statistics
+from photograft.features import preprocessing as transforms
+from photograft.features.pixel_statistics import sample_pixels, small_input_size, with_statistics
 from training_helpers import TINY, Watcher
 
 
@@ -172,7 +172,7 @@ def test_photos_that_do_not_decode_are_left_out(photos: list[Photo]) -> None:
 def test_many_photos_are_sampled_evenly(
     photos: list[Photo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photograft.standardisation, "_MOST_PHOTOS", 5)
+    monkeypatch.setattr(photograft.features.pixel_statistics, "_MOST_PHOTOS", 5)
     backbone = record(photos, Preprocessing())
     found = np.stack(list(sample_pixels(photos, backbone, DEFAULT_MAX_PIXELS)))
     assert np.array_equal(found, prepared([photos[i] for i in (0, 4, 9, 14, 19)], backbone))

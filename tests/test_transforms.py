@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.core.errors import ImageError, InputError
-from photograft.transforms import prepare
+from photograft.features.preprocessing import prepare
 
 SQUASH = EMBEDDED["efficientnet_lite0"]
 CENTER = replace(SQUASH, crop_mode="center", crop_pct=0.875)

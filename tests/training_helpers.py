@@ -23,10 +23,10 @@ from photograft.core.progress import Silent, Step
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import make_split
-from photograft.extraction import Extractor
+from photograft.features.extractor import Extractor
+from photograft.features.opening import find_backbone
 from photograft.graft import HeadModule
 from photograft.history import Epoch, History
-from photograft.preparation import find_backbone
 from photograft.strategies.base import Job
 from photograft.strategies.loops import HeadOnly
 from photograft.training import Feed, Setting, train_network

@@ -17,7 +17,7 @@ from photograft.classifier import Classifier
 from photograft.core.arrays import Floats
 from photograft.data.dataset import Photo
 from photograft.explanations.neighbours import Reference, last_columns
-from photograft.nearness import choose_rows
+from photograft.features.similarity import choose_rows
 from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.solver import make_basis
 from photograft.strategies.base import Fitted, Job, probabilities

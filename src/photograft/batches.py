@@ -10,14 +10,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from photograft import transforms
-from photograft.augmentation import augment, generator
 from photograft.backbones.registry import Backbone
 from photograft.core.config import Augmentation
 from photograft.core.errors import ImageError, PhotograftError
 from photograft.core.parallel import in_order
 from photograft.core.segments import FeatureTable
 from photograft.data.dataset import Photo
+from photograft.features import preprocessing
+from photograft.features.augmentation import augment, generator
 
 #: Decoded photos are kept in memory up to this many bytes; beyond, they are decoded every epoch.
 _MAX_KEPT_BYTES = 2 * 2**30
@@ -137,7 +137,7 @@ class PhotoBatches:
         self._size = backbone.input_size
         self._backbone = backbone
         if self._augmentation and self._augmentation.min_crop:
-            self._backbone = transforms.enlarged(backbone, transforms.CROP_MARGIN)
+            self._backbone = preprocessing.enlarged(backbone, preprocessing.CROP_MARGIN)
         self._kept: dict[int, npt.NDArray[np.uint8]] = {}
         height, width = self._backbone.input_size
         self._most_kept = _MAX_KEPT_BYTES // (3 * height * width)
@@ -185,7 +185,7 @@ class PhotoBatches:
         data = photo.read()
         if hashlib.sha256(data).digest() != photo.digest:
             raise ImageError("unreadable", f"{photo.name} has changed since it was listed")
-        return transforms.prepare(data, self._backbone, max_pixels=self._max_pixels)
+        return preprocessing.prepare(data, self._backbone, max_pixels=self._max_pixels)
 
 
 def epoch_order(seed: int, epoch: int, num_photos: int, count: int) -> npt.NDArray[np.intp]:

@@ -17,13 +17,13 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from photograft._version import __version__
-from photograft.augmentation import view_name
 from photograft.backbones.registry import EMBEDDED
 from photograft.core.choices import STRATEGIES
 from photograft.core.config import DEFAULT_AUGMENTATION, TrainConfig
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import check_free, new_file, write_json
 from photograft.core.schema import check_choice
+from photograft.features.augmentation import view_name
 from photograft.recipes import get_recipe
 
 #: Raised when the scores of the same candidate would be other ones.

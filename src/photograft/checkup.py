@@ -25,8 +25,8 @@ from photograft.data.thumbnails import glimpse
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.record import check_unanswered, write_findings
-from photograft.extraction import Extractor
-from photograft.preparation import find_extractor
+from photograft.features.extractor import Extractor
+from photograft.features.opening import find_extractor
 from photograft.report.doctor_report import write_doctor_report
 from photograft.strategies.base import Job
 

@@ -43,7 +43,7 @@ from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.data import images
 from photograft.explanations.neighbours import FILE_NAME as REFERENCE_NAME
 from photograft.explanations.neighbours import Reference, read_reference, write_reference
-from photograft.features import PLAIN, feature_batches, open_space
+from photograft.features.extraction import PLAIN, feature_batches, open_space
 from photograft.heads import Head
 
 #: Positions, features, probabilities, and the positions and errors of files that failed.

@@ -15,7 +15,7 @@ from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import is_column, read_photos, refuse_unusable, understand
-from photograft.extraction import Extractor
+from photograft.features.extractor import Extractor
 
 try:
     from sklearn.base import BaseEstimator

@@ -20,8 +20,8 @@ from photograft.core.arrays import Floats
 from photograft.core.progress import Progress
 from photograft.core.schema import check_range
 from photograft.data.splits import make_folds
-from photograft.depths import layer_sets
 from photograft.extrapolation import LEVEL, Extrapolation, extrapolate, measure_noise
+from photograft.features.layers import layer_sets
 from photograft.growing import NUM_FOLDS, Measured, make_subsets, measure
 from photograft.solver import make_basis
 from photograft.strategies.base import Job

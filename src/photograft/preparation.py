@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from pathlib import Path
 
-from photograft.backbones.engines import choose_engine
-from photograft.backbones.get import default_convnet, get_backbone
-from photograft.backbones.registry import Backbone
-from photograft.backbones.weights import locate_weights
-from photograft.core.config import DEFAULT_BACKBONE, TrainConfig
+from photograft.core.config import TrainConfig
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import read_dataset, split_of, with_near_duplicates
-from photograft.data.splits import Split
-from photograft.extraction import Extractor
-from photograft.standardisation import small_input_size, with_statistics
+from photograft.features.opening import find_extractor
 from photograft.strategies.base import Job, needs_features
 
 
@@ -55,37 +47,3 @@ def prepare_dataset(
     else:
         dataset = dataset.verified(progress=progress)
     return Job(dataset, split_of(dataset, config), extractor, table, config, progress)
-
-
-def find_extractor(
-    dataset: Dataset, split: Split, config: TrainConfig, *, store: FeatureStore, progress: Progress
-) -> Extractor:
-    """Return the backbone that the settings ask for, ready to look at photos."""
-    backbone, path = find_backbone(dataset, split, config, store, progress)
-    engine = choose_engine(config.engine, config.precision, config.device)
-    return Extractor(
-        backbone, path, engine, store, config.max_pixels, progress, config.engine == "auto"
-    )
-
-
-def find_backbone(
-    dataset: Dataset, split: Split, config: TrainConfig, store: FeatureStore, progress: Progress
-) -> tuple[Backbone, Path | None]:
-    """Return the record of the backbone that the settings ask for, and its weight file."""
-    name, weights, preprocessing = config.backbone, config.weights, config.preprocessing
-    if config.strategy == "scratch":
-        weights = "random" if weights == "pretrained" else weights  # which is but the default
-        if name == "auto":
-            size = preprocessing.input_size or small_input_size(dataset.photos)
-            preprocessing = replace(preprocessing, input_size=size)
-            name = default_convnet(size, len(split.train))
-    backbone = get_backbone(
-        DEFAULT_BACKBONE if name == "auto" else name,
-        weights,
-        preprocessing=preprocessing,
-        pooling=config.pooling,
-        layer=config.layer,
-    )
-    train = [dataset.photos[i] for i in split.train]
-    backbone = with_statistics(backbone, preprocessing, train, config.max_pixels, progress)
-    return locate_weights(backbone, store.cache, progress=progress)

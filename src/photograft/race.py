@@ -12,8 +12,8 @@ from photograft.candidates import Candidate, Shelf, Trial
 from photograft.core.choices import STRATEGIES
 from photograft.core.errors import ConversionError, InputError, PhotograftError, WeightsError
 from photograft.core.progress import Progress, Step
-from photograft.extraction import Extractor
-from photograft.features import PLAIN, open_space
+from photograft.features.extraction import PLAIN, open_space
+from photograft.features.extractor import Extractor
 from photograft.leaderboard import Row
 from photograft.selection import NUM_FOLDS, Selection
 from photograft.strategies import augmented_features

@@ -27,7 +27,7 @@ from photograft.crossval import (
     is_worse,
     strongest_of_the_best,
 )
-from photograft.depths import layer_sets
+from photograft.features.layers import layer_sets
 from photograft.heads import Head
 from photograft.out_of_fold import repeated_folds
 from photograft.solver import Basis, make_basis, solve

@@ -159,7 +159,7 @@ def look(classifier: Classifier, dataset: Dataset, progress: Progress) -> tuple[
     import numpy as np
 
     from photograft.core.store import FeatureStore
-    from photograft.extraction import Extractor
+    from photograft.features.extractor import Extractor
 
     if classifier.is_trained:
         by_digest, failures = _looked_at(classifier, dataset.photos, progress)
@@ -186,7 +186,7 @@ def _looked_at(
 ) -> tuple[dict[bytes, Floats], dict[bytes, ImageError]]:
     import contextlib
 
-    from photograft.features import feature_batches
+    from photograft.features.extraction import feature_batches
 
     distinct = {photo.digest: photo for photo in photos}
     digests = list(distinct)
@@ -211,7 +211,7 @@ def comparable(classifier: Classifier, rows: Floats) -> Floats:
     """Return rows of length 1 by which photos are compared: of the last layers, each as loud."""
     import numpy as np
 
-    from photograft.nearness import unit_rows
+    from photograft.features.similarity import unit_rows
 
     widths = [layer.num_features for layer in classifier.backbone.layers]
     ends = np.cumsum(widths)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
-from photograft.nearness import chunks, main_axes, unit_rows
+from photograft.features.similarity import chunks, main_axes, unit_rows
 
 Indices = npt.NDArray[np.int64]
 

@@ -113,7 +113,7 @@ def augmentation_picture(
     Raises:
         InputError: There is no such photo, or a setting is wrong.
     """
-    from photograft.augmentation import parse
+    from photograft.features.augmentation import parse
     from photograft.grids import augmentation_grid
 
     if output.suffix.lower() != ".png":

@@ -199,7 +199,7 @@ def _settings(
     if hidden is not None:
         config = replace(config, hidden=_widths(hidden))
     if augment is not None:
-        from photograft.augmentation import parse
+        from photograft.features.augmentation import parse
 
         config = replace(config, augmentation=parse(augment))
     if input_size is not None:

@@ -18,9 +18,9 @@ from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import Split, make_folds
-from photograft.extraction import Extractor
-from photograft.features import feature_batches, open_space
-from photograft.preparation import find_extractor
+from photograft.features.extraction import feature_batches, open_space
+from photograft.features.extractor import Extractor
+from photograft.features.opening import find_extractor
 from photograft.selection import NUM_FOLDS, NUM_REPEATS, Selection
 from photograft.strategies import augmented_features
 from photograft.strategies.base import Job, find_strategy, needs_features, probabilities

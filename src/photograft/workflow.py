@@ -30,7 +30,7 @@ from photograft.data.loading import check_out
 from photograft.data.splits import Split
 from photograft.doctor.examine import Diagnosis
 from photograft.evaluation import Evaluation, evaluate_probabilities
-from photograft.extraction import Extractor
+from photograft.features.extractor import Extractor
 from photograft.preparation import prepare
 from photograft.runs import Clock, Run, default_path, environment, now
 from photograft.strategies.base import Fitted, Job, find_strategy, probabilities

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.core.statistics import wilson_interval
-from photograft.nearness import Near, chunks, nearest, squared_distances, unit_rows
+from photograft.features.similarity import Near, chunks, nearest, squared_distances, unit_rows
 
 Labels = npt.NDArray[np.int64]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from photograft.certainty.novelty import Novelty, doubt_of, strays
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
-from photograft.nearness import (
+from photograft.features.similarity import (
     Near,
     choose_rows,
     chunks,

@@ -22,8 +22,8 @@ from photograft.backbones.pytorch.gradient_maps import TorchMaps
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier import Classifier
 from photograft.core.store import FeatureStore
-from photograft.features import open_space
-from photograft.transforms import Pixels, prepare
+from photograft.features.extraction import open_space
+from photograft.features.preprocessing import Pixels, prepare
 
 Floats = npt.NDArray[np.float32]
 

@@ -21,7 +21,7 @@ from safetensors.numpy import load, save
 
 from photograft.core.arrays import Floats
 from photograft.core.errors import ClassifierError, InputError
-from photograft.nearness import choose_rows, chunks, half, main_axes, unit_rows
+from photograft.features.similarity import choose_rows, chunks, half, main_axes, unit_rows
 
 if TYPE_CHECKING:
     from photograft.classifier import Classifier

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from photograft.augmentation import augment, generator, view_name
 from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
 from photograft.core.segments import FeatureTable
-from photograft.features import View
+from photograft.features.augmentation import augment, generator, view_name
+from photograft.features.extraction import View
+from photograft.features.preprocessing import CROP_MARGIN
 from photograft.selection import Selection, is_better, to_json
 from photograft.strategies.base import Fitted, Job
 from photograft.strategies.feature_extraction import (
@@ -17,7 +18,6 @@ from photograft.strategies.feature_extraction import (
     frozen_classifier,
     last_columns,
 )
-from photograft.transforms import CROP_MARGIN
 
 #: Views of each photo besides the plain one, by the number of training photos.
 _VIEWS = ((500, 8), (2_000, 4), (10_000, 2))

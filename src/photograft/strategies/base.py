@@ -20,8 +20,8 @@ from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.groups import content_groups
 from photograft.data.splits import Split
-from photograft.extraction import Extractor
-from photograft.features import FLIPPED, PLAIN
+from photograft.features.extraction import FLIPPED, PLAIN
+from photograft.features.extractor import Extractor
 from photograft.history import History
 from photograft.tracking import Tracking
 

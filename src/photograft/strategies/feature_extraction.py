@@ -10,7 +10,7 @@ import numpy.typing as npt
 from photograft.classifier import Classifier
 from photograft.core.arrays import Floats
 from photograft.core.segments import FeatureTable
-from photograft.depths import layer_sets
+from photograft.features.layers import layer_sets
 from photograft.heads import Head
 from photograft.selection import Gather, Selection, fit_head, select, to_json
 from photograft.strategies.base import Fitted, Job

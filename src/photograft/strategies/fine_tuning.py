@@ -16,7 +16,7 @@ from photograft.core.errors import InputError
 from photograft.core.segments import FeatureTable
 from photograft.core.statistics import NEGLIGIBLE
 from photograft.data.dataset import Photo
-from photograft.features import PLAIN, View, extract, open_space
+from photograft.features.extraction import PLAIN, View, extract, open_space
 from photograft.graft import Graft
 from photograft.heads import Head
 from photograft.strategies import augmented_features, feature_extraction

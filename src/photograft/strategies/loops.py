@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from photograft._version import __version__
-from photograft.augmentation import view_name
 from photograft.backbones.engines import find_device
 from photograft.backbones.pytorch.zoo import state_dict
 from photograft.backbones.registry import INCLUDED_WEIGHTS
@@ -24,6 +23,7 @@ from photograft.classifier import Classifier
 from photograft.core.config import Augmentation, TrainConfig, Training
 from photograft.core.files import sha256_of
 from photograft.core.segments import FeatureTable
+from photograft.features.augmentation import view_name
 from photograft.graft import Graft, HeadModule
 from photograft.history import Epoch, Follower, History
 from photograft.strategies.base import Job

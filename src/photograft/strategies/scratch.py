@@ -8,8 +8,8 @@ import torch
 from photograft.backbones.pytorch.convnet import ConvNet, Whitening
 from photograft.core.config import DEFAULT_AUGMENTATION
 from photograft.core.errors import InputError
+from photograft.features.pixel_statistics import sample_pixels
 from photograft.graft import Graft
-from photograft.standardisation import sample_pixels
 from photograft.strategies.base import Fitted, Job
 from photograft.strategies.loops import (
     coding_of,

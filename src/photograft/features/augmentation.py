@@ -23,7 +23,7 @@ from PIL import Image
 
 from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
 from photograft.core.errors import InputError, UnknownNameError
-from photograft.geometry import Pixels, draw_map, resample
+from photograft.features.geometry import Pixels, draw_map, resample
 
 #: Part of the name of every view: raise it whenever `augment` gives other pixels.
 CODE_VERSION = 1

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft import transforms
 from photograft.backbones.engines import Engine, Features, Network, engine_versions
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.core.errors import ImageError
@@ -22,6 +21,7 @@ from photograft.core.segments import FeatureTable, Space, Writer
 from photograft.core.store import FeatureStore
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
+from photograft.features import preprocessing
 
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
@@ -75,7 +75,7 @@ def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dic
         "precision": engine.precision,
         "device": engine.device,
         "view": view,
-        "code": [images.CODE_VERSION, transforms.CODE_VERSION, CODE_VERSION],
+        "code": [images.CODE_VERSION, preprocessing.CODE_VERSION, CODE_VERSION],
         "versions": engine_versions(engine),
     }
 
@@ -152,12 +152,12 @@ def feature_batches(
         ``(n, backbone.num_features)``, and the positions and errors of the files that failed
         since the batch before. Every position comes up exactly once.
     """
-    larger = transforms.enlarged(backbone, view.margin) if view.margin > 1 else backbone
+    larger = preprocessing.enlarged(backbone, view.margin) if view.margin > 1 else backbone
 
     def load(read: Callable[[], bytes]) -> Pixels | ImageError:
         try:
             data = read()
-            pixels = transforms.prepare(data, larger, max_pixels=max_pixels)
+            pixels = preprocessing.prepare(data, larger, max_pixels=max_pixels)
             return pixels if view is PLAIN else view.change(pixels, hashlib.sha256(data).digest())
         except ImageError as error:
             return error

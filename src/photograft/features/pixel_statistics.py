@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from photograft import transforms
 from photograft.backbones.registry import Backbone
 from photograft.core.config import Preprocessing
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress
 from photograft.data.dataset import Photo
+from photograft.features import preprocessing as transforms
 
 #: Photos that statistics are taken over, at most: evenly spread over the training photos.
 _MOST_PHOTOS = 2000

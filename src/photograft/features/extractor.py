@@ -14,7 +14,7 @@ from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Photo
-from photograft.features import PLAIN, View, extract, open_space, space_key
+from photograft.features.extraction import PLAIN, View, extract, open_space, space_key
 
 
 @dataclass(frozen=True)
