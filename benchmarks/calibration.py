@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.certainty.calibration import Calibration, apply_to_head, calibrate
+from photograft.classifier.head import Head
+from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
 from photograft.core.arrays import Floats
 from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.statistics import expected_calibration_error
 from photograft.core.store import FeatureStore
-from photograft.heads import Head
 from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.preparation import prepare
 from photograft.selection import Selection

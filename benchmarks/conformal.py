@@ -25,7 +25,7 @@ from scipy.stats import betabinom
 
 from benchmarks.calibration import chosen_basis, with_penalty
 from benchmarks.common import report
-from photograft.certainty.conformal import check, fit_sets
+from photograft.classifier.uncertainty.conformal import check, fit_sets
 from photograft.core.arrays import Floats
 from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent

@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
+from photograft.classifier.head import Head
+from photograft.classifier.suggestion import suggest
 from photograft.core.arrays import Floats
 from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.features.similarity import unit_rows
-from photograft.heads import Head
 from photograft.preparation import prepare
 from photograft.solver import make_basis, solve
 from photograft.strategies.base import Job
-from photograft.suggestion import suggest
 
 #: Penalties of the head, solved one after another; the last one counts.
 _PENALTIES = (1.0, 0.1, 0.03)

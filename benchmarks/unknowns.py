@@ -19,14 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.certainty.novelty import Novelty
-from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
+from photograft.classifier.head import Head
+from photograft.classifier.uncertainty.novelty import Novelty
+from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.core.arrays import Floats
 from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.features.layers import layer_sets
-from photograft.heads import Head
 from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.preparation import prepare
 from photograft.solver import make_basis, solve

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from photograft.certainty.abstaining import Abstention, _tail, choose_threshold
+from photograft.classifier.uncertainty.abstaining import Abstention, _tail, choose_threshold
 from photograft.core.errors import InputError
 from photograft.core.statistics import wilson_interval
 

@@ -52,7 +52,7 @@ ONLY_IN = {
         "backbones.pytorch.loading",
         "backbones.pytorch.zoo",
         "checkpoints",
-        "classifier",
+        "classifier.classifier",
         "strategies.loops",
     },
     "h5py": {"backbones.pytorch.keras_files"},

@@ -17,13 +17,13 @@ import system_helpers as system
 from drawing import draw_folder
 from photograft import Classifier, assess, curves, figures
 from photograft.candidates import make_candidates
-from photograft.certainty.assurance import Assurance
-from photograft.certainty.calibration import Calibration, apply_to_head, calibrate
+from photograft.classifier.reference import last_columns
+from photograft.classifier.uncertainty.assurance import Assurance
+from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
 from photograft.comparison import compare
 from photograft.core.config import TrainConfig
 from photograft.core.store import FeatureStore
 from photograft.estimators import PhotoClassifier
-from photograft.explanations.neighbours import last_columns
 from photograft.runs import Run
 from photograft.strategies import base
 from photograft.strategies.base import Fitted, Job, find_strategy

@@ -15,17 +15,24 @@ import pytest
 from safetensors.numpy import load, save
 
 from photograft.backbones.engines import Engine
-from photograft.certainty.assurance import FILE_NAME, UNKNOWN, UNSURE, Assurance, Rules, logs_of
-from photograft.certainty.calibration import calibrate
-from photograft.certainty.held_out import HeldOutAnswers
-from photograft.certainty.novelty_fitting import fit_novelty
-from photograft.classifier import Classifier
-from photograft.classifier_files import checksum
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.files import checksum
+from photograft.classifier.head import Head
+from photograft.classifier.reference import FILE_NAME as REFERENCE_NAME
+from photograft.classifier.reference import Reference, last_columns
+from photograft.classifier.uncertainty.assurance import (
+    FILE_NAME,
+    UNKNOWN,
+    UNSURE,
+    Assurance,
+    Rules,
+    logs_of,
+)
+from photograft.classifier.uncertainty.calibration import calibrate
+from photograft.classifier.uncertainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.novelty_fitting import fit_novelty
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.files import sha256_of
-from photograft.explanations.neighbours import FILE_NAME as REFERENCE_NAME
-from photograft.explanations.neighbours import Reference, last_columns
-from photograft.heads import Head
 from training_helpers import tiny_backbone
 
 CLASSES = ("ants", "bees", "wasps")

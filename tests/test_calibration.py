@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 from scipy.optimize import minimize
 
-from photograft.certainty.calibration import (
+from photograft.classifier.head import Head
+from photograft.classifier.uncertainty.calibration import (
     ACCEPTABLE_ERROR,
     MIN_PHOTOS,
     Calibration,
@@ -19,10 +20,9 @@ from photograft.certainty.calibration import (
     apply_to_head,
     calibrate,
 )
-from photograft.certainty.scaling import fit, transformed
+from photograft.classifier.uncertainty.temperature import fit, transformed
 from photograft.core.errors import InputError
 from photograft.core.statistics import expected_calibration_error
-from photograft.heads import Head
 
 Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from photograft.assess import describe
-from photograft.certainty.assurance import Assurance, logs_of
-from photograft.certainty.calibration import calibrate
-from photograft.certainty.held_out import HeldOutAnswers
-from photograft.certainty.novelty_fitting import fit_novelty
+from photograft.classifier.uncertainty.assurance import Assurance, logs_of
+from photograft.classifier.uncertainty.calibration import calibrate
+from photograft.classifier.uncertainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.novelty_fitting import fit_novelty
 from photograft.report.certainty_section import certainty_context
 
 NOTHING = {"calibration": "", "rows": [], "sets": "", "unknown": "", "held_out": ""}

@@ -18,16 +18,17 @@ import pytest
 from PIL import Image
 
 from drawing import MakePhotos
-from photograft import classifier as module
-from photograft import classifier_files, workflow
+from photograft import workflow
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, INCLUDED_WEIGHTS
-from photograft.classifier import Classifier, Prediction
+from photograft.classifier import classifier as module
+from photograft.classifier import files as classifier_files
+from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.head import Head
 from photograft.core.errors import ClassifierError, WeightsError
 from photograft.data import images
 from photograft.features import extraction
-from photograft.heads import Head
 
 CLASSES = ("circle", "square", "Dreieck ▲")
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from photograft.certainty.conformal import (
+from photograft.classifier.uncertainty.conformal import (
     METHOD,
     ConformalSets,
     check,

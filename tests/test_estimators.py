@@ -38,7 +38,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 import system_helpers
 from drawing import draw_folder, draw_photo
 from photograft.backbones.engines import open_network
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
 from photograft.core.config import Augmentation
 from photograft.core.errors import InputError, PhotograftError
 from photograft.data.inputs import _encode_picture

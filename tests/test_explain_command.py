@@ -15,11 +15,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from drawing import draw_folder
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.heat_maps import HeatMaps
+from photograft.classifier.reference import Reference
 from photograft.core.errors import UnknownNameError
 from photograft.explain_command import HELP, explain
-from photograft.explanations.heat_maps import HeatMaps
-from photograft.explanations.neighbours import Reference
 from photograft.report.facts import load_facts
 from system_helpers import read_json
 

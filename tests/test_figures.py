@@ -13,9 +13,9 @@ from PIL import Image
 
 from photograft import figures
 from photograft.backbones.get import get_backbone
+from photograft.classifier.reference import Neighbour
 from photograft.explanations import explained
 from photograft.explanations.explained import Explanation
-from photograft.explanations.neighbours import Neighbour
 
 NAMES = ("a", "Common kingfisher, female", "W" * 90, "$x$ & \\frac", "名前" * 30, "line\nbreak", "")
 

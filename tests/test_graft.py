@@ -18,10 +18,10 @@ from photograft.backbones.pytorch.pooling import pool
 from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.weights import locate_weights
+from photograft.classifier.head import Head
 from photograft.core.config import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.graft import Graft, HeadModule
-from photograft.heads import Head
 from photograft.training import Feed
 
 NORMS = nn.modules.batchnorm._BatchNorm

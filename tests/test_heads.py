@@ -11,8 +11,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
+from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
-from photograft.heads import Head
 from photograft.solver import Basis, make_basis, solve
 
 Labels = npt.NDArray[np.int64]

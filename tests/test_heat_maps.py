@@ -19,14 +19,14 @@ from photograft.backbones.engines import Engine, open_maps
 from photograft.backbones.get import get_backbone
 from photograft.backbones.pytorch.zoo import describe_keras
 from photograft.backbones.registry import EMBEDDED, Backbone
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.head import Head
+from photograft.classifier.heat_maps import HeatMaps, heat_map, in_photo, seen_box
 from photograft.core.errors import ImageError, InputError
 from photograft.core.store import FeatureStore
-from photograft.explanations.heat_maps import HeatMaps, heat_map, in_photo, seen_box
 from photograft.explanations.overlays import overlay, where
 from photograft.features.extraction import open_space
 from photograft.features.preprocessing import prepare
-from photograft.heads import Head
 from training_helpers import TINY, tiny_backbone
 
 Floats = npt.NDArray[np.float32]
@@ -245,8 +245,8 @@ def test_heat_maps_of_a_converted_network_need_no_torch(tmp_path: Path) -> None:
     classifier.save(tmp_path / "classifier", include_weights=False)
     program = (
         "import sys, numpy as np\n"
-        "from photograft.classifier import Classifier\n"
-        "from photograft.explanations.heat_maps import heat_map\n"
+        "from photograft.classifier.classifier import Classifier\n"
+        "from photograft.classifier.heat_maps import heat_map\n"
         "classifier = Classifier.load(sys.argv[1])\n"
         "heat = heat_map(classifier, np.zeros((*classifier.backbone.input_size, 3), np.uint8))\n"
         "print(heat.ndim, 'torch' in sys.modules)"

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pytest
 from safetensors.numpy import load, save
 
-from photograft.certainty.abstaining import choose_threshold
-from photograft.certainty.conformal import fit_sets
-from photograft.certainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.abstaining import choose_threshold
+from photograft.classifier.uncertainty.conformal import fit_sets
+from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.core.errors import ClassifierError, InputError
 
 

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pytest
 from safetensors.numpy import save
 
-from photograft.core.errors import ClassifierError, InputError
-from photograft.explanations.neighbours import (
+from photograft.classifier.reference import (
     FILE_NAME,
     Neighbour,
     Reference,
@@ -18,6 +17,7 @@ from photograft.explanations.neighbours import (
     read_reference,
     write_reference,
 )
+from photograft.core.errors import ClassifierError, InputError
 from test_heat_maps import make_classifier, record
 
 Floats = npt.NDArray[np.float32]

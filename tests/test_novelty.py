@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 from safetensors.numpy import load, save
 
-from photograft.certainty.novelty import Novelty
-from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
+from photograft.classifier.uncertainty.novelty import Novelty
+from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.core.errors import InputError
 from photograft.features.similarity import unit_rows
 

@@ -24,7 +24,7 @@ from PIL import Image
 import photograft
 import system_helpers as system
 from photograft import Classifier
-from photograft.certainty.assurance import Assurance, Rules
+from photograft.classifier.uncertainty.assurance import Assurance, Rules
 from photograft.predictions import expand_inputs, open_writer, output_format, write_rows
 
 pytestmark = pytest.mark.usefixtures("warm_cache")

@@ -22,19 +22,19 @@ from typer.testing import CliRunner
 from drawing import draw_folder
 from photograft.assess import describe
 from photograft.backbones.engines import Engine
-from photograft.certainty.assurance import Assurance, logs_of
-from photograft.certainty.calibration import calibrate
-from photograft.certainty.held_out import HeldOutAnswers
-from photograft.certainty.novelty_fitting import fit_novelty
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.head import Head
+from photograft.classifier.heat_maps import HeatMaps
+from photograft.classifier.reference import Reference
+from photograft.classifier.uncertainty.assurance import Assurance, logs_of
+from photograft.classifier.uncertainty.calibration import calibrate
+from photograft.classifier.uncertainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.novelty_fitting import fit_novelty
 from photograft.core.config import TrainConfig
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.progress import Silent
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.record import write_findings
-from photograft.explanations.heat_maps import HeatMaps
-from photograft.explanations.neighbours import Reference
-from photograft.heads import Head
 from photograft.recipes import read_config
 from photograft.report import charts, palette
 from photograft.report.comparison_report import write_comparison_report

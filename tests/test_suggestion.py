@@ -17,10 +17,10 @@ from typer.testing import CliRunner, Result
 
 from drawing import draw_photo
 from photograft import suggest_command
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.suggestion import Suggestion, suggest
 from photograft.core.errors import InputError, PhotograftError
 from photograft.core.progress import Silent
-from photograft.suggestion import Suggestion, suggest
 
 Floats = npt.NDArray[np.float32]
 CLASSES = ("cat", "dog", "hen")

@@ -17,8 +17,8 @@ from photograft._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from photograft.backbones.registry import Backbone as Backbone
-    from photograft.classifier import Classifier as Classifier
-    from photograft.classifier import Prediction as Prediction
+    from photograft.classifier.classifier import Classifier as Classifier
+    from photograft.classifier.classifier import Prediction as Prediction
     from photograft.comparison import Comparison as Comparison
     from photograft.comparison import compare as compare
     from photograft.core.config import TrainConfig as TrainConfig
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Backbone": "backbones.registry",
     "BackboneFeatures": "estimators",
-    "Classifier": "classifier",
+    "Classifier": "classifier.classifier",
     "Comparison": "comparison",
     "Dataset": "data.dataset",
     "Evaluation": "evaluation",
     "FeatureStore": "core.store",
     "PhotoClassifier": "estimators",
     "PhotograftError": "core.errors",
-    "Prediction": "classifier",
+    "Prediction": "classifier.classifier",
     "Progress": "core.progress",
     "Run": "runs",
     "TrainConfig": "core.config",

@@ -9,14 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from photograft.certainty.assurance import Assurance, logs_of
-from photograft.certainty.calibration import Calibration, apply, apply_to_head, calibrate
-from photograft.certainty.held_out import HeldOutAnswers
-from photograft.certainty.novelty_fitting import HeldOut, fit_novelty
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.reference import Reference, last_columns
+from photograft.classifier.uncertainty.assurance import Assurance, logs_of
+from photograft.classifier.uncertainty.calibration import (
+    Calibration,
+    apply,
+    apply_to_head,
+    calibrate,
+)
+from photograft.classifier.uncertainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.core.arrays import Floats
 from photograft.data.dataset import Photo
-from photograft.explanations.neighbours import Reference, last_columns
 from photograft.features.similarity import choose_rows
 from photograft.out_of_fold import out_of_fold, repeated_folds
 from photograft.solver import make_basis

@@ -101,8 +101,8 @@ def predict(
 ) -> None:
     """Classify; the help text is above."""
     from photograft import predictions, terminal
-    from photograft.certainty.assurance import Assurance
-    from photograft.classifier import Classifier
+    from photograft.classifier.classifier import Classifier
+    from photograft.classifier.uncertainty.assurance import Assurance
 
     chosen = predictions.output_format(format_, output, to_terminal=sys.stdout.isatty())
     loaded = Classifier.load(classifier).located()
@@ -157,7 +157,7 @@ def evaluate(
     from rich.console import Console
 
     from photograft import terminal, workflow
-    from photograft.classifier import Classifier
+    from photograft.classifier.classifier import Classifier
     from photograft.core.files import new_file, write_json
 
     found = workflow.evaluate(

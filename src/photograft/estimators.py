@@ -23,7 +23,7 @@ from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
 from photograft.core.config import DEFAULT_BACKBONE, Augmentation, Preprocessing, TrainConfig
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.files import new_folder

@@ -40,12 +40,12 @@ def explain(
 ) -> None:
     """Explain; the help text is above."""
     from photograft import predictions
-    from photograft.classifier import Classifier
+    from photograft.classifier.classifier import Classifier
+    from photograft.classifier.heat_maps import HeatMaps
     from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
     from photograft.core.files import new_file, printable, read_file
     from photograft.data.images import decode
     from photograft.explanations.explained import Explanation, draw
-    from photograft.explanations.heat_maps import HeatMaps
 
     loaded = Classifier.load(classifier).located()
     names = loaded.class_names

@@ -15,8 +15,8 @@ from photograft.backbones.pytorch.pooling import pool
 from photograft.backbones.pytorch.units import Unit, find_units, first_trained
 from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import Backbone
+from photograft.classifier.head import Head
 from photograft.core.errors import InputError
-from photograft.heads import Head
 
 _NORMS = nn.modules.batchnorm._BatchNorm
 

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from photograft.certainty.assurance import UNKNOWN, UNSURE, Rules
-from photograft.classifier import Prediction
+from photograft.classifier.classifier import Prediction
+from photograft.classifier.uncertainty.assurance import UNKNOWN, UNSURE, Rules
 from photograft.core.errors import InputError
 from photograft.core.files import new_file
 from photograft.core.text import percent

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
 from photograft.core.config import TrainConfig
 from photograft.core.files import new_folder, printable, write_json, write_table
 from photograft.core.progress import Silent

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from photograft._version import __version__
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
 from photograft.core.errors import ClassifierError
 from photograft.core.parallel import num_cores
 

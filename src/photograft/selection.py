@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Layer
+from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
@@ -28,7 +29,6 @@ from photograft.crossval import (
     strongest_of_the_best,
 )
 from photograft.features.layers import layer_sets
-from photograft.heads import Head
 from photograft.out_of_fold import repeated_folds
 from photograft.solver import Basis, make_basis, solve
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
-from photograft.heads import Head
 
 #: Gives some photos' features, float32, shape ``(m, d)``.
 Reader = Callable[[slice], Floats]

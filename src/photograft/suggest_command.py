@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from rich.console import Console
 
-    from photograft.classifier import Classifier
+    from photograft.classifier.classifier import Classifier
+    from photograft.classifier.suggestion import Suggestion
     from photograft.core.arrays import Floats
     from photograft.core.progress import Progress
     from photograft.data.dataset import Dataset, Photo
-    from photograft.suggestion import Suggestion
 
 HELP = (
     "Say which photos to label next: those that the classifier is unsure of, unlike each other, "
@@ -62,8 +62,9 @@ def suggest(
     import numpy as np
     from rich.console import Console
 
-    from photograft import suggestion, terminal
-    from photograft.classifier import Classifier
+    from photograft import terminal
+    from photograft.classifier import suggestion
+    from photograft.classifier.classifier import Classifier
     from photograft.data.dataset import Dataset
 
     if out is not None and out.suffix.lower() != ".csv":

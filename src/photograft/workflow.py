@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from photograft import recording
 from photograft.assess import assess, describe
-from photograft.certainty.assurance import Assurance, Rules
-from photograft.certainty.conformal import check
 from photograft.checkup import examine_job
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.uncertainty.assurance import Assurance, Rules
+from photograft.classifier.uncertainty.conformal import check
 from photograft.core.config import TrainConfig
 from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent

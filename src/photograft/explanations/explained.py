@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from photograft.backbones.registry import Backbone
+from photograft.classifier.heat_maps import Floats
+from photograft.classifier.reference import Neighbour
 from photograft.core.errors import ImageError
 from photograft.core.text import percent
 from photograft.data.images import decode
-from photograft.explanations.heat_maps import Floats
-from photograft.explanations.neighbours import Neighbour
 from photograft.explanations.overlays import COLOURS, overlay
 from photograft.figures import FAINT, INK, fill, save_figure
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from photograft.backbones.registry import Backbone
-from photograft.explanations.heat_maps import Floats, in_photo, seen_box
+from photograft.classifier.heat_maps import Floats, in_photo, seen_box
 
 #: Matplotlib's name of the colours: perceptually uniform, and told apart with any colour vision.
 COLOURS = "plasma"

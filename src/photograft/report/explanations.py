@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.reference import Neighbour, Reference
 from photograft.core.progress import Progress
 from photograft.data.images import decode
-from photograft.explanations.neighbours import Neighbour, Reference
 from photograft.report.facts import Answer
 
 MAX_EXPLAINED = 8
@@ -92,7 +92,7 @@ def _explain(
     reference: Reference | None,
     advance: Callable[[], None],
 ) -> dict[str, Explained]:
-    from photograft.explanations.heat_maps import HeatMaps
+    from photograft.classifier.heat_maps import HeatMaps
     from photograft.explanations.overlays import overlay, where
 
     maps = HeatMaps(classifier)

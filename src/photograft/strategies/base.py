@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
 from photograft.core.config import TrainConfig
 from photograft.core.errors import UnknownNameError
 from photograft.core.progress import Progress

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
 from photograft.core.segments import FeatureTable
 from photograft.features.layers import layer_sets
-from photograft.heads import Head
 from photograft.selection import Gather, Selection, fit_head, select, to_json
 from photograft.strategies.base import Fitted, Job
 

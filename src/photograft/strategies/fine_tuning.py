@@ -11,6 +11,7 @@ import torch
 from photograft.backbones.engines import Engine
 from photograft.backbones.registry import Backbone, Layer
 from photograft.batches import ViewBatches
+from photograft.classifier.head import Head
 from photograft.core.config import DEFAULT_TRAINING, Augmentation
 from photograft.core.errors import InputError
 from photograft.core.segments import FeatureTable
@@ -18,7 +19,6 @@ from photograft.core.statistics import NEGLIGIBLE
 from photograft.data.dataset import Photo
 from photograft.features.extraction import PLAIN, View, extract, open_space
 from photograft.graft import Graft
-from photograft.heads import Head
 from photograft.strategies import augmented_features, feature_extraction
 from photograft.strategies.base import Fitted, Job, probabilities
 from photograft.strategies.loops import (

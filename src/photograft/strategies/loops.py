@@ -19,7 +19,7 @@ from photograft.backbones.pytorch.zoo import state_dict
 from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.batches import PhotoBatches
 from photograft.checkpoints import Checkpoint
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
 from photograft.core.config import Augmentation, TrainConfig, Training
 from photograft.core.files import sha256_of
 from photograft.core.segments import FeatureTable

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from photograft.certainty.novelty import Novelty, doubt_of, strays
+from photograft.classifier.uncertainty.novelty import Novelty, doubt_of, strays
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.features.similarity import (

@@ -24,7 +24,7 @@ from photograft.core.errors import ClassifierError, InputError
 from photograft.features.similarity import choose_rows, chunks, half, main_axes, unit_rows
 
 if TYPE_CHECKING:
-    from photograft.classifier import Classifier
+    from photograft.classifier.classifier import Classifier
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 

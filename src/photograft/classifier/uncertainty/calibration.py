@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.certainty.scaling import Doubles, fit, transformed
+from photograft.classifier.head import Head
+from photograft.classifier.uncertainty.temperature import Doubles, fit, transformed
 from photograft.core.errors import InputError
 from photograft.core.schema import Plain
 from photograft.core.statistics import NEGLIGIBLE, expected_calibration_error, standard_error
-from photograft.heads import Head
 
 Labels = npt.NDArray[np.int64]
 

@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from photograft.certainty.conformal import ConformalSets
-from photograft.certainty.held_out import HeldOutAnswers
-from photograft.certainty.novelty import Novelty
+from photograft.classifier.uncertainty.conformal import ConformalSets
+from photograft.classifier.uncertainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.novelty import Novelty
 from photograft.core.errors import ClassifierError, InputError
 
 #: In a saved classifier's folder.

@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from photograft.certainty.abstaining import Abstention, choose_threshold
-from photograft.certainty.conformal import ConformalSets, fit_scores, true_scores
+from photograft.classifier.uncertainty.abstaining import Abstention, choose_threshold
+from photograft.classifier.uncertainty.conformal import ConformalSets, fit_scores, true_scores
 from photograft.core.arrays import Floats
 from photograft.core.errors import ClassifierError
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from photograft.backbones.engines import open_maps
 from photograft.backbones.pytorch.gradient_maps import TorchMaps
 from photograft.backbones.registry import Backbone, Layer
-from photograft.classifier import Classifier
+from photograft.classifier.classifier import Classifier
 from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space
 from photograft.features.preprocessing import Pixels, prepare

@@ -27,9 +27,7 @@ from photograft._version import __version__
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.certainty import assurance as assured
-from photograft.certainty.assurance import Assurance, logs_of
-from photograft.classifier_files import (
+from photograft.classifier.files import (
     FORMAT_VERSION,
     changed,
     checksum,
@@ -37,14 +35,16 @@ from photograft.classifier_files import (
     read_manifest,
     read_tensors,
 )
+from photograft.classifier.head import Head
+from photograft.classifier.reference import FILE_NAME as REFERENCE_NAME
+from photograft.classifier.reference import Reference, read_reference, write_reference
+from photograft.classifier.uncertainty import assurance as assured
+from photograft.classifier.uncertainty.assurance import Assurance, logs_of
 from photograft.core.errors import ClassifierError, ConversionError, ImageError, StorageError
 from photograft.core.files import read_file, sha256_of, write_json
 from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.data import images
-from photograft.explanations.neighbours import FILE_NAME as REFERENCE_NAME
-from photograft.explanations.neighbours import Reference, read_reference, write_reference
 from photograft.features.extraction import PLAIN, feature_batches, open_space
-from photograft.heads import Head
 
 #: Positions, features, probabilities, and the positions and errors of files that failed.
 Look = tuple[

@@ -1,0 +1,1 @@
+"""How sure may one be? Calibration, abstaining, conformal sets, out-of-distribution scores."""
