@@ -25,12 +25,12 @@ from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.statistics import expected_calibration_error
 from photograft.core.store import FeatureStore
-from photograft.out_of_fold import out_of_fold, repeated_folds
-from photograft.preparation import prepare
-from photograft.selection import Selection
-from photograft.solver import Basis, make_basis, solve
-from photograft.strategies.base import Job
-from photograft.strategies.feature_extraction import choose_logistic
+from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
+from photograft.learning.head.selection import Selection
+from photograft.learning.head.solver import Basis, make_basis, solve
+from photograft.learning.job import Job
+from photograft.learning.preparation import prepare
+from photograft.learning.strategies.features import choose_logistic
 
 #: The penalty of a head that is overconfident on purpose, and those on the way to it.
 _TINY = (1e-1, 1e-3, 1e-5, 1e-6)

@@ -30,8 +30,8 @@ from photograft.core.arrays import Floats
 from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.preparation import prepare
-from photograft.strategies.base import Job
+from photograft.learning.job import Job
+from photograft.learning.preparation import prepare
 
 Labels = npt.NDArray[np.int64]
 

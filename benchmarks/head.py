@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.common import report
 from photograft.backbones.registry import Layer
-from photograft.selection import fit_head, select
+from photograft.learning.head.selection import fit_head, select
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from photograft.core.store import FeatureStore
 from photograft.doctor.hard_pairs import hard_pairs
 from photograft.doctor.outliers import find_outliers
 from photograft.doctor.suspects import Judgement, judge_labels
-from photograft.preparation import prepare
+from photograft.learning.preparation import prepare
 
 
 def main() -> None:

@@ -20,11 +20,11 @@ from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import make_split
 from photograft.features.extractor import Extractor
-from photograft.graft import Graft
-from photograft.history import History
-from photograft.strategies.base import Job
-from photograft.strategies.fine_tuning import Boundary
-from photograft.strategies.loops import make_head, photo_feed, run_loop
+from photograft.learning.history import History
+from photograft.learning.job import Job
+from photograft.learning.loop.network import Graft
+from photograft.learning.loop.setup import make_head, photo_feed, run_loop
+from photograft.learning.strategies.finetune import Boundary
 
 
 def main() -> None:

@@ -21,9 +21,9 @@ from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.features.similarity import unit_rows
-from photograft.preparation import prepare
-from photograft.solver import make_basis, solve
-from photograft.strategies.base import Job
+from photograft.learning.head.solver import make_basis, solve
+from photograft.learning.job import Job
+from photograft.learning.preparation import prepare
 
 #: Penalties of the head, solved one after another; the last one counts.
 _PENALTIES = (1.0, 0.1, 0.03)

@@ -16,12 +16,12 @@ from torch import nn
 
 from benchmarks.common import report
 from photograft.backbones.get import get_backbone
-from photograft.batches import Arrays
 from photograft.core.config import DEFAULT_BACKBONE, Training
 from photograft.core.progress import Silent
-from photograft.graft import Graft, HeadModule
-from photograft.optimisation import make_optimizer
-from photograft.training import Feed, Setting, train_network
+from photograft.learning.loop.batches import Arrays
+from photograft.learning.loop.network import Graft, HeadModule
+from photograft.learning.loop.optimizer import make_optimizer
+from photograft.learning.loop.training import Feed, Setting, train_network
 
 _BATCH = 32
 

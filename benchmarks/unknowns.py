@@ -27,10 +27,10 @@ from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.features.layers import layer_sets
-from photograft.out_of_fold import out_of_fold, repeated_folds
-from photograft.preparation import prepare
-from photograft.solver import make_basis, solve
-from photograft.strategies.base import Job
+from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
+from photograft.learning.head.solver import make_basis, solve
+from photograft.learning.job import Job
+from photograft.learning.preparation import prepare
 
 #: The head's penalty, the same for every set: the head matters little here.
 _L2 = 1e-2

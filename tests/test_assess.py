@@ -24,9 +24,9 @@ from photograft.comparison import compare
 from photograft.core.config import TrainConfig
 from photograft.core.store import FeatureStore
 from photograft.estimators import PhotoClassifier
+from photograft.learning.job import Fitted, Job
+from photograft.learning.strategies.registry import find_strategy
 from photograft.runs import Run
-from photograft.strategies import base
-from photograft.strategies.base import Fitted, Job, find_strategy
 from training_helpers import TINY, make_job, tiny_config
 
 
@@ -124,7 +124,7 @@ def test_same_seed_same_bytes(strategy: str, photos: Path, tmp_path: Path) -> No
 
 def overconfident(factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on every fitted head is surer of itself than it ought to be."""
-    real = base.find_strategy
+    real = find_strategy
 
     def found(name: str) -> Any:
         def fit(job: Job) -> Fitted:

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import photograft.batches
+import photograft.learning.loop.batches
 from drawing import MakePhotos
 from photograft.backbones.registry import Backbone
-from photograft.batches import PhotoBatches, StoredBatches, ViewBatches, epoch_order
 from photograft.core.config import Augmentation
 from photograft.core.errors import ImageError
 from photograft.core.segments import FeatureTable
@@ -21,6 +20,7 @@ from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.features import preprocessing
 from photograft.features.augmentation import augment, generator
+from photograft.learning.loop.batches import PhotoBatches, StoredBatches, ViewBatches, epoch_order
 from training_helpers import tiny_backbone
 
 ALL = np.arange(7, dtype=np.intp)
@@ -204,7 +204,7 @@ def test_photos_are_read_again_where_memory_is_short(
     photos: list[Photo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = read(feed_of(photos))
-    monkeypatch.setattr(photograft.batches, "_MAX_KEPT_BYTES", 4 * 3 * 32 * 32)
+    monkeypatch.setattr(photograft.learning.loop.batches, "_MAX_KEPT_BYTES", 4 * 3 * 32 * 32)
     watched, counts = counted(photos)
     batches = feed_of(watched)
     for _ in range(3):

@@ -13,11 +13,11 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from photograft.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
 from photograft.core.choices import OPTIMIZERS
 from photograft.core.config import Training
 from photograft.core.errors import StorageError
-from photograft.optimisation import make_optimizer
+from photograft.learning.loop.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
+from photograft.learning.loop.optimizer import make_optimizer
 
 TENSORS = {
     "model.weight": torch.arange(6, dtype=torch.float32).reshape(2, 3),

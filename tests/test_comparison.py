@@ -31,9 +31,9 @@ from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.leaderboard import choose, make_rows
 from photograft.leaderboard_view import show_comparison
+from photograft.learning import job as base
 from photograft.report.comparison_report import write_comparison_report
 from photograft.runs import Run
-from photograft.strategies import base
 from report_helpers import make_comparison
 from system_helpers import Recorder
 from training_helpers import TINY, TINY_NORM, tiny_config

@@ -21,7 +21,7 @@ from photograft.core.config import (
 )
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.schema import Plain, check_choice, check_range
-from photograft.strategies import base
+from photograft.learning.strategies import registry
 
 KINDS = (TrainConfig, Preprocessing, Augmentation, Training)
 
@@ -419,7 +419,7 @@ def test_defaults() -> None:
 
 
 def test_every_strategy_has_a_module_and_a_training_loop() -> None:
-    assert tuple(base.REGISTRY) == choices.STRATEGIES
+    assert tuple(registry.REGISTRY) == choices.STRATEGIES
     assert set(DEFAULT_TRAINING) == set(choices.STRATEGIES)
 
 

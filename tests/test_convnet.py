@@ -22,7 +22,7 @@ from photograft.backbones.pytorch.zoo import build, state_dict
 from photograft.backbones.registry import Backbone
 from photograft.core.config import Preprocessing
 from photograft.core.errors import InputError
-from photograft.recipes import get_recipe
+from photograft.learning.recipes import get_recipe
 from training_helpers import same_tensors, tiny_backbone
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from photograft.core.errors import ClassifierError, InputError
 from photograft.curves import load_history, plot
-from photograft.history import Epoch, History
+from photograft.learning.history import Epoch, History
 
 SVG = "{http://www.w3.org/2000/svg}"
 BLUE, ORANGE = "#0072b2", "#d55e00"

@@ -21,8 +21,8 @@ from photograft.backbones.weights import locate_weights
 from photograft.classifier.head import Head
 from photograft.core.config import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
-from photograft.graft import Graft, HeadModule
-from photograft.training import Feed
+from photograft.learning.loop.network import Graft, HeadModule
+from photograft.learning.loop.training import Feed
 
 NORMS = nn.modules.batchnorm._BatchNorm
 LABELS = np.arange(8) % 2

@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
-from photograft.solver import Basis, make_basis, solve
+from photograft.learning.head.solver import Basis, make_basis, solve
 
 Labels = npt.NDArray[np.int64]
 
@@ -107,7 +107,7 @@ def test_weights_are_those_of_scikit_learn() -> None:
 
 
 def test_balanced_weights_are_those_of_scikit_learn() -> None:
-    from photograft.selection import _photo_weights
+    from photograft.learning.head.selection import _photo_weights
 
     features, labels = problem(200, 20, 3)
     labels = np.where(np.arange(200) > 60, 0, labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from photograft.history import Epoch, History, smoothed
+from photograft.learning.history import Epoch, History, smoothed
 
 
 def epoch(number: int, *, validated: bool = True) -> Epoch:

@@ -25,11 +25,11 @@ from photograft.core.errors import DatasetError, InputError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.growing import choose_penalties, make_subsets
+from photograft.learning.job import Job
+from photograft.learning.preparation import prepare
 from photograft.learning_curve import LearningCurve, learning_curve
 from photograft.learning_figure import _smooth, draw_learning_curve
 from photograft.learning_terminal import show_learning_curve
-from photograft.preparation import prepare
-from photograft.strategies.base import Job
 
 Indices = npt.NDArray[np.int64]
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from photograft.core.choices import OPTIMIZERS
 from photograft.core.config import Training
-from photograft.optimisation import make_optimizer, rate_factor, set_rate
+from photograft.learning.loop.optimizer import make_optimizer, rate_factor, set_rate
 
 
 def block() -> nn.Module:

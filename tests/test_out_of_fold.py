@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photograft.crossval import cross_validate
-from photograft.out_of_fold import out_of_fold, repeated_folds
-from photograft.solver import Basis, make_basis
+from photograft.learning.head.cross_validation import cross_validate
+from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
+from photograft.learning.head.solver import Basis, make_basis
 
 
 def some(num: int = 90, num_classes: int = 3) -> tuple[Basis, np.ndarray, list[bytes]]:
@@ -57,7 +57,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     basis, labels, keys = some()
     folds = repeated_folds(labels, np.arange(90), keys, seed=0)
     whole = out_of_fold(basis, labels, folds, 0.1)
-    monkeypatch.setattr("photograft.out_of_fold._MAX_ELEMENTS", 90 * 3 * 3)
+    monkeypatch.setattr("photograft.learning.head.out_of_fold._MAX_ELEMENTS", 90 * 3 * 3)
     np.testing.assert_allclose(out_of_fold(basis, labels, folds, 0.1), whole, atol=0.01)
 
 

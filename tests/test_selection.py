@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from photograft import crossval, out_of_fold, selection
 from photograft.backbones.registry import Layer
 from photograft.core.arrays import Floats
 from photograft.core.errors import UnknownNameError
-from photograft.crossval import Point, strongest_of_the_best
 from photograft.data.splits import make_folds
-from photograft.selection import Gather, Selection, fit_head, select, to_json
+from photograft.learning.head import cross_validation, out_of_fold, selection
+from photograft.learning.head.cross_validation import Point, strongest_of_the_best
+from photograft.learning.head.selection import Gather, Selection, fit_head, select, to_json
 
 Labels = npt.NDArray[np.int64]
 
@@ -200,21 +200,21 @@ def test_path_is_held_out() -> None:
 def test_path_begins_at_the_strongest_and_ends_where_nothing_is_gained() -> None:
     features, labels = signal_in(slice(32, 40), strength=0.5)
     path = choose(features, labels, layers="last").chosen.path
-    assert [l2 for l2, _, _ in path] == list(crossval.PENALTIES[: len(path)])
-    assert 2 < len(path) < len(crossval.PENALTIES)
+    assert [l2 for l2, _, _ in path] == list(cross_validation.PENALTIES[: len(path)])
+    assert 2 < len(path) < len(cross_validation.PENALTIES)
 
 
 def test_penalties() -> None:
-    assert crossval.PENALTIES[:4] == (10.0, 3.0, 1.0, 0.3)
-    assert crossval.PENALTIES[-2:] == (3e-5, 1e-5)
-    assert list(crossval.PENALTIES) == sorted(crossval.PENALTIES, reverse=True)
+    assert cross_validation.PENALTIES[:4] == (10.0, 3.0, 1.0, 0.3)
+    assert cross_validation.PENALTIES[-2:] == (3e-5, 1e-5)
+    assert list(cross_validation.PENALTIES) == sorted(cross_validation.PENALTIES, reverse=True)
 
 
 def test_held_out_scores_are_those_of_fits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """One penalty: each fold left out once a repeat, its photos judged by a head without them."""
-    from photograft.solver import make_basis, solve
+    from photograft.learning.head.solver import make_basis, solve
 
-    monkeypatch.setattr(crossval, "PENALTIES", (0.1,))
+    monkeypatch.setattr(cross_validation, "PENALTIES", (0.1,))
     features, labels = signal_in(slice(32, 40), n=80, strength=0.7)
     folds = folds_seen(monkeypatch)
     found = choose(features, labels, layers="last")
@@ -240,7 +240,7 @@ def test_held_out_scores_are_those_of_fits_by_hand(monkeypatch: pytest.MonkeyPat
 def test_held_out_predictions_of_one_choice_are_those_of_its_point(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(crossval, "PENALTIES", (0.1,))
+    monkeypatch.setattr(cross_validation, "PENALTIES", (0.1,))
     features, labels = signal_in(slice(32, 40), strength=0.7)
     found = choose(features, labels, layers="last")
     honest = found.held_out
@@ -569,7 +569,7 @@ def test_head_is_scored_on_the_plain_view_of_photos_that_it_never_saw() -> None:
 def test_problems_in_several_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = signal_in(slice(32, 40), strength=0.6)
     whole = choose(features, labels, layers="last")
-    monkeypatch.setattr(crossval, "_MAX_ELEMENTS", 3 * 240 * 2)
+    monkeypatch.setattr(cross_validation, "_MAX_ELEMENTS", 3 * 240 * 2)
     parts = choose(features, labels, layers="last")
     assert parts.chosen.l2 == whole.chosen.l2
     assert parts.chosen.log_loss == pytest.approx(whole.chosen.log_loss, abs=1e-3)

@@ -21,14 +21,16 @@ import system_helpers as system
 from drawing import draw_folder, draw_photo
 from photograft import Classifier, curves, figures
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Layer
-from photograft.batches import PhotoBatches
 from photograft.core.config import Augmentation, Preprocessing, TrainConfig, Training
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.data.splits import Split
-from photograft.recipes import get_recipe
-from photograft.selection import select
-from photograft.strategies import augmented_features, loops
-from photograft.strategies.base import REGISTRY, Job, find_strategy
+from photograft.learning.head.selection import select
+from photograft.learning.job import Job
+from photograft.learning.loop import setup
+from photograft.learning.loop.batches import PhotoBatches
+from photograft.learning.recipes import get_recipe
+from photograft.learning.strategies import features_augment
+from photograft.learning.strategies.registry import REGISTRY, find_strategy
 from training_helpers import TINY_NORM, make_job, tiny_config
 
 CHANGES = Augmentation(horizontal_flip=True, rotation=15, min_crop=0.7)
@@ -265,7 +267,7 @@ def test_no_validation_and_no_test(strategy: str, photos: Path, tmp_path: Path) 
 # Fine-tuning is kept only where it is better
 
 
-def kept(photos: Path, cache: Path, **changes: Any) -> photograft.strategies.base.Fitted:
+def kept(photos: Path, cache: Path, **changes: Any) -> photograft.learning.job.Fitted:
     config = tiny_config("finetune", views=1, **changes)
     return find_strategy("finetune")(make_job(photos, config, cache))
 
@@ -457,7 +459,7 @@ def test_only_training_photos_are_changed_as_they_are_fed(
             made.append(({photo.digest for photo in given}, augmentation))
             super().__init__(given, backbone, augmentation, **more)
 
-    monkeypatch.setattr(loops, "PhotoBatches", Spied)
+    monkeypatch.setattr(setup, "PhotoBatches", Spied)
     config = tiny_config(strategy, augmentation=CHANGES, **changes)
     job = make_job(photos, config, cache)
     find_strategy(strategy)(job)
@@ -473,7 +475,7 @@ def test_views_by_the_number_of_photos(photos: Path, cache: Path) -> None:
 
     def count(num_photos: int, job: Job = job) -> int:
         split = Split(np.arange(num_photos), nothing, nothing)
-        return augmented_features.num_views(replace(job, split=split))
+        return features_augment.num_views(replace(job, split=split))
 
     found = [count(n) for n in (10, 500, 501, 2000, 2001, 10_000, 10_001, 1_000_000)]
     assert found == [8, 8, 4, 4, 2, 2, 1, 1]

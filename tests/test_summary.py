@@ -12,7 +12,7 @@ from photograft.backbones.pytorch.zoo import describe_keras, with_layers
 from photograft.backbones.registry import Backbone
 from photograft.core.config import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
-from photograft.summary import Row, Summary, base_summary, summarise
+from photograft.learning.loop.summary import Row, Summary, base_summary, summarise
 
 VGG16_BASE = 14_714_688
 #: One of VGG16's convolutions from 512 to 512 channels.

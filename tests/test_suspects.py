@@ -10,7 +10,7 @@ import pytest
 from photograft.core.errors import InputError
 from photograft.doctor.hard_pairs import at_least, hard_pairs
 from photograft.doctor.suspects import Judgement, find_suspects, judge_labels, num_known
-from photograft.solver import make_basis
+from photograft.learning.head.solver import make_basis
 
 
 def drawn(

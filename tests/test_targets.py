@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from photograft.core.errors import InputError
-from photograft.targets import (
+from photograft.learning.loop.targets import (
     choose_coding,
     class_weights,
     make_loss,

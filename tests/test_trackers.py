@@ -15,15 +15,16 @@ import pytest
 
 import photograft
 import system_helpers as system
-from photograft import trackers, workflow
+from photograft import workflow
 from photograft.core.choices import TRACKERS
 from photograft.core.config import Preprocessing, TrainConfig, Training
 from photograft.core.errors import InputError, StorageError
-from photograft.history import Epoch
+from photograft.learning.history import Epoch
+from photograft.learning.strategies.registry import find_strategy
+from photograft.learning.tracking import trackers
+from photograft.learning.tracking.protocol import Outcome, Scalar, Start, Tracking, flat, tracked
+from photograft.learning.tracking.trackers import open_tracker
 from photograft.runs import Run
-from photograft.strategies.base import find_strategy
-from photograft.trackers import open_tracker
-from photograft.tracking import Outcome, Scalar, Start, Tracking, flat, tracked
 from training_helpers import InterruptedByTestError, Watcher, make_job, tiny_config
 
 #: What the trackers' own telemetry and patience are set by, where the user does not.

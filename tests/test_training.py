@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 import training_helpers as small
-from photograft.checkpoints import Checkpoint
 from photograft.core.choices import OPTIMIZERS
 from photograft.core.config import Training
 from photograft.core.errors import InputError, StorageError
-from photograft.history import History
-from photograft.targets import class_weights
-from photograft.training import Feed
+from photograft.learning.history import History
+from photograft.learning.loop.checkpoints import Checkpoint
+from photograft.learning.loop.targets import class_weights
+from photograft.learning.loop.training import Feed
 from training_helpers import InterruptedByTestError, Watcher
 
 X, Y = small.problem()
@@ -306,7 +306,7 @@ def scripted(logits: list[float], signs: list[float], settings: Training) -> tup
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(
-            "photograft.training.make_optimizer",
+            "photograft.learning.loop.training.make_optimizer",
             lambda blocks, _: Counting([{"params": blocks[0].parameters(), "rate": 1.0}], lr=1.0),
         )
         where = small.setting(2, coding="binary")

@@ -25,11 +25,11 @@ from photograft.data.dataset import Dataset
 from photograft.data.splits import make_split
 from photograft.features.extractor import Extractor
 from photograft.features.opening import find_backbone
-from photograft.graft import HeadModule
-from photograft.history import Epoch, History
-from photograft.strategies.base import Job
-from photograft.strategies.loops import HeadOnly
-from photograft.training import Feed, Setting, train_network
+from photograft.learning.history import Epoch, History
+from photograft.learning.job import Job
+from photograft.learning.loop.network import HeadModule
+from photograft.learning.loop.setup import HeadOnly
+from photograft.learning.loop.training import Feed, Setting, train_network
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

@@ -23,9 +23,9 @@ from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novel
 from photograft.core.arrays import Floats
 from photograft.data.dataset import Photo
 from photograft.features.similarity import choose_rows
-from photograft.out_of_fold import out_of_fold, repeated_folds
-from photograft.solver import make_basis
-from photograft.strategies.base import Fitted, Job, probabilities
+from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
+from photograft.learning.head.solver import make_basis
+from photograft.learning.job import Fitted, Job, probabilities
 
 #: Training photos that are held out in turn at most, and fewer where classes are many, down to a
 #: least: more would tell no more, and take long. So many are enough to hold out once.

@@ -24,7 +24,7 @@ from photograft.core.errors import InputError, StorageError
 from photograft.core.files import check_free, new_file, write_json
 from photograft.core.schema import check_choice
 from photograft.features.augmentation import view_name
-from photograft.recipes import get_recipe
+from photograft.learning.recipes import get_recipe
 
 #: Raised when the scores of the same candidate would be other ones.
 FORMAT = 1

@@ -27,8 +27,8 @@ from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.record import check_unanswered, write_findings
 from photograft.features.extractor import Extractor
 from photograft.features.opening import find_extractor
+from photograft.learning.job import Job
 from photograft.report.doctor_report import write_doctor_report
-from photograft.strategies.base import Job
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
 _CODE_VERSION = 4

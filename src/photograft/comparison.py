@@ -37,13 +37,14 @@ from photograft.data.groups import content_groups
 from photograft.data.loading import check_outside, read_dataset, split_of, with_near_duplicates
 from photograft.data.splits import Split
 from photograft.leaderboard import PREFERENCES, Row, choose, make_rows
-from photograft.preparation import prepare_dataset
+from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
+from photograft.learning.job import Fitted, Job
+from photograft.learning.preparation import prepare_dataset
+from photograft.learning.strategies import features_augment
+from photograft.learning.strategies.features import count_params, fit_chosen
+from photograft.learning.strategies.registry import find_strategy
 from photograft.race import race
 from photograft.runs import Clock, Run, environment, now, safe_name
-from photograft.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
-from photograft.strategies import augmented_features
-from photograft.strategies.base import Fitted, Job, find_strategy
-from photograft.strategies.feature_extraction import count_params, fit_chosen
 from photograft.trials import Bench, try_stored
 from photograft.workflow import finish
 
@@ -224,7 +225,7 @@ def _fit(
     )
     whole = replace(split, train=train, validation=train[:0], test=held)
     job = Job(clean, whole, extractor, table, config, bench.progress)
-    tables = augmented_features.view_tables(job) if selection.num_views > 1 else [table]
+    tables = features_augment.view_tables(job) if selection.num_views > 1 else [table]
     classifier = fit_chosen(job, tables, selection)
     params = count_params(job, classifier.head)
     return job, Fitted(classifier, config.strategy, to_json(selection), notes=notes, params=params)

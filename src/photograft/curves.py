@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.schema import check_range
 from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
-from photograft.history import History, smoothed
+from photograft.learning.history import History, smoothed
 
 #: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow, which is
 #: too pale on white.

@@ -34,8 +34,9 @@ from photograft.data.splits import Split
 from photograft.estimator_base import SETTINGS, CacheFolder, PhotoEstimator, Settings, look
 from photograft.features.extractor import Extractor
 from photograft.features.layers import LayerSet, layer_sets
-from photograft.preparation import prepare_dataset
-from photograft.strategies.base import Job, find_strategy, probabilities
+from photograft.learning.job import Job, probabilities
+from photograft.learning.preparation import prepare_dataset
+from photograft.learning.strategies.registry import find_strategy
 
 # After what says how to install it where it is missing.
 # isort: off

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent
-from photograft.crossval import PENALTIES
 from photograft.data.splits import make_folds
-from photograft.solver import Basis, solve
+from photograft.learning.head.cross_validation import PENALTIES
+from photograft.learning.head.solver import Basis, solve
 
 NUM_FOLDS = 5
 #: Sizes grow by about this factor, and there are at most so many of them.

@@ -23,8 +23,8 @@ from photograft.data.splits import make_folds
 from photograft.extrapolation import LEVEL, Extrapolation, extrapolate, measure_noise
 from photograft.features.layers import layer_sets
 from photograft.growing import NUM_FOLDS, Measured, make_subsets, measure
-from photograft.solver import make_basis
-from photograft.strategies.base import Job
+from photograft.learning.head.solver import make_basis
+from photograft.learning.job import Job
 
 #: Two deals of the photos into folds, so that each photo is scored twice; one deal where photos
 #: times classes are so many that it would take minutes.

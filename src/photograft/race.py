@@ -15,9 +15,9 @@ from photograft.core.progress import Progress, Step
 from photograft.features.extraction import PLAIN, open_space
 from photograft.features.extractor import Extractor
 from photograft.leaderboard import Row
-from photograft.selection import NUM_FOLDS, Selection
-from photograft.strategies import augmented_features
-from photograft.strategies.base import Job
+from photograft.learning.head.selection import NUM_FOLDS, Selection
+from photograft.learning.job import Job
+from photograft.learning.strategies import features_augment
 from photograft.trials import Bench, costs_of, try_folds, try_stored
 
 #: Strategies by what they cost: those after the first have to be worth it.
@@ -245,7 +245,7 @@ def _stored_seconds(
     job = Job(pool, bench.everything(pool), extractor, None, candidate.config, bench.progress)
     views = [PLAIN]
     if candidate.config.strategy == "features+augment":
-        views += augmented_features.make_views(job, augmented_features.augmentation_of(job))
+        views += features_augment.make_views(job, features_augment.augmentation_of(job))
     digests = list({photo.digest for photo in pool.photos})
     backbone, engine = extractor.backbone, extractor.engine
     missing = sum(

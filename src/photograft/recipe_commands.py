@@ -32,7 +32,7 @@ def list_() -> None:
     from rich.console import Console
 
     from photograft import terminal
-    from photograft.recipes import list_recipes
+    from photograft.learning.recipes import list_recipes
 
     terminal.show_recipes(Console(), list_recipes())
 
@@ -44,7 +44,7 @@ def list_() -> None:
 )
 def show(name: Name) -> None:
     """Print; the help text is above."""
-    from photograft.recipes import get_recipe
+    from photograft.learning.recipes import get_recipe
 
     print(get_recipe(name).text, end="")
 
@@ -86,7 +86,7 @@ def run(
     from photograft import terminal, workflow
     from photograft.core.errors import InputError
     from photograft.data.subsets import run_subset
-    from photograft.recipes import get_recipe, with_epochs
+    from photograft.learning.recipes import get_recipe, with_epochs
 
     recipe, progress = get_recipe(name), terminal.make_progress()
     if recipe.config is None:

@@ -20,8 +20,8 @@ from photograft.data.splits import Split
 from photograft.doctor.examine import Diagnosis
 from photograft.doctor.record import write_findings
 from photograft.evaluation import Evaluation
+from photograft.learning.job import Fitted
 from photograft.report.run_report import write_run_report
-from photograft.strategies.base import Fitted
 
 if TYPE_CHECKING:
     from photograft.figures import Mistake

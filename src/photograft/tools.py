@@ -14,10 +14,10 @@ from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.files import new_file
 from photograft.core.progress import Progress
 from photograft.data.dataset import Dataset
-from photograft.recipes import get_recipe, list_recipes
+from photograft.learning.recipes import get_recipe, list_recipes
 
 if TYPE_CHECKING:
-    from photograft.summary import Summary
+    from photograft.learning.loop.summary import Summary
 
 
 def summarise_name(
@@ -35,7 +35,7 @@ def summarise_name(
         UnknownNameError: There is neither.
         InputError: The recipe has no network.
     """
-    from photograft.summary import base_summary, summarise  # torch, only where needed
+    from photograft.learning.loop.summary import base_summary, summarise  # torch, only where needed
 
     if name.upper() not in {recipe.id for recipe in list_recipes()}:
         size = Preprocessing(input_size=input_size or 0)

@@ -189,7 +189,7 @@ def _settings(
     input_size: int | None,
 ) -> TrainConfig:
     """Return a file's settings, or the default ones, changed by the options that were given."""
-    from photograft.recipes import read_config
+    from photograft.learning.recipes import read_config
 
     config = read_config(file) if file else TrainConfig()
     config = replace(config, **{name: v for name, v in given.items() if v is not None})

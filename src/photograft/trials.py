@@ -21,10 +21,11 @@ from photograft.data.splits import Split, make_folds
 from photograft.features.extraction import feature_batches, open_space
 from photograft.features.extractor import Extractor
 from photograft.features.opening import find_extractor
-from photograft.selection import NUM_FOLDS, NUM_REPEATS, Selection
-from photograft.strategies import augmented_features
-from photograft.strategies.base import Job, find_strategy, needs_features, probabilities
-from photograft.strategies.feature_extraction import choose_logistic
+from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection
+from photograft.learning.job import Job, needs_features, probabilities
+from photograft.learning.strategies import features_augment
+from photograft.learning.strategies.features import choose_logistic
+from photograft.learning.strategies.registry import find_strategy
 
 #: Photos that the time to classify one is measured on.
 _TIMED_PHOTOS = 48
@@ -87,7 +88,7 @@ def try_stored(bench: Bench, candidate: Candidate) -> tuple[Trial, Selection]:
     clean = bench.pool.without(failures)
     job = Job(clean, bench.everything(clean), extractor, table, candidate.config, bench.progress)
     augmented = candidate.config.strategy == "features+augment"
-    tables = augmented_features.view_tables(job) if augmented else [table]
+    tables = features_augment.view_tables(job) if augmented else [table]
     start = bench.timer()
     selection = choose_logistic(job, tables)
     seconds = bench.timer() - start

@@ -31,11 +31,12 @@ from photograft.data.splits import Split
 from photograft.doctor.examine import Diagnosis
 from photograft.evaluation import Evaluation, evaluate_probabilities
 from photograft.features.extractor import Extractor
-from photograft.preparation import prepare
+from photograft.learning.job import Fitted, Job, probabilities
+from photograft.learning.preparation import prepare
+from photograft.learning.strategies.registry import find_strategy
+from photograft.learning.tracking.protocol import Start, outcome_of, settings_of, tracked
+from photograft.learning.tracking.trackers import open_tracker
 from photograft.runs import Clock, Run, default_path, environment, now
-from photograft.strategies.base import Fitted, Job, find_strategy, probabilities
-from photograft.trackers import open_tracker
-from photograft.tracking import Start, outcome_of, settings_of, tracked
 
 
 def train(

@@ -21,8 +21,8 @@ from photograft.doctor.hard_pairs import hard_pairs
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
 from photograft.doctor.outliers import find_outliers
 from photograft.doctor.suspects import Judgement, judge_labels
-from photograft.out_of_fold import out_of_fold, repeated_folds
-from photograft.solver import Basis, make_basis
+from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
+from photograft.learning.head.solver import Basis, make_basis
 
 #: What costs this share of the photos, or of accuracy that is not there, is serious.
 _SERIOUS = 0.01

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
-from photograft.crossval import cross_validate, strongest_of_the_best
-from photograft.out_of_fold import out_of_fold, repeated_folds
-from photograft.solver import Basis, make_basis
+from photograft.learning.head.cross_validation import cross_validate, strongest_of_the_best
+from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
+from photograft.learning.head.solver import Basis, make_basis
 
 #: The least score of a suspect: nine to one for another class against the photo's own.
 LEAST_SCORE = 0.9

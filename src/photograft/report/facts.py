@@ -12,7 +12,7 @@ from photograft.core.errors import ClassifierError
 from photograft.core.files import read_table
 
 if TYPE_CHECKING:
-    from photograft.history import History
+    from photograft.learning.history import History
 
 #: Bins of the reliability diagram: as many as the expected calibration error is computed over.
 NUM_BINS = 15
@@ -222,6 +222,6 @@ def _read_history(folder: Path, info: dict[str, Any]) -> History | None:
     path = folder / "history.csv"
     if not info["history"] or not path.is_file():
         return None
-    from photograft.history import History
+    from photograft.learning.history import History
 
     return History.from_csv(path.read_text(encoding="utf-8"), info["history"]["kept"])

@@ -9,9 +9,9 @@ from photograft.backbones.pytorch.convnet import ConvNet, Whitening
 from photograft.core.config import DEFAULT_AUGMENTATION
 from photograft.core.errors import InputError
 from photograft.features.pixel_statistics import sample_pixels
-from photograft.graft import Graft
-from photograft.strategies.base import Fitted, Job
-from photograft.strategies.loops import (
+from photograft.learning.job import Fitted, Job
+from photograft.learning.loop.network import Graft
+from photograft.learning.loop.setup import (
     coding_of,
     count_trained,
     make_head,

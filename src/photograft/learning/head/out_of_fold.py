@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.arrays import Floats
-from photograft.crossval import PENALTIES
 from photograft.data.splits import make_folds
-from photograft.solver import Basis, solve
+from photograft.learning.head.cross_validation import PENALTIES
+from photograft.learning.head.solver import Basis, solve
 
 _TOLERANCE = 1e-4
 #: Elements of a block of problems that are solved at once.

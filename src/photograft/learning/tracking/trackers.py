@@ -12,8 +12,8 @@ from typing import Any
 
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import printable
-from photograft.history import Epoch
-from photograft.tracking import Outcome, Start, Tracker, figures_of
+from photograft.learning.history import Epoch
+from photograft.learning.tracking.protocol import Outcome, Start, Tracker, figures_of
 
 
 def open_tracker(name: str, out: Path | None = None) -> Tracker | None:

@@ -12,8 +12,8 @@ from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
 from photograft.core.segments import FeatureTable
 from photograft.features.layers import layer_sets
-from photograft.selection import Gather, Selection, fit_head, select, to_json
-from photograft.strategies.base import Fitted, Job
+from photograft.learning.head.selection import Gather, Selection, fit_head, select, to_json
+from photograft.learning.job import Fitted, Job
 
 
 def fit(job: Job) -> Fitted:
@@ -117,9 +117,9 @@ def _gather(job: Job, tables: Sequence[FeatureTable]) -> Gather:
 
 
 def _fit_mlp(job: Job) -> Fitted:
-    from photograft.batches import StoredBatches  # torch, only where needed
-    from photograft.strategies.loops import HeadOnly, coding_of, make_head, run_loop
-    from photograft.training import Feed
+    from photograft.learning.loop.batches import StoredBatches  # torch, only where needed
+    from photograft.learning.loop.setup import HeadOnly, coding_of, make_head, run_loop
+    from photograft.learning.loop.training import Feed
 
     config, table = job.config, job.features()
     wanted = config.layer if config.layer != "auto" else "last"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from photograft.core.arrays import Floats
 from photograft.core.statistics import NEGLIGIBLE, standard_error
-from photograft.solver import Basis, solve
+from photograft.learning.head.solver import Basis, solve
 
 #: Penalties that are tried, the strongest first; see `cross_validate` for where the search ends.
 PENALTIES = tuple(float(f"{m}e{e}") for e in range(1, -6, -1) for m in (3, 1))[1:]

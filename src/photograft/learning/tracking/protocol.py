@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from photograft.core.config import TrainConfig
 from photograft.core.files import printable
 from photograft.core.progress import Progress
-from photograft.history import Epoch, Follower
+from photograft.learning.history import Epoch, Follower
 
 #: What a tracker takes as a setting.
 Scalar = str | int | float | bool

@@ -63,7 +63,7 @@ def list_recipes() -> list[Recipe]:
     """Return all recipes in the order of their names."""
     names = sorted(
         entry.name.removesuffix(".toml")
-        for entry in resources.files("photograft").joinpath("recipe_data").iterdir()
+        for entry in resources.files("photograft").joinpath("learning", "recipe_data").iterdir()
         if entry.name.endswith(".toml")
     )
     return [get_recipe(name) for name in names]
@@ -75,7 +75,7 @@ def get_recipe(name: str) -> Recipe:
     Raises:
         UnknownNameError: There is none of that name.
     """
-    folder = resources.files("photograft").joinpath("recipe_data")
+    folder = resources.files("photograft").joinpath("learning", "recipe_data")
     known = {entry.name.removesuffix(".toml").upper(): entry for entry in folder.iterdir()}
     entry = known.get(name.upper())
     if entry is None or not entry.name.endswith(".toml"):

@@ -9,9 +9,9 @@ from photograft.core.segments import FeatureTable
 from photograft.features.augmentation import augment, generator, view_name
 from photograft.features.extraction import View
 from photograft.features.preprocessing import CROP_MARGIN
-from photograft.selection import Selection, is_better, to_json
-from photograft.strategies.base import Fitted, Job
-from photograft.strategies.feature_extraction import (
+from photograft.learning.head.selection import Selection, is_better, to_json
+from photograft.learning.job import Fitted, Job
+from photograft.learning.strategies.features import (
     choose_logistic,
     count_params,
     fit_chosen,
@@ -130,8 +130,8 @@ def _note(plain: Selection, augmented: Selection, *, kept: bool) -> str:
 
 def _fit_fresh(job: Job) -> Fitted:
     """Train a head on a frozen network that sees a new random view of each photo every epoch."""
-    from photograft.graft import Graft  # torch, only where needed
-    from photograft.strategies.loops import (
+    from photograft.learning.loop.network import Graft  # torch, only where needed
+    from photograft.learning.loop.setup import (
         coding_of,
         count_trained,
         make_head,
@@ -162,9 +162,9 @@ def _fit_fresh(job: Job) -> Fitted:
 
 def _fit_mlp(job: Job) -> Fitted:
     """Train an MLP on the stored views."""
-    from photograft.batches import StoredBatches, ViewBatches
-    from photograft.strategies.loops import HeadOnly, coding_of, make_head, run_loop
-    from photograft.training import Feed
+    from photograft.learning.loop.batches import StoredBatches, ViewBatches
+    from photograft.learning.loop.setup import HeadOnly, coding_of, make_head, run_loop
+    from photograft.learning.loop.training import Feed
 
     config, last, columns = job.config, job.backbone.layers[-1], last_columns(job)
     tables = view_tables(job)

@@ -20,7 +20,8 @@ from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import NEGLIGIBLE, standard_error
-from photograft.crossval import (
+from photograft.features.layers import layer_sets
+from photograft.learning.head.cross_validation import (
     Counted,
     Point,
     cross_validate,
@@ -28,9 +29,8 @@ from photograft.crossval import (
     is_worse,
     strongest_of_the_best,
 )
-from photograft.features.layers import layer_sets
-from photograft.out_of_fold import repeated_folds
-from photograft.solver import Basis, make_basis, solve
+from photograft.learning.head.out_of_fold import repeated_folds
+from photograft.learning.head.solver import Basis, make_basis, solve
 
 NUM_FOLDS = 5
 NUM_REPEATS = 2

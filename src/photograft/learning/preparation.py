@@ -10,7 +10,7 @@ from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import read_dataset, split_of, with_near_duplicates
 from photograft.features.opening import find_extractor
-from photograft.strategies.base import Job, needs_features
+from photograft.learning.job import Job, needs_features
 
 
 def prepare(

@@ -10,7 +10,6 @@ import torch
 
 from photograft.backbones.engines import Engine
 from photograft.backbones.registry import Backbone, Layer
-from photograft.batches import ViewBatches
 from photograft.classifier.head import Head
 from photograft.core.config import DEFAULT_TRAINING, Augmentation
 from photograft.core.errors import InputError
@@ -18,10 +17,10 @@ from photograft.core.segments import FeatureTable
 from photograft.core.statistics import NEGLIGIBLE
 from photograft.data.dataset import Photo
 from photograft.features.extraction import PLAIN, View, extract, open_space
-from photograft.graft import Graft
-from photograft.strategies import augmented_features, feature_extraction
-from photograft.strategies.base import Fitted, Job, probabilities
-from photograft.strategies.loops import (
+from photograft.learning.job import Fitted, Job, probabilities
+from photograft.learning.loop.batches import ViewBatches
+from photograft.learning.loop.network import Graft
+from photograft.learning.loop.setup import (
     coding_of,
     count_trained,
     make_head,
@@ -29,7 +28,8 @@ from photograft.strategies.loops import (
     run_loop,
     trained_classifier,
 )
-from photograft.training import Feed
+from photograft.learning.loop.training import Feed
+from photograft.learning.strategies import features, features_augment
 
 #: Activations at the boundary are stored up to this share of what the store may take.
 _MOST_OF_STORE = 0.5
@@ -75,8 +75,8 @@ def tune(job: Job, frozen: Fitted | None) -> Fitted:
         freeze_batch_norm=settings.freeze_batch_norm,
     )
     boundary = Boundary(job, graft)
-    augmentation = augmented_features.augmentation_of(job)
-    if augmentation.changes and config.views == augmented_features.FRESH:
+    augmentation = features_augment.augmentation_of(job)
+    if augmentation.changes and config.views == features_augment.FRESH:
         train = photo_feed(job, "train", graft, augmentation)
     else:
         train = boundary.feed("train", augmentation)
@@ -143,9 +143,9 @@ def _fit_frozen(job: Job) -> Fitted:
     # MLP is trained once, on the layer where fine-tuning goes on with it.
     layer = "last" if job.config.head == "mlp" else job.config.layer
     stage = job.with_config(training=first, layer=layer)
-    if job.config.views == augmented_features.FRESH:
-        return augmented_features.fit(stage)
-    return feature_extraction.fit(stage)
+    if job.config.views == features_augment.FRESH:
+        return features_augment.fit(stage)
+    return features.fit(stage)
 
 
 def _head_on_last(job: Job, frozen: Fitted) -> Head:
@@ -153,7 +153,7 @@ def _head_on_last(job: Job, frozen: Fitted) -> Head:
     last = (job.backbone.layers[-1].name,)
     if frozen.classifier.layers == last:
         return frozen.classifier.head
-    return feature_extraction.fit_logistic(job, [job.features()], layer="last")[0].head
+    return features.fit_logistic(job, [job.features()], layer="last")[0].head
 
 
 @dataclass
@@ -179,7 +179,7 @@ class Boundary:
         photos, labels = job.photos(part), job.labels(part)
         views = [PLAIN]
         if augmentation and augmentation.changes:
-            views += augmented_features.make_views(job, augmentation)
+            views += features_augment.make_views(job, augmentation)
         size = 4 * int(np.prod(shape)) * len(photos) * len(views)
         if not self.graft.boundary or size > _MOST_OF_STORE * job.store.max_bytes:
             return photo_feed(job, part, self.graft, augmentation)

@@ -8,11 +8,11 @@ import numpy as np
 
 from photograft.core.errors import InputError
 from photograft.data.splits import Split
-from photograft.selection import Selection
-from photograft.strategies import augmented_features
-from photograft.strategies.base import Fitted, Job, probabilities
-from photograft.strategies.feature_extraction import fit_chosen
-from photograft.strategies.fine_tuning import better, tune
+from photograft.learning.head.selection import Selection
+from photograft.learning.job import Fitted, Job, probabilities
+from photograft.learning.strategies import features_augment
+from photograft.learning.strategies.features import fit_chosen
+from photograft.learning.strategies.finetune import better, tune
 
 
 def fit(job: Job) -> Fitted:
@@ -30,8 +30,8 @@ def fit(job: Job) -> Fitted:
             fix="Give a share with --validation.",
         )
     job = job.with_config(head="logistic", hidden=(), dropout=0.0)
-    choice = augmented_features.choose(job)
-    frozen = augmented_features.fit_choice(job, *choice)
+    choice = features_augment.choose(job)
+    frozen = features_augment.fit_choice(job, *choice)
     kept = better(job, frozen, tune(job, frozen))
     return kept if kept.classifier.is_trained else _refitted(job, kept, choice[0])
 
@@ -42,7 +42,7 @@ def _refitted(job: Job, frozen: Fitted, chosen: Selection) -> Fitted:
     together = np.sort(np.concatenate([split.train, split.validation]))
     nothing = split.validation[:0]
     whole = replace(job, split=Split(together, nothing, nothing))
-    tables = augmented_features.view_tables(whole, chosen.num_views - 1)
+    tables = features_augment.view_tables(whole, chosen.num_views - 1)
     classifier = fit_chosen(whole, tables, replace(chosen, basis=None))
     note = (
         f"its head was then fitted on training and validation photos together "

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,6 @@ import numpy.typing as npt
 from photograft.backbones.registry import Backbone
 from photograft.classifier.classifier import Classifier
 from photograft.core.config import TrainConfig
-from photograft.core.errors import UnknownNameError
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
@@ -22,17 +20,8 @@ from photograft.data.groups import content_groups
 from photograft.data.splits import Split
 from photograft.features.extraction import FLIPPED, PLAIN
 from photograft.features.extractor import Extractor
-from photograft.history import History
-from photograft.tracking import Tracking
-
-#: The strategies: what the user calls them, and the module with their `fit`.
-REGISTRY = {
-    "features": "feature_extraction",
-    "features+augment": "augmented_features",
-    "finetune": "fine_tuning",
-    "scratch": "scratch",
-    "auto": "best",
-}
+from photograft.learning.history import History
+from photograft.learning.tracking.protocol import Tracking
 
 
 @dataclass(frozen=True)
@@ -128,25 +117,6 @@ class Fitted:
     params: dict[str, int] = field(default_factory=dict)
     leftovers: tuple[Path, ...] = ()
     validation: npt.NDArray[np.float32] | None = None
-
-
-class Fit(Protocol):
-    """The one function of a strategy's module."""
-
-    def __call__(self, job: Job) -> Fitted:
-        """Learn from the training photos, with validation to choose by."""
-
-
-def find_strategy(name: str) -> Fit:
-    """Return a strategy's `fit`; its module is imported only now.
-
-    Raises:
-        UnknownNameError: There is no such strategy.
-    """
-    if name not in REGISTRY:
-        raise UnknownNameError("strategy", name, REGISTRY)
-    module = importlib.import_module(f"photograft.strategies.{REGISTRY[name]}")
-    return cast("Fit", module.fit)
 
 
 def needs_features(config: TrainConfig) -> bool:

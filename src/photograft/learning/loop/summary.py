@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from photograft.backbones.pytorch.units import find_units
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import InputError
-from photograft.graft import Graft, HeadModule
-from photograft.targets import choose_coding, num_outputs
+from photograft.learning.loop.network import Graft, HeadModule
+from photograft.learning.loop.targets import choose_coding, num_outputs
 
 DEPTHS = ("layers", "blocks")
 

@@ -19,14 +19,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from photograft.batches import Batches, epoch_order
-from photograft.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
 from photograft.core.config import Training
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Step
-from photograft.history import Epoch, Follower, History
-from photograft.optimisation import make_optimizer, rate_factor, set_rate
-from photograft.targets import Loss, make_loss, mixed_up, predicted
+from photograft.learning.history import Epoch, Follower, History
+from photograft.learning.loop.batches import Batches, epoch_order
+from photograft.learning.loop.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
+from photograft.learning.loop.optimizer import make_optimizer, rate_factor, set_rate
+from photograft.learning.loop.targets import Loss, make_loss, mixed_up, predicted
 
 _NOTE_SECONDS = 0.5
 

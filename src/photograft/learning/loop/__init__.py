@@ -1,0 +1,1 @@
+"""The training loop: batches, targets, optimiser, checkpoints. Needs torch."""

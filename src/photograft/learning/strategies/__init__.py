@@ -1,0 +1,1 @@
+"""The ways to learn, one file each; `registry` has a line for each of them."""

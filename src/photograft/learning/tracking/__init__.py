@@ -1,0 +1,1 @@
+"""Telling an experiment tracker of the epochs and the outcome of a training."""
