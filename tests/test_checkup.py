@@ -24,7 +24,7 @@ from photograft.data.thumbnails import glimpse
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged, columns, ranked
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
-from photograft.doctor.record import read_findings, write_findings
+from photograft.doctor.tables import read_findings, write_findings
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 

@@ -34,7 +34,7 @@ from photograft.core.config import TrainConfig
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.progress import Silent
 from photograft.doctor.findings import Finding, Flagged
-from photograft.doctor.record import write_findings
+from photograft.doctor.tables import write_findings
 from photograft.learning.recipes import read_config
 from photograft.report import charts, palette
 from photograft.report.comparison_report import write_comparison_report

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from photograft.core.arrays import Floats
 from photograft.core.config import TrainConfig
 from photograft.core.errors import DatasetError, StorageError
 from photograft.core.files import check_free
-from photograft.core.memo import remembered
 from photograft.core.progress import Progress, Silent
-from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
-from photograft.data.corrections import Corrections
 from photograft.data.dataset import Dataset
 from photograft.data.loading import check_outside, read_dataset, with_near_duplicates
 from photograft.data.splits import Split
-from photograft.data.thumbnails import glimpse
-from photograft.doctor.examine import Diagnosis, examine
-from photograft.doctor.findings import Finding, Flagged
-from photograft.doctor.record import check_unanswered, write_findings
-from photograft.features.extractor import Extractor
+from photograft.doctor.diagnosis import _diagnosis
+from photograft.doctor.examine import Diagnosis
+from photograft.doctor.tables import check_unanswered, write_findings
 from photograft.features.opening import find_extractor
-from photograft.learning.job import Job
 from photograft.report.doctor_report import write_doctor_report
-
-#: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
-_CODE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -91,57 +80,6 @@ def doctor(
     if folder is not None:
         _write(folder, dataset, found, progress)
     return Checkup(dataset, found, folder)
-
-
-def examine_job(job: Job) -> Diagnosis:
-    """Examine the photos of a training, by the features that it has of them."""
-    return _diagnosis(job.dataset, job.table, job.extractor, job.config, job.progress)
-
-
-def _diagnosis(
-    dataset: Dataset,
-    table: FeatureTable | None,
-    extractor: Extractor,
-    config: TrainConfig,
-    progress: Progress,
-) -> Diagnosis:
-    """Return the diagnosis, made anew or remembered."""
-    right = Corrections.read(config.corrections).right if config.corrections else frozenset()
-    alike = repr([photo.alike for photo in dataset.photos]).encode()
-    skipped = repr([(file.name, file.reason, file.detail) for file in dataset.skipped]).encode()
-    key = {
-        "what": "diagnosis",
-        "code": _CODE_VERSION,
-        "data": dataset.fingerprint(),
-        "alike": hashlib.sha256(alike).hexdigest(),
-        "skipped": hashlib.sha256(skipped).hexdigest(),
-        "right": sorted(right),
-        "features": None if table is None else extractor.space_key(),
-        "seed": config.seed,
-    }
-
-    def make() -> object:
-        glimpses, _ = glimpse(
-            dataset.photos, extractor.store, max_pixels=config.max_pixels, progress=progress
-        )
-        features = None if table is None else _last_layer(dataset, table, extractor)
-        found = examine(
-            dataset, glimpses, features, right=right, seed=config.seed, progress=progress
-        )
-        plain = [{**vars(f), "photos": [vars(photo) for photo in f.photos]} for f in found.findings]
-        return {"findings": plain, "figures": found.figures}
-
-    answer = remembered(extractor.store.cache, key, make)
-    findings = (
-        Finding(**{**f, "photos": tuple(Flagged(**photo) for photo in f["photos"])})
-        for f in answer["findings"]
-    )
-    return Diagnosis(tuple(findings), answer["figures"])
-
-
-def _last_layer(dataset: Dataset, table: FeatureTable, extractor: Extractor) -> Floats:
-    total, last = extractor.backbone.num_features, extractor.backbone.layers[-1].num_features
-    return table.rows([p.digest for p in dataset.photos], np.arange(total)[-last:])
 
 
 def _check_folder(folder: Path, source: str | os.PathLike[str]) -> None:

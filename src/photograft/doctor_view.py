@@ -12,8 +12,8 @@ from rich.text import Text
 
 from photograft.core.text import count, shown
 from photograft.doctor.findings import SEVERITIES, Finding, Flagged, ranked
-from photograft.doctor.record import CSV_NAME
-from photograft.doctor.showing import LOOKED_FOR, counted, grouped, suggested, verdict
+from photograft.doctor.tables import CSV_NAME
+from photograft.doctor.wording import LOOKED_FOR, counted, grouped, suggested, verdict
 
 _MAX_PHOTOS = 5
 _STYLES = {"serious": "bold red", "worth a look": "bold yellow", "note": "bold"}

@@ -18,7 +18,7 @@ from photograft.data.groups import conflicting_labels, content_groups
 from photograft.data.sources.named_sets import named_set
 from photograft.data.splits import Split
 from photograft.doctor.examine import Diagnosis
-from photograft.doctor.record import write_findings
+from photograft.doctor.tables import write_findings
 from photograft.evaluation import Evaluation
 from photograft.learning.job import Fitted
 from photograft.report.run_report import write_run_report

@@ -160,7 +160,7 @@ def train(
     from rich.console import Console
 
     from photograft import doctor_view, terminal, workflow
-    from photograft.doctor.record import PARQUET_NAME, read_findings
+    from photograft.doctor.tables import PARQUET_NAME, read_findings
 
     run = workflow.train(source, settings, out=out, progress=terminal.make_progress())
     console = Console()

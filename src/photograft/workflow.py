@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from photograft import recording
 from photograft.assess import assess, describe
-from photograft.checkup import examine_job
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.uncertainty.assurance import Assurance, Rules
 from photograft.classifier.uncertainty.conformal import check
@@ -28,6 +27,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.loading import check_out
 from photograft.data.splits import Split
+from photograft.doctor.diagnosis import examine_job
 from photograft.doctor.examine import Diagnosis
 from photograft.evaluation import Evaluation, evaluate_probabilities
 from photograft.features.extractor import Extractor

@@ -1,1 +1,4 @@
-"""Is the data sound: what may be wrong with photos and labels, ranked by what it costs."""
+"""Is the data sound? Checks of photos, labels and splits; what they find, ranked and in tables.
+
+May import `learning`, `classifier`, `features`, `data`, `backbones` and `core`.
+"""

@@ -9,7 +9,7 @@ from typing import Any
 
 from photograft.core.progress import Progress
 from photograft.core.text import number, percent, shown
-from photograft.doctor.record import PARQUET_NAME, read_findings
+from photograft.doctor.tables import PARQUET_NAME, read_findings
 from photograft.report import charts, model_card, tried
 from photograft.report.certainty_section import certainty_context
 from photograft.report.confusion import Matrix, show_confusion
