@@ -14,7 +14,7 @@ import numpy as np
 from drawing import draw_photo
 from photograft.core.config import TrainConfig
 from photograft.core.files import write_json, write_table
-from photograft.evaluation import evaluate_probabilities
+from photograft.evaluation.metrics import evaluate_probabilities
 
 Reads = dict[str, Callable[[], bytes]]
 PARTS = ("train", "validation", "test")

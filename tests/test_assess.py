@@ -15,8 +15,7 @@ import pytest
 import photograft
 import system_helpers as system
 from drawing import draw_folder
-from photograft import Classifier, assess, curves, figures
-from photograft.candidates import make_candidates
+from photograft import Classifier, curves, figures
 from photograft.classifier.reference import last_columns
 from photograft.classifier.uncertainty.assurance import Assurance
 from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
@@ -24,6 +23,8 @@ from photograft.comparison import compare
 from photograft.core.config import TrainConfig
 from photograft.core.store import FeatureStore
 from photograft.estimators import PhotoClassifier
+from photograft.evaluation import certify
+from photograft.evaluation.comparison.candidates import make_candidates
 from photograft.learning.job import Fitted, Job
 from photograft.learning.strategies.registry import find_strategy
 from photograft.runs import Run
@@ -98,8 +99,8 @@ def test_every_strategy_carries_it(
     assert all(p.novelty is not None and np.isfinite(p.novelty) for p in said)
     certainty = json.loads(json.dumps(run.info["certainty"], allow_nan=False))
     assert certainty["held_out"] == assurance.held_out.source
-    assert [row["min_accuracy"] for row in certainty["abstaining"]] == [*assess.TARGETS]
-    assert certainty["unknown"]["threshold"] == assurance.novelty.threshold(assess.KEPT)
+    assert [row["min_accuracy"] for row in certainty["abstaining"]] == [*certify.TARGETS]
+    assert certainty["unknown"]["threshold"] == assurance.novelty.threshold(certify.KEPT)
 
     # A training photo is its own nearest neighbour.
     name = classifier.reference.names[3]
@@ -212,7 +213,7 @@ def test_calibration_by_photos_held_out_in_turn(
         return made[0]
 
     plain = train(noisy, tiny_config("features", validation=0.0), tmp_path / "plain")[1]
-    monkeypatch.setattr(assess, "calibrate", forced)
+    monkeypatch.setattr(certify, "calibrate", forced)
     run, classifier = train(noisy, tiny_config("features", validation=0.0), tmp_path / "run")
     assert "training photos, held out in turn" in made[0].fitted_on
     expected = apply_to_head(plain.head, made[0])
@@ -269,8 +270,8 @@ def test_few_validation_photos_are_joined_by_training_photos(
     fitted = find_strategy("features")(job)
     sizes = {}
     for enough in (1, 50):
-        monkeypatch.setattr(assess, "_ENOUGH", enough)
-        held_out = assurance_of(assess.assess(job, fitted).classifier).held_out
+        monkeypatch.setattr(certify, "_ENOUGH", enough)
+        held_out = assurance_of(certify.assess(job, fitted).classifier).held_out
         assert held_out
         sizes[enough] = len(held_out.confidence)
     num_train, num_validation = len(job.split.train), len(job.split.validation)
@@ -288,9 +289,9 @@ def test_many_photos_are_sampled(
         ("_MAX_ELEMENTS", 1),
         ("_ENOUGH_ONCE", 5),
     ):
-        monkeypatch.setattr(assess, name, value)
+        monkeypatch.setattr(certify, name, value)
     job = make_job(photos, tiny_config("features", validation=0.0), cache)
-    found = assess.assess(job, find_strategy("features")(job)).classifier
+    found = certify.assess(job, find_strategy("features")(job)).classifier
     held_out, novelty = assurance_of(found).held_out, assurance_of(found).novelty
     assert held_out
     assert novelty
@@ -338,8 +339,8 @@ def test_scikit_learns_classifier_has_none_of_it(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("nobody asked")
 
-    monkeypatch.setattr(assess, "assess", never)
-    monkeypatch.setattr(assess, "calibrate", never)
+    monkeypatch.setattr(certify, "assess", never)
+    monkeypatch.setattr(certify, "calibrate", never)
     paths = np.array(sorted(map(str, photos.rglob("*.jpg"))))
     labels = np.array([Path(path).parent.name for path in paths])
     settings = {"engine": "torch", "precision": "fp32", "preprocessing": {"input_size": 32}}

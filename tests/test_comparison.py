@@ -21,15 +21,22 @@ from rich.console import Console
 
 import system_helpers
 from drawing import MakePhotos
-from photograft import cli, comparison, race, trials
-from photograft.candidates import Candidate, Shelf, Trial, alone, make_candidates
+from photograft import cli, comparison
 from photograft.compare_command import seconds_of
 from photograft.comparison import Comparison, compare
 from photograft.core.config import Preprocessing, TrainConfig
 from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.leaderboard import choose, make_rows
+from photograft.evaluation.comparison import race, trials
+from photograft.evaluation.comparison.candidates import (
+    Candidate,
+    Shelf,
+    Trial,
+    alone,
+    make_candidates,
+)
+from photograft.evaluation.comparison.leaderboard import choose, make_rows
 from photograft.leaderboard_view import show_comparison
 from photograft.learning import job as base
 from photograft.report.comparison_report import write_comparison_report
@@ -598,7 +605,7 @@ def test_disk_that_is_full(
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("photograft.candidates.write_json", full)
+        patch.setattr("photograft.evaluation.comparison.candidates.write_json", full)
         with pytest.raises(StorageError, match="No space left"):
             run(photos, out, cache, stored(TINY))
     assert not out.exists()

@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn import metrics
 
 from photograft.core.statistics import expected_calibration_error, wilson_interval
-from photograft.evaluation import Evaluation, evaluate_probabilities
+from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
 
 Labels = npt.NDArray[np.int64]
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from photograft.extrapolation import Noise, extrapolate, measure_noise
+from photograft.evaluation.learning_curve.extrapolation import Noise, extrapolate, measure_noise
 
 SIZES = np.array([20.0, 40, 80, 160, 320, 640])
 

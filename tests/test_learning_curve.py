@@ -24,10 +24,10 @@ from photograft.core.config import TrainConfig
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.growing import choose_penalties, make_subsets
+from photograft.evaluation.learning_curve.curve import LearningCurve, learning_curve
+from photograft.evaluation.learning_curve.subsets import choose_penalties, make_subsets
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
-from photograft.learning_curve import LearningCurve, learning_curve
 from photograft.learning_figure import _smooth, draw_learning_curve
 from photograft.learning_terminal import show_learning_curve
 
@@ -344,7 +344,7 @@ def test_the_command_takes_answers_and_groups(
         jobs.append(job)
         return learning_curve(job, **settings)
 
-    monkeypatch.setattr("photograft.learning_curve.learning_curve", measure)
+    monkeypatch.setattr("photograft.evaluation.learning_curve.curve.learning_curve", measure)
     app = typer.Typer()
     app.command()(learning_commands.learning_curve)
     out = str(tmp_path / "curve.png")

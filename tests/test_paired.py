@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from photograft.paired import _p_value, compare, verdicts
+from photograft.evaluation.comparison.paired import _p_value, compare, verdicts
 
 Floats = npt.NDArray[np.float64]
 

@@ -20,7 +20,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from drawing import draw_folder
-from photograft.assess import describe
 from photograft.backbones.engines import Engine
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
@@ -35,6 +34,7 @@ from photograft.core.errors import ClassifierError, InputError
 from photograft.core.progress import Silent
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.tables import write_findings
+from photograft.evaluation.certify import describe
 from photograft.learning.recipes import read_config
 from photograft.report import charts, palette
 from photograft.report.comparison_report import write_comparison_report

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from photograft.data.dataset import Dataset as Dataset
     from photograft.estimators import BackboneFeatures as BackboneFeatures
     from photograft.estimators import PhotoClassifier as PhotoClassifier
-    from photograft.evaluation import Evaluation as Evaluation
+    from photograft.evaluation.metrics import Evaluation as Evaluation
     from photograft.runs import Run as Run
     from photograft.workflow import evaluate as evaluate
     from photograft.workflow import inspect as inspect
@@ -40,7 +40,7 @@ _HOMES = {
     "Classifier": "classifier.classifier",
     "Comparison": "comparison",
     "Dataset": "data.dataset",
-    "Evaluation": "evaluation",
+    "Evaluation": "evaluation.metrics",
     "FeatureStore": "core.store",
     "PhotoClassifier": "estimators",
     "PhotograftError": "core.errors",

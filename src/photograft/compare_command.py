@@ -78,7 +78,7 @@ def compare(
     from rich.console import Console
 
     from photograft import comparison, leaderboard_view, terminal
-    from photograft.candidates import make_candidates
+    from photograft.evaluation.comparison.candidates import make_candidates
 
     seconds = seconds_of(budget)
     config = TrainConfig(

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 
 from photograft import recording
-from photograft.candidates import Candidate, Shelf, Trial, alone, check_folder
 from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError
 from photograft.core.files import new_file, write_json
@@ -36,16 +35,17 @@ from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.loading import check_outside, read_dataset, split_of, with_near_duplicates
 from photograft.data.splits import Split
-from photograft.leaderboard import PREFERENCES, Row, choose, make_rows
+from photograft.evaluation.comparison.candidates import Candidate, Shelf, Trial, alone, check_folder
+from photograft.evaluation.comparison.leaderboard import PREFERENCES, Row, choose, make_rows
+from photograft.evaluation.comparison.race import race
+from photograft.evaluation.comparison.trials import Bench, try_stored
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
 from photograft.learning.job import Fitted, Job
 from photograft.learning.preparation import prepare_dataset
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.features import count_params, fit_chosen
 from photograft.learning.strategies.registry import find_strategy
-from photograft.race import race
 from photograft.runs import Clock, Run, environment, now, safe_name
-from photograft.trials import Bench, try_stored
 from photograft.workflow import finish
 
 _TEST = (

@@ -41,8 +41,8 @@ def learning_curve(
     from photograft.core.errors import InputError
     from photograft.core.files import new_file
     from photograft.core.store import FeatureStore
+    from photograft.evaluation.learning_curve.curve import learning_curve as measure
     from photograft.learning.preparation import prepare
-    from photograft.learning_curve import learning_curve as measure
 
     for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
         if path is not None and path.suffix.lower() != suffix:

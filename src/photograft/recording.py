@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from photograft.classifier.classifier import Classifier
-from photograft.core.config import TrainConfig
 from photograft.core.files import new_folder, printable, write_json, write_table
 from photograft.core.progress import Silent
 from photograft.data.dataset import Dataset
-from photograft.data.groups import conflicting_labels, content_groups
 from photograft.data.sources.named_sets import named_set
 from photograft.data.splits import Split
 from photograft.doctor.examine import Diagnosis
 from photograft.doctor.tables import write_findings
-from photograft.evaluation import Evaluation
+from photograft.evaluation.metrics import Scored
 from photograft.learning.job import Fitted
 from photograft.report.run_report import write_run_report
 
@@ -27,27 +23,6 @@ if TYPE_CHECKING:
     from photograft.figures import Mistake
 
 _MAX_MISTAKES = 12
-#: A class smaller than the largest by this factor is small ...
-_IMBALANCE = 3.0
-#: ... and worth a warning where its recall is this much below the accuracy.
-_RECALL_GAP = 0.10
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Photos, their true classes, and what a classifier makes of them.
-
-    Attributes:
-        indices: Into ``dataset.photos``, shape ``(n,)``.
-        labels: Indices into the classifier's class names, shape ``(n,)``.
-        probabilities: Float32, shape ``(n, num_classes)``.
-        evaluation: Their scores.
-    """
-
-    indices: npt.NDArray[np.intp]
-    labels: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32]
-    evaluation: Evaluation
 
 
 def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
@@ -70,59 +45,6 @@ def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
         "class_counts": counts,
         "notes": [*dataset.notes, *split.notes],
     }
-
-
-def warnings(
-    dataset: Dataset, split: Split, validation: Scored | None, config: TrainConfig
-) -> list[str]:
-    """Return what the user should be warned of, a sentence each."""
-    found = _without_effect(config)
-    if split.num_leaks:
-        found.append(
-            "photos that belong together (copies, near duplicates, or one group) lie on two sides "
-            f"of the given split {_times(split.num_leaks)}: scores on the later side are too good"
-        )
-    conflicts = conflicting_labels(dataset)
-    if conflicts:
-        names = ", ".join(dataset.photos[i].name for i in conflicts[0][:3])
-        found.append(
-            f"the very same content stands under two labels {_times(len(conflicts))} "
-            f"(such as {names}): one of the labels is wrong"
-        )
-    labels, groups = dataset.labels[split.train], content_groups(dataset)[split.train]
-    for c, name in enumerate(dataset.class_names):
-        if len(np.unique(groups[labels == c])) < 2:
-            found.append(
-                f"all training photos of class {name!r} are in one group: cross-validation can't "
-                "tell how well it is recognised elsewhere, and the head is chosen half blindly"
-            )
-    counts = np.bincount(labels, minlength=len(dataset.class_names))
-    small = counts * _IMBALANCE < counts.max()
-    if small.any() and config.class_weight == "none" and validation is not None:
-        scores = validation.evaluation
-        for c in np.flatnonzero(small).tolist():
-            row = scores.classes[c]
-            if row["recall"] is not None and row["recall"] < scores.accuracy - _RECALL_GAP:
-                found.append(
-                    f"class {row['name']!r} is small ({counts[c]:,} to train on, to the largest "
-                    f"class's {counts.max():,}) and often missed (recall {row['recall']:.0%}): "
-                    "--class-weight balanced gives it the same say as the others"
-                )
-    return found
-
-
-def _without_effect(config: TrainConfig) -> list[str]:
-    """Return a warning for each part of the settings that the strategy has no use for."""
-    found = []
-    if config.strategy == "features" and config.augmentation and config.augmentation.changes:
-        found.append("the strategy features does not augment: choose features+augment or finetune")
-    frozen = config.strategy in ("features", "features+augment") and config.views != -1
-    if config.training and frozen and config.head == "logistic":
-        found.append(
-            "a logistic head on a frozen backbone is solved, not trained: settings of the training "
-            "loop have no effect without --head mlp"
-        )
-    return found
 
 
 def provenance(info: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
@@ -269,7 +191,3 @@ def _prediction_columns(
         columns["probability"] += part.probabilities.max(axis=1).tolist()
         columns["probabilities"] += list(part.probabilities)
     return columns
-
-
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number:,} times"

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft import recording
-from photograft.assess import assess, describe
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.uncertainty.assurance import Assurance, Rules
 from photograft.classifier.uncertainty.conformal import check
@@ -29,7 +28,9 @@ from photograft.data.loading import check_out
 from photograft.data.splits import Split
 from photograft.doctor.diagnosis import examine_job
 from photograft.doctor.examine import Diagnosis
-from photograft.evaluation import Evaluation, evaluate_probabilities
+from photograft.evaluation.certify import assess, describe
+from photograft.evaluation.metrics import Evaluation, Scored, evaluate_probabilities
+from photograft.evaluation.warnings import warnings
 from photograft.features.extractor import Extractor
 from photograft.learning.job import Fitted, Job, probabilities
 from photograft.learning.preparation import prepare
@@ -150,7 +151,7 @@ def finish(
         "history": {"kept": fitted.history.kept} if fitted.history else None,
         "recipe": recipe,
         "doctor": diagnosis.figures if diagnosis else None,
-        "warnings": recording.warnings(dataset, split, scored["validation"], config),
+        "warnings": warnings(dataset, split, scored["validation"], config),
         **environment(),
     }
     classifier = replace(fitted.classifier, trained=recording.provenance(info, metrics))
@@ -287,7 +288,7 @@ def _asked(
     return found
 
 
-def _score(job: Job, fitted: Fitted, part: str) -> recording.Scored | None:
+def _score(job: Job, fitted: Fitted, part: str) -> Scored | None:
     indices, labels = job.split.parts()[part], job.labels(part)
     if not len(indices):
         return None
@@ -296,4 +297,4 @@ def _score(job: Job, fitted: Fitted, part: str) -> recording.Scored | None:
     if found is None:
         found = probabilities(job, fitted.classifier, part)
     scores = evaluate_probabilities(found, labels, job.dataset.class_names, majority)
-    return recording.Scored(indices, labels, found, scores)
+    return Scored(indices, labels, found, scores)

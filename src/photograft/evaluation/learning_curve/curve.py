@@ -20,9 +20,14 @@ from photograft.core.arrays import Floats
 from photograft.core.progress import Progress
 from photograft.core.schema import check_range
 from photograft.data.splits import make_folds
-from photograft.extrapolation import LEVEL, Extrapolation, extrapolate, measure_noise
+from photograft.evaluation.learning_curve.extrapolation import (
+    LEVEL,
+    Extrapolation,
+    extrapolate,
+    measure_noise,
+)
+from photograft.evaluation.learning_curve.subsets import NUM_FOLDS, Measured, make_subsets, measure
 from photograft.features.layers import layer_sets
-from photograft.growing import NUM_FOLDS, Measured, make_subsets, measure
 from photograft.learning.head.solver import make_basis
 from photograft.learning.job import Job
 

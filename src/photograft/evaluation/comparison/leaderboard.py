@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.candidates import Candidate, Trial
 from photograft.core.choices import STRATEGIES
 from photograft.core.statistics import wilson_interval
+from photograft.evaluation.comparison.candidates import Candidate, Trial
+from photograft.evaluation.comparison.paired import Paired, verdicts
 from photograft.learning.head.selection import NUM_FOLDS
-from photograft.paired import Paired, verdicts
 
 #: What is cheap: milliseconds a photo, bytes on disk; or the highest accuracy at any cost.
 PREFERENCES = ("speed", "size", "accuracy")

@@ -120,3 +120,20 @@ def _class_scores(confusion: npt.NDArray[np.int64], c: int, name: str) -> dict[s
         "f1": 2 * right / (support + predicted) if support + predicted else None,
         "support": support,
     }
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Photos, their true classes, and what a classifier makes of them.
+
+    Attributes:
+        indices: Into ``dataset.photos``, shape ``(n,)``.
+        labels: Indices into the classifier's class names, shape ``(n,)``.
+        probabilities: Float32, shape ``(n, num_classes)``.
+        evaluation: Their scores.
+    """
+
+    indices: npt.NDArray[np.intp]
+    labels: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    evaluation: Evaluation

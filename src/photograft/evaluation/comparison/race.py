@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from photograft.candidates import Candidate, Shelf, Trial
 from photograft.core.choices import STRATEGIES
 from photograft.core.errors import ConversionError, InputError, PhotograftError, WeightsError
 from photograft.core.progress import Progress, Step
+from photograft.evaluation.comparison.candidates import Candidate, Shelf, Trial
+from photograft.evaluation.comparison.leaderboard import Row
+from photograft.evaluation.comparison.trials import Bench, costs_of, try_folds, try_stored
 from photograft.features.extraction import PLAIN, open_space
 from photograft.features.extractor import Extractor
-from photograft.leaderboard import Row
 from photograft.learning.head.selection import NUM_FOLDS, Selection
 from photograft.learning.job import Job
 from photograft.learning.strategies import features_augment
-from photograft.trials import Bench, costs_of, try_folds, try_stored
 
 #: Strategies by what they cost: those after the first have to be worth it.
 _ROUNDS = {"features": 0, "features+augment": 1}

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from photograft.backbones.engines import open_network
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, EMBEDDED_COSTS, Backbone
-from photograft.candidates import Candidate, NetworkKey, Trial
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import Split, make_folds
+from photograft.evaluation.comparison.candidates import Candidate, NetworkKey, Trial
 from photograft.features.extraction import feature_batches, open_space
 from photograft.features.extractor import Extractor
 from photograft.features.opening import find_extractor

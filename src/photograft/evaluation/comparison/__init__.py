@@ -1,0 +1,1 @@
+"""Comparing candidates by cross-validation, within a budget of time."""

@@ -1,0 +1,1 @@
+"""Accuracy by number of photos, measured on growing subsets and extrapolated."""
