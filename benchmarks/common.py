@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from photograft.core.parallel import num_cores
-from photograft.runs import environment
+from photograft.runs.run import environment
 
 
 @dataclass(frozen=True)

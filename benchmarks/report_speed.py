@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks.common import photograft, report
 from photograft.core.progress import Silent
-from photograft.report.facts import load_facts
-from photograft.report.photos_again import find_photos
 from photograft.report.run_report import write_run_report
+from photograft.runs.folder import load_facts
+from photograft.runs.photos import find_photos
 
 
 def main() -> None:

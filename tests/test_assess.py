@@ -27,7 +27,7 @@ from photograft.evaluation import certify
 from photograft.evaluation.comparison.candidates import make_candidates
 from photograft.learning.job import Fitted, Job
 from photograft.learning.strategies.registry import find_strategy
-from photograft.runs import Run
+from photograft.runs.run import Run
 from training_helpers import TINY, make_job, tiny_config
 
 

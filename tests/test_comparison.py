@@ -21,9 +21,9 @@ from rich.console import Console
 
 import system_helpers
 from drawing import MakePhotos
-from photograft import cli, comparison
+from photograft import cli
 from photograft.compare_command import seconds_of
-from photograft.comparison import Comparison, compare
+from photograft.comparison import compare
 from photograft.core.config import Preprocessing, TrainConfig
 from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
 from photograft.core.progress import Silent
@@ -40,7 +40,8 @@ from photograft.evaluation.comparison.leaderboard import choose, make_rows
 from photograft.leaderboard_view import show_comparison
 from photograft.learning import job as base
 from photograft.report.comparison_report import write_comparison_report
-from photograft.runs import Run
+from photograft.runs.comparison import Comparison
+from photograft.runs.run import Run
 from report_helpers import make_comparison
 from system_helpers import Recorder
 from training_helpers import TINY, TINY_NORM, tiny_config
@@ -472,7 +473,7 @@ def test_default_folder(
     monkeypatch.chdir(tmp_path)
     found = compare(photos, stored(TINY), CONFIG, store=FeatureStore(cache))
     assert found.path == Path("comparisons", "shapes")
-    assert comparison.Comparison is type(found)
+    assert Comparison is type(found)
 
 
 # --- what can't be tried, the budget to the second, and being cut short

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from photograft.core.errors import ClassifierError, InputError
-from photograft.curves import load_history, plot
+from photograft.curves import plot
 from photograft.learning.history import Epoch, History
+from photograft.runs.history import load_history
 
 SVG = "{http://www.w3.org/2000/svg}"
 BLUE, ORANGE = "#0072b2", "#d55e00"

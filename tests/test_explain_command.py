@@ -20,7 +20,7 @@ from photograft.classifier.heat_maps import HeatMaps
 from photograft.classifier.reference import Reference
 from photograft.core.errors import UnknownNameError
 from photograft.explain_command import HELP, explain
-from photograft.report.facts import load_facts
+from photograft.runs.folder import load_facts
 from system_helpers import read_json
 
 pytestmark = pytest.mark.usefixtures("warm_cache")

@@ -40,15 +40,16 @@ from photograft.report import charts, palette
 from photograft.report.comparison_report import write_comparison_report
 from photograft.report.confusion import show_confusion
 from photograft.report.explanations import MAX_EXPLAINED, explain_mistakes, explain_saved
-from photograft.report.facts import load_facts, reliability
 from photograft.report.model_card import limits
 from photograft.report.photo_choice import MAX_MISTAKES, MAX_PHOTOS, PER_CELL, choose
-from photograft.report.photos_again import find_photos
+from photograft.report.reliability import reliability
 from photograft.report.run_report import write_run_report
 from photograft.report.thumbnails import thumbnail, thumbnails
 from photograft.report.tried import tried
 from photograft.report_commands import COMMANDS
-from photograft.runs import Run
+from photograft.runs.folder import load_facts
+from photograft.runs.photos import find_photos
+from photograft.runs.run import Run
 from photograft.terminal import show_run
 from report_helpers import SELECTION, Reads, make_comparison, make_run, photo_bytes
 from system_helpers import Recorder, read_json

@@ -24,7 +24,7 @@ from photograft.learning.strategies.registry import find_strategy
 from photograft.learning.tracking import trackers
 from photograft.learning.tracking.protocol import Outcome, Scalar, Start, Tracking, flat, tracked
 from photograft.learning.tracking.trackers import open_tracker
-from photograft.runs import Run
+from photograft.runs.run import Run
 from training_helpers import InterruptedByTestError, Watcher, make_job, tiny_config
 
 #: What the trackers' own telemetry and patience are set by, where the user does not.

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from photograft.backbones.registry import Backbone as Backbone
     from photograft.classifier.classifier import Classifier as Classifier
     from photograft.classifier.classifier import Prediction as Prediction
-    from photograft.comparison import Comparison as Comparison
     from photograft.comparison import compare as compare
     from photograft.core.config import TrainConfig as TrainConfig
     from photograft.core.errors import PhotograftError as PhotograftError
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from photograft.estimators import BackboneFeatures as BackboneFeatures
     from photograft.estimators import PhotoClassifier as PhotoClassifier
     from photograft.evaluation.metrics import Evaluation as Evaluation
-    from photograft.runs import Run as Run
+    from photograft.runs.comparison import Comparison as Comparison
+    from photograft.runs.run import Run as Run
     from photograft.workflow import evaluate as evaluate
     from photograft.workflow import inspect as inspect
     from photograft.workflow import train as train
@@ -46,7 +46,7 @@ _HOMES = {
     "PhotograftError": "core.errors",
     "Prediction": "classifier.classifier",
     "Progress": "core.progress",
-    "Run": "runs",
+    "Run": "runs.run",
     "TrainConfig": "core.config",
     "compare": "comparison",
     "evaluate": "workflow",

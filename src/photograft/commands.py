@@ -251,7 +251,7 @@ def demo(
 
     from photograft import predictions, terminal, workflow
     from photograft.data.demo import write_photos
-    from photograft.runs import default_path, now
+    from photograft.runs.run import default_path, now
 
     photos, unseen = write_photos(out)
     run_path = out / default_path(photos.name, now).name

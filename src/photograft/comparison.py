@@ -11,23 +11,17 @@ report.html             all of it to read
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from photograft import recording
 from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError
-from photograft.core.files import new_file, write_json
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_choice
 from photograft.core.store import FeatureStore
@@ -45,7 +39,9 @@ from photograft.learning.preparation import prepare_dataset
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.features import count_params, fit_chosen
 from photograft.learning.strategies.registry import find_strategy
-from photograft.runs import Clock, Run, environment, now, safe_name
+from photograft.runs import record
+from photograft.runs.comparison import Comparison, _read, _write
+from photograft.runs.run import Clock, Run, environment, now, safe_name
 from photograft.workflow import finish
 
 _TEST = (
@@ -53,21 +49,6 @@ _TEST = (
     "training sets (Nadeau & Bengio, 2003; Bayle et al., 2020); 'worse' is what is so at the 5% "
     "level after Bonferroni's correction for the number of candidates."
 )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A finished comparison on disk.
-
-    Attributes:
-        path: Its folder.
-        info: What ``comparison.json`` holds.
-        run: The chosen classifier's run.
-    """
-
-    path: Path
-    info: dict[str, Any]
-    run: Run
 
 
 def compare(
@@ -184,7 +165,7 @@ def compare(
                 "num_photos": winner["num_photos"],
             },
             "test": _TEST,
-            "data": recording.describe_data(dataset, split),
+            "data": record.describe_data(dataset, split),
             "notes": [],
             "warnings": [*fitted.info["warnings"], *_reuse(tested)],
             "candidates": rows,
@@ -244,29 +225,6 @@ def _reuse(tested: Sequence[str]) -> list[str]:
         f"the test photos have now judged {len(tested)} winners of this comparison "
         f"({', '.join(tested)}): its figures are the less a test the more often one looks"
     ]
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    """Return what an earlier comparison in the folder wrote, or nothing."""
-    try:
-        found = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _write(folder: Path, info: dict[str, Any]) -> None:
-    fix = "Make it writable, and run the same command again: what was computed is kept."
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [name for name in info["candidates"][0] if name != "chosen"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore", restval="")
-    writer.writeheader()
-    writer.writerows(info["candidates"])
-    with new_file(folder / "leaderboard.csv", fix=fix) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8")
-    with new_file(folder / "comparison.json", fix=fix) as partial:
-        write_json(partial, info)
 
 
 def _report(comparison: Comparison, dataset: Dataset, progress: Progress) -> None:

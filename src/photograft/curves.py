@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from photograft.core.errors import ClassifierError, InputError
+from photograft.core.errors import InputError
 from photograft.core.schema import check_range
 from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
 from photograft.learning.history import History, smoothed
@@ -119,46 +118,6 @@ def plot(
     with warnings.catch_warnings(), mpl.rc_context(options):
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
         figure.savefig(path, metadata={"Date": None})
-
-
-def load_history(run: Path) -> History:
-    """Return the history of the training that a run folder tells of.
-
-    Args:
-        run: The folder.
-
-    Raises:
-        ClassifierError: It is no run folder, or damaged, or no training loop ran.
-    """
-    try:
-        info = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ClassifierError(
-            f"{run} is no run folder", expected="a folder that `photograft train` made"
-        ) from error
-    try:
-        text = (run / "history.csv").read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ClassifierError(
-            f"{run} has no history: its head was solved at once, not trained by epochs",
-            fix="--head mlp and the strategies features+augment, finetune and scratch train by "
-            "epochs.",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ClassifierError(f"{run / 'history.csv'} can't be read ({error})") from error
-    try:
-        kept = (info.get("history") or {}).get("kept", 0)
-        history = History.from_csv(text, kept)
-        numbers = [epoch.epoch for epoch in history.epochs]
-        if numbers != list(range(1, len(numbers) + 1)) or history.kept not in numbers:
-            raise ValueError(f"epoch {history.kept} is kept of {len(numbers)}")
-        if any(epoch.loss is None or epoch.accuracy is None for epoch in history.epochs):
-            raise ValueError("a loss or an accuracy is left out")
-    except (ValueError, AttributeError) as error:
-        raise ClassifierError(
-            f"the history of {run} is damaged ({error})", fix="Train again."
-        ) from error
-    return history
 
 
 def _series(history: History, what: str) -> _Series:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from photograft.options import ClassifierPath, fail
+from photograft.runs.photos import _training_photos
 
 if TYPE_CHECKING:
     from photograft.explanations.explained import Explanation
@@ -136,23 +136,3 @@ def _free_name(stem: str, taken: set[str]) -> str:
         name = f"{stem}-{i}.png"
     taken.add(name)
     return name
-
-
-def _saved_folder(path: str) -> Path:
-    """Return the folder that holds the classifier, of that or of its run."""
-    inner = Path(path) / "classifier"
-    return inner if (inner / "classifier.json").is_file() else Path(path)
-
-
-def _training_photos(path: str) -> dict[str, Callable[[], bytes]]:
-    """Return what reads the training photos that are still where the run found them."""
-    from photograft.core.errors import ClassifierError
-    from photograft.report.facts import load_facts
-    from photograft.report.photos_again import find_photos
-
-    run = _saved_folder(path).resolve().parent
-    try:
-        facts = load_facts(run)
-    except ClassifierError:  # the classifier's folder was copied without its run
-        return {}
-    return find_photos(facts.info["data"]["source"], facts.files)

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from photograft.comparison import Comparison
 from photograft.core.text import size
+from photograft.runs.comparison import Comparison
 from photograft.terminal import quoted
 
 _STYLES = {"best": "bold", "worse": "dim", "tie": "", "": "dim"}

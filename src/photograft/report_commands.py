@@ -21,14 +21,11 @@ def report(
 ) -> None:
     """Write the page; the help text is below."""
     from photograft import terminal
-    from photograft.report.comparison_report import (
-        read_comparison,
-        winners_folder,
-        write_comparison_report,
-    )
-    from photograft.report.facts import load_facts
-    from photograft.report.photos_again import find_photos
+    from photograft.report.comparison_report import write_comparison_report
     from photograft.report.run_report import write_run_report
+    from photograft.runs.comparison import read_comparison, winners_folder
+    from photograft.runs.folder import load_facts
+    from photograft.runs.photos import find_photos
 
     is_comparison = (run / "comparison.json").is_file()
     place = winners_folder(run, read_comparison(run)) if is_comparison else run

@@ -33,7 +33,7 @@ from photograft.core.text import size
 from photograft.data.dataset import Dataset
 from photograft.data.groups import across_given_splits, conflicting_labels, same_content
 from photograft.learning.recipes import Recipe
-from photograft.runs import Run
+from photograft.runs.run import Run
 
 _MAX_ROWS = 30
 

@@ -72,6 +72,7 @@ def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> None:
         StorageError: The file can't be written.
     """
     from photograft import curves  # Matplotlib is slow to import
+    from photograft.runs.history import load_history
 
     if output.suffix.lower() not in (".png", ".svg"):
         raise InputError(f"{output} is no picture by its name", expected=".png or .svg")
@@ -80,7 +81,7 @@ def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> None:
         title = run.resolve().name
         while title in histories:
             title += "'"
-        histories[title] = curves.load_history(run)
+        histories[title] = load_history(run)
     with new_file(output, fix="Choose another file with --output.") as partial:
         curves.plot(histories, partial, smoothing=smoothing)
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft import recording
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.uncertainty.assurance import Assurance, Rules
 from photograft.classifier.uncertainty.conformal import check
@@ -37,7 +36,8 @@ from photograft.learning.preparation import prepare
 from photograft.learning.strategies.registry import find_strategy
 from photograft.learning.tracking.protocol import Start, outcome_of, settings_of, tracked
 from photograft.learning.tracking.trackers import open_tracker
-from photograft.runs import Clock, Run, default_path, environment, now
+from photograft.runs import record
+from photograft.runs.run import Clock, Run, default_path, environment, now
 
 
 def train(
@@ -80,7 +80,7 @@ def train(
     job = prepare(source, config, store=store, progress=progress)
     diagnosis = examine_job(job)
     folder = Path(out) if out is not None else default_path(job.dataset.name, clock)
-    data = recording.describe_data(job.dataset, job.split)
+    data = record.describe_data(job.dataset, job.split)
     settings = settings_of(config, job.dataset.name, data, environment(), recipe)
     with tracked(tracker, Start(folder, job.dataset.name, settings), progress) as tracking:
         fitted = find_strategy(config.strategy)(replace(job, tracking=tracking))
@@ -141,7 +141,7 @@ def finish(
         },
         "strategy": fitted.strategy,
         "seed": config.seed,
-        "data": recording.describe_data(dataset, split),
+        "data": record.describe_data(dataset, split),
         "backbone": fitted.classifier.backbone.to_json(),
         "engine": vars(fitted.classifier.engine),
         "layers": list(fitted.classifier.layers),
@@ -154,10 +154,10 @@ def finish(
         "warnings": warnings(dataset, split, scored["validation"], config),
         **environment(),
     }
-    classifier = replace(fitted.classifier, trained=recording.provenance(info, metrics))
+    classifier = replace(fitted.classifier, trained=record.provenance(info, metrics))
     fitted = replace(fitted, classifier=classifier)
     with job.progress.step("Writing the run", 1, "folders") as step:
-        recording.write(folder, dataset, split, scored, fitted, info, metrics, diagnosis)
+        record.write(folder, dataset, split, scored, fitted, info, metrics, diagnosis)
         step.advance()
     for leftover in fitted.leftovers:
         shutil.rmtree(leftover, ignore_errors=True)

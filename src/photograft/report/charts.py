@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 from photograft.core.text import percent, short
-from photograft.report.facts import Bin
+from photograft.report.reliability import Bin
 
 WIDTH, HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 42

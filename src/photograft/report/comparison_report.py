@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from photograft.core.errors import ClassifierError
 from photograft.core.progress import Progress
 from photograft.core.text import brief
 from photograft.report import charts
-from photograft.report.facts import load_facts
 from photograft.report.page import write_page
 from photograft.report.run_report import Reads, run_context
+from photograft.runs.comparison import read_comparison, winners_folder
+from photograft.runs.folder import load_facts
 
 _VERDICTS = {"best": "best", "tie": "as good", "worse": "worse"}
 
@@ -51,53 +50,6 @@ def write_comparison_report(folder: Path, reads: Reads, out: Path, *, progress: 
         "photos": run["photos"] if run else Markup("{}"),
     }
     write_page(out, "comparison.html.j2", context)
-
-
-def read_comparison(folder: Path) -> dict[str, Any]:
-    """Return what ``comparison.json`` in a folder holds.
-
-    Raises:
-        ClassifierError: There is none, or it is damaged.
-    """
-    try:
-        comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-        comparison["candidates"] = [{**_BLANK, **row} for row in comparison["candidates"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ClassifierError(
-            f"{folder} holds no comparison, or a damaged one",
-            expected="a folder that `photograft compare` made",
-        ) from error
-    return {"recipe": None, "notes": [], "warnings": [], **comparison}
-
-
-def winners_folder(folder: Path, comparison: Mapping[str, Any]) -> Path | None:
-    """Return the folder of the winner's run, or None where there is none."""
-    name = comparison.get("run")
-    place = folder / name if name else None
-    return place if place and (place / "run.json").is_file() else None
-
-
-#: What a candidate that was not run need not say.
-_BLANK: dict[str, Any] = dict.fromkeys(
-    (
-        "accuracy",
-        "accuracy_interval",
-        "macro_f1",
-        "log_loss",
-        "train_accuracy",
-        "overfitting",
-        "difference",
-        "difference_interval",
-        "num_params",
-        "num_trainable",
-        "num_non_trainable",
-        "multiply_adds",
-        "train_seconds",
-        "ms_per_photo",
-        "num_bytes",
-        "recipe",
-    )
-) | {"status": "not run", "why": "", "verdict": "", "backbone": "", "strategy": ""}
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[bool, bool, bool, float, str]:

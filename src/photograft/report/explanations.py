@@ -12,7 +12,7 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.reference import Neighbour, Reference
 from photograft.core.progress import Progress
 from photograft.data.images import decode
-from photograft.report.facts import Answer
+from photograft.runs.folder import Answer
 
 MAX_EXPLAINED = 8
 _NUM_NEIGHBOURS = 4

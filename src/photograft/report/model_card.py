@@ -12,7 +12,7 @@ from typing import Any
 
 from photograft.core.text import count, listed, percent, short
 from photograft.report.confusion import Cell
-from photograft.report.facts import Facts
+from photograft.runs.folder import Facts
 
 #: Fewer training photos than this in a class are few.
 _FEW_TRAIN = 30

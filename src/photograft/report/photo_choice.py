@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from photograft.report.facts import Answer, Facts, most_confident
+from photograft.runs.folder import Answer, Facts, most_confident
 
 MAX_PHOTOS = 600
 #: Pixels to decode for one page, as stored: 125 photos of 12 megapixels.

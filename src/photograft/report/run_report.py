@@ -14,11 +14,12 @@ from photograft.report import charts, model_card, tried
 from photograft.report.certainty_section import certainty_context
 from photograft.report.confusion import Matrix, show_confusion
 from photograft.report.explanations import explain_saved
-from photograft.report.facts import Answer, Facts, load_facts, reliability
 from photograft.report.findings_section import findings_context
 from photograft.report.page import script_json, write_page
 from photograft.report.photo_choice import MAX_MISTAKES, Choice, choose
+from photograft.report.reliability import reliability
 from photograft.report.thumbnails import thumbnails
+from photograft.runs.folder import Answer, Facts, load_facts
 
 _MAX_EXAMPLES = 3
 #: Photos of findings that are shown, all findings together: the doctor's own page has more.

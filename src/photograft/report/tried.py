@@ -9,7 +9,7 @@ from typing import Any
 
 from photograft.core.config import TrainConfig
 from photograft.core.text import number, percent
-from photograft.report.facts import Facts
+from photograft.runs.folder import Facts
 
 #: What the keys of ``selection.json`` stand for.
 _TITLES = {

@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 
 from photograft.core.errors import PhotograftError
 from photograft.data.sources.open import open_source
-from photograft.report.facts import File
+from photograft.runs.folder import File
+from collections.abc import Callable
+from pathlib import Path
+
+
+
+
 
 
 def find_photos(source: str, files: Sequence[File]) -> dict[str, Callable[[], bytes]]:
@@ -43,3 +49,22 @@ def _checked(read: Callable[[], bytes], sha256: str) -> Callable[[], bytes]:
         return data
 
     return checked
+
+
+def _saved_folder(path: str) -> Path:
+    """Return the folder that holds the classifier, of that or of its run."""
+    inner = Path(path) / "classifier"
+    return inner if (inner / "classifier.json").is_file() else Path(path)
+
+
+def _training_photos(path: str) -> dict[str, Callable[[], bytes]]:
+    """Return what reads the training photos that are still where the run found them."""
+    from photograft.core.errors import ClassifierError
+    from photograft.runs.folder import load_facts
+
+    run = _saved_folder(path).resolve().parent
+    try:
+        facts = load_facts(run)
+    except ClassifierError:  # the classifier's folder was copied without its run
+        return {}
+    return find_photos(facts.info["data"]["source"], facts.files)

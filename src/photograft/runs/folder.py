@@ -14,9 +14,6 @@ from photograft.core.files import read_table
 if TYPE_CHECKING:
     from photograft.learning.history import History
 
-#: Bins of the reliability diagram: as many as the expected calibration error is computed over.
-NUM_BINS = 15
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -60,25 +57,6 @@ class File:
     split: str
     sha256: str
     num_pixels: int
-
-
-@dataclass(frozen=True)
-class Bin:
-    """One bin of the reliability diagram.
-
-    Attributes:
-        low: Its lower end, in [0, 1].
-        high: Its upper end.
-        num_photos: Photos whose confidence is in it.
-        confidence: Their mean confidence; 0 where there are none.
-        accuracy: The share of them that is right; likewise.
-    """
-
-    low: float
-    high: float
-    num_photos: int
-    confidence: float
-    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -160,26 +138,6 @@ def load_facts(folder: Path) -> Facts:
             f"{folder} is no run folder, or a damaged one",
             expected="a folder that `photograft train` made",
         ) from error
-
-
-def reliability(answers: Sequence[Answer]) -> list[Bin]:
-    """Return the reliability diagram of some answers: `NUM_BINS` bins of equal width over [0, 1].
-
-    Guo et al. (2017), "On calibration of modern neural networks", arXiv:1706.04599.
-    """
-    bins: list[list[Answer]] = [[] for _ in range(NUM_BINS)]
-    for answer in answers:
-        bins[min(int(answer.confidence * NUM_BINS), NUM_BINS - 1)].append(answer)
-    return [
-        Bin(
-            low=i / NUM_BINS,
-            high=(i + 1) / NUM_BINS,
-            num_photos=len(inside),
-            confidence=sum(a.confidence for a in inside) / max(len(inside), 1),
-            accuracy=sum(a.label == a.predicted for a in inside) / max(len(inside), 1),
-        )
-        for i, inside in enumerate(bins)
-    ]
 
 
 def _columns(path: Path, names: Sequence[str]) -> list[list[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +17,8 @@ from photograft.doctor.examine import Diagnosis
 from photograft.doctor.tables import write_findings
 from photograft.evaluation.metrics import Scored
 from photograft.learning.job import Fitted
+from photograft.report.plots.run_pictures import _draw
 from photograft.report.run_report import write_run_report
-
-if TYPE_CHECKING:
-    from photograft.figures import Mistake
-
-_MAX_MISTAKES = 12
 
 
 def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
@@ -106,62 +102,6 @@ def write(
         _draw(partial / "pictures", dataset, scored, fitted)
         reads = {photo.name: photo.read for photo in dataset.photos}
         write_run_report(partial, reads, partial / "report.html", progress=Silent())
-
-
-def _draw(
-    pictures: Path, dataset: Dataset, scored: dict[str, Scored | None], fitted: Fitted
-) -> None:
-    """Draw learning curves, confusion matrix and most confident mistakes into a new folder."""
-    from photograft import curves, figures  # Matplotlib is slow to import
-
-    pictures.mkdir()
-    if fitted.history and len(fitted.history.epochs) > 1:
-        for suffix in ("png", "svg"):
-            curves.plot({dataset.name: fitted.history}, pictures / f"curves.{suffix}")
-    name = "test" if scored["test"] else "validation"
-    part = scored[name]
-    if part is None:
-        return
-    scores = part.evaluation
-    low, high = scores.accuracy_interval
-    about = figures.short_text(dataset.name, 40)
-    figures.confusion_matrix(
-        scores.confusion,
-        dataset.class_names,
-        f"{about}: {scores.accuracy:.1%} of {scores.num_photos:,} {name} photos right\n"
-        f"(95% interval {low:.1%} to {high:.1%})",
-        pictures / "confusion_matrix.png",
-    )
-    wrong = _mistakes(dataset, part)
-    if wrong:
-        figures.mistakes(
-            wrong,
-            f"{about}: the most confident mistakes on {name}",
-            pictures / "most_confident_mistakes.png",
-        )
-
-
-def _mistakes(dataset: Dataset, part: Scored) -> list[Mistake]:
-    """Return the photos that were classified wrongly with most confidence."""
-    from photograft.figures import Mistake  # Matplotlib is slow to import
-
-    predicted = part.probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != part.labels)
-    confidence = part.probabilities[wrong, predicted[wrong]]
-    names = dataset.class_names
-    rows = []
-    for i in wrong[np.argsort(-confidence, kind="stable")][:_MAX_MISTAKES].tolist():
-        photo = dataset.photos[part.indices[i]]
-        rows.append(
-            Mistake(
-                name=photo.name,
-                label=photo.label,
-                predicted=names[predicted[i]],
-                probability=float(part.probabilities[i, predicted[i]]),
-                read=photo.read,
-            )
-        )
-    return rows
 
 
 def _file_columns(dataset: Dataset, split: Split) -> dict[str, list[Any]]:

@@ -1,0 +1,99 @@
+"""The comparison folder: written and read here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from photograft.core.errors import ClassifierError
+from photograft.core.files import new_file, write_json
+from photograft.runs.run import Run
+
+#: What a candidate that was not run need not say.
+_BLANK: dict[str, Any] = dict.fromkeys(
+    (
+        "accuracy",
+        "accuracy_interval",
+        "macro_f1",
+        "log_loss",
+        "train_accuracy",
+        "overfitting",
+        "difference",
+        "difference_interval",
+        "num_params",
+        "num_trainable",
+        "num_non_trainable",
+        "multiply_adds",
+        "train_seconds",
+        "ms_per_photo",
+        "num_bytes",
+        "recipe",
+    )
+) | {"status": "not run", "why": "", "verdict": "", "backbone": "", "strategy": ""}
+
+
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """Return what ``comparison.json`` in a folder holds.
+
+    Raises:
+        ClassifierError: There is none, or it is damaged.
+    """
+    try:
+        comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+        comparison["candidates"] = [{**_BLANK, **row} for row in comparison["candidates"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClassifierError(
+            f"{folder} holds no comparison, or a damaged one",
+            expected="a folder that `photograft compare` made",
+        ) from error
+    return {"recipe": None, "notes": [], "warnings": [], **comparison}
+
+
+def winners_folder(folder: Path, comparison: Mapping[str, Any]) -> Path | None:
+    """Return the folder of the winner's run, or None where there is none."""
+    name = comparison.get("run")
+    place = folder / name if name else None
+    return place if place and (place / "run.json").is_file() else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished comparison on disk.
+
+    Attributes:
+        path: Its folder.
+        info: What ``comparison.json`` holds.
+        run: The chosen classifier's run.
+    """
+
+    path: Path
+    info: dict[str, Any]
+    run: Run
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Return what an earlier comparison in the folder wrote, or nothing."""
+    try:
+        found = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(folder: Path, info: dict[str, Any]) -> None:
+    fix = "Make it writable, and run the same command again: what was computed is kept."
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [name for name in info["candidates"][0] if name != "chosen"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore", restval="")
+    writer.writeheader()
+    writer.writerows(info["candidates"])
+    with new_file(folder / "leaderboard.csv", fix=fix) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8")
+    with new_file(folder / "comparison.json", fix=fix) as partial:
+        write_json(partial, info)
