@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.common import photograft, report
 from photograft.core.progress import Silent
-from photograft.report.run_report import write_run_report
+from photograft.report.run_page import write_run_report
 from photograft.runs.folder import load_facts
 from photograft.runs.photos import find_photos
 

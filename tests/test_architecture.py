@@ -86,7 +86,7 @@ ONLY_IN = {
         "train_command",
     },
     "jinja2": {"report.page"},
-    "markupsafe": {"report.page", "report.run_report", "report.comparison_report"},
+    "markupsafe": {"report.page", "report.run_page", "report.comparison_page"},
     "urllib": {"backbones.weights"},
     "http": {"backbones.weights"},
     "requests": set(),

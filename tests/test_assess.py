@@ -15,7 +15,7 @@ import pytest
 import photograft
 import system_helpers as system
 from drawing import draw_folder
-from photograft import Classifier, curves, figures
+from photograft import Classifier
 from photograft.classifier.reference import last_columns
 from photograft.classifier.uncertainty.assurance import Assurance
 from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
@@ -27,6 +27,7 @@ from photograft.evaluation import certify
 from photograft.evaluation.comparison.candidates import make_candidates
 from photograft.learning.job import Fitted, Job
 from photograft.learning.strategies.registry import find_strategy
+from photograft.report.plots import epochs, figures
 from photograft.runs.run import Run
 from training_helpers import TINY, make_job, tiny_config
 
@@ -40,7 +41,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without their pictures, which take longer than these trainings."""
-    for module, name in ((curves, "plot"), (figures, "confusion_matrix"), (figures, "mistakes")):
+    for module, name in ((epochs, "plot"), (figures, "confusion_matrix"), (figures, "mistakes")):
         monkeypatch.setattr(module, name, lambda *_, **__: None)
 
 

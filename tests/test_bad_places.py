@@ -131,7 +131,7 @@ def test_full_disk_while_the_run_is_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from photograft import figures
+    from photograft.report.plots import figures
 
     monkeypatch.setattr(figures, "confusion_matrix", no_space)
     result = system.invoke(capsys, "train", photos, "--out", tmp_path / "run")

@@ -39,7 +39,7 @@ from photograft.evaluation.comparison.candidates import (
 from photograft.evaluation.comparison.leaderboard import choose, make_rows
 from photograft.leaderboard_view import show_comparison
 from photograft.learning import job as base
-from photograft.report.comparison_report import write_comparison_report
+from photograft.report.comparison_page import write_comparison_report
 from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run
 from report_helpers import make_comparison

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from photograft.core.errors import ClassifierError, InputError
-from photograft.curves import plot
 from photograft.learning.history import Epoch, History
+from photograft.report.plots.epochs import plot
 from photograft.runs.history import load_history
 
 SVG = "{http://www.w3.org/2000/svg}"

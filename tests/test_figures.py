@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from photograft import figures
 from photograft.backbones.get import get_backbone
 from photograft.classifier.reference import Neighbour
-from photograft.explanations import explained
-from photograft.explanations.explained import Explanation
+from photograft.report.plots import explanation as explained
+from photograft.report.plots import figures
+from photograft.report.plots.explanation import Explanation
 
 NAMES = ("a", "Common kingfisher, female", "W" * 90, "$x$ & \\frac", "名前" * 30, "line\nbreak", "")
 

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from drawing import draw_photo
-from photograft import grids
 from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
 from photograft.core.errors import ImageError, InputError
 from photograft.features.augmentation import augment, generator
-from photograft.grids import augmentation_grid, in_words
+from photograft.report.plots import augmentation
+from photograft.report.plots.augmentation import augmentation_grid, in_words
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -69,13 +69,13 @@ def test_panels_stand_in_rows_and_columns(
 def panels(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was drawn, each time: the panels, the title and the caption."""
     seen: list[Any] = []
-    draw: Callable[..., None] = grids._draw
+    draw: Callable[..., None] = augmentation._draw
 
     def spy(*args: Any) -> None:
         seen.append(args)
         draw(*args)
 
-    monkeypatch.setattr(grids, "_draw", spy)
+    monkeypatch.setattr(augmentation, "_draw", spy)
     return seen
 
 
@@ -140,7 +140,7 @@ def test_long_captions_have_their_room(tmp_path: Path) -> None:
         path = tmp_path / "grid.png"
         settings = Augmentation(rotation=5, zoom=0.2)
         words = in_words(settings) + function
-        grids._draw([np.zeros((8, 8, 3), np.uint8)] * 2, "title", words, path)
+        augmentation._draw([np.zeros((8, 8, 3), np.uint8)] * 2, "title", words, path)
         heights.append(len(drawn(path)))
     assert heights[1] >= heights[0] + 2 * 20
 

@@ -24,9 +24,9 @@ from photograft.classifier.head import Head
 from photograft.classifier.heat_maps import HeatMaps, heat_map, in_photo, seen_box
 from photograft.core.errors import ImageError, InputError
 from photograft.core.store import FeatureStore
-from photograft.explanations.overlays import overlay, where
 from photograft.features.extraction import open_space
 from photograft.features.preprocessing import prepare
+from photograft.report.plots.overlays import overlay, where
 from training_helpers import TINY, tiny_backbone
 
 Floats = npt.NDArray[np.float32]

@@ -28,8 +28,8 @@ from photograft.evaluation.learning_curve.curve import LearningCurve, learning_c
 from photograft.evaluation.learning_curve.subsets import choose_penalties, make_subsets
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
-from photograft.learning_figure import _smooth, draw_learning_curve
 from photograft.learning_terminal import show_learning_curve
+from photograft.report.plots.learning_curve import _smooth, draw_learning_curve
 
 Indices = npt.NDArray[np.int64]
 

@@ -37,13 +37,13 @@ from photograft.doctor.tables import write_findings
 from photograft.evaluation.certify import describe
 from photograft.learning.recipes import read_config
 from photograft.report import charts, palette
-from photograft.report.comparison_report import write_comparison_report
+from photograft.report.comparison_page import write_comparison_report
 from photograft.report.confusion import show_confusion
 from photograft.report.explanations import MAX_EXPLAINED, explain_mistakes, explain_saved
 from photograft.report.model_card import limits
 from photograft.report.photo_choice import MAX_MISTAKES, MAX_PHOTOS, PER_CELL, choose
 from photograft.report.reliability import reliability
-from photograft.report.run_report import write_run_report
+from photograft.report.run_page import write_run_report
 from photograft.report.thumbnails import thumbnail, thumbnails
 from photograft.report.tried import tried
 from photograft.report_commands import COMMANDS

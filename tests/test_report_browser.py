@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from photograft.core.progress import Silent
-from photograft.report.comparison_report import write_comparison_report
+from photograft.report.comparison_page import write_comparison_report
 from photograft.report.palette import DARK, LIGHT
-from photograft.report.run_report import write_run_report
+from photograft.report.run_page import write_run_report
 from report_helpers import make_comparison, make_run
 from test_report import HOSTILE, add_classifier
 

@@ -19,7 +19,7 @@ from PIL import Image
 import photograft
 import system_helpers as system
 from drawing import draw_folder, draw_photo
-from photograft import Classifier, curves, figures
+from photograft import Classifier
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Layer
 from photograft.core.config import Augmentation, Preprocessing, TrainConfig, Training
 from photograft.core.errors import InputError, UnknownNameError
@@ -31,6 +31,7 @@ from photograft.learning.loop.batches import PhotoBatches
 from photograft.learning.recipes import get_recipe
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.registry import REGISTRY, find_strategy
+from photograft.report.plots import epochs, figures
 from training_helpers import TINY_NORM, make_job, tiny_config
 
 CHANGES = Augmentation(horizontal_flip=True, rotation=15, min_crop=0.7)
@@ -102,7 +103,7 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without their pictures, which take longer than these trainings."""
     for module, name in (
-        (curves, "plot"),
+        (epochs, "plot"),
         (figures, "confusion_matrix"),
         (figures, "mistakes"),
     ):

@@ -667,7 +667,7 @@ def test_interrupted_while_writing_leaves_no_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from photograft import figures
+    from photograft.report.plots import figures
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

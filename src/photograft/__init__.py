@@ -38,7 +38,7 @@ _HOMES = {
     "Backbone": "backbones.registry",
     "BackboneFeatures": "estimators",
     "Classifier": "classifier.classifier",
-    "Comparison": "comparison",
+    "Comparison": "runs.comparison",
     "Dataset": "data.dataset",
     "Evaluation": "evaluation.metrics",
     "FeatureStore": "core.store",

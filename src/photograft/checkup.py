@@ -20,7 +20,7 @@ from photograft.doctor.diagnosis import _diagnosis
 from photograft.doctor.examine import Diagnosis
 from photograft.doctor.tables import check_unanswered, write_findings
 from photograft.features.opening import find_extractor
-from photograft.report.doctor_report import write_doctor_report
+from photograft.report.doctor_page import write_doctor_report
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,7 @@ def _reuse(tested: Sequence[str]) -> list[str]:
 
 
 def _report(comparison: Comparison, dataset: Dataset, progress: Progress) -> None:
-    from photograft.report.comparison_report import write_comparison_report
+    from photograft.report.comparison_page import write_comparison_report
 
     reads = {photo.name: photo.read for photo in dataset.photos}
     out = comparison.path / "report.html"

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photograft.options import ClassifierPath, fail
-from photograft.runs.photos import _training_photos
 
 if TYPE_CHECKING:
-    from photograft.explanations.explained import Explanation
+    from photograft.report.plots.explanation import Explanation
 
 HELP = (
     "Show why photos are classified as they are: where in each the evidence is, and which training "
@@ -45,7 +44,8 @@ def explain(
     from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
     from photograft.core.files import new_file, printable, read_file
     from photograft.data.images import decode
-    from photograft.explanations.explained import Explanation, draw
+    from photograft.report.plots.explanation import Explanation, draw
+    from photograft.runs.photos import training_photos
 
     loaded = Classifier.load(classifier).located()
     names = loaded.class_names
@@ -55,7 +55,7 @@ def explain(
     reference = loaded.reference
     if reference is None:
         print("Note: the classifier carries no training photos: nothing to compare with")
-    reads = _training_photos(classifier) if reference is not None else {}
+    reads = training_photos(Path(classifier)) if reference is not None else {}
     if reference is not None and not reads:
         print("Note: the training photos are not found any more: only their names are shown")
     try:

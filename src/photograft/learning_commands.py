@@ -59,7 +59,9 @@ def learning_curve(
     curve = measure(job, num_seeds=seeds, seed=seed)
     learning_terminal.show_learning_curve(Console(), curve)
 
-    from photograft.learning_figure import draw_learning_curve  # Matplotlib is slow to import
+    from photograft.report.plots.learning_curve import (
+        draw_learning_curve,  # Matplotlib is slow to import
+    )
 
     with new_file(output, fix="Choose another file with --output.") as partial:
         draw_learning_curve(curve, partial)

@@ -21,8 +21,8 @@ def report(
 ) -> None:
     """Write the page; the help text is below."""
     from photograft import terminal
-    from photograft.report.comparison_report import write_comparison_report
-    from photograft.report.run_report import write_run_report
+    from photograft.report.comparison_page import write_comparison_report
+    from photograft.report.run_page import write_run_report
     from photograft.runs.comparison import read_comparison, winners_folder
     from photograft.runs.folder import load_facts
     from photograft.runs.photos import find_photos

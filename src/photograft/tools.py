@@ -71,7 +71,7 @@ def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> None:
         InputError: A run has no curves, or the file is of another kind.
         StorageError: The file can't be written.
     """
-    from photograft import curves  # Matplotlib is slow to import
+    from photograft.report.plots import epochs  # Matplotlib is slow to import
     from photograft.runs.history import load_history
 
     if output.suffix.lower() not in (".png", ".svg"):
@@ -83,7 +83,7 @@ def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> None:
             title += "'"
         histories[title] = load_history(run)
     with new_file(output, fix="Choose another file with --output.") as partial:
-        curves.plot(histories, partial, smoothing=smoothing)
+        epochs.plot(histories, partial, smoothing=smoothing)
 
 
 def augmentation_picture(
@@ -115,7 +115,7 @@ def augmentation_picture(
         InputError: There is no such photo, or a setting is wrong.
     """
     from photograft.features.augmentation import parse
-    from photograft.grids import augmentation_grid
+    from photograft.report.plots.augmentation import augmentation_grid
 
     if output.suffix.lower() != ".png":
         raise InputError(f"{output} is no picture by its name", expected=".png")

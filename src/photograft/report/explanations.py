@@ -93,7 +93,7 @@ def _explain(
     advance: Callable[[], None],
 ) -> dict[str, Explained]:
     from photograft.classifier.heat_maps import HeatMaps
-    from photograft.explanations.overlays import overlay, where
+    from photograft.report.plots.overlays import overlay, where
 
     maps = HeatMaps(classifier)
     found = {}

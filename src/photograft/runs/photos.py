@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-
-from photograft.core.errors import PhotograftError
-from photograft.data.sources.open import open_source
-from photograft.runs.folder import File
-from collections.abc import Callable
 from pathlib import Path
 
-
-
-
+from photograft.classifier.files import find_folder
+from photograft.core.errors import ClassifierError, PhotograftError
+from photograft.data.sources.open import open_source
+from photograft.runs.folder import File, load_facts
 
 
 def find_photos(source: str, files: Sequence[File]) -> dict[str, Callable[[], bytes]]:
@@ -51,20 +47,17 @@ def _checked(read: Callable[[], bytes], sha256: str) -> Callable[[], bytes]:
     return checked
 
 
-def _saved_folder(path: str) -> Path:
-    """Return the folder that holds the classifier, of that or of its run."""
-    inner = Path(path) / "classifier"
-    return inner if (inner / "classifier.json").is_file() else Path(path)
+def training_photos(classifier: Path) -> dict[str, Callable[[], bytes]]:
+    """Return what reads the training photos that are still where a classifier's run found them.
 
+    Args:
+        classifier: Its folder, or that of its run.
 
-def _training_photos(path: str) -> dict[str, Callable[[], bytes]]:
-    """Return what reads the training photos that are still where the run found them."""
-    from photograft.core.errors import ClassifierError
-    from photograft.runs.folder import load_facts
-
-    run = _saved_folder(path).resolve().parent
+    Returns:
+        By name. Nothing at all where the classifier was copied without its run.
+    """
     try:
-        facts = load_facts(run)
-    except ClassifierError:  # the classifier's folder was copied without its run
+        facts = load_facts(find_folder(classifier).resolve().parent)
+    except ClassifierError:
         return {}
     return find_photos(facts.info["data"]["source"], facts.files)

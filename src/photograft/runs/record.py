@@ -18,7 +18,7 @@ from photograft.doctor.tables import write_findings
 from photograft.evaluation.metrics import Scored
 from photograft.learning.job import Fitted
 from photograft.report.plots.run_pictures import _draw
-from photograft.report.run_report import write_run_report
+from photograft.report.run_page import write_run_report
 
 
 def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:

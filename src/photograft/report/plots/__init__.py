@@ -1,1 +1,1 @@
-"""TODO floor."""
+"""Pictures drawn with Matplotlib and Pillow."""

@@ -12,7 +12,7 @@ from photograft.evaluation.metrics import Scored
 from photograft.learning.job import Fitted
 
 if TYPE_CHECKING:
-    from photograft.figures import Mistake
+    from photograft.report.plots.figures import Mistake
 
 
 _MAX_MISTAKES = 12
@@ -22,12 +22,12 @@ def _draw(
     pictures: Path, dataset: Dataset, scored: dict[str, Scored | None], fitted: Fitted
 ) -> None:
     """Draw learning curves, confusion matrix and most confident mistakes into a new folder."""
-    from photograft import curves, figures  # Matplotlib is slow to import
+    from photograft.report.plots import epochs, figures  # Matplotlib is slow to import
 
     pictures.mkdir()
     if fitted.history and len(fitted.history.epochs) > 1:
         for suffix in ("png", "svg"):
-            curves.plot({dataset.name: fitted.history}, pictures / f"curves.{suffix}")
+            epochs.plot({dataset.name: fitted.history}, pictures / f"curves.{suffix}")
     name = "test" if scored["test"] else "validation"
     part = scored[name]
     if part is None:
@@ -53,7 +53,7 @@ def _draw(
 
 def _mistakes(dataset: Dataset, part: Scored) -> list[Mistake]:
     """Return the photos that were classified wrongly with most confidence."""
-    from photograft.figures import Mistake  # Matplotlib is slow to import
+    from photograft.report.plots.figures import Mistake  # Matplotlib is slow to import
 
     predicted = part.probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != part.labels)

@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from photograft.core.errors import InputError
 from photograft.evaluation.learning_curve.curve import LearningCurve
 from photograft.evaluation.learning_curve.extrapolation import LEVEL
-from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
+from photograft.report.plots.figures import FAINT, INK, plain_text, save_figure, short_text
 
 #: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

@@ -10,7 +10,7 @@ from photograft.core.progress import Progress
 from photograft.core.text import brief
 from photograft.report import charts
 from photograft.report.page import write_page
-from photograft.report.run_report import Reads, run_context
+from photograft.report.run_page import Reads, run_context
 from photograft.runs.comparison import read_comparison, winners_folder
 from photograft.runs.folder import load_facts
 

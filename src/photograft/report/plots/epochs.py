@@ -20,8 +20,8 @@ from matplotlib.ticker import MaxNLocator
 
 from photograft.core.errors import InputError
 from photograft.core.schema import check_range
-from photograft.figures import FAINT, INK, plain_text, save_figure, short_text
 from photograft.learning.history import History, smoothed
+from photograft.report.plots.figures import FAINT, INK, plain_text, save_figure, short_text
 
 #: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow, which is
 #: too pale on white.

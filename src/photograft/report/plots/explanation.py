@@ -18,8 +18,8 @@ from photograft.classifier.reference import Neighbour
 from photograft.core.errors import ImageError
 from photograft.core.text import percent
 from photograft.data.images import decode
-from photograft.explanations.overlays import COLOURS, overlay
-from photograft.figures import FAINT, INK, fill, save_figure
+from photograft.report.plots.figures import FAINT, INK, fill, save_figure
+from photograft.report.plots.overlays import COLOURS, overlay
 
 #: Longer side of the photo and of a neighbour, in pixels.
 _PHOTO, _NEIGHBOUR = 640, 256
