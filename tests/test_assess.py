@@ -19,7 +19,6 @@ from photograft import Classifier
 from photograft.classifier.reference import last_columns
 from photograft.classifier.uncertainty.assurance import Assurance
 from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
-from photograft.comparison import compare
 from photograft.core.config import TrainConfig
 from photograft.core.store import FeatureStore
 from photograft.estimators import PhotoClassifier
@@ -29,6 +28,7 @@ from photograft.learning.job import Fitted, Job
 from photograft.learning.strategies.registry import find_strategy
 from photograft.report.plots import epochs, figures
 from photograft.runs.run import Run
+from photograft.workflows.compare import compare
 from training_helpers import TINY, make_job, tiny_config
 
 
@@ -141,7 +141,7 @@ def overconfident(factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
 
         return fit
 
-    monkeypatch.setattr("photograft.workflow.find_strategy", found)
+    monkeypatch.setattr("photograft.workflows.train.find_strategy", found)
 
 
 @pytest.fixture(scope="module")

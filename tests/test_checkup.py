@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 import photograft
 import system_helpers as system
 from drawing import MakePhotos, draw_photo
-from photograft import TrainConfig, checkup
+from photograft import TrainConfig
 from photograft.core.errors import DatasetError, InputError, StorageError
 from photograft.core.memo import remembered
 from photograft.core.store import FeatureStore
@@ -25,6 +25,7 @@ from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged, columns, ranked
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
 from photograft.doctor.tables import read_findings, write_findings
+from photograft.workflows import doctor
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 
@@ -122,7 +123,7 @@ def test_class_sizes(make_photos: MakePhotos, tmp_path: Path) -> None:
 
 
 def test_sound_photos_have_nothing_wrong(make_photos: MakePhotos, tmp_path: Path) -> None:
-    found = checkup.doctor(make_photos(tmp_path / "photos", n=30)).diagnosis
+    found = doctor.doctor(make_photos(tmp_path / "photos", n=30)).diagnosis
     assert kinds(found) <= {"near duplicates"}
     assert all(f.severity == "note" for f in found.findings)
 
@@ -144,7 +145,7 @@ def test_suspect_labels_are_found_and_answered(swapped: Path, tmp_path: Path) ->
     """From findings.csv, filled in, back to the doctor and to a training."""
     before = {p: p.read_bytes() for p in swapped.rglob("*.jpg")}
     out = tmp_path / "checkup"
-    found = of_kind(checkup.doctor(swapped, out=out).diagnosis, "suspect labels")
+    found = of_kind(doctor.doctor(swapped, out=out).diagnosis, "suspect labels")
     assert sorted(names(found)) == SWAPPED
     assert {photo.suggestion for photo in found.photos} == {"circle", "square"}
     assert found.severity == "serious"
@@ -163,11 +164,11 @@ def test_suspect_labels_are_found_and_answered(swapped: Path, tmp_path: Path) ->
         writer.writeheader()
         writer.writerows(rows)
     config = TrainConfig(corrections=str(out / "findings.csv"))
-    again = checkup.doctor(swapped, config)
+    again = doctor.doctor(swapped, config)
     assert "suspect labels" not in kinds(again.diagnosis)
     assert again.dataset.class_counts() == {"circle": 28, "square": 31}
     with pytest.raises(StorageError, match="has been filled in"):
-        checkup.doctor(swapped, out=out)
+        doctor.doctor(swapped, out=out)
     run = photograft.train(swapped, config, out=tmp_path / "run")
     assert run.info["data"]["skipped"] == {"excluded": 1}
     assert {p: p.read_bytes() for p in swapped.rglob("*.jpg")} == before
@@ -198,7 +199,7 @@ def test_leak_is_measured(make_photos: MakePhotos, tmp_path: Path) -> None:
         label = "ab"[int(rng.integers(2))]
         photo.save(tmp_path / "photos" / "train" / label / f"{i}.jpg", quality=90)
         photo.save(tmp_path / "photos" / "test" / label / f"{i}.jpg", quality=90)
-    found = checkup.doctor(tmp_path / "photos").diagnosis
+    found = doctor.doctor(tmp_path / "photos").diagnosis
     compared = found.figures["cross_validated"]
     assert compared["random"] > compared["grouped"] + 0.2
     leak = of_kind(found, "leak")
@@ -213,7 +214,7 @@ def test_leak_is_measured(make_photos: MakePhotos, tmp_path: Path) -> None:
 def test_same_photo_under_two_labels(make_photos: MakePhotos, tmp_path: Path) -> None:
     root = make_photos(tmp_path / "photos", n=12)
     shutil.copy(root / "circle" / "00.jpg", root / "square" / "copy.jpg")
-    found = of_kind(checkup.doctor(root).diagnosis, "conflicting labels")
+    found = of_kind(doctor.doctor(root).diagnosis, "conflicting labels")
     assert sorted(names(found)) == ["circle/00.jpg", "square/copy.jpg"]
     assert found.severity == "serious"
 
@@ -238,7 +239,7 @@ def test_files_that_cant_be_used(make_photos: MakePhotos, tmp_path: Path) -> Non
     root = make_photos(tmp_path / "photos", n=12)
     (root / "circle" / "text.jpg").write_text("not a photo")
     (root / "square" / "empty.jpg").touch()
-    found = of_kind(checkup.doctor(root).diagnosis, "unusable")
+    found = of_kind(doctor.doctor(root).diagnosis, "unusable")
     assert sorted(names(found)) == ["circle/text.jpg", "square/empty.jpg"]
 
 
@@ -246,7 +247,7 @@ def test_one_class_and_two_photos(make_photos: MakePhotos, tmp_path: Path) -> No
     """Nothing to tell apart: what can be looked at is."""
     root = make_photos(tmp_path / "photos", ("only",), n=2)
     Image.new("RGB", (96, 96)).save(root / "only" / "black.png")
-    first, *others = checkup.doctor(root).diagnosis.findings
+    first, *others = doctor.doctor(root).diagnosis.findings
     assert (first.kind, first.severity) == ("one class", "serious")
     assert "of one class, only: there is nothing" in first.title
     assert "dark" in {found.kind for found in others}
@@ -256,7 +257,7 @@ def test_folder_without_photos(tmp_path: Path) -> None:
     (tmp_path / "photos" / "a").mkdir(parents=True)
     (tmp_path / "photos" / "a" / "x.jpg").write_text("x")
     with pytest.raises((DatasetError, InputError), match=r"no usable photo|no photo"):
-        checkup.doctor(tmp_path / "photos")
+        doctor.doctor(tmp_path / "photos")
 
 
 def test_groups_by_name(make_photos: MakePhotos, tmp_path: Path) -> None:
@@ -265,18 +266,18 @@ def test_groups_by_name(make_photos: MakePhotos, tmp_path: Path) -> None:
     for part in (root, tmp_path / "photos" / "test"):
         for file in part.rglob("*.jpg"):
             file.rename(file.with_name(f"person{int(file.stem) // 2}_{file.name}"))
-    found = checkup.doctor(tmp_path / "photos", TrainConfig(group_by=r"\w+/person\d+")).diagnosis
+    found = doctor.doctor(tmp_path / "photos", TrainConfig(group_by=r"\w+/person\d+")).diagnosis
     assert "leak" in kinds(found)
 
 
 def test_out_folder_that_wont_do(make_photos: MakePhotos, tmp_path: Path) -> None:
     root = make_photos(tmp_path / "photos", n=4)
     with pytest.raises(StorageError, match="among the photos"):
-        checkup.doctor(root, out=root / "checkup")
+        doctor.doctor(root, out=root / "checkup")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(StorageError, match="no examination of photos"):
-        checkup.doctor(root, out=tmp_path / "mine")
+        doctor.doctor(root, out=tmp_path / "mine")
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
 
 
@@ -297,12 +298,12 @@ def test_command_writes_tables_and_a_page(
 def test_answers_are_remembered_and_no_longer_than_they_hold(
     swapped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = checkup.doctor(swapped).diagnosis
-    monkeypatch.setattr(checkup, "examine", lambda *_, **__: pytest.fail("examined again"))
-    assert checkup.doctor(swapped).diagnosis == first
+    first = doctor.doctor(swapped).diagnosis
+    monkeypatch.setattr(doctor, "examine", lambda *_, **__: pytest.fail("examined again"))
+    assert doctor.doctor(swapped).diagnosis == first
     shutil.move(swapped / "circle" / "00.jpg", swapped / "square" / "again.jpg")
     with pytest.raises(pytest.fail.Exception, match="examined again"):
-        checkup.doctor(swapped)
+        doctor.doctor(swapped)
 
 
 # Parts

@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 
 from drawing import MakePhotos
-from photograft import workflow
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, INCLUDED_WEIGHTS
@@ -29,6 +28,7 @@ from photograft.classifier.head import Head
 from photograft.core.errors import ClassifierError, WeightsError
 from photograft.data import images
 from photograft.features import extraction
+from photograft.workflows.evaluate import evaluate
 
 CLASSES = ("circle", "square", "Dreieck ▲")
 
@@ -474,7 +474,7 @@ class TestTrained:
         self, trained: Classifier, make_photos: MakePhotos, tmp_path: Path
     ) -> None:
         source = make_photos(tmp_path / "later", classes=CLASSES[:2], n=3, size=64)
-        evaluated = workflow.evaluate(trained, source)
+        evaluated = evaluate(trained, source)
         scores, dataset = evaluated.scores, evaluated.dataset
         paths = [source / photo.name for photo in dataset.photos]
         labels = [CLASSES.index(photo.label) for photo in dataset.photos]

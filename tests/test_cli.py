@@ -20,8 +20,9 @@ import pytest
 import photograft
 import system_helpers as system
 from drawing import MakePhotos
-from photograft import cli, commands, workflow
+from photograft import cli, commands
 from photograft.core.store import FeatureStore
+from photograft.workflows import train
 
 COMMANDS = [
     [],
@@ -253,7 +254,7 @@ def test_our_own_fault_is_owned_up_to(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bolt came loose")
 
-    monkeypatch.setattr(workflow, "inspect", fail)
+    monkeypatch.setattr(train, "inspect", fail)
     result = system.invoke(capsys, "inspect", photos)
     assert result.code == 1
     assert "Traceback" in result.err
@@ -269,7 +270,7 @@ def test_interrupt_is_130_and_one_line(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow, "inspect", interrupt)
+    monkeypatch.setattr(train, "inspect", interrupt)
     result = system.invoke(capsys, "inspect", photos)
     assert result.code == 130
     assert result.err.startswith("photograft: interrupted")

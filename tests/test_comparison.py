@@ -23,7 +23,6 @@ import system_helpers
 from drawing import MakePhotos
 from photograft import cli
 from photograft.compare_command import seconds_of
-from photograft.comparison import compare
 from photograft.core.config import Preprocessing, TrainConfig
 from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
 from photograft.core.progress import Silent
@@ -42,6 +41,7 @@ from photograft.learning import job as base
 from photograft.report.comparison_page import write_comparison_report
 from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run
+from photograft.workflows.compare import compare
 from report_helpers import make_comparison
 from system_helpers import Recorder
 from training_helpers import TINY, TINY_NORM, tiny_config
@@ -611,7 +611,7 @@ def test_disk_that_is_full(
             run(photos, out, cache, stored(TINY))
     assert not out.exists()
     with monkeypatch.context() as patch:
-        patch.setattr("photograft.comparison.write_json", full)
+        patch.setattr("photograft.workflows.compare.write_json", full)
         with pytest.raises(StorageError, match="run the same command again"):
             run(photos, out, cache, stored(TINY))
     seen = watch(monkeypatch)

@@ -18,9 +18,9 @@ from PIL import Image
 
 import photograft
 from drawing import draw_folder
-from photograft.checkup import doctor
 from photograft.core.store import FeatureStore
 from photograft.evaluation.comparison.candidates import make_candidates
+from photograft.workflows.doctor import doctor
 from system_helpers import read_json, read_rows
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -15,7 +15,6 @@ import pytest
 
 import photograft
 import system_helpers as system
-from photograft import workflow
 from photograft.core.choices import TRACKERS
 from photograft.core.config import Preprocessing, TrainConfig, Training
 from photograft.core.errors import InputError, StorageError
@@ -25,6 +24,7 @@ from photograft.learning.tracking import trackers
 from photograft.learning.tracking.protocol import Outcome, Scalar, Start, Tracking, flat, tracked
 from photograft.learning.tracking.trackers import open_tracker
 from photograft.runs.run import Run
+from photograft.workflows import train as workflow
 from training_helpers import InterruptedByTestError, Watcher, make_job, tiny_config
 
 #: What the trackers' own telemetry and patience are set by, where the user does not.

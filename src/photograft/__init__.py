@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from photograft.backbones.registry import Backbone as Backbone
     from photograft.classifier.classifier import Classifier as Classifier
     from photograft.classifier.classifier import Prediction as Prediction
-    from photograft.comparison import compare as compare
     from photograft.core.config import TrainConfig as TrainConfig
     from photograft.core.errors import PhotograftError as PhotograftError
     from photograft.core.progress import Progress as Progress
@@ -30,9 +29,10 @@ if TYPE_CHECKING:
     from photograft.evaluation.metrics import Evaluation as Evaluation
     from photograft.runs.comparison import Comparison as Comparison
     from photograft.runs.run import Run as Run
-    from photograft.workflow import evaluate as evaluate
-    from photograft.workflow import inspect as inspect
-    from photograft.workflow import train as train
+    from photograft.workflows.compare import compare as compare
+    from photograft.workflows.evaluate import evaluate as evaluate
+    from photograft.workflows.inspect import inspect as inspect
+    from photograft.workflows.train import train as train
 
 _HOMES = {
     "Backbone": "backbones.registry",
@@ -48,10 +48,10 @@ _HOMES = {
     "Progress": "core.progress",
     "Run": "runs.run",
     "TrainConfig": "core.config",
-    "compare": "comparison",
-    "evaluate": "workflow",
-    "inspect": "workflow",
-    "train": "workflow",
+    "compare": "workflows.compare",
+    "evaluate": "workflows.evaluate",
+    "inspect": "workflows.inspect",
+    "train": "workflows.train",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])

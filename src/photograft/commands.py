@@ -100,11 +100,12 @@ def predict(
     ] = None,
 ) -> None:
     """Classify; the help text is above."""
-    from photograft import predictions, terminal
+    from photograft import terminal
     from photograft.classifier.classifier import Classifier
     from photograft.classifier.uncertainty.assurance import Assurance
+    from photograft.workflows import predict
 
-    chosen = predictions.output_format(format_, output, to_terminal=sys.stdout.isatty())
+    chosen = predict.output_format(format_, output, to_terminal=sys.stdout.isatty())
     loaded = Classifier.load(classifier).located()
     assurance = loaded.assurance or Assurance()
     rules = assurance.rules(
@@ -115,16 +116,16 @@ def predict(
     for sentence in rules.sentences:
         print(sentence, file=sys.stderr)
     top = min(top, len(loaded.class_names))
-    stream = loaded.stream(predictions.expand_inputs(paths, sys.stdin))
+    stream = loaded.stream(predict.expand_inputs(paths, sys.stdin))
     progress = terminal.make_progress(quiet=output is None)
     total = 0
     if progress.is_drawn and "-" not in paths:  # a list on standard input can be read once only
-        total = sum(1 for _ in predictions.expand_inputs(paths, sys.stdin))
+        total = sum(1 for _ in predict.expand_inputs(paths, sys.stdin))
     with (
-        predictions.open_writer(chosen, output, sys.stdout, top, rules) as write,
+        predict.open_writer(chosen, output, sys.stdout, top, rules) as write,
         progress.step("Classifying", total, "photos") as step,
     ):
-        counts = predictions.write_rows(stream, write, loaded.class_names, top, step.advance, rules)
+        counts = predict.write_rows(stream, write, loaded.class_names, top, step.advance, rules)
     if output is not None:
         print(f"Predictions: {output}")
     if counts.failed:
@@ -156,11 +157,12 @@ def evaluate(
     """Score; the help text is above."""
     from rich.console import Console
 
-    from photograft import terminal, workflow
+    from photograft import terminal
     from photograft.classifier.classifier import Classifier
     from photograft.core.files import new_file, write_json
+    from photograft.workflows.evaluate import evaluate as score
 
-    found = workflow.evaluate(
+    found = score(
         Classifier.load(classifier),
         source,
         min_accuracy=min_accuracy,
@@ -194,11 +196,12 @@ def inspect(
     """Account; the help text is above."""
     from rich.console import Console
 
-    from photograft import terminal, workflow
+    from photograft import terminal
     from photograft.core.files import new_file, write_table
+    from photograft.workflows.inspect import inspect as account
 
     progress = terminal.make_progress()
-    dataset = workflow.inspect(source, max_pixels=max_pixels, progress=progress)
+    dataset = account(source, max_pixels=max_pixels, progress=progress)
     terminal.show_account(Console(), dataset)
     if files is not None:
         rows = dataset.account()
@@ -249,21 +252,22 @@ def demo(
     """Show; the help text is above."""
     from rich.console import Console
 
-    from photograft import predictions, terminal, workflow
+    from photograft import terminal
     from photograft.data.demo import write_photos
     from photograft.runs.run import default_path, now
+    from photograft.workflows import predict, train
 
     photos, unseen = write_photos(out)
     run_path = out / default_path(photos.name, now).name
     console = Console()
     console.print(f"$ photograft train {shlex.quote(str(photos))}", style="bold")
-    run = workflow.train(photos, out=run_path, progress=terminal.make_progress())
+    run = train.train(photos, out=run_path, progress=terminal.make_progress())
     terminal.show_run(console, run)
     console.print(f"\n$ photograft predict {run_path} {unseen} --top 2", style="bold")
     classifier = run.classifier
-    names = list(predictions.expand_inputs([str(unseen)], sys.stdin))
-    with predictions.open_writer("table", None, sys.stdout, 2) as write:
-        predictions.write_rows(classifier.stream(names), write, classifier.class_names, 2)
+    names = list(predict.expand_inputs([str(unseen)], sys.stdin))
+    with predict.open_writer("table", None, sys.stdout, 2) as write:
+        predict.write_rows(classifier.stream(names), write, classifier.class_names, 2)
 
 
 for _help, _command in [

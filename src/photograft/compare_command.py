@@ -77,8 +77,9 @@ def compare(
     """Compare; the help text is above."""
     from rich.console import Console
 
-    from photograft import comparison, leaderboard_view, terminal
+    from photograft import leaderboard_view, terminal
     from photograft.evaluation.comparison.candidates import make_candidates
+    from photograft.workflows import compare
 
     seconds = seconds_of(budget)
     config = TrainConfig(
@@ -108,7 +109,7 @@ def compare(
         "--engine": engine if engine != "auto" else "",
     }
     parts = [part for name, v in given.items() if v not in ("", None) for part in (name, str(v))]
-    found = comparison.compare(
+    found = compare.compare(
         source,
         make_candidates(_names(backbones), _names(strategies), _names(recipes), config),
         config,

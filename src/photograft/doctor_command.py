@@ -38,8 +38,9 @@ def doctor(
     """Examine; the help text is above."""
     from rich.console import Console
 
-    from photograft import checkup, doctor_view, terminal
+    from photograft import doctor_view, terminal
     from photograft.core.config import TrainConfig
+    from photograft.workflows import doctor
 
     config = TrainConfig(
         backbone=backbone,
@@ -49,7 +50,7 @@ def doctor(
         seed=seed,
         max_pixels=max_pixels,
     )
-    found = checkup.doctor(source, config, out=out, progress=terminal.make_progress())
+    found = doctor.doctor(source, config, out=out, progress=terminal.make_progress())
     doctor_view.show_findings(
         Console(),
         found.diagnosis.findings,

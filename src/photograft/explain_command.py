@@ -38,7 +38,6 @@ def explain(
     out: Annotated[Path, typer.Option(help="Pictures go into this folder.")] = Path("explanations"),
 ) -> None:
     """Explain; the help text is above."""
-    from photograft import predictions
     from photograft.classifier.classifier import Classifier
     from photograft.classifier.heat_maps import HeatMaps
     from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
@@ -46,6 +45,7 @@ def explain(
     from photograft.data.images import decode
     from photograft.report.plots.explanation import Explanation, draw
     from photograft.runs.photos import training_photos
+    from photograft.workflows import predict
 
     loaded = Classifier.load(classifier).located()
     names = loaded.class_names
@@ -68,7 +68,7 @@ def explain(
     number = failed = 0
     without_map = False
     taken: set[str] = set()
-    for prediction in loaded.stream(predictions.expand_inputs(photos, sys.stdin)):
+    for prediction in loaded.stream(predict.expand_inputs(photos, sys.stdin)):
         number += 1
         shown = printable(prediction.name)
         if prediction.label is None or prediction.probabilities is None:

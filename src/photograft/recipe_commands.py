@@ -83,10 +83,11 @@ def run(
     """Run; the help text is above."""
     from rich.console import Console
 
-    from photograft import terminal, workflow
+    from photograft import terminal
     from photograft.core.errors import InputError
     from photograft.data.subsets import run_subset
     from photograft.learning.recipes import get_recipe, with_epochs
+    from photograft.workflows import train
 
     recipe, progress = get_recipe(name), terminal.make_progress()
     if recipe.config is None:
@@ -108,5 +109,5 @@ def run(
     if epochs is not None:
         config = with_epochs(config, epochs)
     origin = {"id": recipe.id, "title": recipe.title, "reference": dict(recipe.reference)}
-    finished = workflow.train(source, config, out=out, progress=progress, recipe=origin)
+    finished = train.train(source, config, out=out, progress=progress, recipe=origin)
     terminal.show_run(Console(), finished)

@@ -126,7 +126,7 @@ def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) ->
     from photograft.core.files import printable, read_file
     from photograft.data.dataset import Dataset
     from photograft.data.sources.base import Item, make_listing
-    from photograft.predictions import expand_inputs
+    from photograft.workflows.predict import expand_inputs
 
     if not folder.is_dir():
         raise InputError(

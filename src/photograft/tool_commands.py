@@ -23,7 +23,7 @@ def summary(
     blocks: Annotated[bool, typer.Option("--blocks", help="One row a block.")] = False,
 ) -> None:
     """Print a summary; the help text is below."""
-    from photograft.tools import summarise_name
+    from photograft.workflows.pictures import summarise_name
 
     found = summarise_name(name, input_size=input_size, num_classes=classes, unfreeze=unfreeze)
     for line in found.lines(depth="blocks" if blocks else "layers"):
@@ -40,7 +40,7 @@ def plot(
     ] = 0.0,
 ) -> None:
     """Plot; the help text is below."""
-    from photograft.tools import plot_runs
+    from photograft.workflows.pictures import plot_runs
 
     plot_runs(runs, output, smoothing=smoothing)
     print(f"Picture: {output}")
@@ -64,7 +64,7 @@ def augment(
 ) -> None:
     """Draw a grid; the help text is below."""
     from photograft import terminal
-    from photograft.tools import augmentation_picture
+    from photograft.workflows.pictures import augmentation_picture
 
     name = augmentation_picture(
         source,

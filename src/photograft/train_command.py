@@ -159,10 +159,11 @@ def train(
 
     from rich.console import Console
 
-    from photograft import doctor_view, terminal, workflow
+    from photograft import doctor_view, terminal
     from photograft.doctor.tables import PARQUET_NAME, read_findings
+    from photograft.workflows import train
 
-    run = workflow.train(source, settings, out=out, progress=terminal.make_progress())
+    run = train.train(source, settings, out=out, progress=terminal.make_progress())
     console = Console()
     findings = read_findings(run.path / PARQUET_NAME)
     doctor_view.show_brief(console, findings, [source, *_doctor_options(settings)])

@@ -42,7 +42,7 @@ from photograft.learning.strategies.registry import find_strategy
 from photograft.runs import record
 from photograft.runs.comparison import Comparison, _read, _write
 from photograft.runs.run import Clock, Run, environment, now, safe_name
-from photograft.workflow import finish
+from photograft.workflows.train import finish
 
 _TEST = (
     "Accuracies are compared photo by photo on the same folds, the variance raised for overlapping "

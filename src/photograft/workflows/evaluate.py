@@ -1,0 +1,128 @@
+"""Scoring a classifier on labelled photos."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.uncertainty.assurance import Assurance, Rules
+from photograft.classifier.uncertainty.conformal import check
+from photograft.core.config import TrainConfig
+from photograft.core.errors import DatasetError
+from photograft.core.progress import Progress, Silent
+from photograft.core.statistics import wilson_interval
+from photograft.core.store import FeatureStore
+from photograft.data.dataset import Dataset
+from photograft.data.splits import Split
+from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
+from photograft.features.extractor import Extractor
+from photograft.learning.job import Job, probabilities
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """How a classifier did on labelled photos.
+
+    Attributes:
+        scores: Its scores on all of them.
+        dataset: The photos.
+        asked: How it did by the rules that were asked for, as plain JSON types: ``"answered"``:
+            accuracy and share of the photos that it answered, each with its 95 % interval;
+            ``"sets"``: how often the sets of classes held the right one, and their mean size.
+    """
+
+    scores: Evaluation
+    dataset: Dataset
+    asked: dict[str, Any]
+
+
+def evaluate(
+    classifier: Classifier,
+    source: str | os.PathLike[str],
+    *,
+    min_accuracy: float | None = None,
+    coverage: float | None = None,
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
+) -> Evaluated:
+    """Score a classifier on labelled photos: all of the source's, whatever split it gives.
+
+    Args:
+        classifier: A fitted classifier.
+        source: As in `train`; its class names must be among the classifier's.
+        min_accuracy: Also score what is answered where so many answers are to be right.
+        coverage: Also score sets of classes that are to hold the right one so often.
+        store: Where features are kept; the user's cache where not given.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: The classifier carries nothing to tell by what is asked.
+        DatasetError: The source has no usable photo, or classes that the classifier does not know.
+    """
+    store, progress = store or FeatureStore(), progress or Silent()
+    rules = (classifier.assurance or Assurance()).rules(
+        min_accuracy=min_accuracy, coverage=coverage
+    )
+    dataset = Dataset.load(source, max_pixels=classifier.max_pixels, progress=progress)
+    classifier = classifier.located()
+    extractor = Extractor(
+        classifier.backbone,
+        classifier.weights_path,
+        classifier.engine.available(),
+        store,
+        classifier.max_pixels,
+        progress,
+    )
+    if classifier.is_trained:
+        dataset = dataset.verified(progress=progress)
+        table = None
+    else:
+        table, failures, extractor = extractor.look(dataset.photos)
+        dataset = dataset.without(failures)
+    if not dataset.photos:
+        raise DatasetError(f"{dataset.source} has no usable photo")
+    unknown = [name for name in dataset.class_names if name not in classifier.class_names]
+    if unknown:
+        raise DatasetError(
+            f"{dataset.source} has classes that the classifier does not know",
+            expected=", ".join(classifier.class_names[:20]),
+            got=", ".join(unknown[:20]),
+        )
+    names = np.array([classifier.class_names.index(p.label) for p in dataset.photos], np.int64)
+    majority = classifier.trained.get("majority_class")
+    if majority not in classifier.class_names:
+        majority = classifier.class_names[int(np.bincount(names).argmax())]
+    everything = Split(np.arange(len(dataset.photos)), np.arange(0), np.arange(0))
+    job = Job(dataset, everything, extractor, table, TrainConfig(), progress)
+    said = probabilities(job, classifier, "train")
+    scores = evaluate_probabilities(
+        said, names, classifier.class_names, classifier.class_names.index(majority)
+    )
+    return Evaluated(scores, dataset, _asked(rules, said, names))
+
+
+def _asked(
+    rules: Rules, said: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return how photos fare by rules, as plain JSON types."""
+    found: dict[str, Any] = {}
+    n = len(labels)
+    if rules.confidence is not None:
+        answered = said.max(axis=1) >= rules.confidence
+        num_right = int((answered & (said.argmax(axis=1) == labels)).sum())
+        count = int(answered.sum())
+        found["answered"] = {
+            "confidence": rules.confidence,
+            "accuracy": num_right / count if count else None,
+            "accuracy_interval": list(wilson_interval(num_right, count)) if count else None,
+            "share": count / n,
+            "share_interval": list(wilson_interval(count, n)),
+        }
+    if rules.sets is not None:
+        found["sets"] = check(rules.sets.sets(said), labels).to_json()
+    return found

@@ -1,0 +1,29 @@
+"""Accounting for every file of a source; nothing is trained."""
+
+from __future__ import annotations
+
+import os
+
+from photograft.core.progress import Progress
+from photograft.data.dataset import Dataset
+from photograft.data.images import DEFAULT_MAX_PIXELS
+
+
+def inspect(
+    source: str | os.PathLike[str],
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Read a source, decode every photo, and account for every file; nothing is trained.
+
+    Args:
+        source: As in `train`.
+        max_pixels: Photos with more pixels are skipped.
+        progress: Told how far it is.
+
+    Raises:
+        SourceError: The source can't be read as labelled photos.
+    """
+    dataset = Dataset.load(source, max_pixels=max_pixels, progress=progress)
+    return dataset.verified(progress=progress)
