@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from photograft import commands
+from photograft.interfaces.cli import app
 
 _HEADER = """# Commands
 
@@ -23,7 +23,7 @@ is a terminal."""
 def page() -> str:
     """Return the whole page."""
     lines = [_HEADER]
-    for name, command in _commands("photograft", typer.main.get_command(commands.app)):
+    for name, command in _commands("photograft", typer.main.get_command(app.app)):
         lines += [f"\n## {name}", *_help(command.help), *_options(command.params)]
     return "\n".join(lines) + "\n"
 

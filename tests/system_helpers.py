@@ -21,8 +21,8 @@ from filelock import FileLock
 
 import photograft
 from drawing import draw_folder
-from photograft import cli
 from photograft.core.store import FeatureStore
+from photograft.interfaces.cli import main
 
 CLASSES = ("circle", "square", "triangle")
 #: Bytes of one key in a `.keys` file; see `photograft.core.store`.
@@ -105,7 +105,7 @@ def without_rows(cache: Path, target: Path) -> Path:
 def invoke(capsys: pytest.CaptureFixture[str], *arguments: object) -> Result:
     """Run a command in this process."""
     capsys.readouterr()
-    code = cli.run([str(argument) for argument in arguments])
+    code = main.run([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return Result(code, captured.out, captured.err)
 

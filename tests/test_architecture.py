@@ -14,6 +14,22 @@ import photograft
 
 SOURCE = Path(photograft.__file__).parent
 
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+
+
+MODULES = {
+    module_name(path): path
+    for path in sorted(SOURCE.rglob("*.py"))
+    if path.name not in ("__init__.py", "__main__.py")
+}
+TREES = {
+    module_name(path): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(SOURCE.rglob("*.py"))
+}
+
+
 #: Modules that may import torch, or OpenVINO, where they like; no other module gets them unasked.
 NETWORKS = {
     "backbones.pytorch.convnet",
@@ -68,23 +84,8 @@ ONLY_IN = {
     "mlflow": {"learning.tracking.trackers"},
     "wandb": {"learning.tracking.trackers"},
     "tensorboard": set(),
-    "sklearn": {"estimator_base", "estimators"},
-    "rich": {
-        "terminal",
-        "leaderboard_view",
-        "doctor_view",
-        "doctor_command",
-        "suggest_command",
-        "explain_command",
-        "learning_terminal",
-        "learning_commands",
-        "compare_command",
-        "commands",
-        "cache_commands",
-        "recipe_commands",
-        "tool_commands",
-        "train_command",
-    },
+    "sklearn": {"interfaces.sklearn.base", "interfaces.sklearn.estimators"},
+    "rich": {name for name in MODULES if name.startswith("interfaces.cli.")},
     "jinja2": {"report.page"},
     "markupsafe": {"report.page", "report.run_page", "report.comparison_page"},
     "urllib": {"backbones.weights"},
@@ -100,21 +101,6 @@ ONLY_IN = {
 TORCH = ("torch", "torchvision", "timm", "safetensors.torch")
 
 MAX_LINES = 400
-
-
-def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(SOURCE).with_suffix("").parts)
-
-
-MODULES = {
-    module_name(path): path
-    for path in sorted(SOURCE.rglob("*.py"))
-    if path.name not in ("__init__.py", "__main__.py")
-}
-TREES = {
-    module_name(path): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(SOURCE.rglob("*.py"))
-}
 
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -365,7 +351,7 @@ def test_all_but_networks_and_training_leave_torch_alone() -> None:
     ],
 )
 def test_help_is_light(arguments: list[str]) -> None:
-    code = f"from photograft.cli import run; assert run({arguments!r}) == 0"
+    code = f"from photograft.interfaces.cli.main import run; assert run({arguments!r}) == 0"
     assert heavy_modules(code) == []
 
 

@@ -20,8 +20,9 @@ import pytest
 import photograft
 import system_helpers as system
 from drawing import MakePhotos
-from photograft import cli, commands
 from photograft.core.store import FeatureStore
+from photograft.interfaces.cli import app as commands
+from photograft.interfaces.cli import main
 from photograft.workflows import train
 
 COMMANDS = [
@@ -284,7 +285,7 @@ def test_exit_code_reaches_the_shell(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("photograft: there is no")
     with pytest.raises(SystemExit) as stop:
-        cli.main(["--version"])
+        main.main(["--version"])
     assert stop.value.code == 0
 
 

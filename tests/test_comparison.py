@@ -21,8 +21,6 @@ from rich.console import Console
 
 import system_helpers
 from drawing import MakePhotos
-from photograft import cli
-from photograft.compare_command import seconds_of
 from photograft.core.config import Preprocessing, TrainConfig
 from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
 from photograft.core.progress import Silent
@@ -36,7 +34,9 @@ from photograft.evaluation.comparison.candidates import (
     make_candidates,
 )
 from photograft.evaluation.comparison.leaderboard import choose, make_rows
-from photograft.leaderboard_view import show_comparison
+from photograft.interfaces.cli import main
+from photograft.interfaces.cli.commands.compare import seconds_of
+from photograft.interfaces.cli.views.leaderboard import show_comparison
 from photograft.learning import job as base
 from photograft.report.comparison_page import write_comparison_report
 from photograft.runs.comparison import Comparison
@@ -443,7 +443,7 @@ def test_command(
 ) -> None:
     out = tmp_path / "out"
     arguments = ["compare", str(photos), "--out", str(out), "--strategies", "features"]
-    assert cli.run([*arguments, "--backbones", "efficientnet_lite0", "--seed", "2"]) == 0
+    assert main.run([*arguments, "--backbones", "efficientnet_lite0", "--seed", "2"]) == 0
     shown = capsys.readouterr().out
     assert "efficientnet_lite0 features is the only candidate" in " ".join(shown.split())
     assert f"photograft predict {out / 'run'}" in shown
@@ -452,7 +452,7 @@ def test_command(
         f"photograft compare {photos} --out {out} --backbones efficientnet_lite0 "
         "--strategies features --budget 10m --seed 2"
     )
-    assert cli.run([*arguments, "--budget", "soon"]) == 2
+    assert main.run([*arguments, "--budget", "soon"]) == 2
     assert "such as 90s, 10m or 2h" in capsys.readouterr().err
 
 

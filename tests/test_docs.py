@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from photograft import commands
+from photograft.interfaces.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def _commands() -> list[tuple[str, Any]]:
         else:
             found.append((name, command))
 
-    walk("photograft", typer.main.get_command(commands.app))
+    walk("photograft", typer.main.get_command(app.app))
     return found
 
 

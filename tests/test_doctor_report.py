@@ -12,7 +12,7 @@ from drawing import MakePhotos
 from photograft.core.progress import Silent
 from photograft.data.dataset import Dataset
 from photograft.doctor.findings import Finding, Flagged
-from photograft.doctor_view import show_brief, show_findings
+from photograft.interfaces.cli.views.findings import show_brief, show_findings
 from photograft.report.doctor_page import write_doctor_report
 
 CHROMIUM = Path("/usr/bin/chromium")

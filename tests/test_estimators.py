@@ -42,7 +42,7 @@ from photograft.classifier.classifier import Classifier
 from photograft.core.config import Augmentation
 from photograft.core.errors import InputError, PhotograftError
 from photograft.data.inputs import _encode_picture
-from photograft.estimators import BackboneFeatures, PhotoClassifier
+from photograft.interfaces.sklearn.estimators import BackboneFeatures, PhotoClassifier
 from training_helpers import TINY, TINY_NORM
 
 SETTINGS = {"engine": "torch", "precision": "fp32", "preprocessing": {"input_size": 32}}
@@ -719,7 +719,7 @@ sys.modules["sklearn"] = None
 import photograft
 from photograft.core.errors import InputError
 try:
-    import photograft.estimators
+    import photograft.interfaces.sklearn.estimators
 except InputError as error:
     print(error)
 """

@@ -19,7 +19,7 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.heat_maps import HeatMaps
 from photograft.classifier.reference import Reference
 from photograft.core.errors import UnknownNameError
-from photograft.explain_command import HELP, explain
+from photograft.interfaces.cli.commands.explain import HELP, explain
 from photograft.runs.folder import load_facts
 from system_helpers import read_json
 

@@ -18,7 +18,6 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
-from photograft import learning_commands
 from photograft.backbones.registry import Layer
 from photograft.core.config import TrainConfig
 from photograft.core.errors import DatasetError, InputError
@@ -26,9 +25,10 @@ from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.evaluation.learning_curve.curve import LearningCurve, learning_curve
 from photograft.evaluation.learning_curve.subsets import choose_penalties, make_subsets
+from photograft.interfaces.cli.commands import learning_curve as learning_commands
+from photograft.interfaces.cli.views.learning_curve import show_learning_curve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
-from photograft.learning_terminal import show_learning_curve
 from photograft.report.plots.learning_curve import _smooth, draw_learning_curve
 
 Indices = npt.NDArray[np.int64]

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -35,6 +34,8 @@ from photograft.core.progress import Silent
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.tables import write_findings
 from photograft.evaluation.certify import describe
+from photograft.interfaces.cli.app import app
+from photograft.interfaces.cli.views.tables import show_run
 from photograft.learning.recipes import read_config
 from photograft.report import charts, palette
 from photograft.report.comparison_page import write_comparison_report
@@ -46,11 +47,9 @@ from photograft.report.reliability import reliability
 from photograft.report.run_page import write_run_report
 from photograft.report.thumbnails import thumbnail, thumbnails
 from photograft.report.tried import tried
-from photograft.report_commands import COMMANDS
 from photograft.runs.folder import load_facts
 from photograft.runs.photos import find_photos
 from photograft.runs.run import Run
-from photograft.terminal import show_run
 from report_helpers import SELECTION, Reads, make_comparison, make_run, photo_bytes
 from system_helpers import Recorder, read_json
 from training_helpers import tiny_backbone
@@ -639,10 +638,8 @@ def test_damaged_run(tmp_path: Path, name: str) -> None:
 
 
 def command(*arguments: object) -> str:
-    app = typer.Typer()
-    for words, function in COMMANDS:
-        app.command(help=words)(function)
-    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    given = ["report", *(str(a) for a in arguments)]
+    result = CliRunner().invoke(app, given, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 

@@ -16,11 +16,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from drawing import draw_photo
-from photograft import suggest_command
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.suggestion import Suggestion, suggest
 from photograft.core.errors import InputError, PhotograftError
 from photograft.core.progress import Silent
+from photograft.interfaces.cli.commands import suggest as suggest_command
 
 Floats = npt.NDArray[np.float32]
 CLASSES = ("cat", "dog", "hen")

@@ -464,7 +464,7 @@ def test_recipes_can_be_tracked(monkeypatch: pytest.MonkeyPatch, photos: Path) -
         raise InputError("enough seen")
 
     monkeypatch.setattr(workflow, "train", train)
-    from photograft.cli import run
+    from photograft.interfaces.cli.main import run
 
     assert run(["recipe", "run", "D4", str(photos), "--track", "mlflow"]) == 2
     assert run(["recipe", "run", "D4", str(photos)]) == 2

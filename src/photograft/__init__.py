@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from photograft.core.progress import Progress as Progress
     from photograft.core.store import FeatureStore as FeatureStore
     from photograft.data.dataset import Dataset as Dataset
-    from photograft.estimators import BackboneFeatures as BackboneFeatures
-    from photograft.estimators import PhotoClassifier as PhotoClassifier
     from photograft.evaluation.metrics import Evaluation as Evaluation
+    from photograft.interfaces.sklearn.estimators import BackboneFeatures as BackboneFeatures
+    from photograft.interfaces.sklearn.estimators import PhotoClassifier as PhotoClassifier
     from photograft.runs.comparison import Comparison as Comparison
     from photograft.runs.run import Run as Run
     from photograft.workflows.compare import compare as compare
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Backbone": "backbones.registry",
-    "BackboneFeatures": "estimators",
+    "BackboneFeatures": "interfaces.sklearn.estimators",
     "Classifier": "classifier.classifier",
     "Comparison": "runs.comparison",
     "Dataset": "data.dataset",
     "Evaluation": "evaluation.metrics",
     "FeatureStore": "core.store",
-    "PhotoClassifier": "estimators",
+    "PhotoClassifier": "interfaces.sklearn.estimators",
     "PhotograftError": "core.errors",
     "Prediction": "classifier.classifier",
     "Progress": "core.progress",

@@ -1,5 +1,5 @@
 """``python -m photograft``."""
 
-from photograft.cli import main
+from photograft.interfaces.cli.main import main
 
 main()

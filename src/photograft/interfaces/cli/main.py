@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 import typer
 
-from photograft.commands import app
 from photograft.core.errors import PhotograftError, one_line
+from photograft.interfaces.cli.app import app
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

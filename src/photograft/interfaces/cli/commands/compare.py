@@ -1,4 +1,4 @@
-"""The command that compares backbones and strategies."""
+"""`photograft compare`: backbones and strategies within a budget of time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ import typer
 from photograft.core import choices
 from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError
-from photograft.options import LAYOUTS, Corrections, GroupBy, NearDuplicates, Source
+from photograft.interfaces.cli.commands.options import (
+    LAYOUTS,
+    Corrections,
+    GroupBy,
+    NearDuplicates,
+    Source,
+)
 
 HELP = (
     "Compare backbones and strategies on your photos, choose one, and save its classifier.\n\n"
@@ -77,8 +83,9 @@ def compare(
     """Compare; the help text is above."""
     from rich.console import Console
 
-    from photograft import leaderboard_view, terminal
     from photograft.evaluation.comparison.candidates import make_candidates
+    from photograft.interfaces.cli.views import leaderboard
+    from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows import compare
 
     seconds = seconds_of(budget)
@@ -117,9 +124,9 @@ def compare(
         budget=seconds,
         prefer=prefer,
         command=shlex.join(["photograft", "compare", str(source), *parts]),
-        progress=terminal.make_progress(),
+        progress=make_progress(),
     )
-    leaderboard_view.show_comparison(Console(), found)
+    leaderboard.show_comparison(Console(), found)
 
 
 def seconds_of(text: str) -> float:

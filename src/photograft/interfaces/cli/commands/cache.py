@@ -1,4 +1,4 @@
-"""The commands that look after the store of features."""
+"""`photograft cache`: what the feature store holds."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def info() -> None:
     """Show; the help text is above."""
     from rich.console import Console
 
-    from photograft import terminal
     from photograft.core.store import FeatureStore
+    from photograft.interfaces.cli.views import tables
 
-    terminal.show_cache(Console(), FeatureStore())
+    tables.show_cache(Console(), FeatureStore())
 
 
 @cache_app.command(

@@ -1,4 +1,4 @@
-"""The command that says which photos to label next."""
+"""`photograft suggest`: which photos to label next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photograft.core.errors import ImageError, InputError
-from photograft.options import ClassifierPath
+from photograft.interfaces.cli.commands.options import ClassifierPath
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,14 +62,15 @@ def suggest(
     import numpy as np
     from rich.console import Console
 
-    from photograft import terminal
     from photograft.classifier import suggestion
     from photograft.classifier.classifier import Classifier
     from photograft.data.dataset import Dataset
+    from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.progress import make_progress
 
     if out is not None and out.suffix.lower() != ".csv":
         raise InputError(f"{out} is no table by its name", expected=".csv")
-    progress = terminal.make_progress()
+    progress = make_progress()
     loaded = Classifier.load(classifier).located()
     dataset, rows = look(loaded, read_unlabelled(folder, loaded, progress), progress)
     if not dataset.photos:
@@ -100,7 +101,7 @@ def suggest(
     names = [dataset.photos[distinct[s.index]].name for s in found]
     table = rows_of(found, names, probabilities, loaded.class_names)
     console = Console()
-    terminal.show_skipped(console, dataset.skipped_counts())
+    tables.show_skipped(console, dataset.skipped_counts())
     _show(console, table)
     if len(found) < num:
         print(

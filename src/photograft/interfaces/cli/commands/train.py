@@ -1,4 +1,4 @@
-"""The command that trains, and how its options become settings."""
+"""`photograft train`, and how its options become settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from photograft.core import choices
 from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError
-from photograft.options import LAYOUTS, Source, choice
+from photograft.interfaces.cli.commands.options import LAYOUTS, Source, choice
 
 HELP = (
     "Train a classifier on labelled photos, evaluate it, and save both in a run folder.\n\n"
@@ -159,15 +159,17 @@ def train(
 
     from rich.console import Console
 
-    from photograft import doctor_view, terminal
     from photograft.doctor.tables import PARQUET_NAME, read_findings
+    from photograft.interfaces.cli.views import findings as doctor_view
+    from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows import train
 
-    run = train.train(source, settings, out=out, progress=terminal.make_progress())
+    run = train.train(source, settings, out=out, progress=make_progress())
     console = Console()
     findings = read_findings(run.path / PARQUET_NAME)
     doctor_view.show_brief(console, findings, [source, *_doctor_options(settings)])
-    terminal.show_run(console, run)
+    tables.show_run(console, run)
 
 
 def _doctor_options(settings: TrainConfig) -> list[str]:

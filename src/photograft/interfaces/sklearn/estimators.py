@@ -31,9 +31,9 @@ from photograft.core.progress import Silent
 from photograft.core.schema import check_choice
 from photograft.data.inputs import read_photos, refuse_unusable, understand
 from photograft.data.splits import Split
-from photograft.estimator_base import SETTINGS, CacheFolder, PhotoEstimator, Settings, look
 from photograft.features.extractor import Extractor
 from photograft.features.layers import LayerSet, layer_sets
+from photograft.interfaces.sklearn.base import SETTINGS, CacheFolder, PhotoEstimator, Settings, look
 from photograft.learning.job import Job, probabilities
 from photograft.learning.preparation import prepare_dataset
 from photograft.learning.strategies.registry import find_strategy

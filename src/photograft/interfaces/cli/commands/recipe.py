@@ -1,4 +1,4 @@
-"""The commands for recipes: systems from the literature."""
+"""`photograft recipe`: systems from the literature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from photograft.core.choices import TRACKERS
-from photograft.options import LAYOUTS, Source, choice
+from photograft.interfaces.cli.commands.options import LAYOUTS, Source, choice
 
 recipe_app = typer.Typer(
     help="Run systems from the literature, and see their figures beside yours.\n\n"
@@ -31,10 +31,10 @@ def list_() -> None:
     """List; the help text is above."""
     from rich.console import Console
 
-    from photograft import terminal
+    from photograft.interfaces.cli.views import tables
     from photograft.learning.recipes import list_recipes
 
-    terminal.show_recipes(Console(), list_recipes())
+    tables.show_recipes(Console(), list_recipes())
 
 
 @recipe_app.command(
@@ -83,13 +83,14 @@ def run(
     """Run; the help text is above."""
     from rich.console import Console
 
-    from photograft import terminal
     from photograft.core.errors import InputError
     from photograft.data.subsets import run_subset
+    from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.progress import make_progress
     from photograft.learning.recipes import get_recipe, with_epochs
     from photograft.workflows import train
 
-    recipe, progress = get_recipe(name), terminal.make_progress()
+    recipe, progress = get_recipe(name), make_progress()
     if recipe.config is None:
         if out is None:
             raise InputError(f"{recipe.id} copies photos", expected="a folder with --out")
@@ -101,7 +102,7 @@ def run(
             test=recipe.subset["test"],
             progress=progress,
         )
-        terminal.show_subset(Console(), out, counts)
+        tables.show_subset(Console(), out, counts)
         return
     config = replace(recipe.config, seed=seed, track=track)
     if weights is not None:
@@ -110,4 +111,4 @@ def run(
         config = with_epochs(config, epochs)
     origin = {"id": recipe.id, "title": recipe.title, "reference": dict(recipe.reference)}
     finished = train.train(source, config, out=out, progress=progress, recipe=origin)
-    terminal.show_run(Console(), finished)
+    tables.show_run(Console(), finished)

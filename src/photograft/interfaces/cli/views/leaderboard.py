@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from photograft.core.text import size
+from photograft.interfaces.cli.views.tables import quoted
 from photograft.runs.comparison import Comparison
-from photograft.terminal import quoted
 
 _STYLES = {"best": "bold", "worse": "dim", "tie": "", "": "dim"}
 

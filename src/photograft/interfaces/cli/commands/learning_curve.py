@@ -1,14 +1,27 @@
-"""The command that says what more photos would bring."""
+"""`photograft learning-curve`: what more photos would bring."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from photograft.options import LAYOUTS, Corrections, GroupBy, NearDuplicates, Source
+from photograft.interfaces.cli.commands.options import (
+    LAYOUTS,
+    Corrections,
+    GroupBy,
+    NearDuplicates,
+    Source,
+)
+
+HELP = (
+    "Say how many more photos it takes: accuracy by number of photos, measured on growing "
+    "parts of SOURCE and extrapolated, in a picture.\n\n" + LAYOUTS + " The test part is left "
+    "out.\n\nExamples:\n\n"
+    "  photograft learning-curve photos/\n\n"
+    "  photograft learning-curve photos/ --seeds 20 -o curve.png --table curve.csv"
+)
 
 
 def learning_curve(
@@ -33,21 +46,22 @@ def learning_curve(
         Path | None, typer.Option(help="Also write a row per size and seed to this .csv file.")
     ] = None,
 ) -> None:
-    """Measure; the help text is below."""
+    """Measure; the help text is above."""
     from rich.console import Console
 
-    from photograft import learning_terminal, terminal
     from photograft.core.config import TrainConfig
     from photograft.core.errors import InputError
     from photograft.core.files import new_file
     from photograft.core.store import FeatureStore
     from photograft.evaluation.learning_curve.curve import learning_curve as measure
+    from photograft.interfaces.cli.views import learning_curve as learning_terminal
+    from photograft.interfaces.cli.views.progress import make_progress
     from photograft.learning.preparation import prepare
 
     for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
         if path is not None and path.suffix.lower() != suffix:
             raise InputError(f"{path} is no {kind} by its name", expected=suffix)
-    progress = terminal.make_progress()
+    progress = make_progress()
     config = TrainConfig(
         backbone=backbone,
         group_by=group_by,
@@ -70,16 +84,3 @@ def learning_curve(
         with new_file(table, fix="Choose another file with --table.") as partial:
             partial.write_text(curve.to_csv(), encoding="utf-8", newline="")
         print(f"Table: {table}")
-
-
-#: Help texts and the functions that they are of.
-COMMANDS: list[tuple[str, Callable[..., Any]]] = [
-    (
-        "Say how many more photos it takes: accuracy by number of photos, measured on growing "
-        "parts of SOURCE and extrapolated, in a picture.\n\n" + LAYOUTS + " The test part is left "
-        "out.\n\nExamples:\n\n"
-        "  photograft learning-curve photos/\n\n"
-        "  photograft learning-curve photos/ --seeds 20 -o curve.png --table curve.csv",
-        learning_curve,
-    ),
-]

@@ -1,4 +1,4 @@
-"""The command that examines photos and their labels."""
+"""`photograft doctor`: examine photos and their labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from photograft.options import LAYOUTS, Corrections, GroupBy, MaxPixels, NearDuplicates, Source
+from photograft.interfaces.cli.commands.options import (
+    LAYOUTS,
+    Corrections,
+    GroupBy,
+    MaxPixels,
+    NearDuplicates,
+    Source,
+)
 
 HELP = (
     "Examine photos and their labels: near duplicates, leaks across the split, labels that look "
@@ -38,8 +45,9 @@ def doctor(
     """Examine; the help text is above."""
     from rich.console import Console
 
-    from photograft import doctor_view, terminal
     from photograft.core.config import TrainConfig
+    from photograft.interfaces.cli.views import findings
+    from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows import doctor
 
     config = TrainConfig(
@@ -50,8 +58,8 @@ def doctor(
         seed=seed,
         max_pixels=max_pixels,
     )
-    found = doctor.doctor(source, config, out=out, progress=terminal.make_progress())
-    doctor_view.show_findings(
+    found = doctor.doctor(source, config, out=out, progress=make_progress())
+    findings.show_findings(
         Console(),
         found.diagnosis.findings,
         num_photos=len(found.dataset.photos),

@@ -1,4 +1,4 @@
-"""The command that says why a classifier says what it says."""
+"""`photograft explain`: why a classifier says what it says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photograft.options import ClassifierPath, fail
+from photograft.interfaces.cli.commands.options import ClassifierPath, fail
 
 if TYPE_CHECKING:
     from photograft.report.plots.explanation import Explanation

@@ -1,0 +1,41 @@
+"""`photograft backbones`: list pretrained networks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from photograft.interfaces.cli.commands.options import (
+    fail,
+)
+
+HELP = (
+    "List the backbones.\n\nExamples:\n\n"
+    "  photograft backbones\n\n"
+    "  photograft backbones --search mobilenet"
+)
+
+
+def backbones(
+    search: Annotated[
+        str | None, typer.Option(help="List timm's pretrained models with this in their name.")
+    ] = None,
+) -> None:
+    """List; the help text is above."""
+    from rich.console import Console
+
+    from photograft.backbones.registry import EMBEDDED
+    from photograft.interfaces.cli.views import tables
+
+    if search is None:
+        tables.show_backbones(Console(), list(EMBEDDED.values()))
+        print("Any timm model works, too: photograft backbones --search NAME")
+        return
+    from photograft.backbones.pytorch import zoo
+
+    names = zoo.search(search)
+    for name in names:
+        print(name)
+    if not names:
+        fail(f"timm has no pretrained model with {search!r} in its name")

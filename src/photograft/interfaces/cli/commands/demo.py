@@ -1,0 +1,42 @@
+"""`photograft demo`: train on real photos, and classify some."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = (
+    "Train on real photos of supermarket fruit and classify some that were set aside.\n\n"
+    "Needs the photos: pip install 'photograft[demo]'\n\nExamples:\n\n"
+    "  photograft demo\n\n"
+    "  photograft demo --out /tmp/fruit"
+)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Photos and run go here.")] = Path("photograft-demo"),
+) -> None:
+    """Show; the help text is above."""
+    from rich.console import Console
+
+    from photograft.data.demo import write_photos
+    from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.progress import make_progress
+    from photograft.runs.run import default_path, now
+    from photograft.workflows import predict, train
+
+    photos, unseen = write_photos(out)
+    run_path = out / default_path(photos.name, now).name
+    console = Console()
+    console.print(f"$ photograft train {shlex.quote(str(photos))}", style="bold")
+    run = train.train(photos, out=run_path, progress=make_progress())
+    tables.show_run(console, run)
+    console.print(f"\n$ photograft predict {run_path} {unseen} --top 2", style="bold")
+    classifier = run.classifier
+    names = list(predict.expand_inputs([str(unseen)], sys.stdin))
+    with predict.open_writer("table", None, sys.stdout, 2) as write:
+        predict.write_rows(classifier.stream(names), write, classifier.class_names, 2)

@@ -1,0 +1,91 @@
+"""`photograft predict`: classify photos."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photograft.interfaces.cli.commands.options import (
+    ClassifierPath,
+    fail,
+)
+
+HELP = (
+    "Classify photos.\n\n"
+    "PATHS are files, folders, glob patterns in quotes, or - for a list on standard input. "
+    "A file that can't be read gets a row with its error, and the exit code is then 2. The novelty "
+    "says how unlike every class a photo is.\n\n"
+    "Examples:\n\n"
+    "  photograft predict runs/fruit new/\n\n"
+    "  photograft predict runs/fruit new/ --unknown --min-accuracy 0.99\n\n"
+    "  photograft predict runs/fruit 'new/**/*.jpg' --top 3 -o answers.csv\n\n"
+    "  find /data -name '*.png' | photograft predict runs/fruit - --format jsonl"
+)
+
+
+def predict(
+    classifier: ClassifierPath,
+    paths: Annotated[list[str], typer.Argument(metavar="PATHS", help="What to classify.")],
+    top: Annotated[int, typer.Option(min=1, help="Classes per photo.")] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write to this .csv, .jsonl or .parquet file."),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="[table|csv|jsonl|parquet]",
+            help="[default: by the file's name; table on a terminal, else csv]",
+        ),
+    ] = None,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Answer unknown for what is like no class.")
+    ] = False,
+    keep: Annotated[
+        float | None,
+        typer.Option(help="Likewise, keeping this share of photos like yours. [default: 0.95]"),
+    ] = None,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(help="Answer unsure below the confidence at which so many are right."),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="Also give the classes that hold the right one so often."),
+    ] = None,
+) -> None:
+    """Classify; the help text is above."""
+    from photograft.classifier.classifier import Classifier
+    from photograft.classifier.uncertainty.assurance import Assurance
+    from photograft.interfaces.cli.views.progress import make_progress
+    from photograft.workflows import predict
+
+    chosen = predict.output_format(format_, output, to_terminal=sys.stdout.isatty())
+    loaded = Classifier.load(classifier).located()
+    assurance = loaded.assurance or Assurance()
+    rules = assurance.rules(
+        kept=0.95 if unknown and keep is None else keep,
+        min_accuracy=min_accuracy,
+        coverage=coverage,
+    )
+    for sentence in rules.sentences:
+        print(sentence, file=sys.stderr)
+    top = min(top, len(loaded.class_names))
+    stream = loaded.stream(predict.expand_inputs(paths, sys.stdin))
+    progress = make_progress(quiet=output is None)
+    total = 0
+    if progress.is_drawn and "-" not in paths:  # a list on standard input can be read once only
+        total = sum(1 for _ in predict.expand_inputs(paths, sys.stdin))
+    with (
+        predict.open_writer(chosen, output, sys.stdout, top, rules) as write,
+        progress.step("Classifying", total, "photos") as step,
+    ):
+        counts = predict.write_rows(stream, write, loaded.class_names, top, step.advance, rules)
+    if output is not None:
+        print(f"Predictions: {output}")
+    if counts.failed:
+        fail(f"{counts.failed:,} of {counts.rows:,} files could not be read; their rows say why")
