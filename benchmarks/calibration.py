@@ -21,7 +21,6 @@ from benchmarks.common import report
 from photograft.classifier.head import Head
 from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
 from photograft.core.arrays import Floats
-from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.statistics import expected_calibration_error
 from photograft.core.store import FeatureStore
@@ -30,6 +29,7 @@ from photograft.learning.head.selection import Selection
 from photograft.learning.head.solver import Basis, make_basis, solve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
+from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.features import choose_logistic
 
 #: The penalty of a head that is overconfident on purpose, and those on the way to it.

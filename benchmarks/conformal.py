@@ -27,11 +27,11 @@ from benchmarks.calibration import chosen_basis, with_penalty
 from benchmarks.common import report
 from photograft.classifier.uncertainty.conformal import check, fit_sets
 from photograft.core.arrays import Floats
-from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
+from photograft.learning.settings import TrainConfig
 
 Labels = npt.NDArray[np.int64]
 

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.doctor.hard_pairs import hard_pairs
 from photograft.doctor.outliers import find_outliers
 from photograft.doctor.suspects import Judgement, judge_labels
 from photograft.learning.preparation import prepare
+from photograft.learning.settings import TrainConfig
 
 
 def main() -> None:

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.splits import Indices, make_folds
 from photograft.evaluation.learning_curve.curve import LearningCurve, learning_curve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
+from photograft.learning.settings import TrainConfig
 
 #: Columns of a case: low, median, high, what came true, and what was measured before.
 Cases = npt.NDArray[np.float64]

@@ -13,17 +13,19 @@ from pathlib import Path
 from benchmarks.common import report
 from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone
+from photograft.backbones.settings import DEFAULT_BACKBONE
 from photograft.backbones.weights import locate_weights
-from photograft.core.config import DEFAULT_BACKBONE, Augmentation, TrainConfig, Training
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import make_split
 from photograft.features.extractor import Extractor
+from photograft.features.settings import Augmentation
 from photograft.learning.history import History
 from photograft.learning.job import Job
 from photograft.learning.loop.network import Graft
 from photograft.learning.loop.setup import make_head, photo_feed, run_loop
+from photograft.learning.settings import TrainConfig, Training
 from photograft.learning.strategies.finetune import Boundary
 
 

@@ -17,13 +17,13 @@ from benchmarks.common import report
 from photograft.classifier.head import Head
 from photograft.classifier.suggestion import suggest
 from photograft.core.arrays import Floats
-from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.features.similarity import unit_rows
 from photograft.learning.head.solver import make_basis, solve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
+from photograft.learning.settings import TrainConfig
 
 #: Penalties of the head, solved one after another; the last one counts.
 _PENALTIES = (1.0, 0.1, 0.03)

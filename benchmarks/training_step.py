@@ -16,12 +16,13 @@ from torch import nn
 
 from benchmarks.common import report
 from photograft.backbones.get import get_backbone
-from photograft.core.config import DEFAULT_BACKBONE, Training
+from photograft.backbones.settings import DEFAULT_BACKBONE
 from photograft.core.progress import Silent
 from photograft.learning.loop.batches import Arrays
 from photograft.learning.loop.network import Graft, HeadModule
 from photograft.learning.loop.optimizer import make_optimizer
 from photograft.learning.loop.training import Feed, Setting, train_network
+from photograft.learning.settings import Training
 
 _BATCH = 32
 

@@ -23,7 +23,6 @@ from photograft.classifier.head import Head
 from photograft.classifier.uncertainty.novelty import Novelty
 from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.core.arrays import Floats
-from photograft.core.config import TrainConfig
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.features.layers import layer_sets
@@ -31,6 +30,7 @@ from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.solver import make_basis, solve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
+from photograft.learning.settings import TrainConfig
 
 #: The head's penalty, the same for every set: the head matters little here.
 _L2 = 1e-2

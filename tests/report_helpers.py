@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from drawing import draw_photo
-from photograft.core.config import TrainConfig
 from photograft.core.files import write_json, write_table
 from photograft.evaluation.metrics import evaluate_probabilities
+from photograft.learning.settings import TrainConfig
 
 Reads = dict[str, Callable[[], bytes]]
 PARTS = ("train", "validation", "test")

@@ -10,7 +10,9 @@ import pytest
 import photograft
 from photograft.backbones.engines import Engine, choose_engine, find_device, open_network
 from photograft.backbones.get import get_backbone
-from photograft.core.config import Augmentation, Preprocessing, TrainConfig, Training
+from photograft.backbones.settings import Preprocessing
+from photograft.features.settings import Augmentation
+from photograft.learning.settings import TrainConfig, Training
 
 pytestmark = pytest.mark.gpu
 

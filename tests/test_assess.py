@@ -19,12 +19,12 @@ from photograft import Classifier
 from photograft.classifier.reference import last_columns
 from photograft.classifier.uncertainty.assurance import Assurance
 from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
-from photograft.core.config import TrainConfig
 from photograft.core.store import FeatureStore
 from photograft.evaluation import certify
 from photograft.evaluation.comparison.candidates import make_candidates
 from photograft.interfaces.sklearn.estimators import PhotoClassifier
 from photograft.learning.job import Fitted, Job
+from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
 from photograft.report.plots import epochs, figures
 from photograft.runs.run import Run

@@ -19,11 +19,11 @@ from PIL import Image
 from scipy import ndimage
 
 from drawing import draw_photo
-from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.features import augmentation
 from photograft.features.augmentation import augment, generator, load_function, parse, view_name
 from photograft.features.geometry import draw_map
+from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 
 Pixels = npt.NDArray[np.uint8]
 

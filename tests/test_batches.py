@@ -13,13 +13,13 @@ import pytest
 import photograft.learning.loop.batches
 from drawing import MakePhotos
 from photograft.backbones.registry import Backbone
-from photograft.core.config import Augmentation
 from photograft.core.errors import ImageError
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.features import preprocessing
 from photograft.features.augmentation import augment, generator
+from photograft.features.settings import Augmentation
 from photograft.learning.loop.batches import PhotoBatches, StoredBatches, ViewBatches, epoch_order
 from training_helpers import tiny_backbone
 

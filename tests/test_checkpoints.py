@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from photograft.core.choices import OPTIMIZERS
-from photograft.core.config import Training
 from photograft.core.errors import StorageError
 from photograft.learning.loop.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
 from photograft.learning.loop.optimizer import make_optimizer
+from photograft.learning.settings import Training
 
 TENSORS = {
     "model.weight": torch.arange(6, dtype=torch.float32).reshape(2, 3),

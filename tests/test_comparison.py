@@ -21,7 +21,7 @@ from rich.console import Console
 
 import system_helpers
 from drawing import MakePhotos
-from photograft.core.config import Preprocessing, TrainConfig
+from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
@@ -38,6 +38,7 @@ from photograft.interfaces.cli import main
 from photograft.interfaces.cli.commands.compare import seconds_of
 from photograft.interfaces.cli.views.leaderboard import show_comparison
 from photograft.learning import job as base
+from photograft.learning.settings import TrainConfig
 from photograft.report.comparison_page import write_comparison_report
 from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run

@@ -10,30 +10,25 @@ from typing import Any
 import pytest
 
 from photograft import TrainConfig
+from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.core import choices
-from photograft.core.config import (
-    DEFAULT_AUGMENTATION,
-    DEFAULT_BACKBONE,
-    DEFAULT_TRAINING,
-    Augmentation,
-    Preprocessing,
-    Training,
-)
 from photograft.core.errors import InputError, UnknownNameError
-from photograft.core.schema import Plain, check_choice, check_range
+from photograft.core.schema import Schema, check_choice, check_range
+from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
+from photograft.learning.settings import DEFAULT_TRAINING, Training
 from photograft.learning.strategies import registry
 
 KINDS = (TrainConfig, Preprocessing, Augmentation, Training)
 
 
-def refusal(kind: type[Plain], settings: dict[str, Any]) -> str:
+def refusal(kind: type[Schema], settings: dict[str, Any]) -> str:
     """What is said of settings that are not let in."""
     with pytest.raises(InputError) as caught:
         kind(**settings)
     return str(caught.value)
 
 
-def through_json(settings: Plain) -> Any:
+def through_json(settings: Schema) -> Any:
     """Settings as JSON and back."""
     return type(settings).from_json(json.loads(json.dumps(settings.to_json(), allow_nan=False)))
 
@@ -130,14 +125,14 @@ class TestJson:
                 assert getattr(other, name) != value, name
 
     @pytest.mark.parametrize("settings", OTHERS, ids=lambda s: type(s).__name__)
-    def test_every_setting_comes_back(self, settings: Plain) -> None:
+    def test_every_setting_comes_back(self, settings: Schema) -> None:
         again = through_json(settings)
         assert again == settings
         for name, value in vars(settings).items():
             assert type(getattr(again, name)) is type(value), name
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_defaults_come_back(self, kind: type[Plain]) -> None:
+    def test_defaults_come_back(self, kind: type[Schema]) -> None:
         assert through_json(kind()) == kind()
         assert kind.from_json({}) == kind()
 
@@ -186,7 +181,7 @@ class TestJson:
         ],
     )
     def test_other_types_are_refused(
-        self, kind: type[Plain], data: dict[str, Any], message: str
+        self, kind: type[Schema], data: dict[str, Any], message: str
     ) -> None:
         with pytest.raises(InputError) as caught:
             kind.from_json(data)
@@ -244,13 +239,13 @@ class TestJson:
         (Training, {"learning_rate": 0, "layer_decay": 1e-3, "warmup": 1}),
     ],
 )
-def test_allowed(kind: type[Plain], settings: dict[str, Any]) -> None:
+def test_allowed(kind: type[Schema], settings: dict[str, Any]) -> None:
     made = kind(**settings)
     assert {name: getattr(made, name) for name in settings} == settings
 
 
 #: Every setting of a choice of words, and its choices; empty stands for the backbone's own.
-CHOICES: list[tuple[type[Plain], str, tuple[str, ...]]] = [
+CHOICES: list[tuple[type[Schema], str, tuple[str, ...]]] = [
     (TrainConfig, "strategy", choices.STRATEGIES),
     (TrainConfig, "engine", choices.ENGINES),
     (TrainConfig, "precision", choices.PRECISIONS),
@@ -277,7 +272,7 @@ CHOICES: list[tuple[type[Plain], str, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("kind", "name", "choices"), CHOICES)
-def test_choices(kind: type[Plain], name: str, choices: tuple[str, ...]) -> None:
+def test_choices(kind: type[Schema], name: str, choices: tuple[str, ...]) -> None:
     for choice in choices:
         assert getattr(kind(**{name: choice}), name) == choice
     expected = " or ".join(repr(choice) for choice in choices if choice)
@@ -287,7 +282,7 @@ def test_choices(kind: type[Plain], name: str, choices: tuple[str, ...]) -> None
 
 
 #: Every setting of a range, its ends, and a step beyond them.
-RANGES: list[tuple[type[Plain], str, float, float]] = [
+RANGES: list[tuple[type[Schema], str, float, float]] = [
     (TrainConfig, "dropout", 0, 0.99),
     (TrainConfig, "views", -1, 100),
     (Preprocessing, "rescale", 0, 1e6),
@@ -319,7 +314,7 @@ RANGES: list[tuple[type[Plain], str, float, float]] = [
 
 
 @pytest.mark.parametrize(("kind", "name", "least", "most"), RANGES)
-def test_ranges(kind: type[Plain], name: str, least: float, most: float) -> None:
+def test_ranges(kind: type[Schema], name: str, least: float, most: float) -> None:
     needed = {"monitor": "val_loss"} if name == "patience" else {}
     for value in (least, most):
         assert getattr(kind(**needed, **{name: value}), name) == value
@@ -386,7 +381,7 @@ def test_every_number_and_every_choice_has_its_test() -> None:
         (Training, {"patience": 3}, "patience needs something to watch; expected monitor val_"),
     ],
 )
-def test_refused(kind: type[Plain], settings: dict[str, Any], message: str) -> None:
+def test_refused(kind: type[Schema], settings: dict[str, Any], message: str) -> None:
     assert message in refusal(kind, settings)
 
 

@@ -20,7 +20,7 @@ from photograft.backbones.pytorch.convnet import (
 )
 from photograft.backbones.pytorch.zoo import build, state_dict
 from photograft.backbones.registry import Backbone
-from photograft.core.config import Preprocessing
+from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError
 from photograft.learning.recipes import get_recipe
 from training_helpers import same_tensors, tiny_backbone

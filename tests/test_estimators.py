@@ -39,9 +39,9 @@ import system_helpers
 from drawing import draw_folder, draw_photo
 from photograft.backbones.engines import open_network
 from photograft.classifier.classifier import Classifier
-from photograft.core.config import Augmentation
 from photograft.core.errors import InputError, PhotograftError
 from photograft.data.inputs import _encode_picture
+from photograft.features.settings import Augmentation
 from photograft.interfaces.sklearn.estimators import BackboneFeatures, PhotoClassifier
 from training_helpers import TINY, TINY_NORM
 

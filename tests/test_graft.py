@@ -17,9 +17,9 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.pytorch.pooling import pool
 from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import EMBEDDED, Backbone
+from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.head import Head
-from photograft.core.config import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.learning.loop.network import Graft, HeadModule
 from photograft.learning.loop.training import Feed

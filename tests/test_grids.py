@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from drawing import draw_photo
-from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
 from photograft.core.errors import ImageError, InputError
 from photograft.features.augmentation import augment, generator
+from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.report.plots import augmentation
 from photograft.report.plots.augmentation import augmentation_grid, in_words
 

@@ -19,7 +19,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from photograft.backbones.registry import Layer
-from photograft.core.config import TrainConfig
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
@@ -29,6 +28,7 @@ from photograft.interfaces.cli.commands import learning_curve as learning_comman
 from photograft.interfaces.cli.views.learning_curve import show_learning_curve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
+from photograft.learning.settings import TrainConfig
 from photograft.report.plots.learning_curve import _smooth, draw_learning_curve
 
 Indices = npt.NDArray[np.int64]

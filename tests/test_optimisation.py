@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from photograft.core.choices import OPTIMIZERS
-from photograft.core.config import Training
 from photograft.learning.loop.optimizer import make_optimizer, rate_factor, set_rate
+from photograft.learning.settings import Training
 
 
 def block() -> nn.Module:

@@ -28,7 +28,6 @@ from photograft.classifier.uncertainty.assurance import Assurance, logs_of
 from photograft.classifier.uncertainty.calibration import calibrate
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.classifier.uncertainty.novelty_fitting import fit_novelty
-from photograft.core.config import TrainConfig
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.progress import Silent
 from photograft.doctor.findings import Finding, Flagged
@@ -37,6 +36,7 @@ from photograft.evaluation.certify import describe
 from photograft.interfaces.cli.app import app
 from photograft.interfaces.cli.views.tables import show_run
 from photograft.learning.recipes import read_config
+from photograft.learning.settings import TrainConfig
 from photograft.report import charts, palette
 from photograft.report.comparison_page import write_comparison_report
 from photograft.report.confusion import show_confusion

@@ -18,8 +18,10 @@ from safetensors import SafetensorError, safe_open
 import photograft
 import system_helpers as system
 from drawing import draw_folder
-from photograft.core.config import Augmentation, Preprocessing, TrainConfig, Training
+from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import StorageError
+from photograft.features.settings import Augmentation
+from photograft.learning.settings import TrainConfig, Training
 from photograft.report.plots import epochs as curves
 from photograft.report.plots import figures
 from training_helpers import (

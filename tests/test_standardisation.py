@@ -16,7 +16,7 @@ from drawing import draw_folder
 from photograft.backbones.get import get_backbone
 from photograft.backbones.pytorch.network import Normalisation
 from photograft.backbones.registry import Backbone
-from photograft.core.config import Preprocessing
+from photograft.backbones.settings import Preprocessing
 from photograft.core.progress import Silent
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.images import DEFAULT_MAX_PIXELS

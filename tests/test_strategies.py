@@ -21,14 +21,16 @@ import system_helpers as system
 from drawing import draw_folder, draw_photo
 from photograft import Classifier
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Layer
-from photograft.core.config import Augmentation, Preprocessing, TrainConfig, Training
+from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.data.splits import Split
+from photograft.features.settings import Augmentation
 from photograft.learning.head.selection import select
 from photograft.learning.job import Job
 from photograft.learning.loop import setup
 from photograft.learning.loop.batches import PhotoBatches
 from photograft.learning.recipes import get_recipe
+from photograft.learning.settings import TrainConfig, Training
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.registry import REGISTRY, find_strategy
 from photograft.report.plots import epochs, figures

@@ -10,7 +10,7 @@ import pytest
 from photograft.backbones.get import get_backbone
 from photograft.backbones.pytorch.zoo import describe_keras, with_layers
 from photograft.backbones.registry import Backbone
-from photograft.core.config import Preprocessing
+from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.learning.loop.summary import Row, Summary, base_summary, summarise
 

@@ -15,10 +15,11 @@ import pytest
 
 import photograft
 import system_helpers as system
+from photograft.backbones.settings import Preprocessing
 from photograft.core.choices import TRACKERS
-from photograft.core.config import Preprocessing, TrainConfig, Training
 from photograft.core.errors import InputError, StorageError
 from photograft.learning.history import Epoch
+from photograft.learning.settings import TrainConfig, Training
 from photograft.learning.strategies.registry import find_strategy
 from photograft.learning.tracking import trackers
 from photograft.learning.tracking.protocol import Outcome, Scalar, Start, Tracking, flat, tracked

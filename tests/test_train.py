@@ -25,9 +25,10 @@ from PIL import Image
 import photograft
 import system_helpers as system
 from drawing import MakePhotos, draw_photo
-from photograft.core.config import Augmentation, TrainConfig, Training
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
+from photograft.features.settings import Augmentation
+from photograft.learning.settings import TrainConfig, Training
 
 HYMENOPTERA = Path(__file__).parents[2] / "shared" / "datasets" / "hymenoptera"
 

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 import training_helpers as small
 from photograft.core.choices import OPTIMIZERS
-from photograft.core.config import Training
 from photograft.core.errors import InputError, StorageError
 from photograft.learning.history import History
 from photograft.learning.loop.checkpoints import Checkpoint
 from photograft.learning.loop.targets import class_weights
 from photograft.learning.loop.training import Feed
+from photograft.learning.settings import Training
 from training_helpers import InterruptedByTestError, Watcher
 
 X, Y = small.problem()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
-from photograft.core.config import Preprocessing, TrainConfig, Training
+from photograft.backbones.settings import Preprocessing
 from photograft.core.progress import Silent, Step
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
@@ -30,6 +30,7 @@ from photograft.learning.job import Job
 from photograft.learning.loop.network import HeadModule
 from photograft.learning.loop.setup import HeadOnly
 from photograft.learning.loop.training import Feed, Setting, train_network
+from photograft.learning.settings import TrainConfig, Training
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]

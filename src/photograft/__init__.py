@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from photograft.backbones.registry import Backbone as Backbone
     from photograft.classifier.classifier import Classifier as Classifier
     from photograft.classifier.classifier import Prediction as Prediction
-    from photograft.core.config import TrainConfig as TrainConfig
     from photograft.core.errors import PhotograftError as PhotograftError
     from photograft.core.progress import Progress as Progress
     from photograft.core.store import FeatureStore as FeatureStore
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from photograft.evaluation.metrics import Evaluation as Evaluation
     from photograft.interfaces.sklearn.estimators import BackboneFeatures as BackboneFeatures
     from photograft.interfaces.sklearn.estimators import PhotoClassifier as PhotoClassifier
+    from photograft.learning.settings import TrainConfig as TrainConfig
     from photograft.runs.comparison import Comparison as Comparison
     from photograft.runs.run import Run as Run
     from photograft.workflows.compare import compare as compare
@@ -47,7 +47,7 @@ _HOMES = {
     "Prediction": "classifier.classifier",
     "Progress": "core.progress",
     "Run": "runs.run",
-    "TrainConfig": "core.config",
+    "TrainConfig": "learning.settings",
     "compare": "workflows.compare",
     "evaluate": "workflows.evaluate",
     "inspect": "workflows.inspect",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from photograft.backbones.registry import EMBEDDED, Backbone
-from photograft.core.config import Preprocessing
+from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError, WeightsError
 
 #: Before a small network in writing; see `convnet`.

@@ -5,13 +5,26 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from photograft.core.errors import InputError, UnknownNameError
 
+Part = TypeVar("Part", bound="Schema")
 
-class Plain:
+
+class Schema:
     """What a frozen dataclass of settings inherits: to and from plain JSON types."""
+
+    def __post_init__(self) -> None:
+        """Check the values; each class checks its own, and calls that of the others."""
+
+    def part(self, kind: type[Part]) -> Part:
+        """Return the settings of one of the classes that these inherit, and nothing else.
+
+        What depends on a part only takes it, or its `to_json` as a key.
+        """
+        hints = typing.get_type_hints(kind)
+        return kind(**{name: getattr(self, name) for name in hints})
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON types."""
@@ -51,7 +64,7 @@ def check_range(name: str, value: float, least: float, most: float) -> None:
 
 
 def _write(value: Any) -> Any:
-    if isinstance(value, Plain):
+    if isinstance(value, Schema):
         return value.to_json()
     return list(value) if isinstance(value, tuple) else value
 
@@ -62,7 +75,7 @@ def _read(name: str, value: Any, hint: Any) -> Any:
     for option in options:
         if option is type(None) and value is None:
             return None
-        if isinstance(option, type) and issubclass(option, Plain) and isinstance(value, Mapping):
+        if isinstance(option, type) and issubclass(option, Schema) and isinstance(value, Mapping):
             return option.from_json(value)
         if typing.get_origin(option) is tuple and isinstance(value, (list, tuple)):
             inner = typing.get_args(option)[0]

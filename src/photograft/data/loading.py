@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from photograft.core.config import TrainConfig
 from photograft.core.errors import StorageError
 from photograft.core.files import check_free, printable
 from photograft.core.memo import remembered
@@ -20,6 +19,7 @@ from photograft.data.corrections import Corrections, group_by
 from photograft.data.dataset import Dataset
 from photograft.data.splits import Split, make_split
 from photograft.data.thumbnails import glimpse
+from photograft.learning.settings import TrainConfig
 
 
 def read_dataset(

@@ -7,7 +7,6 @@ import hashlib
 import numpy as np
 
 from photograft.core.arrays import Floats
-from photograft.core.config import TrainConfig
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
@@ -18,6 +17,7 @@ from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged
 from photograft.features.extractor import Extractor
 from photograft.learning.job import Job
+from photograft.learning.settings import TrainConfig
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
 _CODE_VERSION = 4

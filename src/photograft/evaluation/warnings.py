@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from photograft.core.config import TrainConfig
 from photograft.data.dataset import Dataset
 from photograft.data.groups import conflicting_labels, content_groups
 from photograft.data.splits import Split
 from photograft.evaluation.metrics import Scored
+from photograft.learning.settings import TrainConfig
 
 #: A class smaller than the largest by this factor is small ...
 _IMBALANCE = 3.0

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.features.geometry import Pixels, draw_map, resample
+from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 
 #: Part of the name of every view: raise it whenever `augment` gives other pixels.
 CODE_VERSION = 1

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from photograft.core.config import Augmentation
+from photograft.features.settings import Augmentation
 
 Pixels = npt.NDArray[np.uint8]
 #: 3 x 3, maps ``(x, y, 1)``; pixel i lies between i and i + 1, as in Pillow.

@@ -8,14 +8,15 @@ from pathlib import Path
 from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import default_convnet, get_backbone
 from photograft.backbones.registry import Backbone
+from photograft.backbones.settings import DEFAULT_BACKBONE
 from photograft.backbones.weights import locate_weights
-from photograft.core.config import DEFAULT_BACKBONE, TrainConfig
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import Split
 from photograft.features.extractor import Extractor
 from photograft.features.pixel_statistics import small_input_size, with_statistics
+from photograft.learning.settings import TrainConfig
 
 
 def find_extractor(

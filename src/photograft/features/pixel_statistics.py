@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
-from photograft.core.config import Preprocessing
+from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
 from photograft.classifier.classifier import Classifier
-from photograft.core.config import TrainConfig
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
@@ -21,6 +20,7 @@ from photograft.data.splits import Split
 from photograft.features.extraction import FLIPPED, PLAIN
 from photograft.features.extractor import Extractor
 from photograft.learning.history import History
+from photograft.learning.settings import TrainConfig
 from photograft.learning.tracking.protocol import Tracking
 
 

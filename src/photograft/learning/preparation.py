@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from photograft.core.config import TrainConfig
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import read_dataset, split_of, with_near_duplicates
 from photograft.features.opening import find_extractor
 from photograft.learning.job import Job, needs_features
+from photograft.learning.settings import TrainConfig
 
 
 def prepare(

@@ -15,9 +15,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.schema import check_range
+from photograft.learning.settings import TrainConfig
 
 
 @dataclass(frozen=True)

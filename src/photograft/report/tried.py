@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from photograft.core.config import TrainConfig
 from photograft.core.text import number, percent
+from photograft.learning.settings import TrainConfig
 from photograft.runs.folder import Facts
 
 #: What the keys of ``selection.json`` stand for.

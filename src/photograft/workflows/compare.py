@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_choice
@@ -36,6 +35,7 @@ from photograft.evaluation.comparison.trials import Bench, try_stored
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
 from photograft.learning.job import Fitted, Job
 from photograft.learning.preparation import prepare_dataset
+from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.features import count_params, fit_chosen
 from photograft.learning.strategies.registry import find_strategy

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from photograft.core.config import TrainConfig
 from photograft.core.errors import DatasetError, StorageError
 from photograft.core.files import check_free
 from photograft.core.progress import Progress, Silent
@@ -20,6 +19,7 @@ from photograft.doctor.diagnosis import _diagnosis
 from photograft.doctor.examine import Diagnosis
 from photograft.doctor.tables import check_unanswered, write_findings
 from photograft.features.opening import find_extractor
+from photograft.learning.settings import TrainConfig
 from photograft.report.doctor_page import write_doctor_report
 
 

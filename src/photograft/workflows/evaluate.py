@@ -12,7 +12,6 @@ import numpy.typing as npt
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.uncertainty.assurance import Assurance, Rules
 from photograft.classifier.uncertainty.conformal import check
-from photograft.core.config import TrainConfig
 from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import wilson_interval
@@ -22,6 +21,7 @@ from photograft.data.splits import Split
 from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
 from photograft.features.extractor import Extractor
 from photograft.learning.job import Job, probabilities
+from photograft.learning.settings import TrainConfig
 
 
 @dataclass(frozen=True)

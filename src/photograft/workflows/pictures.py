@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
-from photograft.core.config import DEFAULT_BACKBONE, Preprocessing, TrainConfig
+from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.files import new_file
 from photograft.core.progress import Progress
 from photograft.data.dataset import Dataset
 from photograft.learning.recipes import get_recipe, list_recipes
+from photograft.learning.settings import TrainConfig
 
 if TYPE_CHECKING:
     from photograft.learning.loop.summary import Summary

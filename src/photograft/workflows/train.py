@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from photograft.core.config import TrainConfig
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.loading import check_out
@@ -23,6 +22,7 @@ from photograft.evaluation.metrics import Scored, evaluate_probabilities
 from photograft.evaluation.warnings import warnings
 from photograft.learning.job import Fitted, Job, probabilities
 from photograft.learning.preparation import prepare
+from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
 from photograft.learning.tracking.protocol import Start, outcome_of, settings_of, tracked
 from photograft.learning.tracking.trackers import open_tracker

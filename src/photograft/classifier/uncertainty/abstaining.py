@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.errors import InputError
-from photograft.core.schema import Plain, check_range
+from photograft.core.schema import Schema, check_range
 from photograft.core.statistics import wilson_interval
 from photograft.core.text import exact_percent
 
@@ -34,7 +34,7 @@ _NUM_STARTS = 2
 
 
 @dataclass(frozen=True)
-class Abstention(Plain):
+class Abstention(Schema):
     """A confidence below which a classifier had better say nothing.
 
     Attributes:

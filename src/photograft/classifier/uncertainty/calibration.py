@@ -24,7 +24,7 @@ import numpy.typing as npt
 from photograft.classifier.head import Head
 from photograft.classifier.uncertainty.temperature import Doubles, fit, transformed
 from photograft.core.errors import InputError
-from photograft.core.schema import Plain
+from photograft.core.schema import Schema
 from photograft.core.statistics import NEGLIGIBLE, expected_calibration_error, standard_error
 
 Labels = npt.NDArray[np.int64]
@@ -48,7 +48,7 @@ _NUM_DRAWS = 100
 
 
 @dataclass(frozen=True)
-class CalibrationScore(Plain):
+class CalibrationScore(Schema):
     """How far confidence and accuracy are apart on held-out photos.
 
     Attributes:
@@ -66,7 +66,7 @@ class CalibrationScore(Plain):
 
 
 @dataclass(frozen=True)
-class Calibration(Plain):
+class Calibration(Schema):
     """Two numbers that make a head's probabilities mean what they say, or why there are none.
 
     Attributes:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
-from photograft.core.schema import Plain
+from photograft.core.schema import Schema
 from photograft.core.statistics import wilson_interval
 from photograft.core.text import exact_percent
 
@@ -33,7 +33,7 @@ METHOD = "least ambiguous, the most probable class always in"
 
 
 @dataclass(frozen=True)
-class ConformalSets(Plain):
+class ConformalSets(Schema):
     """How sets are made.
 
     Attributes:
@@ -79,7 +79,7 @@ class ConformalSets(Plain):
 
 
 @dataclass(frozen=True)
-class Check(Plain):
+class Check(Schema):
     """What sets are like on photos that they were not made by.
 
     Attributes:

@@ -19,12 +19,13 @@ from filelock import FileLock, Timeout
 from photograft._version import __version__
 from photograft.backbones.registry import EMBEDDED
 from photograft.core.choices import STRATEGIES
-from photograft.core.config import DEFAULT_AUGMENTATION, TrainConfig
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import check_free, new_file, write_json
 from photograft.core.schema import check_choice
 from photograft.features.augmentation import view_name
+from photograft.features.settings import DEFAULT_AUGMENTATION
 from photograft.learning.recipes import get_recipe
+from photograft.learning.settings import TrainConfig
 
 #: Raised when the scores of the same candidate would be other ones.
 FORMAT = 1

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import is_column, read_photos, refuse_unusable, understand
 from photograft.features.extractor import Extractor
+from photograft.learning.settings import TrainConfig
 
 try:
     from sklearn.base import BaseEstimator

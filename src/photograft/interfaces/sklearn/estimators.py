@@ -22,9 +22,9 @@ from photograft._version import __version__
 from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
+from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.classifier import Classifier
-from photograft.core.config import DEFAULT_BACKBONE, Augmentation, Preprocessing, TrainConfig
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.files import new_folder
 from photograft.core.progress import Silent
@@ -33,9 +33,11 @@ from photograft.data.inputs import read_photos, refuse_unusable, understand
 from photograft.data.splits import Split
 from photograft.features.extractor import Extractor
 from photograft.features.layers import LayerSet, layer_sets
+from photograft.features.settings import Augmentation
 from photograft.interfaces.sklearn.base import SETTINGS, CacheFolder, PhotoEstimator, Settings, look
 from photograft.learning.job import Job, probabilities
 from photograft.learning.preparation import prepare_dataset
+from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
 
 # After what says how to install it where it is missing.
@@ -64,7 +66,7 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
 
     Args:
         backbone: Name of an embedded backbone or of any timm model; ``"auto"`` is
-            `config.DEFAULT_BACKBONE`.
+            `DEFAULT_BACKBONE`.
         strategy: ``"features"``, or ``"features+augment"``: several views of each photo, where
             that helps. Those that train the network are commands, not estimators.
         layer: Which depths of the backbone the head sees: ``"last"``, ``"joined"``, names with

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
-from photograft.core.config import Augmentation
 from photograft.core.errors import ImageError, PhotograftError
 from photograft.core.parallel import in_order
 from photograft.core.segments import FeatureTable
 from photograft.data.dataset import Photo
 from photograft.features import preprocessing
 from photograft.features.augmentation import augment, generator
+from photograft.features.settings import Augmentation
 
 #: Decoded photos are kept in memory up to this many bytes; beyond, they are decoded every epoch.
 _MAX_KEPT_BYTES = 2 * 2**30

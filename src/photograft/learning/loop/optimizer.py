@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import nn
 
-from photograft.core.config import Training
+from photograft.learning.settings import Training
 
 _MOMENTUM = 0.9
 #: As in Keras; torch's own default forgets ten times more slowly.

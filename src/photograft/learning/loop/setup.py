@@ -18,10 +18,10 @@ from photograft.backbones.engines import find_device
 from photograft.backbones.pytorch.zoo import state_dict
 from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier
-from photograft.core.config import Augmentation, TrainConfig, Training
 from photograft.core.files import sha256_of
 from photograft.core.segments import FeatureTable
 from photograft.features.augmentation import view_name
+from photograft.features.settings import Augmentation
 from photograft.learning.history import Epoch, Follower, History
 from photograft.learning.job import Job
 from photograft.learning.loop.batches import PhotoBatches
@@ -29,6 +29,7 @@ from photograft.learning.loop.checkpoints import Checkpoint
 from photograft.learning.loop.network import Graft, HeadModule
 from photograft.learning.loop.targets import choose_coding, class_weights, num_outputs
 from photograft.learning.loop.training import Feed, Model, Setting, train_network
+from photograft.learning.settings import TrainConfig, Training
 
 
 class HeadOnly(nn.Module):

@@ -19,7 +19,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from photograft.core.config import Training
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Step
 from photograft.learning.history import Epoch, Follower, History
@@ -27,6 +26,7 @@ from photograft.learning.loop.batches import Batches, epoch_order
 from photograft.learning.loop.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
 from photograft.learning.loop.optimizer import make_optimizer, rate_factor, set_rate
 from photograft.learning.loop.targets import Loss, make_loss, mixed_up, predicted
+from photograft.learning.settings import Training
 
 _NOTE_SECONDS = 0.5
 

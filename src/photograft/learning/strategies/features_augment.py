@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from photograft.core.config import DEFAULT_AUGMENTATION, Augmentation
 from photograft.core.segments import FeatureTable
 from photograft.features.augmentation import augment, generator, view_name
 from photograft.features.extraction import View
 from photograft.features.preprocessing import CROP_MARGIN
+from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.head.selection import Selection, is_better, to_json
 from photograft.learning.job import Fitted, Job
 from photograft.learning.strategies.features import (

@@ -11,12 +11,12 @@ import torch
 from photograft.backbones.engines import Engine
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.head import Head
-from photograft.core.config import DEFAULT_TRAINING, Augmentation
 from photograft.core.errors import InputError
 from photograft.core.segments import FeatureTable
 from photograft.core.statistics import NEGLIGIBLE
 from photograft.data.dataset import Photo
 from photograft.features.extraction import PLAIN, View, extract, open_space
+from photograft.features.settings import Augmentation
 from photograft.learning.job import Fitted, Job, probabilities
 from photograft.learning.loop.batches import ViewBatches
 from photograft.learning.loop.network import Graft
@@ -29,6 +29,7 @@ from photograft.learning.loop.setup import (
     trained_classifier,
 )
 from photograft.learning.loop.training import Feed
+from photograft.learning.settings import DEFAULT_TRAINING
 from photograft.learning.strategies import features, features_augment
 
 #: Activations at the boundary are stored up to this share of what the store may take.

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from photograft.backbones.pytorch.convnet import ConvNet, Whitening
-from photograft.core.config import DEFAULT_AUGMENTATION
 from photograft.core.errors import InputError
 from photograft.features.pixel_statistics import sample_pixels
+from photograft.features.settings import DEFAULT_AUGMENTATION
 from photograft.learning.job import Fitted, Job
 from photograft.learning.loop.network import Graft
 from photograft.learning.loop.setup import (

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from photograft.core.config import TrainConfig
 from photograft.core.files import printable
 from photograft.core.progress import Progress
 from photograft.learning.history import Epoch, Follower
+from photograft.learning.settings import TrainConfig
 
 #: What a tracker takes as a setting.
 Scalar = str | int | float | bool

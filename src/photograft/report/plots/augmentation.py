@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from photograft.core.config import Augmentation
 from photograft.core.errors import InputError
 from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 from photograft.features.augmentation import augment, generator
 from photograft.features.geometry import Pixels
+from photograft.features.settings import Augmentation
 from photograft.report.plots.figures import FAINT, INK, plain_text, save_figure, short_text
 
 #: In inches: the longer side of a panel, the space around panels, the room for a panel's words.

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from photograft.core import choices
-from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError
 from photograft.interfaces.cli.commands.options import (
     LAYOUTS,
@@ -19,6 +18,7 @@ from photograft.interfaces.cli.commands.options import (
     NearDuplicates,
     Source,
 )
+from photograft.learning.settings import TrainConfig
 
 HELP = (
     "Compare backbones and strategies on your photos, choose one, and save its classifier.\n\n"

@@ -45,9 +45,9 @@ def doctor(
     """Examine; the help text is above."""
     from rich.console import Console
 
-    from photograft.core.config import TrainConfig
     from photograft.interfaces.cli.views import findings
     from photograft.interfaces.cli.views.progress import make_progress
+    from photograft.learning.settings import TrainConfig
     from photograft.workflows import doctor
 
     config = TrainConfig(

@@ -49,7 +49,6 @@ def learning_curve(
     """Measure; the help text is above."""
     from rich.console import Console
 
-    from photograft.core.config import TrainConfig
     from photograft.core.errors import InputError
     from photograft.core.files import new_file
     from photograft.core.store import FeatureStore
@@ -57,6 +56,7 @@ def learning_curve(
     from photograft.interfaces.cli.views import learning_curve as learning_terminal
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.learning.preparation import prepare
+    from photograft.learning.settings import TrainConfig
 
     for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
         if path is not None and path.suffix.lower() != suffix:

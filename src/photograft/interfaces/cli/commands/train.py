@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from photograft.core import choices
-from photograft.core.config import TrainConfig
 from photograft.core.errors import InputError
 from photograft.interfaces.cli.commands.options import LAYOUTS, Source, choice
+from photograft.learning.settings import TrainConfig
 
 HELP = (
     "Train a classifier on labelled photos, evaluate it, and save both in a run folder.\n\n"
