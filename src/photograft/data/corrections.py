@@ -119,6 +119,7 @@ class Corrections:
             photos=tuple(photos),
             skipped=tuple(sorted([*dataset.skipped, *left_out], key=lambda file: file.name)),
             notes=(*dataset.notes, *self._notes(dataset, photos, missing)),
+            right=dataset.right | self.right,
         )
 
     def _said(self, photo: Photo) -> Photo:

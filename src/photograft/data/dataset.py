@@ -69,6 +69,8 @@ class Dataset:
         skipped: The other files, sorted by name.
         notes: How the source was understood, where that is not plain.
         max_pixels: Photos with more pixels were skipped.
+        right: Names of photos that the user called right as they are: no label of theirs is
+            suspected.
     """
 
     source: str
@@ -77,6 +79,7 @@ class Dataset:
     skipped: tuple[SkippedFile, ...]
     notes: tuple[str, ...]
     max_pixels: int = DEFAULT_MAX_PIXELS
+    right: frozenset[str] = frozenset()
 
     @classmethod
     def load(

@@ -17,34 +17,34 @@ from photograft.core.store import FeatureStore
 from photograft.data import near_duplicates
 from photograft.data.corrections import Corrections, group_by
 from photograft.data.dataset import Dataset
+from photograft.data.settings import DataSettings
 from photograft.data.splits import Split, make_split
 from photograft.data.thumbnails import glimpse
-from photograft.learning.settings import TrainConfig
 
 
 def read_dataset(
-    source: str | os.PathLike[str], config: TrainConfig, *, progress: Progress
+    source: str | os.PathLike[str], settings: DataSettings, *, progress: Progress
 ) -> Dataset:
     """Read a source as the settings say: corrected, and grouped by name.
 
     Args:
         source: As in `workflow.train`.
-        config: The settings.
+        settings: The settings.
         progress: Told how far it is.
 
     Raises:
         InputError: The source, or a setting, can't be used.
     """
     # First what may be wrong with the user's own file: that is soon said.
-    corrections = Corrections.read(config.corrections) if config.corrections else Corrections()
-    dataset = Dataset.load(source, max_pixels=config.max_pixels, progress=progress)
-    if config.group_by:
-        dataset = group_by(dataset, config.group_by)
+    corrections = Corrections.read(settings.corrections) if settings.corrections else Corrections()
+    dataset = Dataset.load(source, max_pixels=settings.max_pixels, progress=progress)
+    if settings.group_by:
+        dataset = group_by(dataset, settings.group_by)
     return corrections.apply(dataset)
 
 
 def with_near_duplicates(
-    dataset: Dataset, config: TrainConfig, *, store: FeatureStore, progress: Progress
+    dataset: Dataset, settings: DataSettings, *, store: FeatureStore, progress: Progress
 ) -> Dataset:
     """Return a dataset that knows its near duplicates, unless the settings say to ignore them.
 
@@ -52,14 +52,14 @@ def with_near_duplicates(
 
     Args:
         dataset: The photos.
-        config: The settings.
+        settings: The settings.
         store: Where small looks at the photos are kept.
         progress: Told how far it is.
 
     Raises:
         StorageError: The cache can't be written.
     """
-    if config.near_duplicates == "ignore":
+    if settings.near_duplicates == "ignore":
         return dataset
     glimpses, failures = glimpse(
         dataset.photos, store, max_pixels=dataset.max_pixels, progress=progress
@@ -92,9 +92,11 @@ def with_near_duplicates(
     return replace(dataset, photos=photos, notes=(*dataset.notes, note))
 
 
-def split_of(dataset: Dataset, config: TrainConfig) -> Split:
+def split_of(dataset: Dataset, settings: DataSettings) -> Split:
     """Return the split that the settings ask for."""
-    return make_split(dataset, validation=config.validation, test=config.test, seed=config.seed)
+    return make_split(
+        dataset, validation=settings.validation, test=settings.test, seed=settings.seed
+    )
 
 
 def check_out(folder: Path, source: str | os.PathLike[str]) -> None:

@@ -10,33 +10,33 @@ from photograft.core.arrays import Floats
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
-from photograft.data.corrections import Corrections
 from photograft.data.dataset import Dataset
 from photograft.data.thumbnails import glimpse
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged
 from photograft.features.extractor import Extractor
-from photograft.learning.job import Job
-from photograft.learning.settings import TrainConfig
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
 _CODE_VERSION = 4
 
 
-def examine_job(job: Job) -> Diagnosis:
-    """Examine the photos of a training, by the features that it has of them."""
-    return _diagnosis(job.dataset, job.table, job.extractor, job.config, job.progress)
-
-
-def _diagnosis(
+def diagnose(
     dataset: Dataset,
-    table: FeatureTable | None,
     extractor: Extractor,
-    config: TrainConfig,
+    table: FeatureTable | None,
+    *,
+    seed: int,
     progress: Progress,
 ) -> Diagnosis:
-    """Return the diagnosis, made anew or remembered."""
-    right = Corrections.read(config.corrections).right if config.corrections else frozenset()
+    """Examine photos and labels, or say again what was found of the very same ones before.
+
+    Args:
+        dataset: The photos; all of them decode.
+        extractor: The backbone that has looked at them, and the store.
+        table: Its features of every photo; None where it has not: what needs them is left out.
+        seed: Decides the folds.
+        progress: Told how far it is.
+    """
     alike = repr([photo.alike for photo in dataset.photos]).encode()
     skipped = repr([(file.name, file.reason, file.detail) for file in dataset.skipped]).encode()
     key = {
@@ -45,19 +45,17 @@ def _diagnosis(
         "data": dataset.fingerprint(),
         "alike": hashlib.sha256(alike).hexdigest(),
         "skipped": hashlib.sha256(skipped).hexdigest(),
-        "right": sorted(right),
+        "right": sorted(dataset.right),
         "features": None if table is None else extractor.space_key(),
-        "seed": config.seed,
+        "seed": seed,
     }
 
     def make() -> object:
         glimpses, _ = glimpse(
-            dataset.photos, extractor.store, max_pixels=config.max_pixels, progress=progress
+            dataset.photos, extractor.store, max_pixels=dataset.max_pixels, progress=progress
         )
         features = None if table is None else _last_layer(dataset, table, extractor)
-        found = examine(
-            dataset, glimpses, features, right=right, seed=config.seed, progress=progress
-        )
+        found = examine(dataset, glimpses, features, seed=seed, progress=progress)
         plain = [{**vars(f), "photos": [vars(photo) for photo in f.photos]} for f in found.findings]
         return {"findings": plain, "figures": found.figures}
 

@@ -50,7 +50,6 @@ def examine(
     glimpses: Glimpses,
     features: Floats | None,
     *,
-    right: frozenset[str] = frozenset(),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Diagnosis:
@@ -61,7 +60,6 @@ def examine(
         glimpses: Of the same photos, in the same order.
         features: Of the backbone's last layer, float32, shape ``(n, d)``; without them labels are
             not judged.
-        right: Names of photos that the user has declared right.
         seed: Of the folds.
         progress: Told how far it is.
     """
@@ -91,8 +89,8 @@ def examine(
         *check_class_sizes(dataset),
     ]
     if judgement is not None and features is not None:
-        findings += _suspects(dataset, judgement, right)
-        findings += _outliers(dataset, features, groups, judgement, right)
+        findings += _suspects(dataset, judgement)
+        findings += _outliers(dataset, features, groups, judgement)
         findings += _hard_pairs(dataset, judgement)
     return Diagnosis(tuple(ranked(findings)), figures)
 
@@ -212,7 +210,7 @@ def _near_duplicates(dataset: Dataset, groups: Labels, figures: dict[str, Any]) 
     ]
 
 
-def _suspects(dataset: Dataset, judgement: Judgement, right: frozenset[str]) -> list[Finding]:
+def _suspects(dataset: Dataset, judgement: Judgement) -> list[Finding]:
     photos, names = dataset.photos, dataset.class_names
     found = [
         Flagged(
@@ -224,7 +222,7 @@ def _suspects(dataset: Dataset, judgement: Judgement, right: frozenset[str]) -> 
             "",
         )
         for rank, suspect in enumerate(judgement.ranking.suspects[: judgement.ranking.count])
-        if photos[suspect.index].name not in right
+        if photos[suspect.index].name not in dataset.right
     ]
     if not found:
         return []
@@ -247,7 +245,6 @@ def _outliers(
     features: Floats,
     groups: Labels,
     judgement: Judgement,
-    right: frozenset[str],
 ) -> list[Finding]:
     photos, names = dataset.photos, dataset.class_names
     found = [
@@ -267,7 +264,7 @@ def _outliers(
                 log_probabilities=judgement.log_probabilities,
             )
         )
-        if photos[outlier.index].name not in right
+        if photos[outlier.index].name not in dataset.right
     ]
     if not found:
         return []

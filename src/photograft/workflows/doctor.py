@@ -15,7 +15,7 @@ from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import check_outside, read_dataset, with_near_duplicates
 from photograft.data.splits import Split
-from photograft.doctor.diagnosis import _diagnosis
+from photograft.doctor.diagnosis import diagnose
 from photograft.doctor.examine import Diagnosis
 from photograft.doctor.tables import check_unanswered, write_findings
 from photograft.features.opening import find_extractor
@@ -76,7 +76,7 @@ def doctor(
     dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
     table, failures, extractor = extractor.look(dataset.photos)
     dataset = dataset.without(failures)
-    found = _diagnosis(dataset, table, extractor, config, progress)
+    found = diagnose(dataset, extractor, table, seed=config.seed, progress=progress)
     if folder is not None:
         _write(folder, dataset, found, progress)
     return Checkup(dataset, found, folder)

@@ -15,7 +15,7 @@ import numpy as np
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.loading import check_out
-from photograft.doctor.diagnosis import examine_job
+from photograft.doctor.diagnosis import diagnose
 from photograft.doctor.examine import Diagnosis
 from photograft.evaluation.certify import assess, describe
 from photograft.evaluation.metrics import Scored, evaluate_probabilities
@@ -68,7 +68,7 @@ def train(
     check_out(default_path("run", clock) if out is None else Path(out), source)
     tracker = open_tracker(config.track, Path(out) if out is not None else None)
     job = prepare(source, config, store=store, progress=progress)
-    diagnosis = examine_job(job)
+    diagnosis = diagnose(job.dataset, job.extractor, job.table, seed=config.seed, progress=progress)
     folder = Path(out) if out is not None else default_path(job.dataset.name, clock)
     data = record.describe_data(job.dataset, job.split)
     settings = settings_of(config, job.dataset.name, data, environment(), recipe)
