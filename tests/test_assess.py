@@ -20,7 +20,7 @@ from photograft.classifier.reference import last_columns
 from photograft.classifier.uncertainty.assurance import Assurance
 from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
 from photograft.core.store import FeatureStore
-from photograft.evaluation import certify
+from photograft.evaluation import uncertainty
 from photograft.evaluation.comparison.candidates import make_candidates
 from photograft.interfaces.sklearn.estimators import PhotoClassifier
 from photograft.learning.job import Fitted, Job
@@ -100,8 +100,8 @@ def test_every_strategy_carries_it(
     assert all(p.novelty is not None and np.isfinite(p.novelty) for p in said)
     certainty = json.loads(json.dumps(run.info["certainty"], allow_nan=False))
     assert certainty["held_out"] == assurance.held_out.source
-    assert [row["min_accuracy"] for row in certainty["abstaining"]] == [*certify.TARGETS]
-    assert certainty["unknown"]["threshold"] == assurance.novelty.threshold(certify.KEPT)
+    assert [row["min_accuracy"] for row in certainty["abstaining"]] == [*uncertainty.TARGETS]
+    assert certainty["unknown"]["threshold"] == assurance.novelty.threshold(uncertainty.KEPT)
 
     # A training photo is its own nearest neighbour.
     name = classifier.reference.names[3]
@@ -214,7 +214,7 @@ def test_calibration_by_photos_held_out_in_turn(
         return made[0]
 
     plain = train(noisy, tiny_config("features", validation=0.0), tmp_path / "plain")[1]
-    monkeypatch.setattr(certify, "calibrate", forced)
+    monkeypatch.setattr(uncertainty, "calibrate", forced)
     run, classifier = train(noisy, tiny_config("features", validation=0.0), tmp_path / "run")
     assert "training photos, held out in turn" in made[0].fitted_on
     expected = apply_to_head(plain.head, made[0])
@@ -271,8 +271,8 @@ def test_few_validation_photos_are_joined_by_training_photos(
     fitted = find_strategy("features")(job)
     sizes = {}
     for enough in (1, 50):
-        monkeypatch.setattr(certify, "_ENOUGH", enough)
-        held_out = assurance_of(certify.assess(job, fitted).classifier).held_out
+        monkeypatch.setattr(uncertainty, "_ENOUGH", enough)
+        held_out = assurance_of(uncertainty.fit_uncertainty(job, fitted).fitted.classifier).held_out
         assert held_out
         sizes[enough] = len(held_out.confidence)
     num_train, num_validation = len(job.split.train), len(job.split.validation)
@@ -290,9 +290,9 @@ def test_many_photos_are_sampled(
         ("_MAX_ELEMENTS", 1),
         ("_ENOUGH_ONCE", 5),
     ):
-        monkeypatch.setattr(certify, name, value)
+        monkeypatch.setattr(uncertainty, name, value)
     job = make_job(photos, tiny_config("features", validation=0.0), cache)
-    found = certify.assess(job, find_strategy("features")(job)).classifier
+    found = uncertainty.fit_uncertainty(job, find_strategy("features")(job)).fitted.classifier
     held_out, novelty = assurance_of(found).held_out, assurance_of(found).novelty
     assert held_out
     assert novelty
@@ -321,7 +321,7 @@ def test_steps_do_not_lie_within_steps(photos: Path, tmp_path: Path) -> None:
     config = tiny_config("finetune", keep="always", views=1, loop={"epochs": 1})
     watching = Watching()
     photograft.train(photos, config, out=tmp_path / "run", progress=watching)
-    assert watching.done["Looking at photos again"]
+    assert watching.done["Classifying"]
 
 
 def test_winner_of_a_comparison_carries_it(photos: Path, cache: Path, tmp_path: Path) -> None:
@@ -340,8 +340,8 @@ def test_scikit_learns_classifier_has_none_of_it(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("nobody asked")
 
-    monkeypatch.setattr(certify, "assess", never)
-    monkeypatch.setattr(certify, "calibrate", never)
+    monkeypatch.setattr(uncertainty, "fit_uncertainty", never)
+    monkeypatch.setattr(uncertainty, "calibrate", never)
     paths = np.array(sorted(map(str, photos.rglob("*.jpg"))))
     labels = np.array([Path(path).parent.name for path in paths])
     settings = {"engine": "torch", "precision": "fp32", "preprocessing": {"input_size": 32}}

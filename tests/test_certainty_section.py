@@ -11,7 +11,7 @@ from photograft.classifier.uncertainty.assurance import Assurance, logs_of
 from photograft.classifier.uncertainty.calibration import calibrate
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.classifier.uncertainty.novelty_fitting import fit_novelty
-from photograft.evaluation.certify import describe
+from photograft.evaluation.uncertainty import describe
 from photograft.report.certainty_section import certainty_context
 
 NOTHING = {"calibration": "", "rows": [], "sets": "", "unknown": "", "held_out": ""}

@@ -299,7 +299,8 @@ def test_answers_are_remembered_and_no_longer_than_they_hold(
     swapped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = doctor.doctor(swapped).diagnosis
-    monkeypatch.setattr(doctor, "examine", lambda *_, **__: pytest.fail("examined again"))
+    never = "photograft.doctor.diagnosis.examine"
+    monkeypatch.setattr(never, lambda *_, **__: pytest.fail("examined again"))
     assert doctor.doctor(swapped).diagnosis == first
     shutil.move(swapped / "circle" / "00.jpg", swapped / "square" / "again.jpg")
     with pytest.raises(pytest.fail.Exception, match="examined again"):

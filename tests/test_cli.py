@@ -23,7 +23,6 @@ from drawing import MakePhotos
 from photograft.core.store import FeatureStore
 from photograft.interfaces.cli import app as commands
 from photograft.interfaces.cli import main
-from photograft.workflows import train
 
 COMMANDS = [
     [],
@@ -125,7 +124,7 @@ def test_help_is_quick_and_runs_as_a_module() -> None:
 
 def test_help_imports_no_torch() -> None:
     code = (
-        "import sys; from photograft import cli; cli.run(['train', '--help']); "
+        "import sys; from photograft.interfaces.cli.main import run; run(['train', '--help']); "
         "sys.exit(sum(m in sys.modules for m in ('torch', 'timm', 'numpy', 'rich', 'openvino')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -255,7 +254,7 @@ def test_our_own_fault_is_owned_up_to(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bolt came loose")
 
-    monkeypatch.setattr(train, "inspect", fail)
+    monkeypatch.setattr("photograft.workflows.inspect.inspect", fail)
     result = system.invoke(capsys, "inspect", photos)
     assert result.code == 1
     assert "Traceback" in result.err
@@ -271,7 +270,7 @@ def test_interrupt_is_130_and_one_line(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "inspect", interrupt)
+    monkeypatch.setattr("photograft.workflows.inspect.inspect", interrupt)
     result = system.invoke(capsys, "inspect", photos)
     assert result.code == 130
     assert result.err.startswith("photograft: interrupted")

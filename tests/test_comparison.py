@@ -254,19 +254,19 @@ def test_folds_of_a_training_are_kept_one_by_one(
     config = replace(tiny_config("scratch", keep="always", loop={"epochs": 1}), backbone=TINY)
     candidates, out = [Candidate(config)], tmp_path / "out"
     whole = run(photos, tmp_path / "whole", cache, candidates)
-    real, calls = base.probabilities, itertools.count()
+    real, calls = base.Job.score, itertools.count()
 
     def stop(job: Any, classifier: Any, part: str) -> Any:
         if next(calls) == 2:
             raise KeyboardInterrupt
         return real(job, classifier, part)
 
-    monkeypatch.setattr(trials, "probabilities", stop)
+    monkeypatch.setattr(base.Job, "score", stop)
     with pytest.raises(KeyboardInterrupt):
         run(photos, out, cache, candidates)
     (path,) = (out / "candidates").iterdir()
     assert json.loads(path.read_text())["done"] == [[0, 0], [0, 1]]
-    monkeypatch.setattr(trials, "probabilities", real)
+    monkeypatch.setattr(base.Job, "score", real)
     row = run(photos, out, cache, candidates).info["candidates"][0]
     expected = whole.info["candidates"][0]
     assert (row["accuracy"], row["log_loss"], row["folds_done"]) == (
@@ -612,7 +612,7 @@ def test_disk_that_is_full(
             run(photos, out, cache, stored(TINY))
     assert not out.exists()
     with monkeypatch.context() as patch:
-        patch.setattr("photograft.workflows.compare.write_json", full)
+        patch.setattr("photograft.runs.comparison.write_json", full)
         with pytest.raises(StorageError, match="run the same command again"):
             run(photos, out, cache, stored(TINY))
     seen = watch(monkeypatch)

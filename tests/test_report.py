@@ -32,7 +32,7 @@ from photograft.core.errors import ClassifierError, InputError
 from photograft.core.progress import Silent
 from photograft.doctor.findings import Finding, Flagged
 from photograft.doctor.tables import write_findings
-from photograft.evaluation.certify import describe
+from photograft.evaluation.uncertainty import describe
 from photograft.interfaces.cli.app import app
 from photograft.interfaces.cli.views.tables import show_run
 from photograft.learning.recipes import read_config

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from photograft.core.errors import SourceError
-from photograft.data.sources import base
 from photograft.data.sources.base import Listing
 from photograft.data.sources.folder import read_folder
 
@@ -195,7 +194,7 @@ def test_folders_deeper_than_the_recursion_limit(root: Path) -> None:
 
 
 def test_too_large_files_are_refused_when_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "MAX_FILE_BYTES", 3)
+    monkeypatch.setattr("photograft.core.files.MAX_FILE_BYTES", 3)
     with pytest.raises(OSError, match="more than 3"):
         read_folder(root).items[0].read()
 

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.scoring import score
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.groups import content_groups
 from photograft.data.splits import Split
-from photograft.features.extraction import FLIPPED, PLAIN
 from photograft.features.extractor import Extractor
 from photograft.learning.history import History
 from photograft.learning.settings import TrainConfig
@@ -88,6 +88,10 @@ class Job:
             return self.table
         return self.extractor.look(self.dataset.photos)[0]
 
+    def score(self, classifier: Classifier, part: str) -> npt.NDArray[np.float32]:
+        """Return what a classifier says of a part's photos, float32, shape ``(n, num_classes)``."""
+        return score(classifier, self.photos(part), self.extractor, self.table)
+
     def with_config(self, **changes: Any) -> Job:
         """Return the job with some settings changed."""
         return replace(self, config=replace(self.config, **changes))
@@ -105,8 +109,8 @@ class Fitted:
         notes: What the user should know: what was kept, and why.
         params: Of backbone and head: how many there are, and how many were trained.
         leftovers: Folders that are of no use once the run is written.
-        validation: What was said of the validation photos before the classifier learned from them,
-            too, shape ``(n, num_classes)``; None where it did not.
+        before_refit: Probabilities of the validation photos from before the classifier learned from
+            them, too, shape ``(n, num_classes)``; None where it did not.
     """
 
     classifier: Classifier
@@ -116,7 +120,7 @@ class Fitted:
     notes: tuple[str, ...] = ()
     params: dict[str, int] = field(default_factory=dict)
     leftovers: tuple[Path, ...] = ()
-    validation: npt.NDArray[np.float32] | None = None
+    before_refit: npt.NDArray[np.float32] | None = None
 
 
 def needs_features(config: TrainConfig) -> bool:
@@ -130,43 +134,3 @@ def needs_features(config: TrainConfig) -> bool:
         return False
     fresh = config.views == -1 and config.strategy in ("features+augment", "finetune")
     return not (fresh and config.head == "mlp" and config.pooling == "flatten")
-
-
-def probabilities(job: Job, classifier: Classifier, part: str) -> npt.NDArray[np.float32]:
-    """Return what a classifier says of a part's photos, float32, shape ``(n, num_classes)``.
-
-    Features of a frozen backbone come from the store; a trained one looks at the photos.
-    """
-    photos = job.photos(part)
-    if not photos:
-        return np.empty((0, job.num_classes), np.float32)
-    if classifier.is_trained:
-        return _looked_at(job, classifier, photos)
-    found = []
-    for name, view in (("plain", PLAIN), ("flip", FLIPPED)):
-        if name in classifier.views:
-            known = job.table if view is PLAIN else None
-            table = job.extractor.look(photos, view)[0] if known is None else known
-            found.append(_from_table(classifier, table, [photo.digest for photo in photos]))
-    return found[0] if len(found) == 1 else np.mean(found, axis=0, dtype=np.float32)
-
-
-def _looked_at(job: Job, classifier: Classifier, photos: list[Photo]) -> npt.NDArray[np.float32]:
-    result = np.empty((len(photos), len(classifier.class_names)), np.float32)
-    with job.progress.step("Classifying", len(photos), "photos") as step:
-        for indices, _, rows, failed in classifier.looks(photo.read for photo in photos):
-            result[indices] = rows
-            for _, error in failed:
-                raise error
-            step.advance(len(indices))
-    return result
-
-
-def _from_table(
-    classifier: Classifier, table: FeatureTable, digests: list[bytes], chunk: int = 2048
-) -> npt.NDArray[np.float32]:
-    parts = [
-        classifier.classify(table.rows(digests[i : i + chunk]))
-        for i in range(0, len(digests), chunk)
-    ]
-    return np.concatenate(parts)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.scoring import open_extractor, score, usable
 from photograft.classifier.uncertainty.assurance import Assurance, Rules
 from photograft.classifier.uncertainty.conformal import check
 from photograft.core.errors import DatasetError
@@ -17,11 +18,7 @@ from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
-from photograft.data.splits import Split
 from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
-from photograft.features.extractor import Extractor
-from photograft.learning.job import Job, probabilities
-from photograft.learning.settings import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -69,21 +66,9 @@ def evaluate(
         min_accuracy=min_accuracy, coverage=coverage
     )
     dataset = Dataset.load(source, max_pixels=classifier.max_pixels, progress=progress)
-    classifier = classifier.located()
-    extractor = Extractor(
-        classifier.backbone,
-        classifier.weights_path,
-        classifier.engine.available(),
-        store,
-        classifier.max_pixels,
-        progress,
+    dataset, extractor, table = usable(
+        classifier, dataset, open_extractor(classifier, store, progress)
     )
-    if classifier.is_trained:
-        dataset = dataset.verified(progress=progress)
-        table = None
-    else:
-        table, failures, extractor = extractor.look(dataset.photos)
-        dataset = dataset.without(failures)
     if not dataset.photos:
         raise DatasetError(f"{dataset.source} has no usable photo")
     unknown = [name for name in dataset.class_names if name not in classifier.class_names]
@@ -97,9 +82,7 @@ def evaluate(
     majority = classifier.trained.get("majority_class")
     if majority not in classifier.class_names:
         majority = classifier.class_names[int(np.bincount(names).argmax())]
-    everything = Split(np.arange(len(dataset.photos)), np.arange(0), np.arange(0))
-    job = Job(dataset, everything, extractor, table, TrainConfig(), progress)
-    said = probabilities(job, classifier, "train")
+    said = score(classifier, dataset.photos, extractor, table)
     scores = evaluate_probabilities(
         said, names, classifier.class_names, classifier.class_names.index(majority)
     )

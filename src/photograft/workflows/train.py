@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from photograft.classifier.classifier import Classifier
+from photograft.core.arrays import Floats
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.loading import check_out
 from photograft.doctor.diagnosis import diagnose
 from photograft.doctor.examine import Diagnosis
-from photograft.evaluation.certify import assess, describe
 from photograft.evaluation.metrics import Scored, evaluate_probabilities
+from photograft.evaluation.uncertainty import describe, fit_uncertainty
 from photograft.evaluation.warnings import warnings
-from photograft.learning.job import Fitted, Job, probabilities
+from photograft.learning.job import Fitted, Job
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
@@ -117,9 +119,14 @@ def finish(
     Raises:
         StorageError: The folder can't be written.
     """
-    fitted = assess(job, fitted)
+    assessed = fit_uncertainty(job, fitted)
+    fitted = assessed.fitted
     dataset, split, config = job.dataset, job.split, job.config
-    scored = {part: _score(job, fitted, part) for part in ("validation", "test")}
+    classifier = fitted.classifier
+    scored = {
+        "validation": _scored(job, classifier, "validation", assessed.validation),
+        "test": _scored(job, classifier, "test"),
+    }
     metrics = {name: part.evaluation.to_json() if part else None for name, part in scored.items()}
     info = {
         "name": dataset.name,
@@ -154,13 +161,15 @@ def finish(
     return Run(folder, info, metrics)
 
 
-def _score(job: Job, fitted: Fitted, part: str) -> Scored | None:
+def _scored(
+    job: Job, classifier: Classifier, part: str, found: Floats | None = None
+) -> Scored | None:
+    """Score a part's photos by what was said of them, or is said now."""
     indices, labels = job.split.parts()[part], job.labels(part)
     if not len(indices):
         return None
     majority = int(np.bincount(job.labels("train")).argmax())
-    found = fitted.validation if part == "validation" else None
     if found is None:
-        found = probabilities(job, fitted.classifier, part)
+        found = job.score(classifier, part)
     scores = evaluate_probabilities(found, labels, job.dataset.class_names, majority)
     return Scored(indices, labels, found, scores)

@@ -22,7 +22,7 @@ from photograft.features.extraction import feature_batches, open_space
 from photograft.features.extractor import Extractor
 from photograft.features.opening import find_extractor
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection
-from photograft.learning.job import Job, needs_features, probabilities
+from photograft.learning.job import Job, needs_features
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.features import choose_logistic
 from photograft.learning.strategies.registry import find_strategy
@@ -155,7 +155,7 @@ def try_folds(
         job = replace(whole, split=split)
         start = bench.timer()
         fitted = find_strategy(config.strategy)(job)
-        found = probabilities(job, fitted.classifier, "test").astype(np.float64)
+        found = job.score(fitted.classifier, "test").astype(np.float64)
         seconds = bench.timer() - start
         predicted = np.full(shape, -1, np.int64) if trial is None else trial.predicted.copy()
         losses = np.full(shape, np.nan) if trial is None else trial.losses.copy()
@@ -165,7 +165,7 @@ def try_folds(
         if fitted.history:
             learned = fitted.history.epochs[fitted.history.kept - 1].accuracy
         else:
-            said = probabilities(job, fitted.classifier, "train").argmax(axis=1)
+            said = job.score(fitted.classifier, "train").argmax(axis=1)
             learned = float(np.mean(said == job.labels("train")))
         total, trained = fitted.params["total"], fitted.params["trained"]
         head = total - fitted.classifier.backbone.num_params

@@ -25,17 +25,16 @@ from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.scoring import open_extractor, score
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.files import new_folder
 from photograft.core.progress import Silent
 from photograft.core.schema import check_choice
 from photograft.data.inputs import read_photos, refuse_unusable, understand
-from photograft.data.splits import Split
 from photograft.features.extractor import Extractor
 from photograft.features.layers import LayerSet, layer_sets
 from photograft.features.settings import Augmentation
 from photograft.interfaces.sklearn.base import SETTINGS, CacheFolder, PhotoEstimator, Settings, look
-from photograft.learning.job import Job, probabilities
 from photograft.learning.preparation import prepare_dataset
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
@@ -186,19 +185,8 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
             # Fitted on another machine, or before an update.
             _, path = locate_weights(classifier.backbone, store.cache)
             classifier = replace(classifier, weights_path=path)
-        extractor = Extractor(
-            classifier.backbone,
-            classifier.weights_path,
-            classifier.engine.available(),
-            store,
-            classifier.max_pixels,
-            Silent(),
-        )
-        dataset, table, extractor = look(extractor, X)
-        nothing = np.arange(0)
-        everything = Split(np.arange(len(dataset.photos)), nothing, nothing)
-        job = Job(dataset, everything, extractor, table, TrainConfig(), Silent())
-        found = probabilities(job, classifier, "train")
+        dataset, table, extractor = look(open_extractor(classifier, store), X)
+        found = score(classifier, dataset.photos, extractor, table)
         # A classifier has its classes in natural order, scikit-learn in that of `np.unique`.
         return found[:, [classifier.class_names.index(n) for n in _names(self.classes_)]]
 

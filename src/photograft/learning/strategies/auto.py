@@ -9,7 +9,7 @@ import numpy as np
 from photograft.core.errors import InputError
 from photograft.data.splits import Split
 from photograft.learning.head.selection import Selection
-from photograft.learning.job import Fitted, Job, probabilities
+from photograft.learning.job import Fitted, Job
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.features import fit_chosen
 from photograft.learning.strategies.finetune import better, tune
@@ -52,5 +52,5 @@ def _refitted(job: Job, frozen: Fitted, chosen: Selection) -> Fitted:
         frozen,
         classifier=classifier,
         notes=(*frozen.notes, note),
-        validation=probabilities(job, frozen.classifier, "validation"),
+        before_refit=job.score(frozen.classifier, "validation"),
     )

@@ -17,7 +17,7 @@ from photograft.core.statistics import NEGLIGIBLE
 from photograft.data.dataset import Photo
 from photograft.features.extraction import PLAIN, View, extract, open_space
 from photograft.features.settings import Augmentation
-from photograft.learning.job import Fitted, Job, probabilities
+from photograft.learning.job import Fitted, Job
 from photograft.learning.loop.batches import ViewBatches
 from photograft.learning.loop.network import Graft
 from photograft.learning.loop.setup import (
@@ -104,7 +104,7 @@ def better(job: Job, frozen: Fitted, tuned: Fitted) -> Fitted:
     labels = job.labels("validation")
     losses = []
     for fitted in (tuned, frozen):
-        found = probabilities(job, fitted.classifier, "validation").astype(np.float64)
+        found = job.score(fitted.classifier, "validation").astype(np.float64)
         own = found[np.arange(len(labels)), labels]
         losses.append(-np.log(np.clip(own, 1e-7, 1)))
         losses.append((found.argmax(axis=1) == labels).astype(np.float64))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.reference import Reference, last_columns
+from photograft.classifier.scoring import score_with_features
 from photograft.classifier.uncertainty.assurance import Assurance, logs_of
 from photograft.classifier.uncertainty.calibration import (
     Calibration,
@@ -21,11 +21,10 @@ from photograft.classifier.uncertainty.calibration import (
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novelty
 from photograft.core.arrays import Floats
-from photograft.data.dataset import Photo
 from photograft.features.similarity import choose_rows
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.solver import make_basis
-from photograft.learning.job import Fitted, Job, probabilities
+from photograft.learning.job import Fitted, Job
 
 #: Training photos that are held out in turn at most, and fewer where classes are many, down to a
 #: least: more would tell no more, and take long. So many are enough to hold out once.
@@ -47,8 +46,22 @@ COVERAGE = 0.95
 KEPT = 0.95
 
 
-def assess(job: Job, fitted: Fitted) -> Fitted:
-    """Return a fitted classifier with all that it carries to say how sure it is.
+@dataclass(frozen=True)
+class Assessed:
+    """A fitted classifier that carries what it takes to say how sure it is.
+
+    Attributes:
+        fitted: The same, its head calibrated where that helps.
+        validation: Probabilities of the validation photos by what had not learned from them,
+            calibrated likewise, float32, shape ``(n, num_classes)``; None where there are none.
+    """
+
+    fitted: Fitted
+    validation: Floats | None
+
+
+def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
+    """Give a fitted classifier all that it carries to say how sure it is.
 
     The head is calibrated where that helps: on training photos held out in turn where a frozen
     backbone's logistic head allows it, else on the validation photos.
@@ -62,7 +75,7 @@ def assess(job: Job, fitted: Fitted) -> Fitted:
     with job.progress.step("Holding photos out in turn", 1, "times") as step:
         folded = _folded(job, fitted)
         step.advance()
-    held_rows, held = _held_out(job, fitted)
+    held_rows, held = _validation(job, fitted)
     with job.progress.step("Checking confidences", 1, "classifiers") as step:
         calibration = _calibration(job, folded, held, seeds)
         step.advance()
@@ -97,12 +110,8 @@ def assess(job: Job, fitted: Fitted) -> Fitted:
         step.advance()
     said = calibration.to_json() if calibration else None
     assurance = Assurance(_answers(job, folded, held), novelty, said)
-    return replace(
-        fitted,
-        classifier=replace(classifier, assurance=assurance, reference=reference),
-        validation=held,
-        notes=notes,
-    )
+    classifier = replace(classifier, assurance=assurance, reference=reference)
+    return Assessed(replace(fitted, classifier=classifier, notes=notes), held)
 
 
 def describe(assurance: Assurance) -> dict[str, Any]:
@@ -188,20 +197,13 @@ def _some(num_photos: int, num_classes: int, seed: int) -> npt.NDArray[np.intp]:
     return np.sort(np.random.default_rng([seed, 7]).permutation(num_photos)[:most])
 
 
-def _held_out(job: Job, fitted: Fitted) -> tuple[Floats | None, Floats | None]:
-    """Return the validation photos' features, and what the classifier said of them."""
+def _validation(job: Job, fitted: Fitted) -> tuple[Floats | None, Floats | None]:
+    """Return the validation photos' features, and their probabilities by what had not seen them."""
     photos = job.photos("validation")
     if not photos:
         return None, None
-    classifier = fitted.classifier
-    if not classifier.is_trained:
-        said = fitted.validation
-        if said is None:
-            said = probabilities(job, classifier, "validation")
-        table = job.features()
-        return table.rows([photo.digest for photo in photos]), said
-    rows, said = _looked_at(job, classifier, photos)
-    return rows, fitted.validation if fitted.validation is not None else said
+    features, found = score_with_features(fitted.classifier, photos, job.extractor, job.table)
+    return features, found if fitted.before_refit is None else fitted.before_refit
 
 
 def _said_again(
@@ -215,11 +217,11 @@ def _said_again(
     """Return what the calibrated classifier says of the validation photos."""
     if held is None or rows is None:
         return None
-    if fitted.validation is not None:  # said by a head that is no more
+    if fitted.before_refit is not None:  # said by a head that is no more
         return apply(logs_of(held), calibration)
     if classifier.views == ("plain",):
         return classifier.classify(rows)
-    return probabilities(job, classifier, "validation")
+    return job.score(classifier, "validation")
 
 
 def _training_rows(
@@ -234,22 +236,8 @@ def _training_rows(
         return rows, job.features().rows([photos[i].digest for i in rows]), logs
     rows = choose_rows(labels, rng, most=min(_MOST_LOOKED_AT, most))
     chosen = [photos[i] for i in rows]
-    if classifier.is_trained:
-        return rows, _looked_at(job, classifier, chosen)[0], None
-    return rows, job.features().rows([photo.digest for photo in chosen]), None
-
-
-def _looked_at(job: Job, classifier: Classifier, photos: Sequence[Photo]) -> tuple[Floats, Floats]:
-    """Return features and probabilities of photos by a network that was trained itself."""
-    features = np.empty((len(photos), classifier.backbone.num_features), np.float32)
-    said = np.empty((len(photos), len(classifier.class_names)), np.float32)
-    with job.progress.step("Looking at photos again", len(photos), "photos") as step:
-        for indices, rows, found, failed in classifier.looks(photo.read for photo in photos):
-            features[indices], said[indices] = rows, found
-            for _, error in failed:
-                raise error
-            step.advance(len(indices))
-    return features, said
+    features, _ = score_with_features(classifier, chosen, job.extractor, job.table)
+    return rows, features, None
 
 
 def _calibration(
