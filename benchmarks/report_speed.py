@@ -13,10 +13,9 @@ import time
 from pathlib import Path
 
 from benchmarks.common import photograft, report
-from photograft.core.progress import Silent
-from photograft.report.run_page import write_run_report
 from photograft.runs.folder import load_facts
 from photograft.runs.photos import find_photos
+from photograft.workflows.report import write_report
 
 
 def main() -> None:
@@ -35,7 +34,7 @@ def main() -> None:
         seconds = []
         for _ in range(options.times):
             start = time.perf_counter()
-            write_run_report(run, reads, page, progress=Silent())
+            write_report(run, reads, page)
             seconds.append(time.perf_counter() - start)
         info = json.loads((run / "run.json").read_text())
         num_bytes, num_pictures = page.stat().st_size, page.read_text().count("data:image/jpeg")

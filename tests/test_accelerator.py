@@ -46,7 +46,7 @@ def test_training_learns_there(photos: Path, tmp_path: Path, strategy: str) -> N
         training=Training(epochs=8, freeze_batch_norm=strategy != "scratch"),
     )
     run = photograft.train(photos, config, out=tmp_path / "run")
-    assert run.metrics["validation"]["accuracy"] > 0.6
+    assert run.scores["validation"]["accuracy"] > 0.6
     again = photograft.train(photos, config, out=tmp_path / "again")
-    difference = run.metrics["validation"]["log_loss"] - again.metrics["validation"]["log_loss"]
+    difference = run.scores["validation"]["log_loss"] - again.scores["validation"]["log_loss"]
     assert abs(difference) < 0.05

@@ -196,7 +196,7 @@ def test_calibration_reaches_prediction_and_scores(
             held_out = assurance_of(classifier).held_out
             assert held_out
             assert np.array_equal(held_out.confidence, expected.max(axis=1))
-    log_loss = run.metrics["validation"]["log_loss"]
+    log_loss = run.scores["validation"]["log_loss"]
     assert log_loss < calibration["before"]["log_loss"] - 0.1
     assert log_loss == pytest.approx(calibration["after"]["log_loss"], abs=0.1)
 
@@ -226,7 +226,7 @@ def test_calibration_by_photos_held_out_in_turn(
     assert held[1].source == made[0].fitted_on
     odds = [np.log(h.confidence / (1 - h.confidence)).mean() for h in held if h]
     assert odds[1] < odds[0]
-    assert run.metrics["validation"] is None
+    assert run.scores["validation"] is None
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["given split", "--validation 0"])
@@ -239,7 +239,7 @@ def test_without_validation(given: bool, photos: Path, tmp_path: Path) -> None:
         config = replace(config, validation=0.25)
     run, classifier = train(source, config, tmp_path / "run")
     if not given:
-        assert run.metrics["validation"] is None
+        assert run.scores["validation"] is None
     assurance = assurance_of(classifier)
     assert assurance.novelty
     assert assurance.held_out

@@ -160,7 +160,7 @@ def test_left_over_of_a_killed_run_is_cleared(photos: Path, tmp_path: Path) -> N
     (tmp_path / ".run.partial" / "metrics.json").write_text("{")
     run = photograft.train(photos, out=tmp_path / "run")
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
-    assert run.metrics["test"]["num_photos"] == 9
+    assert run.scores["test"]["num_photos"] == 9
 
 
 # The cache

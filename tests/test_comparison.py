@@ -39,10 +39,10 @@ from photograft.interfaces.cli.commands.compare import seconds_of
 from photograft.interfaces.cli.views.leaderboard import show_comparison
 from photograft.learning import job as base
 from photograft.learning.settings import TrainConfig
-from photograft.report.comparison_page import write_comparison_report
 from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run
 from photograft.workflows.compare import compare
+from photograft.workflows.report import write_report
 from report_helpers import make_comparison
 from system_helpers import Recorder
 from training_helpers import TINY, TINY_NORM, tiny_config
@@ -119,8 +119,8 @@ def test_comparison_folder(photos: Path, tmp_path: Path, cache: Path) -> None:
         "circle",
         "square",
     ]
-    assert found.run.metrics["validation"] is None
-    assert found.run.metrics["test"]["num_photos"] == 8
+    assert found.run.scores["validation"] is None
+    assert found.run.scores["test"]["num_photos"] == 8
     assert found.run.info["data"]["class_counts"]["train"] == [16, 16]
 
 
@@ -168,7 +168,7 @@ def test_interrupted_comparison_goes_on(
             k: v for k, v in other.items() if k not in timed
         }
     assert found.info["winner"] == whole.info["winner"]
-    assert found.run.metrics == whole.run.metrics
+    assert found.run.scores == whole.run.scores
 
 
 def test_damaged_trial_is_done_again(
@@ -216,8 +216,8 @@ def test_the_test_is_no_part_of_the_choice(photos: Path, tmp_path: Path, cache: 
         [row[k] for k in keys] for row in false.info["candidates"]
     ]
     assert right.info["winner"] == false.info["winner"]
-    assert right.run.metrics["test"]["accuracy"] == pytest.approx(
-        1 - false.run.metrics["test"]["accuracy"]
+    assert right.run.scores["test"]["accuracy"] == pytest.approx(
+        1 - false.run.scores["test"]["accuracy"]
     )
 
 
@@ -319,7 +319,7 @@ def test_photo_that_does_not_decode_is_left_out(photos: Path, tmp_path: Path, ca
     path = source / "circle" / "05.jpg"
     path.write_bytes(path.read_bytes()[:500])
     found = run(source, tmp_path / "out", cache, stored(TINY))
-    assert found.info["candidates"][0]["num_photos"] + found.run.metrics["test"]["num_photos"] == 39
+    assert found.info["candidates"][0]["num_photos"] + found.run.scores["test"]["num_photos"] == 39
 
 
 @pytest.mark.parametrize("bad", ["there", "inside", "file"])
@@ -702,7 +702,7 @@ def test_page_marks_the_chosen_one_and_ranks_what_was_tried_in_part_last(tmp_pat
     tie = next(row for row in rows if row["verdict"] == "tie")
     info |= {"candidates": [*rows, partial], "winner": tie["id"]}
     (folder / "comparison.json").write_text(json.dumps(info))
-    write_comparison_report(folder, {}, tmp_path / "page.html", progress=Silent())
+    write_report(folder, {}, tmp_path / "page.html", progress=Silent())
     page = (tmp_path / "page.html").read_text()
     body = page[page.index("<tbody>") : page.index("</tbody>")]
     chosen = body.split('<tr class="chosen">')

@@ -38,18 +38,17 @@ from photograft.interfaces.cli.views.tables import show_run
 from photograft.learning.recipes import read_config
 from photograft.learning.settings import TrainConfig
 from photograft.report import charts, palette
-from photograft.report.comparison_page import write_comparison_report
 from photograft.report.confusion import show_confusion
-from photograft.report.explanations import MAX_EXPLAINED, explain_mistakes, explain_saved
+from photograft.report.explanations import MAX_EXPLAINED, explain_mistakes
 from photograft.report.model_card import limits
 from photograft.report.photo_choice import MAX_MISTAKES, MAX_PHOTOS, PER_CELL, choose
 from photograft.report.reliability import reliability
-from photograft.report.run_page import write_run_report
 from photograft.report.thumbnails import thumbnail, thumbnails
 from photograft.report.tried import tried
 from photograft.runs.folder import load_facts
 from photograft.runs.photos import find_photos
 from photograft.runs.run import Run
+from photograft.workflows.report import write_report
 from report_helpers import SELECTION, Reads, make_comparison, make_run, photo_bytes
 from system_helpers import Recorder, read_json
 from training_helpers import tiny_backbone
@@ -100,7 +99,7 @@ class Page(HTMLParser):
 
 
 def page_of(folder: Path, reads: Reads, out: Path) -> Page:
-    write_run_report(folder, reads, out, progress=Silent())
+    write_report(folder, reads, out, progress=Silent())
     return Page(out.read_text(encoding="utf-8"))
 
 
@@ -227,10 +226,10 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
 def test_same_run_same_bytes(tmp_path: Path) -> None:
     reads = make_run(tmp_path / "run", history=True)
     first, second = tmp_path / "a.html", tmp_path / "b.html"
-    write_run_report(tmp_path / "run", reads, first, progress=Silent())
+    write_report(tmp_path / "run", reads, first, progress=Silent())
     shutil.move(tmp_path / "run", tmp_path / "moved")
     backwards = dict(reversed(reads.items()))
-    write_run_report(tmp_path / "moved", backwards, second, progress=Silent())
+    write_report(tmp_path / "moved", backwards, second, progress=Silent())
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -280,7 +279,10 @@ def test_explanations_are_of_the_class_that_was_said(tmp_path: Path) -> None:
     one = replace(wrong[0], predicted=0)
     others = [
         explain_mistakes(
-            classifier, [replace(one, predicted=c)], reads, reference=None, progress=Silent()
+            replace(classifier, reference=None),
+            [replace(one, predicted=c)],
+            reads,
+            progress=Silent(),
         )[one.name]
         for c in range(3)
     ]
@@ -311,7 +313,7 @@ def test_a_photo_that_is_gone_leaves_the_others_explained(tmp_path: Path) -> Non
     wrong = load_facts(tmp_path / "run").mistakes
     reads[wrong[1].name] = lambda: b"gone"
     recorder = Recorder()
-    found = explain_saved(tmp_path / "run", wrong, reads, progress=recorder)
+    found = explain_mistakes(Classifier.load(tmp_path / "run"), wrong, reads, progress=recorder)
     assert list(found) == [a.name for a in wrong[:MAX_EXPLAINED] if a != wrong[1]]
     assert recorder.done == recorder.totals == {"Explaining mistakes": MAX_EXPLAINED}
 
@@ -325,7 +327,7 @@ def test_only_photos_that_are_shown_are_read(tmp_path: Path) -> None:
         return reads[name]()
 
     recorder = Recorder()
-    write_run_report(
+    write_report(
         tmp_path / "run",
         {name: lambda name=name: watched(name) for name in reads},  # type: ignore[misc]
         tmp_path / "page.html",
@@ -511,7 +513,7 @@ def test_charts_take_odd_values() -> None:
 
 def test_comparison(tmp_path: Path) -> None:
     reads = make_comparison(tmp_path / "c")
-    write_comparison_report(tmp_path / "c", reads, tmp_path / "page.html", progress=Silent())
+    write_report(tmp_path / "c", reads, tmp_path / "page.html", progress=Silent())
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert_closed(page)
     assert len(page.all("h1")) == 1
@@ -537,7 +539,7 @@ def test_comparison(tmp_path: Path) -> None:
 
 def test_comparison_without_a_winner(tmp_path: Path) -> None:
     make_comparison(tmp_path / "c", winner=False, candidates=[{"id": "a", "status": "not run"}])
-    write_comparison_report(tmp_path / "c", {}, tmp_path / "page.html", progress=Silent())
+    write_report(tmp_path / "c", {}, tmp_path / "page.html", progress=Silent())
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert [s["id"] for s in page.all("section")] == ["winner", "leaderboard", "how"]
     assert page.data == {}
@@ -619,13 +621,11 @@ def test_findings_are_a_section_of_the_page(tmp_path: Path) -> None:
     assert "2 labels" not in clean.text
 
 
-@pytest.mark.parametrize("damage", ["missing", "not json", "no candidates"])
-def test_damaged_comparison(tmp_path: Path, damage: str) -> None:
-    if damage != "missing":
-        text = "{" if damage == "not json" else "{}"
-        (tmp_path / "comparison.json").write_text(text)
+@pytest.mark.parametrize("text", ["{", "{}"])
+def test_damaged_comparison(tmp_path: Path, text: str) -> None:
+    (tmp_path / "comparison.json").write_text(text)
     with pytest.raises(ClassifierError, match="holds no comparison"):
-        write_comparison_report(tmp_path, {}, tmp_path / "page.html", progress=Silent())
+        write_report(tmp_path, {}, tmp_path / "page.html", progress=Silent())
 
 
 @pytest.mark.parametrize("name", ["run.json", "files.parquet", "predictions.parquet"])
@@ -633,7 +633,7 @@ def test_damaged_run(tmp_path: Path, name: str) -> None:
     make_run(tmp_path / "run")
     (tmp_path / "run" / name).write_bytes(b"{}")
     with pytest.raises(ClassifierError, match="no run folder, or a damaged one"):
-        write_run_report(tmp_path / "run", {}, tmp_path / "page.html", progress=Silent())
+        write_report(tmp_path / "run", {}, tmp_path / "page.html", progress=Silent())
     assert not list(tmp_path.glob("*.html"))
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from photograft.core.progress import Silent
-from photograft.report.comparison_page import write_comparison_report
 from photograft.report.palette import DARK, LIGHT
-from photograft.report.run_page import write_run_report
+from photograft.workflows.report import write_report
 from report_helpers import make_comparison, make_run
 from test_report import HOSTILE, add_classifier
 
@@ -43,18 +42,18 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run's page, one with hostile names, and a comparison's."""
     folder = tmp_path_factory.mktemp("pages")
     reads = make_run(folder / "run", history=True, warnings=["look out"])
-    write_run_report(folder / "run", reads, folder / "run.html", progress=Silent())
+    write_report(folder / "run", reads, folder / "run.html", progress=Silent())
     name = "{label}{part}{i}"
     reads = make_run(folder / "hostile", HOSTILE, per_class=(2, 2, 3), file_name=name)
-    write_run_report(folder / "hostile", reads, folder / "hostile.html", progress=Silent())
+    write_report(folder / "hostile", reads, folder / "hostile.html", progress=Silent())
     reads = make_comparison(folder / "c")
-    write_comparison_report(folder / "c", reads, folder / "comparison.html", progress=Silent())
+    write_report(folder / "c", reads, folder / "comparison.html", progress=Silent())
     names = [f"species {i}" for i in range(40)]
     reads = make_run(folder / "many", names, per_class=(1, 0, 3), photos=9)
-    write_run_report(folder / "many", reads, folder / "many.html", progress=Silent())
+    write_report(folder / "many", reads, folder / "many.html", progress=Silent())
     reads = make_run(folder / "explained", per_class=(6, 4, 20), margin=0.5)
     add_classifier(folder / "explained", reads)
-    write_run_report(folder / "explained", reads, folder / "explained.html", progress=Silent())
+    write_report(folder / "explained", reads, folder / "explained.html", progress=Silent())
     return {path.stem: path for path in folder.glob("*.html")}
 
 

@@ -170,7 +170,7 @@ def test_contract(
         hits = expected.argmax(axis=1) == [
             classifier.class_names.index(Path(name).parent.name) for name in found[part]
         ]
-        assert run.metrics[part]["accuracy"] == pytest.approx(hits.mean())
+        assert run.scores[part]["accuracy"] == pytest.approx(hits.mean())
 
     # A trained network lies with it: nothing else is needed.
     included = (run.path / "classifier" / INCLUDED_WEIGHTS).exists()
@@ -263,7 +263,7 @@ def test_scratch_takes_no_weights(photos: Path, cache: Path) -> None:
 def test_no_validation_and_no_test(strategy: str, photos: Path, tmp_path: Path) -> None:
     config = tiny_config(strategy, validation=0.0, test=0.0, views=1, keep="always")
     run = photograft.train(photos, config, out=tmp_path / "run")
-    assert (run.metrics["validation"], run.metrics["test"]) == (None, None)
+    assert (run.scores["validation"], run.scores["test"]) == (None, None)
     assert Classifier.load(run.path).predict_proba([photos / "circle" / "00.jpg"]).shape == (1, 3)
 
 
@@ -335,7 +335,7 @@ def test_fine_tuning_the_default_backbone(tmp_path: Path, monkeypatch: pytest.Mo
     expected = np.stack(list(found.values()))
     files = [source / name for name in found]
     assert Classifier.load(run.path).predict_proba(files).tobytes() == expected.tobytes()
-    assert run.metrics["validation"]["accuracy"] > 0.6
+    assert run.scores["validation"]["accuracy"] > 0.6
     # On a machine without OpenVINO: the same to rounding.
     monkeypatch.setattr("photograft.backbones.engines._is_installed", lambda: False)
     np.testing.assert_allclose(Classifier.load(run.path).predict_proba(files), expected, atol=1e-3)
@@ -581,6 +581,6 @@ def test_a_small_network_reads_digits(tmp_path: Path) -> None:
     assert config.loop.epochs == 5
     run = photograft.train(tmp_path / "digits.npz", config, out=tmp_path / "run")
     assert run.info["params"] == {"total": 104_202, "trained": 104_202}
-    assert run.metrics["validation"] is None
-    assert run.metrics["test"]["num_photos"] == 1000
-    assert run.metrics["test"]["accuracy"] >= 0.95
+    assert run.scores["validation"] is None
+    assert run.scores["test"]["num_photos"] == 1000
+    assert run.scores["test"]["accuracy"] >= 0.95

@@ -111,7 +111,7 @@ def seen_by_mlflow(folder: Path) -> list[Seen]:
     for run in client.search_runs(experiments, order_by=["attributes.start_time ASC"]):
         seen = Seen(run.info.run_name, run.info.status.lower(), texts=dict(run.data.tags))
         seen.settings = dict(run.data.params)
-        for name, value in run.data.metrics.items():
+        for name, value in run.data.scores.items():
             history = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, name)]
             if name.partition("/")[0] in ("validation", "test"):
                 assert history == [(0, value)]
@@ -216,7 +216,7 @@ def test_a_training(track: str, photos: Path, tmp_path: Path) -> None:
         found = seen.series[f"scratch/{name}"]
         assert [step for step, _ in found] == [1, 2, 3]
         assert [v for _, v in found] == pytest.approx([v for _, v in points], rel=1e-4)
-    expected = {f"{p}/{s}": run.metrics[p][s] for p in ("validation", "test") for s in SCORES}
+    expected = {f"{p}/{s}": run.scores[p][s] for p in ("validation", "test") for s in SCORES}
     assert seen.scores == pytest.approx(expected, rel=1e-6)
     settings = {
         "seed": "7",
@@ -301,7 +301,7 @@ def test_a_strategy_without_a_loop(photos: Path, tmp_path: Path, warm_cache: Pat
     run = photograft.train(photos, config, out=tmp_path / "run")
     (seen,) = seen_by_mlflow(tmp_path)
     assert seen.series == {}
-    assert seen.scores["test/accuracy"] == run.metrics["test"]["accuracy"]
+    assert seen.scores["test/accuracy"] == run.scores["test"]["accuracy"]
     assert not [name for name in seen.settings if name.startswith("training")]
     assert (seen.status, seen.texts["strategy"]) == ("finished", "features")
 
@@ -379,7 +379,7 @@ def test_a_tracker_that_fails_harms_no_training(
     use(monkeypatch, recorder)
     config = tiny_config("scratch", track="mlflow")
     run = photograft.train(photos, config, out=tmp_path / "run", progress=watcher)
-    assert run.metrics["test"]["accuracy"] > 0
+    assert run.scores["test"]["accuracy"] > 0
     assert recorder.of("epoch") == [("scratch", number) for number in epochs]
     assert recorder.of("end") == ends
     message = "Recorder fails (OSError: server gone): the training goes on without it"

@@ -181,7 +181,7 @@ def test_picture_opens_and_is_not_blank(run_path: Path) -> None:
 
 def test_classifier_of_a_run_loads_and_knows(run_path: Path, photos: Path) -> None:
     run = photograft.Run.load(run_path)
-    assert run.metrics == system.read_json(run_path / "metrics.json")
+    assert run.scores == system.read_json(run_path / "metrics.json")
     for path in (run_path, run_path / "classifier"):
         classifier = photograft.Classifier.load(path)
         assert classifier.class_names == system.CLASSES
@@ -228,7 +228,7 @@ def test_given_split_is_respected(make_photos: MakePhotos, tmp_path: Path) -> No
     splits = split_of(run.path)
     for folder, part in (("training", "train"), ("val", "validation"), ("Testing", "test")):
         assert {s for name, s in splits.items() if name.startswith(folder + "/")} == {part}
-    assert run.metrics["test"]["num_photos"] == 8
+    assert run.scores["test"]["num_photos"] == 8
     assert "the split is the one that the source gives" in run.info["data"]["notes"]
     assert run.info["warnings"] == []
 
@@ -251,7 +251,7 @@ def test_no_test_part_means_no_test_score(
 
 def test_neither_validation_nor_test(tmp_path: Path, photos: Path) -> None:
     run = photograft.train(photos, TrainConfig(validation=0, test=0), out=tmp_path / "run")
-    assert run.metrics == {"validation": None, "test": None}
+    assert run.scores == {"validation": None, "test": None}
     assert run.pictures == []
     assert len(run.classifier.predict([photos / "circle" / "00.jpg"])[0].label or "") > 0
 
@@ -447,7 +447,7 @@ def test_truncated_photo_does_not_shift_the_split(make_photos: MakePhotos, tmp_p
     splits = split_of(run.path)
     assert splits.pop("circle/cut.jpg") is None
     assert splits == split_of(clean.path)
-    assert run.metrics == clean.metrics
+    assert run.scores == clean.scores
 
 
 # Every kind of source
@@ -510,8 +510,8 @@ def test_every_kind_of_source_trains(
     assert run.info["data"]["num_photos"] == 20
     assert run.info["data"]["class_names"] == ["circle", "square"]
     assert run.info["name"] == "photos"
-    assert run.metrics["test"]["num_photos"] == 4
-    assert run.metrics["test"]["accuracy"] >= 0.75
+    assert run.scores["test"]["num_photos"] == 4
+    assert run.scores["test"]["accuracy"] >= 0.75
     assert before == (source.read_bytes() if source.is_file() else b"")
 
 
@@ -688,10 +688,10 @@ def test_interrupted_while_writing_leaves_no_run(
 def test_ants_and_bees(tmp_path: Path) -> None:
     """244 real photos; by hand with timm and scikit-learn: 0.948."""
     run = photograft.train(HYMENOPTERA, out=tmp_path / "run")
-    assert run.metrics["validation"]["num_photos"] == 153
-    assert run.metrics["validation"]["accuracy"] >= 0.93
-    assert run.metrics["test"] is None
-    assert math.isfinite(run.metrics["validation"]["log_loss"])
+    assert run.scores["validation"]["num_photos"] == 153
+    assert run.scores["validation"]["accuracy"] >= 0.93
+    assert run.scores["test"] is None
+    assert math.isfinite(run.scores["validation"]["log_loss"])
 
 
 def test_settings_without_effect_are_named(photos: Path, warm_cache: Path, tmp_path: Path) -> None:

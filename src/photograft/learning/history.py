@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
 
 
@@ -59,8 +59,12 @@ class History:
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(_rounded(epoch) for epoch in self.epochs)
+        writer.writerows(asdict(epoch) for epoch in self.rounded().epochs)
         return text.getvalue()
+
+    def rounded(self) -> History:
+        """Return the history to six digits, as its table has it."""
+        return replace(self, epochs=tuple(Epoch(**_rounded(epoch)) for epoch in self.epochs))
 
     @classmethod
     def from_csv(cls, text: str, kept: int = 0) -> History:

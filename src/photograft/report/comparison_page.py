@@ -6,38 +6,44 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from photograft.classifier.classifier import Classifier
 from photograft.core.progress import Progress
 from photograft.core.text import brief
 from photograft.report import charts
 from photograft.report.page import write_page
 from photograft.report.run_page import Reads, run_context
-from photograft.runs.comparison import read_comparison, winners_folder
-from photograft.runs.folder import load_facts
+from photograft.runs.folder import Facts
 
 _VERDICTS = {"best": "best", "tie": "as good", "worse": "worse"}
 
 
-def write_comparison_report(folder: Path, reads: Reads, out: Path, *, progress: Progress) -> None:
-    """Write a comparison's page, with the winner's run where the folder holds it.
+def write_comparison_page(
+    comparison: Mapping[str, Any],
+    facts: Facts | None,
+    reads: Reads,
+    out: Path,
+    *,
+    classifier: Classifier | None,
+    progress: Progress,
+) -> None:
+    """Write a comparison's page, with the winner's run where there is one.
 
-    The same folder and photos give the same bytes.
+    The same comparison, run and photos give the same bytes.
 
     Args:
-        folder: Of the comparison: ``comparison.json``, and the winner's run folder, which is
-            named there.
+        comparison: What ``comparison.json`` holds, as `runs.comparison.complete` fills it up.
+        facts: Of the winner's run; None where there is none.
         reads: By name as in the run's ``files.parquet``, what returns a photo's bytes.
         out: The HTML file.
+        classifier: The run's, as in `run_page.write_run_page`.
         progress: Told how far it is.
 
     Raises:
-        ClassifierError: The folder holds no comparison, or a damaged one.
         StorageError: The page can't be written.
     """
     from markupsafe import Markup
 
-    comparison = read_comparison(folder)
-    place = winners_folder(folder, comparison)
-    run = run_context(load_facts(place), reads, progress, place) if place else None
+    run = run_context(facts, reads, classifier, progress) if facts else None
     candidates = sorted(comparison["candidates"], key=_rank)
     compared = [row for row in candidates if row["accuracy"] is not None]
     context = {

@@ -6,10 +6,9 @@ import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.reference import Neighbour, Reference
+from photograft.classifier.reference import Neighbour
 from photograft.core.progress import Progress
 from photograft.data.images import decode
 from photograft.runs.folder import Answer
@@ -44,7 +43,6 @@ def explain_mistakes(
     answers: Sequence[Answer],
     reads: Reads,
     *,
-    reference: Reference | None,
     progress: Progress,
 ) -> dict[str, Explained]:
     """Return why wrong answers were given, by the name of the photo.
@@ -55,7 +53,6 @@ def explain_mistakes(
         classifier: That gave them.
         answers: The most confident first; the first `MAX_EXPLAINED` are explained.
         reads: By name, what returns a photo's bytes.
-        reference: The training photos that the classifier carries, if any.
         progress: Told how far it is.
     """
     wanted = [answer for answer in answers[:MAX_EXPLAINED] if answer.name in reads]
@@ -64,38 +61,22 @@ def explain_mistakes(
         return found
     with progress.step("Explaining mistakes", len(wanted), "photos") as step:
         try:
-            found = _explain(classifier, wanted, reads, reference, step.advance)
+            found = _explain(classifier, wanted, reads, step.advance)
         except Exception:
             return found  # no weights, no grid, no torch: the page does without
     return found
-
-
-def explain_saved(
-    folder: Path, answers: Sequence[Answer], reads: Reads, *, progress: Progress
-) -> dict[str, Explained]:
-    """Do what `explain_mistakes` does, with the classifier that a run folder holds, if any."""
-    if not answers or not reads:
-        return {}
-    try:
-        classifier = Classifier.load(folder)
-    except Exception:
-        return {}  # none, changed, or too new: the page shows the run, not the classifier
-    return explain_mistakes(
-        classifier, answers, reads, reference=classifier.reference, progress=progress
-    )
 
 
 def _explain(
     classifier: Classifier,
     answers: Sequence[Answer],
     reads: Reads,
-    reference: Reference | None,
     advance: Callable[[], None],
 ) -> dict[str, Explained]:
     from photograft.classifier.heat_maps import HeatMaps
     from photograft.report.plots.overlays import overlay, where
 
-    maps = HeatMaps(classifier)
+    maps, reference = HeatMaps(classifier), classifier.reference
     found = {}
     for answer in answers:
         try:

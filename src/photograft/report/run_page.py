@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from photograft.classifier.classifier import Classifier
 from photograft.core.progress import Progress
 from photograft.core.text import number, percent, shown
-from photograft.doctor.tables import PARQUET_NAME, read_findings
 from photograft.report import charts, model_card, tried
 from photograft.report.certainty_section import certainty_context
 from photograft.report.confusion import Matrix, show_confusion
-from photograft.report.explanations import explain_saved
+from photograft.report.explanations import explain_mistakes
 from photograft.report.findings_section import findings_context
 from photograft.report.page import script_json, write_page
 from photograft.report.photo_choice import MAX_MISTAKES, Choice, choose
 from photograft.report.reliability import reliability
 from photograft.report.thumbnails import thumbnails
-from photograft.runs.folder import Answer, Facts, load_facts
+from photograft.runs.folder import Answer, Facts
 
 _MAX_EXAMPLES = 3
 #: Photos of findings that are shown, all findings together: the doctor's own page has more.
@@ -28,45 +28,42 @@ _MAX_FLAGGED = 60
 Reads = Mapping[str, Callable[[], bytes]]
 
 
-def write_run_report(folder: Path, reads: Reads, out: Path, *, progress: Progress) -> None:
+def write_run_page(
+    facts: Facts, reads: Reads, out: Path, *, classifier: Classifier | None, progress: Progress
+) -> None:
     """Write a run's page.
 
-    The same run folder and photos give the same bytes.
+    The same run and photos give the same bytes.
 
     Args:
-        folder: Of the run: ``run.json``, ``metrics.json``, ``selection.json``, ``files.parquet``,
-            ``predictions.parquet``, and ``history.csv`` where a training loop ran. The most
-            confident mistakes are explained where it holds the classifier.
+        facts: Of the run.
         reads: By name as in ``files.parquet``, what returns a photo's bytes. Only those of photos
             that are shown are called. Without any, the page has no pictures and says so.
         out: The HTML file.
+        classifier: The run's, which explains its most confident mistakes; None for no explanations.
         progress: Told how far it is.
 
     Raises:
-        ClassifierError: The folder is no run's, or damaged.
         StorageError: The page can't be written.
     """
-    run = run_context(load_facts(folder), reads, progress, folder)
+    run = run_context(facts, reads, classifier, progress)
     write_page(out, "run.html.j2", {"run": run, "photos": run["photos"]})
 
 
 def run_context(
-    facts: Facts, reads: Reads, progress: Progress, folder: Path | None = None
+    facts: Facts, reads: Reads, classifier: Classifier | None, progress: Progress
 ) -> dict[str, Any]:
-    """Return what the templates of a run's sections are filled with.
-
-    Args:
-        facts: Of the run.
-        reads: As in `write_run_report`.
-        progress: Told how far it is.
-        folder: Of the run, whose classifier explains its mistakes; without, none are explained.
-    """
+    """Return what the templates of a run's sections are filled with; see `write_run_page`."""
     from markupsafe import Markup
 
     info, scores = facts.info, facts.scores
     matrix = show_confusion(scores["confusion"]) if scores else None
     choice = choose(facts, matrix.openable() if matrix else ())
-    explained = explain_saved(folder, choice.mistakes, reads, progress=progress) if folder else {}
+    explained = (
+        explain_mistakes(classifier, choice.mistakes, reads, progress=progress)
+        if classifier
+        else {}
+    )
     near = [neighbour.name for e in explained.values() for neighbour in e.neighbours]
     drawn = list(dict.fromkeys([*choice.drawn, *near]))
     pictures = thumbnails(drawn, reads, max_pixels=info["config"]["max_pixels"], progress=progress)
@@ -103,19 +100,17 @@ def run_context(
         "command": tried.repeat_command(facts),
         "card": model_card.model_card(facts),
         "sure": certainty_context(info),
-        "found": _found(facts, reads, progress, folder),
+        "found": _found(facts, reads, progress),
         "photos": Markup(_photos(facts, matrix, choice, pictures, numbers, in_place)),  # noqa: S704
     }
 
 
-def _found(
-    facts: Facts, reads: Reads, progress: Progress, folder: Path | None
-) -> dict[str, Any] | None:
-    """Return what the doctor found, where the run's folder tells."""
-    if folder is None or not (folder / PARQUET_NAME).is_file():
+def _found(facts: Facts, reads: Reads, progress: Progress) -> dict[str, Any] | None:
+    """Return what the doctor found, where anybody looked."""
+    if facts.findings is None:
         return None
     return findings_context(
-        read_findings(folder / PARQUET_NAME),
+        facts.findings,
         reads,
         num_photos=facts.info["data"]["num_photos"],
         max_photos=_MAX_FLAGGED,

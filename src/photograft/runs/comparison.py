@@ -1,4 +1,11 @@
-"""The comparison folder: written and read here."""
+"""The comparison folder: written and read here.
+
+comparison.json         the verdict, a row for each candidate, data, versions and seed
+leaderboard.csv         the rows as a table
+candidates/             what was found out about each: a later comparison goes on from it
+run/                    the chosen classifier, fitted on all photos but the test's, and its test
+report.html             all of it to read
+"""
 
 from __future__ import annotations
 
@@ -12,7 +19,10 @@ from typing import Any
 
 from photograft.core.errors import ClassifierError
 from photograft.core.files import new_file, write_json
+from photograft.runs.folder import RUN
 from photograft.runs.run import Run
+
+COMPARISON, LEADERBOARD, WINNER = "comparison.json", "leaderboard.csv", "run"
 
 #: What a candidate that was not run need not say.
 _BLANK: dict[str, Any] = dict.fromkeys(
@@ -44,21 +54,25 @@ def read_comparison(folder: Path) -> dict[str, Any]:
         ClassifierError: There is none, or it is damaged.
     """
     try:
-        comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-        comparison["candidates"] = [{**_BLANK, **row} for row in comparison["candidates"]]
+        return complete(json.loads((folder / COMPARISON).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ClassifierError(
             f"{folder} holds no comparison, or a damaged one",
             expected="a folder that `photograft compare` made",
         ) from error
-    return {"recipe": None, "notes": [], "warnings": [], **comparison}
+
+
+def complete(comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a comparison with every column that a page shows, empty where nothing is known."""
+    rows = [{**_BLANK, **row} for row in comparison["candidates"]]
+    return {"recipe": None, "notes": [], "warnings": [], **comparison, "candidates": rows}
 
 
 def winners_folder(folder: Path, comparison: Mapping[str, Any]) -> Path | None:
     """Return the folder of the winner's run, or None where there is none."""
     name = comparison.get("run")
     place = folder / name if name else None
-    return place if place and (place / "run.json").is_file() else None
+    return place if place and (place / RUN).is_file() else None
 
 
 @dataclass(frozen=True)
@@ -76,16 +90,21 @@ class Comparison:
     run: Run
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def read_earlier(folder: Path) -> dict[str, Any]:
     """Return what an earlier comparison in the folder wrote, or nothing."""
     try:
-        found = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+        found = json.loads((folder / COMPARISON).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _write(folder: Path, info: dict[str, Any]) -> None:
+def write_comparison(folder: Path, info: dict[str, Any]) -> None:
+    """Write ``comparison.json`` and ``leaderboard.csv``, each whole or not at all.
+
+    Raises:
+        StorageError: They can't be written.
+    """
     fix = "Make it writable, and run the same command again: what was computed is kept."
     folder.mkdir(parents=True, exist_ok=True)
     names = [name for name in info["candidates"][0] if name != "chosen"]
@@ -93,7 +112,7 @@ def _write(folder: Path, info: dict[str, Any]) -> None:
     writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore", restval="")
     writer.writeheader()
     writer.writerows(info["candidates"])
-    with new_file(folder / "leaderboard.csv", fix=fix) as partial:
+    with new_file(folder / LEADERBOARD, fix=fix) as partial:
         partial.write_text(text.getvalue(), encoding="utf-8")
-    with new_file(folder / "comparison.json", fix=fix) as partial:
+    with new_file(folder / COMPARISON, fix=fix) as partial:
         write_json(partial, info)

@@ -1,18 +1,45 @@
-"""What a run folder holds, read for its page."""
+"""The run folder: the names of its files, and what they hold, read once for all who need it.
+
+    run.json                what was asked, of which data, with which versions and seed
+    metrics.json            scores on validation and test
+    selection.json          what cross-validation said of each candidate
+    history.csv             the epochs of the training loop, where one ran
+    files.parquet           every file of the source: used or skipped, why, and in which part
+    predictions.parquet     every validation and test photo with its probabilities
+    findings.parquet, .csv  what the doctor found
+    pictures/               confusion matrix and most confident mistakes, as PNG
+    report.html             all of it on one page, with the photos behind the figures
+    classifier/             the fitted classifier; see `photograft.classifier`
+
+`record` writes what `load_facts` reads here.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from photograft.core.errors import ClassifierError
 from photograft.core.files import read_table
+from photograft.doctor.findings import Finding
+from photograft.doctor.tables import PARQUET_NAME, read_findings
+from photograft.learning.history import History
 
-if TYPE_CHECKING:
-    from photograft.learning.history import History
+RUN, METRICS, SELECTION = "run.json", "metrics.json", "selection.json"
+HISTORY, FILES, PREDICTIONS = "history.csv", "files.parquet", "predictions.parquet"
+PICTURES, PAGE, CLASSIFIER = "pictures", "report.html", "classifier"
+
+#: A table as columns of equal length.
+Columns = Mapping[str, Sequence[Any]]
+
+_FILE_COLUMNS = (
+    *("name", "status", "reason", "detail", "label", "group", "split", "sha256"),
+    *("width", "height"),
+)
+_ANSWER_COLUMNS = ("name", "split", "label", "predicted", "probability")
 
 
 @dataclass(frozen=True)
@@ -69,7 +96,8 @@ class Facts:
         selection: What ``selection.json`` holds.
         files: Every file of the source, sorted by name.
         answers: To the photos of `part`, sorted by name.
-        history: Of the training loop; None where none ran.
+        history: Of the training loop, to six digits; None where none ran.
+        findings: What the doctor found; None where nobody looked.
     """
 
     info: dict[str, Any]
@@ -78,6 +106,30 @@ class Facts:
     files: tuple[File, ...]
     answers: tuple[Answer, ...]
     history: History | None
+    findings: tuple[Finding, ...] | None
+
+    @classmethod
+    def of(
+        cls,
+        info: dict[str, Any],
+        metrics: dict[str, Any],
+        selection: dict[str, Any],
+        files: Columns,
+        predictions: Columns,
+        history: History | None,
+        findings: Sequence[Finding] | None,
+    ) -> Facts:
+        """Return the facts that a folder's files hold, tables given as columns."""
+        index = {name: i for i, name in enumerate(info["data"]["class_names"])}
+        return cls(
+            info=info,
+            metrics=metrics,
+            selection=selection,
+            files=_files(files),
+            answers=_answers(predictions, index, scored_part(metrics)),
+            history=history,
+            findings=None if findings is None else tuple(findings),
+        )
 
     @property
     def class_names(self) -> list[str]:
@@ -122,16 +174,17 @@ def load_facts(folder: Path) -> Facts:
     try:
         info, metrics, selection = (
             json.loads((folder / name).read_text(encoding="utf-8"))
-            for name in ("run.json", "metrics.json", "selection.json")
+            for name in (RUN, METRICS, SELECTION)
         )
-        index = {name: i for i, name in enumerate(info["data"]["class_names"])}
-        return Facts(
-            info=info,
-            metrics=metrics,
-            selection=selection,
-            files=_read_files(folder / "files.parquet"),
-            answers=_read_answers(folder / "predictions.parquet", index, scored_part(metrics)),
-            history=_read_history(folder, info),
+        has_findings = (folder / PARQUET_NAME).is_file()
+        return Facts.of(
+            info,
+            metrics,
+            selection,
+            _read_columns(folder / FILES, _FILE_COLUMNS),
+            _read_columns(folder / PREDICTIONS, _ANSWER_COLUMNS),
+            _read_history(folder, info),
+            read_findings(folder / PARQUET_NAME) if has_findings else None,
         )
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise ClassifierError(
@@ -140,14 +193,27 @@ def load_facts(folder: Path) -> Facts:
         ) from error
 
 
-def _columns(path: Path, names: Sequence[str]) -> list[list[Any]]:
+def read_run_json(folder: Path, *names: str) -> list[dict[str, Any]]:
+    """Return what some of a run folder's JSON files hold.
+
+    Raises:
+        ClassifierError: It is no run folder, or damaged.
+    """
+    try:
+        return [json.loads((folder / name).read_text(encoding="utf-8")) for name in names]
+    except (OSError, ValueError) as error:
+        raise ClassifierError(
+            f"{folder} is no run folder", expected="a folder that `photograft train` made"
+        ) from error
+
+
+def _read_columns(path: Path, names: Sequence[str]) -> Columns:
     table = read_table(path, names)
-    return [table.column(name).to_pylist() for name in names]
+    return {name: table.column(name).to_pylist() for name in names}
 
 
-def _read_files(path: Path) -> tuple[File, ...]:
-    names = ("name", "status", "reason", "detail", "label", "group", "split", "sha256")
-    columns = _columns(path, (*names, "width", "height"))
+def _files(columns: Columns) -> tuple[File, ...]:
+    rows = zip(*(columns[name] for name in _FILE_COLUMNS), strict=True)
     return tuple(
         File(
             name=name,
@@ -160,14 +226,12 @@ def _read_files(path: Path) -> tuple[File, ...]:
             sha256=sha256 or "",
             num_pixels=(width or 0) * (height or 0),
         )
-        for name, status, reason, detail, label, group, split, sha256, width, height in zip(
-            *columns, strict=True
-        )
+        for name, status, reason, detail, label, group, split, sha256, width, height in rows
     )
 
 
-def _read_answers(path: Path, index: dict[str, int], part: str) -> tuple[Answer, ...]:
-    rows = zip(*_columns(path, ("name", "split", "label", "predicted", "probability")), strict=True)
+def _answers(columns: Columns, index: dict[str, int], part: str) -> tuple[Answer, ...]:
+    rows = zip(*(columns[name] for name in _ANSWER_COLUMNS), strict=True)
     answers = [
         Answer(name, index[label], index[predicted], probability)
         for name, split, label, predicted, probability in rows
@@ -177,9 +241,7 @@ def _read_answers(path: Path, index: dict[str, int], part: str) -> tuple[Answer,
 
 
 def _read_history(folder: Path, info: dict[str, Any]) -> History | None:
-    path = folder / "history.csv"
+    path = folder / HISTORY
     if not info["history"] or not path.is_file():
         return None
-    from photograft.learning.history import History
-
     return History.from_csv(path.read_text(encoding="utf-8"), info["history"]["kept"])

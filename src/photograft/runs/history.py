@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from photograft.core.errors import ClassifierError
 from photograft.learning.history import History
+from photograft.runs.folder import HISTORY, RUN, read_run_json
 
 
 def load_history(run: Path) -> History:
@@ -18,14 +18,9 @@ def load_history(run: Path) -> History:
     Raises:
         ClassifierError: It is no run folder, or damaged, or no training loop ran.
     """
+    (info,) = read_run_json(run, RUN)
     try:
-        info = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ClassifierError(
-            f"{run} is no run folder", expected="a folder that `photograft train` made"
-        ) from error
-    try:
-        text = (run / "history.csv").read_text(encoding="utf-8")
+        text = (run / HISTORY).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ClassifierError(
             f"{run} has no history: its head was solved at once, not trained by epochs",

@@ -1,24 +1,34 @@
-"""What a run leaves behind: its account, its warnings, its tables, pictures and page."""
+"""What a run leaves behind, put together and written; `folder` reads it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from photograft.classifier.classifier import Classifier
-from photograft.core.files import new_folder, printable, write_json, write_table
-from photograft.core.progress import Silent
+from photograft.core.files import printable, write_json, write_table
 from photograft.data.dataset import Dataset
 from photograft.data.sources.named_sets import named_set
 from photograft.data.splits import Split
 from photograft.doctor.examine import Diagnosis
+from photograft.doctor.findings import Finding
 from photograft.doctor.tables import write_findings
 from photograft.evaluation.metrics import Scored
+from photograft.learning.history import History
 from photograft.learning.job import Fitted
-from photograft.report.plots.run_pictures import _draw
-from photograft.report.run_page import write_run_report
+from photograft.runs.folder import (
+    FILES,
+    HISTORY,
+    METRICS,
+    PREDICTIONS,
+    RUN,
+    SELECTION,
+    Columns,
+    Facts,
+)
 
 
 def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
@@ -59,49 +69,86 @@ def provenance(info: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write(
-    folder: Path,
+@dataclass(frozen=True)
+class Record:
+    """All that a run folder holds but for its classifier, pictures and page.
+
+    Attributes:
+        info: For ``run.json``.
+        metrics: For ``metrics.json``.
+        selection: For ``selection.json``.
+        files: For ``files.parquet``.
+        predictions: For ``predictions.parquet``.
+        history: For ``history.csv``; None where no training loop ran.
+        findings: For ``findings.csv`` and ``findings.parquet``; None where nobody looked.
+    """
+
+    info: dict[str, Any]
+    metrics: dict[str, Any]
+    selection: dict[str, Any]
+    files: Columns
+    predictions: Columns
+    history: History | None
+    findings: tuple[Finding, ...] | None
+
+    def facts(self) -> Facts:
+        """Return what the folder would be read as."""
+        return Facts.of(
+            self.info,
+            self.metrics,
+            self.selection,
+            self.files,
+            self.predictions,
+            self.history.rounded() if self.history else None,
+            self.findings,
+        )
+
+
+def make_record(
     dataset: Dataset,
     split: Split,
     scored: dict[str, Scored | None],
     fitted: Fitted,
     info: dict[str, Any],
-    metrics: dict[str, Any],
     diagnosis: Diagnosis | None = None,
-) -> None:
-    """Write the run folder, whole or not at all.
+) -> Record:
+    """Return what a run folder is to hold.
 
     Args:
-        folder: Where; it must not exist yet, or be empty.
         dataset: The photos.
         split: Their parts.
         scored: Validation and test, each where it has photos.
-        fitted: Its classifier is saved with the run.
+        fitted: What the strategy gave back.
         info: For ``run.json``.
-        metrics: For ``metrics.json``.
-        diagnosis: For ``findings.csv`` and ``findings.parquet``; without one there are none.
+        diagnosis: What the doctor found; None where nobody looked.
     """
-    inclusion, classifier = info["config"]["include_weights"], fitted.classifier
-    with new_folder(folder) as partial:
-        write_json(partial / "run.json", info)
-        write_json(partial / "metrics.json", metrics)
-        write_json(partial / "selection.json", fitted.selection)
-        if fitted.history:
-            (partial / "history.csv").write_text(fitted.history.to_csv(), encoding="utf-8")
-        write_table(partial / "files.parquet", _file_columns(dataset, split))
-        write_table(
-            partial / "predictions.parquet", _prediction_columns(dataset, scored, classifier)
-        )
-        classifier.save(
-            partial / "classifier",
-            include_weights=inclusion == "always"
-            or (inclusion == "auto" and not classifier.backbone.weights.startswith("package:")),
-        )
-        if diagnosis is not None:
-            write_findings(partial, diagnosis.findings)
-        _draw(partial / "pictures", dataset, scored, fitted)
-        reads = {photo.name: photo.read for photo in dataset.photos}
-        write_run_report(partial, reads, partial / "report.html", progress=Silent())
+    return Record(
+        info=info,
+        metrics=metrics_of(scored),
+        selection=fitted.selection,
+        files=_file_columns(dataset, split),
+        predictions=_prediction_columns(dataset, scored, fitted.classifier),
+        history=fitted.history,
+        findings=diagnosis.findings if diagnosis else None,
+    )
+
+
+def metrics_of(scored: dict[str, Scored | None]) -> dict[str, Any]:
+    """Return the scores of each part as plain JSON types."""
+    return {name: part.evaluation.to_json() if part else None for name, part in scored.items()}
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write a record's files into an existing folder."""
+    write_json(folder / RUN, record.info)
+    write_json(folder / METRICS, record.metrics)
+    write_json(folder / SELECTION, record.selection)
+    if record.history:
+        (folder / HISTORY).write_text(record.history.to_csv(), encoding="utf-8")
+    write_table(folder / FILES, record.files)
+    write_table(folder / PREDICTIONS, record.predictions)
+    if record.findings is not None:
+        write_findings(folder, record.findings)
 
 
 def _file_columns(dataset: Dataset, split: Split) -> dict[str, list[Any]]:

@@ -1,21 +1,10 @@
-"""The run folder: all that a training run leaves behind, written at once or not at all.
-
-run.json                what was asked, of which data, with which versions and seed
-metrics.json            scores on validation and test
-selection.json          what cross-validation said of each candidate
-files.parquet           every file of the source: used or skipped, why, and in which part
-predictions.parquet     every validation and test photo with its probabilities
-pictures/               confusion matrix and most confident mistakes, as PNG
-report.html             all of it on one page, with the photos behind the figures
-classifier/             the fitted classifier; see `classifier`
-"""
+"""A finished run: opened, and shown; where new runs go."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -26,8 +15,8 @@ from typing import Any
 
 from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
-from photograft.core.errors import ClassifierError
 from photograft.core.parallel import num_cores
+from photograft.runs.folder import CLASSIFIER, METRICS, PICTURES, RUN, read_run_json
 
 #: Tells the time; passed in, so that a test can hold it still.
 Clock = Callable[[], datetime.datetime]
@@ -42,12 +31,12 @@ class Run:
     Attributes:
         path: Its folder.
         info: What ``run.json`` holds.
-        metrics: What ``metrics.json`` holds.
+        scores: What ``metrics.json`` holds: those of validation and test, each None without photos.
     """
 
     path: Path
     info: dict[str, Any]
-    metrics: dict[str, Any]
+    scores: dict[str, Any]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:
@@ -57,27 +46,18 @@ class Run:
             ClassifierError: It is none, or damaged.
         """
         folder = Path(path)
-        try:
-            info, metrics = (
-                json.loads((folder / name).read_text(encoding="utf-8"))
-                for name in ("run.json", "metrics.json")
-            )
-        except (OSError, ValueError) as error:
-            raise ClassifierError(
-                f"{folder} is no run folder",
-                expected="a folder that `photograft train` made",
-            ) from error
-        return cls(folder, info, metrics)
+        info, scores = read_run_json(folder, RUN, METRICS)
+        return cls(folder, info, scores)
 
     @property
     def classifier(self) -> Classifier:
         """The fitted classifier, loaded anew from the folder."""
-        return Classifier.load(self.path / "classifier")
+        return Classifier.load(self.path / CLASSIFIER)
 
     @property
     def pictures(self) -> list[Path]:
         """The run's pictures."""
-        return sorted((self.path / "pictures").glob("*.png"))
+        return sorted((self.path / PICTURES).glob("*.png"))
 
 
 def now() -> datetime.datetime:

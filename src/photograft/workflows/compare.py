@@ -1,13 +1,4 @@
-"""Comparing backbones and strategies on one's own photos, within a budget of time.
-
-The comparison folder:
-
-comparison.json         the verdict, a row for each candidate, data, versions and seed
-leaderboard.csv         the rows as a table
-candidates/             what was found out about each: a later comparison goes on from it
-run/                    the chosen classifier, fitted on all photos but the test's, and its test
-report.html             all of it to read
-"""
+"""Comparing backbones and strategies on one's own photos, within a budget of time."""
 
 from __future__ import annotations
 
@@ -20,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from photograft.classifier.classifier import Classifier
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_choice
@@ -39,10 +31,12 @@ from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.features import count_params, fit_chosen
 from photograft.learning.strategies.registry import find_strategy
-from photograft.runs import record
-from photograft.runs.comparison import Comparison, _read, _write
+from photograft.report.comparison_page import write_comparison_page
+from photograft.runs.comparison import WINNER, Comparison, complete, read_earlier, write_comparison
+from photograft.runs.folder import PAGE, RUN, load_facts
+from photograft.runs.record import describe_data
 from photograft.runs.run import Clock, Run, environment, now, safe_name
-from photograft.workflows.train import finish
+from photograft.workflows.train import Finished, finish
 
 _TEST = (
     "Accuracies are compared photo by photo on the same folds, the variance raised for overlapping "
@@ -126,10 +120,10 @@ def compare(
         winner, verdict = choose(rows, prefer)
         chosen = next(candidate for candidate in candidates if candidate.name == winner["id"])
         key = chosen.key(dataset.fingerprint())
-        before = _read(folder)
-        run, tested = folder / "run", list(before.get("tested", []))
-        if before.get("run_key") == key and (run / "run.json").is_file():
-            fitted = Run.load(run)
+        before = read_earlier(folder)
+        run, tested = folder / WINNER, list(before.get("tested", []))
+        if before.get("run_key") == key and (run / RUN).is_file():
+            fitted = Finished(Run.load(run), load_facts(run), Classifier.load(run))
         else:
             progress.say(f"Fitting {chosen.name} for good")
             shutil.rmtree(run, ignore_errors=True)
@@ -137,7 +131,7 @@ def compare(
             job, result = _fit(bench, dataset, split, chosen, selection, verdict)
             fitted = finish(job, result, run, started=started, seconds=timer() - start)
             tested += [name for name in [chosen.name] if name not in tested]
-        scores = fitted.metrics["test"]
+        scores = fitted.run.scores["test"]
         if not scores:
             verdict += " There is no test part: nothing else tells how good it is."
         else:
@@ -156,7 +150,7 @@ def compare(
             "command": command,
             "verdict": verdict,
             "winner": winner["id"],
-            "run": "run",
+            "run": WINNER,
             "run_key": key,
             "tested": tested,
             "folds": {
@@ -165,18 +159,24 @@ def compare(
                 "num_photos": winner["num_photos"],
             },
             "test": _TEST,
-            "data": record.describe_data(dataset, split),
+            "data": describe_data(dataset, split),
             "notes": [],
-            "warnings": [*fitted.info["warnings"], *_reuse(tested)],
+            "warnings": [*fitted.run.info["warnings"], *_reuse(tested)],
             "candidates": rows,
             **environment(),
         }
-        _write(folder, info)
-        comparison = Comparison(folder, info, fitted)
+        write_comparison(folder, info)
         with progress.step("Writing the report", 1, "pages") as step:
-            _report(comparison, dataset, progress)
+            write_comparison_page(
+                complete(info),
+                fitted.facts,
+                {photo.name: photo.read for photo in dataset.photos},
+                folder / PAGE,
+                classifier=fitted.classifier,
+                progress=progress,
+            )
             step.advance()
-        return comparison
+        return Comparison(folder, info, fitted.run)
 
 
 def _fit(
@@ -225,11 +225,3 @@ def _reuse(tested: Sequence[str]) -> list[str]:
         f"the test photos have now judged {len(tested)} winners of this comparison "
         f"({', '.join(tested)}): its figures are the less a test the more often one looks"
     ]
-
-
-def _report(comparison: Comparison, dataset: Dataset, progress: Progress) -> None:
-    from photograft.report.comparison_page import write_comparison_report
-
-    reads = {photo.name: photo.read for photo in dataset.photos}
-    out = comparison.path / "report.html"
-    write_comparison_report(comparison.path, reads, out, progress=progress)

@@ -6,14 +6,16 @@ import datetime
 import os
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier
 from photograft.core.arrays import Floats
+from photograft.core.files import new_folder
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.loading import check_out
@@ -28,7 +30,10 @@ from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
 from photograft.learning.tracking.protocol import Start, outcome_of, settings_of, tracked
 from photograft.learning.tracking.trackers import open_tracker
-from photograft.runs import record
+from photograft.report.plots.run_pictures import draw_run_pictures
+from photograft.report.run_page import write_run_page
+from photograft.runs.folder import CLASSIFIER, PAGE, PICTURES, Facts
+from photograft.runs.record import describe_data, make_record, metrics_of, provenance, write_record
 from photograft.runs.run import Clock, Run, default_path, environment, now
 
 
@@ -72,7 +77,7 @@ def train(
     job = prepare(source, config, store=store, progress=progress)
     diagnosis = diagnose(job.dataset, job.extractor, job.table, seed=config.seed, progress=progress)
     folder = Path(out) if out is not None else default_path(job.dataset.name, clock)
-    data = record.describe_data(job.dataset, job.split)
+    data = describe_data(job.dataset, job.split)
     settings = settings_of(config, job.dataset.name, data, environment(), recipe)
     with tracked(tracker, Start(folder, job.dataset.name, settings), progress) as tracking:
         fitted = find_strategy(config.strategy)(replace(job, tracking=tracking))
@@ -87,12 +92,27 @@ def train(
             seconds=seconds,
             recipe=recipe,
             diagnosis=diagnosis,
-        )
+        ).run
         if tracking is not None:
-            tracking.outcome(outcome_of(run.path, run.info, run.metrics))
+            tracking.outcome(outcome_of(run.path, run.info, run.scores))
     if tracking is None:
         return run
     return replace(run, info={**run.info, "warnings": [*run.info["warnings"], *tracking.warnings]})
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that was just written, and what a page shows of it.
+
+    Attributes:
+        run: The run.
+        facts: What its folder holds.
+        classifier: Its classifier, as it was fitted.
+    """
+
+    run: Run
+    facts: Facts
+    classifier: Classifier
 
 
 def finish(
@@ -104,7 +124,7 @@ def finish(
     seconds: float,
     recipe: dict[str, Any] | None = None,
     diagnosis: Diagnosis | None = None,
-) -> Run:
+) -> Finished:
     """Score what a strategy gave back, and write the run folder.
 
     Args:
@@ -127,7 +147,7 @@ def finish(
         "validation": _scored(job, classifier, "validation", assessed.validation),
         "test": _scored(job, classifier, "test"),
     }
-    metrics = {name: part.evaluation.to_json() if part else None for name, part in scored.items()}
+    metrics = metrics_of(scored)
     info = {
         "name": dataset.name,
         "started": started.isoformat(),
@@ -138,7 +158,7 @@ def finish(
         },
         "strategy": fitted.strategy,
         "seed": config.seed,
-        "data": record.describe_data(dataset, split),
+        "data": describe_data(dataset, split),
         "backbone": fitted.classifier.backbone.to_json(),
         "engine": vars(fitted.classifier.engine),
         "layers": list(fitted.classifier.layers),
@@ -151,14 +171,22 @@ def finish(
         "warnings": warnings(dataset, split, scored["validation"], config),
         **environment(),
     }
-    classifier = replace(fitted.classifier, trained=record.provenance(info, metrics))
-    fitted = replace(fitted, classifier=classifier)
-    with job.progress.step("Writing the run", 1, "folders") as step:
-        record.write(folder, dataset, split, scored, fitted, info, metrics, diagnosis)
+    classifier = replace(classifier, trained=provenance(info, metrics))
+    record = make_record(dataset, split, scored, fitted, info, diagnosis)
+    facts = record.facts()
+    reads = {photo.name: photo.read for photo in dataset.photos}
+    with job.progress.step("Writing the run", 1, "folders") as step, new_folder(folder) as partial:
+        write_record(partial, record)
+        classifier.save(partial / CLASSIFIER, include_weights=_carries_weights(config, classifier))
+        draw_run_pictures(partial / PICTURES, dataset, scored, fitted.history)
+        page = partial / PAGE
+        write_run_page(facts, reads, page, classifier=classifier, progress=Silent())
         step.advance()
+    if classifier.is_trained:
+        classifier = replace(classifier, weights_path=folder / CLASSIFIER / INCLUDED_WEIGHTS)
     for leftover in fitted.leftovers:
         shutil.rmtree(leftover, ignore_errors=True)
-    return Run(folder, info, metrics)
+    return Finished(Run(folder, info, metrics), facts, classifier)
 
 
 def _scored(
@@ -173,3 +201,10 @@ def _scored(
         found = job.score(classifier, part)
     scores = evaluate_probabilities(found, labels, job.dataset.class_names, majority)
     return Scored(indices, labels, found, scores)
+
+
+def _carries_weights(config: TrainConfig, classifier: Classifier) -> bool:
+    """Return whether the saved classifier is to hold the backbone's weights."""
+    if config.include_weights == "auto":
+        return not classifier.backbone.weights.startswith("package:")
+    return config.include_weights == "always"

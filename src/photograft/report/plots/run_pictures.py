@@ -9,7 +9,7 @@ import numpy as np
 
 from photograft.data.dataset import Dataset
 from photograft.evaluation.metrics import Scored
-from photograft.learning.job import Fitted
+from photograft.learning.history import History
 
 if TYPE_CHECKING:
     from photograft.report.plots.figures import Mistake
@@ -18,16 +18,23 @@ if TYPE_CHECKING:
 _MAX_MISTAKES = 12
 
 
-def _draw(
-    pictures: Path, dataset: Dataset, scored: dict[str, Scored | None], fitted: Fitted
+def draw_run_pictures(
+    folder: Path, dataset: Dataset, scored: dict[str, Scored | None], history: History | None
 ) -> None:
-    """Draw learning curves, confusion matrix and most confident mistakes into a new folder."""
+    """Draw a run's curves by epoch, confusion matrix and most confident mistakes.
+
+    Args:
+        folder: Gets the pictures; it is made.
+        dataset: The photos.
+        scored: Validation and test, each where it has photos.
+        history: Of the training loop; None where none ran.
+    """
     from photograft.report.plots import epochs, figures  # Matplotlib is slow to import
 
-    pictures.mkdir()
-    if fitted.history and len(fitted.history.epochs) > 1:
+    folder.mkdir()
+    if history and len(history.epochs) > 1:
         for suffix in ("png", "svg"):
-            epochs.plot({dataset.name: fitted.history}, pictures / f"curves.{suffix}")
+            epochs.plot({dataset.name: history}, folder / f"curves.{suffix}")
     name = "test" if scored["test"] else "validation"
     part = scored[name]
     if part is None:
@@ -40,14 +47,14 @@ def _draw(
         dataset.class_names,
         f"{about}: {scores.accuracy:.1%} of {scores.num_photos:,} {name} photos right\n"
         f"(95% interval {low:.1%} to {high:.1%})",
-        pictures / "confusion_matrix.png",
+        folder / "confusion_matrix.png",
     )
     wrong = _mistakes(dataset, part)
     if wrong:
         figures.mistakes(
             wrong,
             f"{about}: the most confident mistakes on {name}",
-            pictures / "most_confident_mistakes.png",
+            folder / "most_confident_mistakes.png",
         )
 
 

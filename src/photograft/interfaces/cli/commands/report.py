@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -29,22 +28,9 @@ def report(
 ) -> None:
     """Write the page; the help text is above."""
     from photograft.interfaces.cli.views.progress import make_progress
-    from photograft.report.comparison_page import write_comparison_report
-    from photograft.report.run_page import write_run_report
-    from photograft.runs.comparison import read_comparison, winners_folder
-    from photograft.runs.folder import load_facts
-    from photograft.runs.photos import find_photos
+    from photograft.workflows.report import report as write
 
-    is_comparison = (run / "comparison.json").is_file()
-    place = winners_folder(run, read_comparison(run)) if is_comparison else run
-    reads: dict[str, Callable[[], bytes]] = {}
-    if place is not None:
-        facts = load_facts(place)
-        source = facts.info["data"]["source"]
-        reads = find_photos(source, facts.files)
-        if not reads:
-            print(f"Note:   no photos of it are found in {source} any more: no pictures")
-    out = run / "report.html" if output is None else output
-    write = write_comparison_report if is_comparison else write_run_report
-    write(run, reads, out, progress=make_progress())
-    print(f"Report: {out}")
+    found = write(run, output=output, progress=make_progress())
+    if found.source and not found.has_photos:
+        print(f"Note:   no photos of it are found in {found.source} any more: no pictures")
+    print(f"Report: {found.path}")

@@ -146,7 +146,7 @@ def show_run(console: Console, run: Run) -> None:
     data = run.info["data"]
     _list(console, data["notes"])
     show_skipped(console, data["skipped"])
-    parts = {name: run.metrics[name] for name in ("validation", "test")}
+    parts = {name: run.scores[name] for name in ("validation", "test")}
     show_scores(console, run.info["name"], parts)
     shown = "test" if parts["test"] else "validation"
     scores = parts[shown]
@@ -184,9 +184,9 @@ def _show_origin(console: Console, run: Run) -> None:
         lines.append(f"{recipe['id']}, {recipe['title']}:")
         lines += [f"  published {name}: {value}" for name, value in recipe["reference"].items()]
         lines += [
-            f"  here {part}_accuracy: {run.metrics[part]['accuracy']:.3f}"
+            f"  here {part}_accuracy: {run.scores[part]['accuracy']:.3f}"
             for part in ("validation", "test")
-            if run.metrics[part]
+            if run.scores[part]
         ]
     for line in lines:
         console.print(line, markup=False, highlight=False)

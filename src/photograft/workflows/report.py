@@ -1,0 +1,109 @@
+"""The page of a run or a comparison, written anew from its folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from photograft.classifier.classifier import Classifier
+from photograft.core.progress import Progress, Silent
+from photograft.report.comparison_page import write_comparison_page
+from photograft.report.run_page import write_run_page
+from photograft.runs.comparison import COMPARISON, read_comparison, winners_folder
+from photograft.runs.folder import PAGE, load_facts
+from photograft.runs.photos import find_photos
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A page that was written.
+
+    Attributes:
+        path: The HTML file.
+        source: Where the photos were.
+        has_photos: Whether any of them are still there.
+    """
+
+    path: Path
+    source: str
+    has_photos: bool
+
+
+def report(
+    folder: str | os.PathLike[str],
+    *,
+    output: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Reported:
+    """Write the page of a run or a comparison anew: one HTML file that needs nothing else.
+
+    The photos on it are read from where they were; those that are gone or changed are left out.
+
+    Args:
+        folder: Of a run or a comparison.
+        output: The HTML file; ``report.html`` in the folder where not given.
+        progress: Told how far it is.
+
+    Raises:
+        ClassifierError: The folder is neither, or damaged.
+        StorageError: The page can't be written.
+    """
+    folder = Path(folder)
+    is_comparison = (folder / COMPARISON).is_file()
+    run = winners_folder(folder, read_comparison(folder)) if is_comparison else folder
+    reads: Mapping[str, Callable[[], bytes]] = {}
+    source = ""
+    if run is not None:
+        facts = load_facts(run)
+        source = facts.info["data"]["source"]
+        reads = find_photos(source, facts.files)
+    out = folder / PAGE if output is None else Path(output)
+    write_report(folder, reads, out, progress=progress)
+    return Reported(out, source, bool(reads))
+
+
+def write_report(
+    folder: Path,
+    reads: Mapping[str, Callable[[], bytes]],
+    out: Path,
+    *,
+    progress: Progress | None = None,
+) -> None:
+    """Do what `report` does, of photos that are given.
+
+    Args:
+        folder: Of a run or a comparison.
+        reads: By name as in the run's ``files.parquet``, what returns a photo's bytes.
+        out: The HTML file.
+        progress: Told how far it is.
+
+    Raises:
+        ClassifierError: The folder is neither, or damaged.
+        StorageError: The page can't be written.
+    """
+    progress = progress or Silent()
+    if not (folder / COMPARISON).is_file():
+        classifier = _saved_classifier(folder)
+        facts = load_facts(folder)
+        write_run_page(facts, reads, out, classifier=classifier, progress=progress)
+        return
+    comparison = read_comparison(folder)
+    run = winners_folder(folder, comparison)
+    write_comparison_page(
+        comparison,
+        load_facts(run) if run else None,
+        reads,
+        out,
+        classifier=_saved_classifier(run) if run else None,
+        progress=progress,
+    )
+
+
+def _saved_classifier(run: Path) -> Classifier | None:
+    """Return a run's classifier; None where it is missing, changed or too new: the page goes on."""
+    try:
+        return Classifier.load(run)
+    except Exception:
+        return None
