@@ -29,6 +29,11 @@ def small_input_size(photos: Sequence[Photo]) -> int:
     return min(_LARGEST_INPUT, max(_SMALLEST_INPUT, side))
 
 
+def goes_by_statistics(preprocessing: Preprocessing) -> bool:
+    """Return whether preprocessing is fitted to the training photos' mean or deviation."""
+    return "feature" in (preprocessing.center, preprocessing.standardize)
+
+
 def with_statistics(
     backbone: Backbone,
     preprocessing: Preprocessing,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import read_dataset, split_of, with_near_duplicates
-from photograft.features.opening import find_extractor
+from photograft.features.opening import find_extractor, open_extractor
+from photograft.features.pixel_statistics import goes_by_statistics
 from photograft.learning.job import Job, needs_features
 from photograft.learning.settings import TrainConfig
 
@@ -37,13 +39,25 @@ def prepare_dataset(
     dataset: Dataset, config: TrainConfig, *, store: FeatureStore, progress: Progress
 ) -> Job:
     """Do for a dataset that was read what `prepare` does for a source."""
-    split = split_of(dataset, config)  # what is wrong with the classes is better said at once
-    extractor = find_extractor(dataset, split, config, store=store, progress=progress)
+    # What is wrong with the classes or the backbone is better said at once. That is all that this
+    # split is for: the photos that don't decode, and the near duplicates, are not known yet, and
+    # make the split for good another one.
+    extractor = open_extractor(
+        dataset, split_of(dataset, config), config, store=store, progress=progress
+    )
     dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
-    table = None
-    if needs_features(config):
-        table, failures, extractor = extractor.look(dataset.photos)
-        dataset = dataset.without(failures)
-    else:
+    looks = needs_features(config)
+    # Statistics of the training photos are part of how the network is fed: who is among them must
+    # be known before it looks at any.
+    if not looks or goes_by_statistics(config.preprocessing):
         dataset = dataset.verified(progress=progress)
-    return Job(dataset, split_of(dataset, config), extractor, table, config, progress)
+    while True:
+        split, engine = split_of(dataset, config), extractor.engine
+        extractor = find_extractor(dataset, split, config, store=store, progress=progress)
+        if not looks:
+            return Job(dataset, split, extractor, None, config, progress)
+        # The engine may have fallen back on torch before.
+        table, failures, extractor = replace(extractor, engine=engine).look(dataset.photos)
+        if not failures:
+            return Job(dataset, split, extractor, table, config, progress)
+        dataset = dataset.without(failures)

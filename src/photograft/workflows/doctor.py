@@ -18,7 +18,8 @@ from photograft.data.splits import Split
 from photograft.doctor.diagnosis import diagnose
 from photograft.doctor.examine import Diagnosis
 from photograft.doctor.tables import check_unanswered, write_findings
-from photograft.features.opening import find_extractor
+from photograft.features.opening import find_extractor, open_extractor
+from photograft.features.pixel_statistics import goes_by_statistics
 from photograft.learning.settings import TrainConfig
 from photograft.report.doctor_page import write_doctor_report
 
@@ -71,15 +72,25 @@ def doctor(
             f"{dataset.source} has no usable photo",
             fix="`photograft inspect` lists every file and why it was skipped.",
         )
-    everything = Split(np.arange(len(dataset.photos)), np.arange(0), np.arange(0))
-    extractor = find_extractor(dataset, everything, config, store=store, progress=progress)
+    # What is wrong with the backbone's name or weights is better said at once.
+    open_extractor(dataset, _everything(dataset), config, store=store, progress=progress)
     dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
+    if goes_by_statistics(config.preprocessing):
+        dataset = dataset.verified(progress=progress)
+    extractor = find_extractor(
+        dataset, _everything(dataset), config, store=store, progress=progress
+    )
     table, failures, extractor = extractor.look(dataset.photos)
     dataset = dataset.without(failures)
     found = diagnose(dataset, extractor, table, seed=config.seed, progress=progress)
     if folder is not None:
         _write(folder, dataset, found, progress)
     return Checkup(dataset, found, folder)
+
+
+def _everything(dataset: Dataset) -> Split:
+    """Return a split whose training part has all photos."""
+    return Split(np.arange(len(dataset.photos)), np.arange(0), np.arange(0))
 
 
 def _check_folder(folder: Path, source: str | os.PathLike[str]) -> None:
