@@ -215,6 +215,7 @@ def test_unknown_layer_is_told_before_any_photo_is_looked_at(
         (["train", "x", "--augment", "spin=3"], "there is no augmentation named 'spin'"),
         (["train", "x", "--config", "none.toml"], "none.toml can't be read"),
         (["train", "x", "--class-weight", "heavy"], "class_weight can't be 'heavy'"),
+        (["train", "x", "--keep", "never"], "keep can't be 'never'; expected 'better'"),
         (["train", "x", "--precision", "fp64"], "precision can't be 'fp64'"),
         (["train", "x", "--max-pixels", "0"], "max_pixels"),
         (["train", "x", "--nonsense"], "--nonsense"),

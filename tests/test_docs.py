@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import shutil
 import subprocess
 import tomllib
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,48 @@ def test_extras_that_messages_name_exist() -> None:
     for path in (ROOT / "src").rglob("*.py"):
         for extra in re.findall(r"photograft\[(\w+)\]", path.read_text(encoding="utf-8")):
             assert extra in extras, f"{path.name}: {extra}"
+
+
+#: Options of other programs, and the one that every command has of Click's.
+_OTHER_OPTIONS = {"--help", "--local-dir", "--logdir", "--repo-type"}
+#: What may follow an option in a sentence.
+_NO_VALUES = {"", "or", "out"}
+
+
+def _accepts(command: Any, parameter: Any, word: str) -> bool:
+    """Whether a word that follows an option in a text may be its value."""
+    if choices := re.fullmatch(r"\[(.+)\]", parameter.metavar or ""):
+        return word in choices[1].split("|")
+    kinds = {
+        *typing.get_args(kind := typing.get_type_hints(command.callback)[parameter.name]),
+        kind,
+    }
+    return not kinds & {int, float} or bool(re.fullmatch(r"[\d.]+", word))
+
+
+def test_options_that_texts_name_exist() -> None:
+    """In errors, help texts and docstrings; with a value that they take, where one follows."""
+    options: dict[str, list[tuple[Any, Any]]] = {}
+    for _, command in [("photograft", typer.main.get_command(app.app)), *_commands()]:
+        for parameter in command.params:
+            for name in (*parameter.opts, *parameter.secondary_opts):
+                options.setdefault(name, []).append((command, parameter))
+    unknown, wrong = set(), []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+                continue
+            for option, word in re.findall(
+                r"(?<![\w-])(--[a-z]+(?:-[a-z]+)*)(?![\w-])(?: ([a-z0-9.]+\b))?", node.value
+            ):
+                if option not in options:
+                    unknown.add(option)
+                elif word not in _NO_VALUES and not any(
+                    _accepts(*found, word) for found in options[option]
+                ):
+                    wrong.append(f"{path.name}:{node.lineno}: {option} {word}")
+    assert unknown == _OTHER_OPTIONS
+    assert not wrong
 
 
 def test_scripts_are_sound_bash() -> None:

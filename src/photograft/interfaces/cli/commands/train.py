@@ -71,6 +71,14 @@ def train(
     unfreeze: Annotated[
         str | None, _option("Blocks to fine-tune: a number, a layer, all. [default: a quarter]")
     ] = None,
+    keep: Annotated[
+        str | None,
+        _option(
+            "Keep a fine-tuned network where it is better than the frozen one on validation photos,"
+            " or always. [default: better]",
+            choices.KEEPS,
+        ),
+    ] = None,
     epochs: Annotated[int | None, _option("Of the training loop.")] = None,
     batch_size: Annotated[int | None, _option("Photos in a step.")] = None,
     learning_rate: Annotated[float | None, _option("Of head and uppermost layers.")] = None,
@@ -134,6 +142,7 @@ def train(
         "views": views,
         "test_views": test_views,
         "unfreeze": unfreeze,
+        "keep": keep,
         "coding": coding,
         "class_weight": class_weight,
         "validation": validation,
