@@ -15,7 +15,7 @@ from drawing import draw_photo
 from photograft import TrainConfig
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
-from photograft.core.config import Preprocessing
+from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import DatasetError, UnknownNameError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
@@ -161,11 +161,11 @@ def test_doctor_takes_statistics_of_the_photos_that_decode(
     monkeypatch.setattr("photograft.features.pixel_statistics._MOST_PHOTOS", 5)
     seen: list[Backbone] = []
 
-    def remember(dataset: Dataset, table: Any, extractor: Extractor, *others: Any) -> Diagnosis:
+    def remember(dataset: Dataset, extractor: Extractor, table: Any, **others: Any) -> Diagnosis:
         seen.append(extractor.backbone)
         return Diagnosis((), {})
 
-    monkeypatch.setattr("photograft.workflows.doctor._diagnosis", remember)
+    monkeypatch.setattr("photograft.workflows.doctor.diagnose", remember)
     config = settings(STRATEGIES[1])
     doctor(mixed.source, config, store=FeatureStore())
     expected = statistics_of(list(mixed.verified().photos), config)

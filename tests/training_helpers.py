@@ -23,13 +23,13 @@ from photograft.core.progress import Silent, Step
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import make_split
-from photograft.features.extractor import Extractor
-from photograft.features.opening import find_backbone
+from photograft.features.opening import fit_preprocessing, open_extractor
 from photograft.learning.history import Epoch, History
 from photograft.learning.job import Job
 from photograft.learning.loop.network import HeadModule
 from photograft.learning.loop.setup import HeadOnly
 from photograft.learning.loop.training import Feed, Setting, train_network
+from photograft.learning.preparation import network_settings
 from photograft.learning.settings import TrainConfig, Training
 
 Floats = npt.NDArray[np.float32]
@@ -205,10 +205,11 @@ def make_job(
     dataset = Dataset.load(source)
     split = make_split(dataset, validation=config.validation, test=config.test, seed=config.seed)
     store = FeatureStore(cache)
-    backbone, path = find_backbone(dataset, split, config, store, progress)
-    extractor = Extractor(
-        backbone, path, Engine("torch", "fp32"), store, config.max_pixels, progress
-    )
+    settings = network_settings(config, dataset, len(split.train))
+    extractor = open_extractor(settings, store=store, progress=progress)
+    extractor = replace(extractor, engine=Engine("torch", "fp32"))
+    train = [dataset.photos[i] for i in split.train]
+    extractor = fit_preprocessing(extractor, train, settings)
     found = extractor.look(dataset.photos)[0] if table else None
     return Job(dataset, split, extractor, found, config, progress)
 

@@ -19,7 +19,7 @@ from photograft.features.extractor import Extractor
 _ROWS = 2048
 
 
-def open_extractor(
+def extractor_of(
     classifier: Classifier, store: FeatureStore, progress: Progress | None = None
 ) -> Extractor:
     """Return a classifier's network, ready to look at photos.
@@ -51,7 +51,7 @@ def usable(
     Args:
         classifier: Any.
         dataset: The photos.
-        extractor: From `open_extractor`.
+        extractor: From `extractor_of`.
 
     Returns:
         The dataset; what ran, which may be another engine; and the features of every photo, or None

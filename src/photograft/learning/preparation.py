@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from photograft.backbones.get import default_convnet
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import read_dataset, split_of, with_near_duplicates
-from photograft.features.opening import find_extractor, open_extractor
-from photograft.features.pixel_statistics import goes_by_statistics
+from photograft.features.opening import fit_preprocessing, open_extractor
+from photograft.features.pixel_statistics import goes_by_statistics, small_input_size
+from photograft.features.settings import ExtractionSettings
 from photograft.learning.job import Job, needs_features
 from photograft.learning.settings import TrainConfig
 
@@ -42,22 +44,45 @@ def prepare_dataset(
     # What is wrong with the classes or the backbone is better said at once. That is all that this
     # split is for: the photos that don't decode, and the near duplicates, are not known yet, and
     # make the split for good another one.
-    extractor = open_extractor(
-        dataset, split_of(dataset, config), config, store=store, progress=progress
-    )
+    split = split_of(dataset, config)
+    settings = network_settings(config, dataset, len(split.train))
+    extractor = open_extractor(settings, store=store, progress=progress)
     dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
-    looks = needs_features(config)
     # Statistics of the training photos are part of how the network is fed: who is among them must
     # be known before it looks at any.
-    if not looks or goes_by_statistics(config.preprocessing):
+    if not needs_features(config) or goes_by_statistics(config.preprocessing):
         dataset = dataset.verified(progress=progress)
     while True:
         split, engine = split_of(dataset, config), extractor.engine
-        extractor = find_extractor(dataset, split, config, store=store, progress=progress)
-        if not looks:
+        settings = network_settings(config, dataset, len(split.train))
+        extractor = open_extractor(settings, store=store, progress=progress)
+        train = [dataset.photos[i] for i in split.train]
+        extractor = fit_preprocessing(extractor, train, settings)
+        if not needs_features(config):
             return Job(dataset, split, extractor, None, config, progress)
         # The engine may have fallen back on torch before.
         table, failures, extractor = replace(extractor, engine=engine).look(dataset.photos)
         if not failures:
             return Job(dataset, split, extractor, table, config, progress)
         dataset = dataset.without(failures)
+
+
+def network_settings(config: TrainConfig, dataset: Dataset, num_train: int) -> ExtractionSettings:
+    """Return the settings with the network that the strategy takes where the user names none.
+
+    Args:
+        config: The settings.
+        dataset: The photos, by whose size a small network is chosen.
+        num_train: Photos to train on, likewise.
+    """
+    settings = config.part(ExtractionSettings)
+    if config.strategy != "scratch":
+        return settings
+    if settings.weights == "pretrained":  # which is but the default
+        settings = replace(settings, weights="random")
+    if settings.backbone == "auto":
+        size = settings.preprocessing.input_size or small_input_size(dataset.photos)
+        preprocessing = replace(settings.preprocessing, input_size=size)
+        name = default_convnet(size, num_train)
+        settings = replace(settings, backbone=name, preprocessing=preprocessing)
+    return settings

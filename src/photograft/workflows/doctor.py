@@ -6,21 +6,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from photograft.core.errors import DatasetError, StorageError
 from photograft.core.files import check_free
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import check_outside, read_dataset, with_near_duplicates
-from photograft.data.splits import Split
 from photograft.doctor.diagnosis import diagnose
 from photograft.doctor.examine import Diagnosis
 from photograft.doctor.tables import check_unanswered, write_findings
-from photograft.features.opening import find_extractor, open_extractor
+from photograft.features.opening import fit_preprocessing, open_extractor
 from photograft.features.pixel_statistics import goes_by_statistics
-from photograft.learning.settings import TrainConfig
+from photograft.features.settings import ExtractionSettings
 from photograft.report.doctor_page import write_doctor_report
 
 
@@ -41,7 +38,7 @@ class Checkup:
 
 def doctor(
     source: str | os.PathLike[str],
-    config: TrainConfig | None = None,
+    settings: ExtractionSettings | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
@@ -51,7 +48,7 @@ def doctor(
 
     Args:
         source: As in `workflow.train`.
-        config: The settings that say what is looked at, and with which backbone.
+        settings: What is looked at, and with which backbone.
         out: A folder for ``findings.csv``, ``findings.parquet`` and ``report.html``; new, or one
             that an examination made before, whose answers were not filled in.
         store: Where features are kept; the user's cache where not given.
@@ -62,35 +59,28 @@ def doctor(
         WeightsError: The backbone's weights are not here and can't be fetched.
         StorageError: The folder or the cache can't be written.
     """
-    config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
+    settings = settings or ExtractionSettings()
+    store, progress = store or FeatureStore(), progress or Silent()
     folder = None if out is None else Path(out)
     if folder is not None:
         _check_folder(folder, source)
-    dataset = read_dataset(source, config, progress=progress)
+    dataset = read_dataset(source, settings, progress=progress)
     if not dataset.photos:
         raise DatasetError(
             f"{dataset.source} has no usable photo",
             fix="`photograft inspect` lists every file and why it was skipped.",
         )
-    # What is wrong with the backbone's name or weights is better said at once.
-    open_extractor(dataset, _everything(dataset), config, store=store, progress=progress)
-    dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
-    if goes_by_statistics(config.preprocessing):
+    extractor = open_extractor(settings, store=store, progress=progress)
+    dataset = with_near_duplicates(dataset, settings, store=store, progress=progress)
+    if goes_by_statistics(settings.preprocessing):
         dataset = dataset.verified(progress=progress)
-    extractor = find_extractor(
-        dataset, _everything(dataset), config, store=store, progress=progress
-    )
+    extractor = fit_preprocessing(extractor, dataset.photos, settings)
     table, failures, extractor = extractor.look(dataset.photos)
     dataset = dataset.without(failures)
-    found = diagnose(dataset, extractor, table, seed=config.seed, progress=progress)
+    found = diagnose(dataset, extractor, table, seed=settings.seed, progress=progress)
     if folder is not None:
         _write(folder, dataset, found, progress)
     return Checkup(dataset, found, folder)
-
-
-def _everything(dataset: Dataset) -> Split:
-    """Return a split whose training part has all photos."""
-    return Split(np.arange(len(dataset.photos)), np.arange(0), np.arange(0))
 
 
 def _check_folder(folder: Path, source: str | os.PathLike[str]) -> None:

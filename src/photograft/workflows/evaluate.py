@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.scoring import open_extractor, score, usable
+from photograft.classifier.scoring import extractor_of, score, usable
 from photograft.classifier.uncertainty.assurance import Assurance, Rules
 from photograft.classifier.uncertainty.conformal import check
 from photograft.core.errors import DatasetError
@@ -67,7 +67,7 @@ def evaluate(
     )
     dataset = Dataset.load(source, max_pixels=classifier.max_pixels, progress=progress)
     dataset, extractor, table = usable(
-        classifier, dataset, open_extractor(classifier, store, progress)
+        classifier, dataset, extractor_of(classifier, store, progress)
     )
     if not dataset.photos:
         raise DatasetError(f"{dataset.source} has no usable photo")

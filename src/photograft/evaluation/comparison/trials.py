@@ -20,9 +20,10 @@ from photograft.data.splits import Split, make_folds
 from photograft.evaluation.comparison.candidates import Candidate, NetworkKey, Trial
 from photograft.features.extraction import feature_batches, open_space
 from photograft.features.extractor import Extractor
-from photograft.features.opening import find_extractor
+from photograft.features.opening import fit_preprocessing, open_extractor
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection
 from photograft.learning.job import Job, needs_features
+from photograft.learning.preparation import network_settings
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.features import choose_logistic
 from photograft.learning.strategies.registry import find_strategy
@@ -59,13 +60,9 @@ class Bench:
 
     def extractor(self, candidate: Candidate) -> Extractor:
         """Return a candidate's backbone, ready to look at photos."""
-        return find_extractor(
-            self.pool,
-            self.everything(self.pool),
-            candidate.config,
-            store=self.store,
-            progress=self.progress,
-        )
+        settings = network_settings(candidate.config, self.pool, len(self.pool.photos))
+        extractor = open_extractor(settings, store=self.store, progress=self.progress)
+        return fit_preprocessing(extractor, self.pool.photos, settings)
 
     def everything(self, dataset: Dataset) -> Split:
         """Return a split whose training part has all photos."""

@@ -25,7 +25,7 @@ from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.scoring import open_extractor, score
+from photograft.classifier.scoring import extractor_of, score
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.files import new_folder
 from photograft.core.progress import Silent
@@ -185,7 +185,7 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
             # Fitted on another machine, or before an update.
             _, path = locate_weights(classifier.backbone, store.cache)
             classifier = replace(classifier, weights_path=path)
-        dataset, table, extractor = look(open_extractor(classifier, store), X)
+        dataset, table, extractor = look(extractor_of(classifier, store), X)
         found = score(classifier, dataset.photos, extractor, table)
         # A classifier has its classes in natural order, scikit-learn in that of `np.unique`.
         return found[:, [classifier.class_names.index(n) for n in _names(self.classes_)]]
