@@ -19,7 +19,7 @@ from benchmarks.common import report
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.splits import Indices, make_folds
-from photograft.evaluation.learning_curve.curve import LearningCurve, learning_curve
+from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig
@@ -67,7 +67,7 @@ def _cases(job: Job, num_seeds: int) -> Iterator[tuple[float, ...]]:
 
 def _curve(job: Job, rows: Indices) -> LearningCurve:
     split = replace(job.split, train=rows, validation=rows[:0])
-    return learning_curve(replace(job, split=split), multiples=(4.0,))
+    return measure_learning_curve(replace(job, split=split), multiples=(4.0,))
 
 
 def _case(part: LearningCurve, full: LearningCurve) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from benchmarks.common import report
 from photograft.classifier.head import Head
-from photograft.classifier.suggestion import suggest
+from photograft.classifier.suggestion import choose_suggestions
 from photograft.core.arrays import Floats
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
@@ -107,7 +107,7 @@ def _compare(
     known, head = first, start
     for _ in range(rounds):
         rest = np.setdiff1d(np.arange(len(x)), known)
-        found = suggest(
+        found = choose_suggestions(
             units[rest],
             head.predict_proba(x[rest]),
             num=num,

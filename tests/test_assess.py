@@ -28,7 +28,7 @@ from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
 from photograft.report.plots import epochs, figures
 from photograft.runs.run import Run
-from photograft.workflows.compare import compare
+from photograft.workflows.compare import compare_candidates as compare
 from training_helpers import TINY, make_job, tiny_config
 
 

@@ -25,6 +25,7 @@ from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
+from photograft.core.text import parse_duration
 from photograft.evaluation.comparison import race, trials
 from photograft.evaluation.comparison.candidates import (
     Candidate,
@@ -35,13 +36,12 @@ from photograft.evaluation.comparison.candidates import (
 )
 from photograft.evaluation.comparison.leaderboard import choose, make_rows
 from photograft.interfaces.cli import main
-from photograft.interfaces.cli.commands.compare import seconds_of
 from photograft.interfaces.cli.views.leaderboard import show_comparison
 from photograft.learning import job as base
 from photograft.learning.settings import TrainConfig
 from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run
-from photograft.workflows.compare import compare
+from photograft.workflows.compare import compare_candidates as compare
 from photograft.workflows.report import write_report
 from report_helpers import make_comparison
 from system_helpers import Recorder
@@ -451,7 +451,7 @@ def test_command(
     info = json.loads((out / "comparison.json").read_text())
     assert info["command"] == (
         f"photograft compare {photos} --out {out} --backbones efficientnet_lite0 "
-        "--strategies features --budget 10m --seed 2"
+        "--strategies features --seed 2"
     )
     assert main.run([*arguments, "--budget", "soon"]) == 2
     assert "such as 90s, 10m or 2h" in capsys.readouterr().err
@@ -465,7 +465,7 @@ def test_progress_tells_which_candidate(photos: Path, tmp_path: Path, cache: Pat
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400)])
 def test_spans_of_time(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 def test_default_folder(

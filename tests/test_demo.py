@@ -10,8 +10,8 @@ import pytest
 
 import system_helpers as system
 from photograft.data.dataset import Dataset
-from photograft.data.demo import write_photos
 from photograft.data.groups import same_content
+from photograft.workflows.demo import write_photos
 
 #: The photos of ../shared/datasets/README.md, in the order of `CLASSES`.
 COUNTS = {

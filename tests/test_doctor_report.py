@@ -71,13 +71,13 @@ def test_terminal_says_that_nothing_was_found_and_what_was_looked_for() -> None:
 
 def test_brief_is_three_lines_and_silent_about_notes() -> None:
     found = findings(["circle/0.jpg"])
-    lines = printed(60, found, ["my photos", "--seed", "1"], brief=True).splitlines()
+    lines = printed(60, found, "photograft doctor 'my photos' --seed 1", brief=True).splitlines()
     assert lines == [
         "SERIOUS: many labels look wrong",
         "And 1 thing worth a look.",
         "photograft doctor 'my photos' --seed 1 shows all",
     ]
-    assert printed(60, found[:1], ["photos"], brief=True) == ""
+    assert printed(60, found[:1], "photograft doctor photos", brief=True) == ""
 
 
 @pytest.fixture

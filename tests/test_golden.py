@@ -20,6 +20,7 @@ import photograft
 from drawing import draw_folder
 from photograft.core.store import FeatureStore
 from photograft.evaluation.comparison.candidates import make_candidates
+from photograft.workflows.compare import compare_candidates
 from photograft.workflows.doctor import doctor
 from system_helpers import read_json, read_rows
 
@@ -55,7 +56,7 @@ def results(job: str, photos: Path, folder: Path, store: FeatureStore) -> dict[s
         candidates = make_candidates(
             ["efficientnet_lite0"], ["features", "features+augment"], [], config
         )
-        found = photograft.compare(photos, candidates, config, out=folder, store=store)
+        found = compare_candidates(photos, candidates, config, out=folder, store=store)
         rows = read_json(folder / "comparison.json")["candidates"]
         kept = [{k: v for k, v in row.items() if k not in TIMES} for row in rows]
         return {"candidates": kept, **run_results(found.run.path)}

@@ -22,7 +22,7 @@ from photograft.backbones.registry import Layer
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.evaluation.learning_curve.curve import LearningCurve, learning_curve
+from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
 from photograft.evaluation.learning_curve.subsets import choose_penalties, make_subsets
 from photograft.interfaces.cli.commands import learning_curve as learning_commands
 from photograft.interfaces.cli.views.learning_curve import show_learning_curve
@@ -93,7 +93,7 @@ def drawn_job(
 
 
 def curve_of(job: Job, **settings: Any) -> LearningCurve:
-    return learning_curve(job, **{"num_seeds": 5, **settings})
+    return measure_learning_curve(job, **{"num_seeds": 5, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_more_photos_narrow_the_interval() -> None:
 @pytest.mark.parametrize("settings", [{"num_seeds": 0}, {"multiples": (0.5,)}])
 def test_numbers_out_of_range_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        learning_curve(drawn_job(), **settings)
+        measure_learning_curve(drawn_job(), **settings)
 
 
 def test_balanced_classes_get_the_same_say() -> None:
@@ -342,9 +342,9 @@ def test_the_command_takes_answers_and_groups(
 
     def measure(job: Job, **settings: Any) -> LearningCurve:
         jobs.append(job)
-        return learning_curve(job, **settings)
+        return measure_learning_curve(job, **settings)
 
-    monkeypatch.setattr("photograft.evaluation.learning_curve.curve.learning_curve", measure)
+    monkeypatch.setattr("photograft.workflows.learning_curve.measure_learning_curve", measure)
     app = typer.Typer()
     app.command()(learning_commands.learning_curve)
     out = str(tmp_path / "curve.png")
@@ -374,6 +374,6 @@ def test_the_test_part_is_not_used(photos: Path) -> None:
         return table.rows(digests, columns)
 
     watched = replace(job, table=cast("Any", SimpleNamespace(rows=rows)))
-    found = learning_curve(watched, num_seeds=5)
+    found = measure_learning_curve(watched, num_seeds=5)
     assert asked == set(job.digests("train")) | set(job.digests("validation"))
     assert found.num_photos == len(asked)

@@ -25,7 +25,8 @@ import photograft
 import system_helpers as system
 from photograft import Classifier
 from photograft.classifier.uncertainty.assurance import Assurance, Rules
-from photograft.workflows.predict import expand_inputs, open_writer, output_format, write_rows
+from photograft.workflows.predict import expand_inputs
+from photograft.workflows.prediction_rows import open_writer, output_format, write_rows
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 

@@ -17,10 +17,12 @@ from typer.testing import CliRunner, Result
 
 from drawing import draw_photo
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.suggestion import Suggestion, suggest
+from photograft.classifier.suggestion import Suggestion, choose_suggestions
 from photograft.core.errors import InputError, PhotograftError
 from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.interfaces.cli.commands import suggest as suggest_command
+from photograft.workflows.suggest import look_at, read_unlabelled
 
 Floats = npt.NDArray[np.float32]
 CLASSES = ("cat", "dog", "hen")
@@ -44,7 +46,7 @@ def certain(n: int, c: int = 0) -> Floats:
 
 
 def ask(features: Floats, probabilities: Floats, num: int, **more: object) -> list[Suggestion]:
-    return suggest(
+    return choose_suggestions(
         features,
         probabilities,
         num=num,
@@ -139,7 +141,7 @@ def test_photos_all_the_same_make_one_suggestion(value: float) -> None:
 
 
 def test_one_class_and_nothing() -> None:
-    one = suggest(
+    one = choose_suggestions(
         np.eye(3, dtype=np.float32),
         np.ones((3, 1), np.float32),
         num=2,
@@ -297,10 +299,10 @@ def test_a_trained_network_looks_at_the_photos_itself(
     Image.new("RGB", (40, 40)).save(unlabelled / "cut.png")
     data = (unlabelled / "cut.png").read_bytes()
     (unlabelled / "cut.png").write_bytes(data[: len(data) // 2])
-    dataset = suggest_command.read_unlabelled(unlabelled, frozen, Silent())
+    dataset = read_unlabelled(unlabelled, frozen, Silent())
     trained = replace(frozen, backbone=replace(frozen.backbone, weights="trained"))
-    found, rows = suggest_command.look(frozen, dataset, Silent())
-    same, by_itself = suggest_command.look(trained, dataset, Silent())
+    found, rows, _ = look_at(frozen, dataset, FeatureStore(), Silent())
+    same, by_itself, _ = look_at(trained, dataset, FeatureStore(), Silent())
     assert [p.name for p in found.photos] == [p.name for p in same.photos]
     assert len(rows) == 6
     assert np.allclose(rows, by_itself, atol=1e-3 * np.abs(rows).max())

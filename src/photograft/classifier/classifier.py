@@ -67,6 +67,8 @@ class Prediction:
         error: Why the file can't be read; empty where it can.
         novelty: How unlike every class the photo is: higher is less like them (see
             `certainty.novelty`); None where the file can't be read or the classifier can't tell.
+        answer: The class, ``"unknown"`` or ``"unsure"``, by rules; None where there are none.
+        classes: The classes that may be right, by rules; None likewise.
     """
 
     name: str
@@ -75,6 +77,8 @@ class Prediction:
     probabilities: npt.NDArray[np.float32] | None = None
     error: str = ""
     novelty: float | None = None
+    answer: str | None = None
+    classes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

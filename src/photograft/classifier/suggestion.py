@@ -56,7 +56,7 @@ class Suggestion:
     reason: str
 
 
-def suggest(
+def choose_suggestions(
     features: Floats,
     probabilities: npt.NDArray[np.floating[Any]],
     *,

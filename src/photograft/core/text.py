@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from photograft.core.errors import InputError
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 #: Joiners that scripts and emoji need to be drawn right; harmless, though they are not printable.
 _JOINERS = "\u200c\u200d"
@@ -131,3 +137,51 @@ def exact_percent(share: float) -> str:
     ('95%', '99.99%')
     """
     return f"{100 * share:.10g}%"
+
+
+def parse_duration(text: str | float, what: str = "the time") -> float:
+    """Return a span of time in seconds.
+
+    Args:
+        text: A number of seconds, or one with its unit.
+        what: What an error calls it.
+
+    Raises:
+        InputError: It can't be understood.
+
+    >>> parse_duration("90s"), parse_duration("10m"), parse_duration("1.5h"), parse_duration(5)
+    (90.0, 600.0, 5400.0, 5.0)
+    """
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        return float(text)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", str(text))
+    if match is None:
+        raise InputError(
+            f"{what} can't be understood", expected="such as 90s, 10m or 2h", got=repr(text)
+        )
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def command_line(
+    command: str,
+    arguments: Sequence[object],
+    options: Mapping[str, object],
+    usual: Mapping[str, object] | None = None,
+) -> str:
+    """Return a command of `photograft` as a shell takes it.
+
+    Args:
+        command: Its name.
+        arguments: That stand without a name.
+        options: By their names in Python; those that are None, empty or as usual are left out.
+        usual: What an option is where nobody gives it.
+
+    >>> command_line("doctor", ["my photos"], {"group_by": "", "seed": 1, "out": None})
+    "photograft doctor 'my photos' --seed 1"
+    """
+    parts = ["photograft", command, *map(str, arguments)]
+    for name, value in options.items():
+        if value is None or value == "" or (usual and value == usual.get(name, object())):
+            continue
+        parts += ["--" + name.replace("_", "-"), str(value)]
+    return shlex.join(parts)

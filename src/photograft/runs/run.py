@@ -16,7 +16,8 @@ from typing import Any
 from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
 from photograft.core.parallel import num_cores
-from photograft.runs.folder import CLASSIFIER, METRICS, PICTURES, RUN, read_run_json
+from photograft.doctor.findings import Finding
+from photograft.runs.folder import CLASSIFIER, METRICS, PICTURES, RUN, load_facts, read_run_json
 
 #: Tells the time; passed in, so that a test can hold it still.
 Clock = Callable[[], datetime.datetime]
@@ -53,6 +54,14 @@ class Run:
     def classifier(self) -> Classifier:
         """The fitted classifier, loaded anew from the folder."""
         return Classifier.load(self.path / CLASSIFIER)
+
+    def findings(self) -> list[Finding]:
+        """Return what the doctor found; nothing where nobody looked.
+
+        Raises:
+            ClassifierError: The folder is damaged.
+        """
+        return list(load_facts(self.path).findings or ())
 
     @property
     def pictures(self) -> list[Path]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -16,16 +17,25 @@ from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_choice
 from photograft.core.store import FeatureStore
+from photograft.core.text import command_line, parse_duration
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.loading import check_outside, read_dataset, split_of, with_near_duplicates
 from photograft.data.splits import Split
-from photograft.evaluation.comparison.candidates import Candidate, Shelf, Trial, alone, check_folder
+from photograft.evaluation.comparison.candidates import (
+    Candidate,
+    Shelf,
+    Trial,
+    alone,
+    check_folder,
+    make_candidates,
+)
 from photograft.evaluation.comparison.leaderboard import PREFERENCES, Row, choose, make_rows
 from photograft.evaluation.comparison.race import race
 from photograft.evaluation.comparison.trials import Bench, try_stored
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
 from photograft.learning.job import Fitted, Job
+from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare_dataset
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies import features_augment
@@ -47,6 +57,83 @@ _TEST = (
 
 def compare(
     source: str | os.PathLike[str],
+    config: Config | None = None,
+    *,
+    backbones: Sequence[str] = (),
+    strategies: Sequence[str] = (),
+    recipes: Sequence[str] = (),
+    budget: str | float = "10m",
+    prefer: str = "speed",
+    out: str | os.PathLike[str] | None = None,
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
+    clock: Clock = now,
+    timer: Callable[[], float] = time.perf_counter,
+    **options: Unpack[TrainOptions],
+) -> Comparison:
+    """Compare backbones, strategies and recipes, choose one, and fit it for good.
+
+    Training and validation photos are dealt into folds; the test is used once, for the one that is
+    chosen. What was found out about a candidate is kept in the folder: interrupted, or called again
+    with more candidates or a larger budget, only what is missing is done.
+
+    Args:
+        source: As in `train`.
+        config: What all candidates have in common; as in `train`.
+        backbones: Names; the embedded ones where none are given, unless there are recipes only.
+        strategies: Likewise; features, features+augment and finetune where none are given.
+        recipes: Names of recipes to compare with.
+        budget: Time to spend on candidates: seconds, or text such as ``"90s"``, ``"10m"``,
+            ``"2h"``. The cheap ones come first; those that can't win any more are passed over,
+            those that would take too long are left out, and all but the first are stopped when it
+            is spent. Fitting the chosen one comes on top.
+        prefer: What decides between candidates that can't be told apart: ``"speed"`` or ``"size"``;
+            or ``"accuracy"``, the highest one at any cost.
+        out: The comparison folder; ``comparisons/NAME`` where not given.
+        store: Where features are kept; the user's cache where not given.
+        progress: Told how far it is.
+        clock: Tells the time of day.
+        timer: Tells the time in seconds.
+        options: As in `train`.
+
+    Raises:
+        InputError: The source, or a setting, can't be used.
+        WeightsError: No candidate's weights are here or can be fetched.
+        StorageError: The folder or the cache can't be written, or another comparison is at work
+            in the folder.
+    """
+    settings = read_settings(config, **options)
+    names = {
+        "backbones": _names("backbones", backbones),
+        "strategies": _names("strategies", strategies),
+        "recipes": _names("recipes", recipes),
+    }
+    seconds = parse_duration(budget, "the budget")
+    told: dict[str, object] = {
+        "out": out,
+        **{name: ",".join(given) for name, given in names.items()},
+        "budget": budget,
+        "prefer": prefer,
+        **options,
+    }
+    usual = {**TrainConfig().to_json(), "budget": "10m", "prefer": "speed"}
+    return compare_candidates(
+        source,
+        make_candidates(names["backbones"], names["strategies"], names["recipes"], settings),
+        settings,
+        out=out,
+        budget=seconds,
+        prefer=prefer,
+        command=command_line("compare", [source], told, usual),
+        store=store,
+        progress=progress,
+        clock=clock,
+        timer=timer,
+    )
+
+
+def compare_candidates(
+    source: str | os.PathLike[str],
     candidates: Sequence[Candidate],
     config: TrainConfig | None = None,
     *,
@@ -59,33 +146,20 @@ def compare(
     clock: Clock = now,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Comparison:
-    """Compare candidates by cross-validation, choose one, and fit it for good.
-
-    Training and validation photos are dealt into folds; the test is used once, for the one that is
-    chosen. What was found out about a candidate is kept in the folder: interrupted, or called again
-    with more candidates or a larger budget, only what is missing is done.
+    """Do what `compare` does for candidates that are given.
 
     Args:
-        source: As in `workflow.train`.
-        candidates: As `candidates.make_candidates` gives them.
+        source: As in `compare`, as are the others that are not here.
+        candidates: At least one.
         config: The split, the seed and the limits.
-        out: The comparison folder; ``comparisons/NAME`` where not given.
-        budget: Seconds to spend on candidates. The cheap ones come first; those that can't win any
-            more are passed over, those that would take too long are left out, and all but the first
-            are stopped when it is spent. Fitting the chosen one comes on top.
-        prefer: What decides between candidates that can't be told apart: ``"speed"`` or ``"size"``;
-            or ``"accuracy"``, the highest one at any cost.
+        out: As in `compare`.
+        budget: In seconds, above 0.
+        prefer: As in `compare`.
         command: The command that this is, for the record.
-        store: Where features are kept; the user's cache where not given.
-        progress: Told how far it is.
-        clock: Tells the time of day.
-        timer: Tells the time in seconds.
-
-    Raises:
-        InputError: The source, or a setting, can't be used.
-        WeightsError: No candidate's weights are here or can be fetched.
-        StorageError: The folder or the cache can't be written, or another comparison is at work
-            in the folder.
+        store: As in `compare`.
+        progress: Likewise.
+        clock: Likewise.
+        timer: Likewise.
     """
     check_choice("prefer", prefer, PREFERENCES)
     if not budget > 0:
@@ -210,6 +284,12 @@ def _fit(
     classifier = fit_chosen(job, tables, selection)
     params = count_params(job, classifier.head)
     return job, Fitted(classifier, config.strategy, to_json(selection), notes=notes, params=params)
+
+
+def _names(what: str, given: Sequence[str]) -> list[str]:
+    if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+        raise InputError(f"{what} can't be understood", expected="a list of names", got=repr(given))
+    return list(given)
 
 
 def _check_folder(folder: Path, source: str | os.PathLike[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from photograft.core.errors import DatasetError, StorageError
 from photograft.core.files import check_free
@@ -18,6 +19,7 @@ from photograft.doctor.tables import check_unanswered, write_findings
 from photograft.features.opening import fit_preprocessing, open_extractor
 from photograft.features.pixel_statistics import goes_by_statistics
 from photograft.features.settings import ExtractionSettings
+from photograft.learning.options import Config, ExtractionOptions, read_settings
 from photograft.report.doctor_page import write_doctor_report
 
 
@@ -38,28 +40,30 @@ class Checkup:
 
 def doctor(
     source: str | os.PathLike[str],
-    settings: ExtractionSettings | None = None,
+    config: Config | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
     progress: Progress | None = None,
+    **options: Unpack[ExtractionOptions],
 ) -> Checkup:
     """Examine photos and their labels; nothing is trained, and nothing in the source is changed.
 
     Args:
         source: As in `workflow.train`.
-        settings: What is looked at, and with which backbone.
+        config: As in `train`; what concerns photos and backbone counts, the rest does not.
         out: A folder for ``findings.csv``, ``findings.parquet`` and ``report.html``; new, or one
             that an examination made before, whose answers were not filled in.
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
+        options: Settings by name, that change `config`.
 
     Raises:
         InputError: The source, or a setting, can't be used.
         WeightsError: The backbone's weights are not here and can't be fetched.
         StorageError: The folder or the cache can't be written.
     """
-    settings = settings or ExtractionSettings()
+    settings = read_settings(config, **options).part(ExtractionSettings)
     store, progress = store or FeatureStore(), progress or Silent()
     folder = None if out is None else Path(out)
     if folder is not None:

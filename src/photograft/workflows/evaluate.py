@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.classifier.classifier import Classifier
 from photograft.classifier.scoring import extractor_of, score, usable
-from photograft.classifier.uncertainty.assurance import Assurance, Rules
+from photograft.classifier.uncertainty.assurance import Rules
 from photograft.classifier.uncertainty.conformal import check
 from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent
@@ -19,6 +18,7 @@ from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
+from photograft.workflows.predict import AnyClassifier, load_classifier, read_rules
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Evaluated:
 
 
 def evaluate(
-    classifier: Classifier,
+    classifier: AnyClassifier,
     source: str | os.PathLike[str],
     *,
     min_accuracy: float | None = None,
@@ -50,7 +50,7 @@ def evaluate(
     """Score a classifier on labelled photos: all of the source's, whatever split it gives.
 
     Args:
-        classifier: A fitted classifier.
+        classifier: Itself, its run, or the folder of either.
         source: As in `train`; its class names must be among the classifier's.
         min_accuracy: Also score what is answered where so many answers are to be right.
         coverage: Also score sets of classes that are to hold the right one so often.
@@ -62,29 +62,26 @@ def evaluate(
         DatasetError: The source has no usable photo, or classes that the classifier does not know.
     """
     store, progress = store or FeatureStore(), progress or Silent()
-    rules = (classifier.assurance or Assurance()).rules(
-        min_accuracy=min_accuracy, coverage=coverage
-    )
-    dataset = Dataset.load(source, max_pixels=classifier.max_pixels, progress=progress)
-    dataset, extractor, table = usable(
-        classifier, dataset, extractor_of(classifier, store, progress)
-    )
+    loaded = load_classifier(classifier)
+    rules = read_rules(loaded, min_accuracy=min_accuracy, coverage=coverage)
+    dataset = Dataset.load(source, max_pixels=loaded.max_pixels, progress=progress)
+    dataset, extractor, table = usable(loaded, dataset, extractor_of(loaded, store, progress))
     if not dataset.photos:
         raise DatasetError(f"{dataset.source} has no usable photo")
-    unknown = [name for name in dataset.class_names if name not in classifier.class_names]
+    unknown = [name for name in dataset.class_names if name not in loaded.class_names]
     if unknown:
         raise DatasetError(
             f"{dataset.source} has classes that the classifier does not know",
-            expected=", ".join(classifier.class_names[:20]),
+            expected=", ".join(loaded.class_names[:20]),
             got=", ".join(unknown[:20]),
         )
-    names = np.array([classifier.class_names.index(p.label) for p in dataset.photos], np.int64)
-    majority = classifier.trained.get("majority_class")
-    if majority not in classifier.class_names:
-        majority = classifier.class_names[int(np.bincount(names).argmax())]
-    said = score(classifier, dataset.photos, extractor, table)
+    names = np.array([loaded.class_names.index(p.label) for p in dataset.photos], np.int64)
+    majority = loaded.trained.get("majority_class")
+    if majority not in loaded.class_names:
+        majority = loaded.class_names[int(np.bincount(names).argmax())]
+    said = score(loaded, dataset.photos, extractor, table)
     scores = evaluate_probabilities(
-        said, names, classifier.class_names, classifier.class_names.index(majority)
+        said, names, loaded.class_names, loaded.class_names.index(majority)
     )
     return Evaluated(scores, dataset, _asked(rules, said, names))
 

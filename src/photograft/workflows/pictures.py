@@ -3,61 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from photograft.backbones.get import get_backbone
-from photograft.backbones.registry import Backbone
-from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.files import new_file
 from photograft.core.progress import Progress
 from photograft.data.dataset import Dataset
-from photograft.learning.recipes import get_recipe, list_recipes
-from photograft.learning.settings import TrainConfig
-
-if TYPE_CHECKING:
-    from photograft.learning.loop.summary import Summary
-
-
-def summarise_name(
-    name: str, *, input_size: int | None = None, num_classes: int = 2, unfreeze: str | None = None
-) -> Summary:
-    """Return the summary of a backbone, or of a recipe's network with its head.
-
-    Args:
-        name: Of a backbone or a recipe.
-        input_size: Side of the input in pixels; the network's own where not given.
-        num_classes: Of a recipe's head.
-        unfreeze: What is trained; the recipe's own, or all of a backbone, where not given.
-
-    Raises:
-        UnknownNameError: There is neither.
-        InputError: The recipe has no network.
-    """
-    from photograft.learning.loop.summary import base_summary, summarise  # torch, only where needed
-
-    if name.upper() not in {recipe.id for recipe in list_recipes()}:
-        size = Preprocessing(input_size=input_size or 0)
-        backbone = get_backbone(name, "random", preprocessing=size, pooling="flatten")
-        return base_summary(backbone, unfreeze=unfreeze or "all")
-    recipe = get_recipe(name)
-    if recipe.config is None:
-        raise InputError(f"{recipe.id} has no network: it copies photos")
-    config = recipe.config
-    if input_size:
-        preprocessing = replace(config.preprocessing, input_size=input_size)
-        config = replace(config, preprocessing=preprocessing)
-    return summarise(
-        recipe_backbone(config),
-        config.hidden,
-        config.dropout,
-        num_classes,
-        coding="binary" if config.coding == "binary" and num_classes == 2 else "sparse",
-        unfreeze=unfreeze or _trained_part(config),
-        freeze_batch_norm=config.loop.freeze_batch_norm,
-    )
+from photograft.learning.recipes import get_recipe
 
 
 def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> None:
@@ -145,21 +97,3 @@ def augmentation_picture(
             title=chosen.name,
         )
     return chosen.name
-
-
-def recipe_backbone(config: TrainConfig) -> Backbone:
-    """Return the record of a recipe's network with random weights."""
-    name = DEFAULT_BACKBONE if config.backbone == "auto" else config.backbone
-    return get_backbone(
-        name,
-        "random",
-        preprocessing=config.preprocessing,
-        pooling=config.pooling,
-        layer=config.layer,
-    )
-
-
-def _trained_part(config: TrainConfig) -> str:
-    if config.strategy == "scratch":
-        return "all"
-    return config.unfreeze if config.strategy == "finetune" else "0"

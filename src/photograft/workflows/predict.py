@@ -1,46 +1,155 @@
-"""What `photograft predict` reads and writes: inputs expanded, predictions as rows."""
+"""Classifying photos, with rules for when no class is to be named."""
 
 from __future__ import annotations
 
-import csv
 import glob
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
-from photograft.classifier.classifier import Prediction
-from photograft.classifier.uncertainty.assurance import UNKNOWN, UNSURE, Rules
+from photograft.classifier.answering import answered
+from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.uncertainty.assurance import Assurance, Rules
 from photograft.core.errors import InputError
-from photograft.core.files import new_file
-from photograft.core.text import percent
+from photograft.runs.run import Run
+from photograft.workflows.prediction_rows import Counts, open_writer, write_rows
 
-FORMATS = ("table", "csv", "jsonl", "parquet")
+#: The share of photos like one's own that are kept where nobody says.
+USUAL_KEEP = 0.95
 
-_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-_PARQUET_ROWS = 4096
-#: Probabilities and novelties in rows have so many digits after the point.
-_DIGITS = 6
-_LEAST = 0.1**_DIGITS / 2
+#: What a verb takes for a classifier: itself, its run, or the folder of either.
+AnyClassifier = Classifier | Run | str | os.PathLike[str]
 
 
-def expand_inputs(inputs: Iterable[str], stdin: IO[str]) -> Iterator[str]:
+def load_classifier(classifier: AnyClassifier) -> Classifier:
+    """Return a classifier with its backbone's weights found.
+
+    Args:
+        classifier: Itself, its run, or the folder of either.
+
+    Raises:
+        ClassifierError: There is none, or it is damaged.
+        WeightsError: Its backbone's weights are not here.
+        InputError: It is something else.
+    """
+    if isinstance(classifier, Run):
+        classifier = classifier.classifier
+    if isinstance(classifier, (str, os.PathLike)):
+        classifier = Classifier.load(classifier)
+    if not isinstance(classifier, Classifier):
+        raise InputError(
+            "that is no classifier",
+            expected="a Classifier, a Run, or the folder of either",
+            got=f"a {type(classifier).__name__}",
+        )
+    return classifier.located()
+
+
+def read_rules(
+    classifier: Classifier,
+    *,
+    unknown: bool = False,
+    keep: float | None = None,
+    min_accuracy: float | None = None,
+    coverage: float | None = None,
+) -> Rules:
+    """Return the rules by which a classifier answers; see `predict`.
+
+    Raises:
+        InputError: The classifier carries nothing to tell by what is asked, or a share is out of
+            its range.
+    """
+    return (classifier.assurance or Assurance()).rules(
+        kept=USUAL_KEEP if unknown and keep is None else keep,
+        min_accuracy=min_accuracy,
+        coverage=coverage,
+    )
+
+
+def predict(
+    classifier: AnyClassifier,
+    photos: Any,
+    *,
+    unknown: bool = False,
+    keep: float | None = None,
+    min_accuracy: float | None = None,
+    coverage: float | None = None,
+) -> Prediction | list[Prediction]:
+    """Classify photos.
+
+    Args:
+        classifier: Itself, its run, or the folder of either.
+        photos: As `Classifier.predict` takes them, one or many.
+        unknown: Answer ``"unknown"`` for what is like no class.
+        keep: Likewise, keeping this share of photos like yours, in (0, 1); 0.95 by default.
+        min_accuracy: Answer ``"unsure"`` below the confidence from which on so many answers are
+            right, in (0, 1).
+        coverage: Also give the classes that hold the right one so often, in (0, 1).
+
+    Returns:
+        A prediction for one photo, a list for many; its `answer` is by these rules.
+
+    Raises:
+        InputError: The photos can't be understood, or the classifier can't tell what is asked.
+        ClassifierError: There is no classifier, or it is damaged.
+        WeightsError: Its backbone's weights are not here.
+    """
+    loaded = load_classifier(classifier)
+    rules = read_rules(
+        loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
+    )
+    found = loaded.predict(photos)
+    if isinstance(found, Prediction):
+        return answered(found, rules, loaded.class_names)
+    return [answered(prediction, rules, loaded.class_names) for prediction in found]
+
+
+def write_predictions(
+    classifier: Classifier,
+    paths: Iterable[str | os.PathLike[str]],
+    format_: str,
+    output: Path | None,
+    stdout: IO[str],
+    *,
+    top: int = 1,
+    rules: Rules | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> Counts:
+    """Classify files one after another and write a row for each, in bounded memory.
+
+    Args:
+        classifier: Located.
+        paths: Files; a generator is read only a little ahead.
+        format_: As `prediction_rows.output_format` gives it.
+        output: The file to write, whole or not at all; None for standard output.
+        stdout: Standard output.
+        top: Classes per row.
+        rules: From `read_rules`.
+        advance: Called after each row.
+
+    Raises:
+        InputError: There is no file at all.
+        StorageError: The file can't be written.
+    """
+    top = min(top, len(classifier.class_names))
+    stream = classifier.stream(paths)
+    with open_writer(format_, output, stdout, top, rules) as write:
+        return write_rows(stream, write, classifier.class_names, top, advance, rules)
+
+
+def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterator[str]:
     """Yield the files that inputs name, one after another.
 
     Args:
         inputs: Files, folders (searched at every depth, sorted, hidden files left out), glob
             patterns, or ``-`` for a list of files on standard input, one a line.
-        stdin: Standard input.
+        stdin: Standard input; where not given, ``-`` is a file of that name.
 
     A path that does not exist is yielded as it is, and fails when it is read.
     """
     for text in inputs:
-        if text == "-":
+        if text == "-" and stdin is not None:
             yield from (line.rstrip("\r\n") for line in stdin if line.strip())
         elif os.path.isdir(text):
             yield from _walk(text)
@@ -51,228 +160,8 @@ def expand_inputs(inputs: Iterable[str], stdin: IO[str]) -> Iterator[str]:
             yield text
 
 
-def output_format(wanted: str | None, output: Path | None, *, to_terminal: bool) -> str:
-    """Return the format to write: as asked for, else by the file's name, else by where it goes.
-
-    Raises:
-        InputError: The format is unknown, can't be told, or does not fit where it goes.
-    """
-    if wanted is not None and wanted not in FORMATS:
-        raise InputError(f"there is no format {wanted!r}", expected=" or ".join(FORMATS))
-    chosen = wanted
-    if chosen is None and output is not None:
-        chosen = _SUFFIXES.get(output.suffix.lower())
-        if chosen is None:
-            raise InputError(
-                f"the name {output.name!r} does not tell a format",
-                expected="a name that ends in " + " or ".join(_SUFFIXES),
-                fix="Rename it, or say --format.",
-            )
-    chosen = chosen or ("table" if to_terminal else "csv")
-    if chosen == "parquet" and output is None:
-        raise InputError("Parquet can't be written to the terminal", fix="Give --output FILE.")
-    return chosen
-
-
-def row_of(
-    prediction: Prediction, class_names: Sequence[str], top: int, rules: Rules | None = None
-) -> dict[str, Any]:
-    """Return a prediction as a flat row: file, error, the `top` classes, how novel it is.
-
-    Where rules were asked for: the answer by them, and the classes that come into question.
-    """
-    row: dict[str, Any] = {"file": _text(prediction.name), "error": prediction.error or None}
-    order: list[int] = []
-    if prediction.probabilities is not None:
-        order = np.argsort(-prediction.probabilities, kind="stable")[:top].tolist()
-    for rank in range(min(top, len(class_names))):
-        suffix = "" if rank == 0 else f"_{rank + 1}"
-        known = rank < len(order) and prediction.probabilities is not None
-        row[f"label{suffix}"] = class_names[order[rank]] if known else None
-        row[f"probability{suffix}"] = (
-            round(float(prediction.probabilities[order[rank]]), _DIGITS)
-            if known and prediction.probabilities is not None
-            else None
-        )
-    novelty = prediction.novelty
-    row["novelty"] = None if novelty is None else round(novelty, _DIGITS)
-    if rules is not None and rules.answers:
-        known = prediction.label is not None and prediction.probability is not None
-        row["answer"] = (
-            rules.answer(prediction.label or "", prediction.probability or 0.0, novelty)
-            if known
-            else None
-        )
-    if rules is not None and rules.sets is not None:
-        said = prediction.probabilities
-        row["classes"] = (
-            None
-            if said is None
-            else " | ".join(
-                class_names[c] for c in np.flatnonzero(rules.sets.sets(said[None])[0]).tolist()
-            )
-        )
-    return row
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many rows were written, and how many of them say that a file could not be read."""
-
-    rows: int
-    failed: int
-
-
-def write_rows(
-    predictions: Iterable[Prediction],
-    write: Callable[[dict[str, Any]], None],
-    class_names: Sequence[str],
-    top: int,
-    advance: Callable[[], None] = lambda: None,
-    rules: Rules | None = None,
-) -> Counts:
-    """Write predictions as they come.
-
-    Args:
-        predictions: Such as `Classifier.stream` yields.
-        write: From `open_writer`.
-        class_names: The classifier's.
-        top: Classes per row.
-        advance: Called after each row.
-        rules: When no class is to be named; None where nobody asked.
-
-    Raises:
-        InputError: There is no prediction at all: a folder without files, or an empty list.
-    """
-    rows = failed = 0
-    for prediction in predictions:
-        write(row_of(prediction, class_names, top, rules))
-        rows, failed = rows + 1, failed + bool(prediction.error)
-        advance()
-    if not rows:
-        raise InputError("there is nothing to classify", expected="at least one file", got="none")
-    return Counts(rows, failed)
-
-
-def open_writer(
-    format_: str,
-    output: Path | None,
-    stdout: IO[str],
-    num_ranks: int,
-    rules: Rules | None = None,
-) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
-    """Open a writer of rows: it streams, and an output file appears whole or not at all.
-
-    Args:
-        format_: ``"table"``, ``"csv"``, ``"jsonl"`` or ``"parquet"``.
-        output: The file to write; None for standard output.
-        stdout: Standard output.
-        num_ranks: Classes per row.
-        rules: As in `write_rows`.
-    """
-    if output is None:
-        return _text_writer(format_, stdout)
-    return _file_writer(format_, output, num_ranks, rules)
-
-
-@contextmanager
-def _file_writer(
-    format_: str, output: Path, num_ranks: int, rules: Rules | None
-) -> Iterator[Callable[[dict[str, Any]], None]]:
-    with new_file(output, fix="Choose another file with --output.") as partial:
-        if format_ == "parquet":
-            with partial.open("wb") as raw, _parquet_writer(raw, num_ranks, rules) as write:
-                yield write
-        else:
-            with (
-                partial.open("w", encoding="utf-8", newline="") as file,
-                _text_writer(format_, file) as write,
-            ):
-                yield write
-
-
-@contextmanager
-def _text_writer(format_: str, file: IO[str]) -> Iterator[Callable[[dict[str, Any]], None]]:
-    if format_ == "jsonl":
-        yield lambda row: print(json.dumps(row, ensure_ascii=False), file=file)
-    elif format_ == "csv":
-        yield _CsvWriter(file)
-    else:
-        yield lambda row: print(_line(row), file=file)
-
-
-class _CsvWriter:
-    def __init__(self, file: IO[str]) -> None:
-        self._writer = csv.writer(file, lineterminator="\n")
-        self._started = False
-
-    def __call__(self, row: dict[str, Any]) -> None:
-        if not self._started:
-            self._writer.writerow(row)
-            self._started = True
-        self._writer.writerow(["" if value is None else value for value in row.values()])
-
-
-@contextmanager
-def _parquet_writer(
-    file: IO[bytes], num_ranks: int, rules: Rules | None
-) -> Iterator[Callable[[dict[str, Any]], None]]:
-    import pyarrow as pa  # slow to import
-    import pyarrow.parquet as pq
-
-    fields = [("file", pa.string()), ("error", pa.string())]
-    for rank in range(num_ranks):
-        suffix = "" if rank == 0 else f"_{rank + 1}"
-        fields += [(f"label{suffix}", pa.string()), (f"probability{suffix}", pa.float64())]
-    fields.append(("novelty", pa.float64()))
-    if rules is not None and rules.answers:
-        fields.append(("answer", pa.string()))
-    if rules is not None and rules.sets is not None:
-        fields.append(("classes", pa.string()))
-    schema = pa.schema(fields)
-    rows: list[dict[str, Any]] = []
-    with pq.ParquetWriter(file, schema) as writer:
-
-        def write(row: dict[str, Any]) -> None:
-            rows.append(row)
-            if len(rows) == _PARQUET_ROWS:
-                flush()
-
-        def flush() -> None:
-            writer.write_table(pa.Table.from_pylist(rows, schema))
-            rows.clear()
-
-        yield write
-        if rows:
-            flush()
-
-
-def _line(row: dict[str, Any]) -> str:
-    """Return a row as a line for people: ``photo.jpg  cat 98.1%  dog 1.9%``."""
-    if row["error"]:
-        return f"{row['file']}  can't be read: {row['error']}"
-    cells = []
-    for key, label in row.items():
-        if key.startswith("label"):
-            # Rows are rounded, but no head is ever certain.
-            probability = min(max(row["probability" + key[5:]], _LEAST), 1 - _LEAST)
-            cells.append(f"{label} {percent(probability)}")
-    answer = row.get("answer")
-    if answer in (UNKNOWN, UNSURE) and answer != row["label"]:  # a class may be called so
-        novelty = f", novelty {row['novelty']:.2f}" if answer == UNKNOWN else ""
-        cells = [answer, f"(nearest {cells[0]}{novelty})", *cells[1:]]
-    if row.get("classes"):
-        cells.append(f"[{row['classes']}]")
-    return "  ".join([row["file"], *cells])
-
-
 def _walk(folder: str) -> Iterator[str]:
     """Yield a folder's visible files at every depth, sorted, following no link to a folder."""
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (os.path.join(here, name) for name in sorted(files) if not name.startswith("."))
-
-
-def _text(name: str) -> str:
-    """Return a file's name as valid UTF-8."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

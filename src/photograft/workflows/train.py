@@ -1,4 +1,4 @@
-"""The main jobs, from beginning to end: train, evaluate, inspect."""
+"""Training, from labelled photos to a run folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from photograft.evaluation.metrics import Scored, evaluate_probabilities
 from photograft.evaluation.uncertainty import describe, fit_uncertainty
 from photograft.evaluation.warnings import warnings
 from photograft.learning.job import Fitted, Job
+from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
@@ -39,13 +40,14 @@ from photograft.runs.run import Clock, Run, default_path, environment, now
 
 def train(
     source: str | os.PathLike[str],
-    config: TrainConfig | None = None,
+    config: Config | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
     progress: Progress | None = None,
     clock: Clock = now,
     recipe: dict[str, Any] | None = None,
+    **options: Unpack[TrainOptions],
 ) -> Run:
     """Train a classifier on labelled photos, evaluate it, and write a run folder.
 
@@ -55,12 +57,14 @@ def train(
     Args:
         source: A folder of class folders (flat or split into train, validation and test), a CSV or
             Parquet manifest, an ``.npz``, or a ``.zip`` or ``.tar`` of class folders.
-        config: The settings.
+        config: The settings, or a TOML file or ``run.json`` that holds them.
         out: The run folder; ``runs/NAME-TIMESTAMP`` where not given.
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is, and what the user should know.
         clock: Tells the time.
         recipe: What the settings come from and the figures it was published with, for the record.
+        options: Settings by name, as the command has them, that change `config`: ``strategy``,
+            ``backbone``, ``epochs``, ``seed`` and so on; see `TrainOptions`.
 
     Returns:
         The finished run.
@@ -70,17 +74,20 @@ def train(
         WeightsError: The backbone's weights are not here and can't be fetched.
         StorageError: The run folder or the cache can't be written.
     """
-    config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
+    settings = read_settings(config, **options)
+    store, progress = store or FeatureStore(), progress or Silent()
     started, ticks = clock(), time.perf_counter()
     check_out(default_path("run", clock) if out is None else Path(out), source)
-    tracker = open_tracker(config.track, Path(out) if out is not None else None)
-    job = prepare(source, config, store=store, progress=progress)
-    diagnosis = diagnose(job.dataset, job.extractor, job.table, seed=config.seed, progress=progress)
+    tracker = open_tracker(settings.track, Path(out) if out is not None else None)
+    job = prepare(source, settings, store=store, progress=progress)
+    diagnosis = diagnose(
+        job.dataset, job.extractor, job.table, seed=settings.seed, progress=progress
+    )
     folder = Path(out) if out is not None else default_path(job.dataset.name, clock)
     data = describe_data(job.dataset, job.split)
-    settings = settings_of(config, job.dataset.name, data, environment(), recipe)
-    with tracked(tracker, Start(folder, job.dataset.name, settings), progress) as tracking:
-        fitted = find_strategy(config.strategy)(replace(job, tracking=tracking))
+    told = settings_of(settings, job.dataset.name, data, environment(), recipe)
+    with tracked(tracker, Start(folder, job.dataset.name, told), progress) as tracking:
+        fitted = find_strategy(settings.strategy)(replace(job, tracking=tracking))
         if out is None and folder.exists():  # another training was quicker
             folder = default_path(job.dataset.name, clock)
         seconds = time.perf_counter() - ticks

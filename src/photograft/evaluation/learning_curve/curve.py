@@ -198,7 +198,7 @@ class LearningCurve:
         return said
 
 
-def learning_curve(
+def measure_learning_curve(
     job: Job,
     *,
     num_seeds: int | None = None,

@@ -45,6 +45,8 @@ class Explanation:
         asked_probability: Of that, in [0, 1].
         heat: Evidence for it, float32, shape ``(h, w)``, in [0, 1]; None where there is no map.
         neighbours: The training photos that are most like it, the nearest first.
+        picture: Where it is drawn; None where it is not.
+        error: Why the photo can't be read; empty where it can.
     """
 
     name: str
@@ -54,6 +56,13 @@ class Explanation:
     asked_probability: float
     heat: Floats | None
     neighbours: tuple[Neighbour, ...]
+    picture: Path | None = None
+    error: str = ""
+
+    @classmethod
+    def failed(cls, name: str, error: str) -> Explanation:
+        """Return what is to be said of a photo that can't be read."""
+        return cls(name, "", 0.0, "", 0.0, None, (), error=error)
 
 
 def draw(

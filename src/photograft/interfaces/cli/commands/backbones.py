@@ -25,16 +25,14 @@ def backbones(
     """List; the help text is above."""
     from rich.console import Console
 
-    from photograft.backbones.registry import EMBEDDED
     from photograft.interfaces.cli.views import tables
+    from photograft.workflows.backbones import embedded_backbones, search_backbones
 
     if search is None:
-        tables.show_backbones(Console(), list(EMBEDDED.values()))
+        tables.show_backbones(Console(), embedded_backbones())
         print("Any timm model works, too: photograft backbones --search NAME")
         return
-    from photograft.backbones.pytorch import zoo
-
-    names = zoo.search(search)
+    names = search_backbones(search)
     for name in names:
         print(name)
     if not names:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from photograft.core import choices
-from photograft.core.errors import InputError
 from photograft.interfaces.cli.commands.options import (
     LAYOUTS,
     Corrections,
@@ -18,7 +15,6 @@ from photograft.interfaces.cli.commands.options import (
     NearDuplicates,
     Source,
 )
-from photograft.learning.settings import TrainConfig
 
 HELP = (
     "Compare backbones and strategies on your photos, choose one, and save its classifier.\n\n"
@@ -34,8 +30,6 @@ HELP = (
     "What was found out is kept: the same command with one more backbone, or a larger budget, does "
     "only what is new."
 )
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def compare(
@@ -83,67 +77,29 @@ def compare(
     """Compare; the help text is above."""
     from rich.console import Console
 
-    from photograft.evaluation.comparison.candidates import make_candidates
-    from photograft.interfaces.cli.views import leaderboard
+    from photograft.interfaces.cli.views.leaderboard import show_comparison
     from photograft.interfaces.cli.views.progress import make_progress
-    from photograft.workflows import compare
+    from photograft.workflows.compare import compare as run
 
-    seconds = seconds_of(budget)
-    config = TrainConfig(
+    found = run(
+        source,
+        out=out,
+        backbones=_names(backbones),
+        strategies=_names(strategies),
+        recipes=_names(recipes),
+        budget=budget,
+        prefer=prefer,
         class_weight=class_weight,
         validation=validation,
         test=test,
-        near_duplicates=near_duplicates,
         group_by=group_by,
+        near_duplicates=near_duplicates,
         corrections=corrections,
         seed=seed,
         engine=engine,
-    )
-    given = {
-        "--out": out,
-        "--backbones": backbones,
-        "--strategies": strategies,
-        "--recipes": recipes,
-        "--budget": budget,
-        "--prefer": prefer if prefer != "speed" else "",
-        "--class-weight": class_weight if class_weight != "none" else "",
-        "--validation": validation if validation != 0.15 else "",
-        "--test": test if test != 0.15 else "",
-        "--group-by": group_by,
-        "--near-duplicates": near_duplicates if near_duplicates != "group" else "",
-        "--corrections": corrections,
-        "--seed": seed or "",
-        "--engine": engine if engine != "auto" else "",
-    }
-    parts = [part for name, v in given.items() if v not in ("", None) for part in (name, str(v))]
-    found = compare.compare(
-        source,
-        make_candidates(_names(backbones), _names(strategies), _names(recipes), config),
-        config,
-        out=out,
-        budget=seconds,
-        prefer=prefer,
-        command=shlex.join(["photograft", "compare", str(source), *parts]),
         progress=make_progress(),
     )
-    leaderboard.show_comparison(Console(), found)
-
-
-def seconds_of(text: str) -> float:
-    """Return a span of time in seconds.
-
-    >>> seconds_of("90s"), seconds_of("10m"), seconds_of("1.5h")
-    (90.0, 600.0, 5400.0)
-
-    Raises:
-        InputError: It can't be understood.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", text)
-    if match is None:
-        raise InputError(
-            "the budget can't be understood", expected="such as 90s, 10m or 2h", got=repr(text)
-        )
-    return float(match[1]) * _UNITS[match[2]]
+    show_comparison(Console(), found)
 
 
 def _names(text: str) -> list[str]:

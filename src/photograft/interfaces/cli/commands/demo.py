@@ -23,20 +23,19 @@ def demo(
     """Show; the help text is above."""
     from rich.console import Console
 
-    from photograft.data.demo import write_photos
     from photograft.interfaces.cli.views import tables
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.runs.run import default_path, now
-    from photograft.workflows import predict, train
+    from photograft.workflows.demo import write_photos
+    from photograft.workflows.predict import expand_inputs, load_classifier, write_predictions
+    from photograft.workflows.train import train
 
     photos, unseen = write_photos(out)
     run_path = out / default_path(photos.name, now).name
     console = Console()
     console.print(f"$ photograft train {shlex.quote(str(photos))}", style="bold")
-    run = train.train(photos, out=run_path, progress=make_progress())
+    run = train(photos, out=run_path, progress=make_progress())
     tables.show_run(console, run)
     console.print(f"\n$ photograft predict {run_path} {unseen} --top 2", style="bold")
-    classifier = run.classifier
-    names = list(predict.expand_inputs([str(unseen)], sys.stdin))
-    with predict.open_writer("table", None, sys.stdout, 2) as write:
-        predict.write_rows(classifier.stream(names), write, classifier.class_names, 2)
+    names = expand_inputs([str(unseen)], sys.stdin)
+    write_predictions(load_classifier(run), names, "table", None, sys.stdout, top=2)

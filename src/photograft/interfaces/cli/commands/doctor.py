@@ -45,21 +45,22 @@ def doctor(
     """Examine; the help text is above."""
     from rich.console import Console
 
-    from photograft.interfaces.cli.views import findings
+    from photograft.interfaces.cli.views.findings import show_findings
     from photograft.interfaces.cli.views.progress import make_progress
-    from photograft.learning.settings import TrainConfig
-    from photograft.workflows import doctor
+    from photograft.workflows.doctor import doctor as examine
 
-    config = TrainConfig(
+    found = examine(
+        source,
+        out=out,
         backbone=backbone,
         corrections=corrections,
         group_by=group_by,
         near_duplicates=near_duplicates,
         seed=seed,
         max_pixels=max_pixels,
+        progress=make_progress(),
     )
-    found = doctor.doctor(source, config, out=out, progress=make_progress())
-    findings.show_findings(
+    show_findings(
         Console(),
         found.diagnosis.findings,
         num_photos=len(found.dataset.photos),

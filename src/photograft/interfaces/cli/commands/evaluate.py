@@ -40,14 +40,13 @@ def evaluate(
     """Score; the help text is above."""
     from rich.console import Console
 
-    from photograft.classifier.classifier import Classifier
     from photograft.core.files import new_file, write_json
     from photograft.interfaces.cli.views import tables
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.evaluate import evaluate as score
 
     found = score(
-        Classifier.load(classifier),
+        classifier,
         source,
         min_accuracy=min_accuracy,
         coverage=coverage,

@@ -49,38 +49,23 @@ def learning_curve(
     """Measure; the help text is above."""
     from rich.console import Console
 
-    from photograft.core.errors import InputError
-    from photograft.core.files import new_file
-    from photograft.core.store import FeatureStore
-    from photograft.evaluation.learning_curve.curve import learning_curve as measure
-    from photograft.interfaces.cli.views import learning_curve as learning_terminal
+    from photograft.interfaces.cli.views.learning_curve import show_learning_curve
     from photograft.interfaces.cli.views.progress import make_progress
-    from photograft.learning.preparation import prepare
-    from photograft.learning.settings import TrainConfig
+    from photograft.workflows.learning_curve import learning_curve as measure
 
-    for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
-        if path is not None and path.suffix.lower() != suffix:
-            raise InputError(f"{path} is no {kind} by its name", expected=suffix)
-    progress = make_progress()
-    config = TrainConfig(
+    curve = measure(
+        source,
+        seeds=seeds,
+        output=output,
+        table=table,
         backbone=backbone,
         group_by=group_by,
         near_duplicates=near_duplicates,
         corrections=corrections,
         seed=seed,
+        progress=make_progress(),
     )
-    job = prepare(source, config, store=FeatureStore(), progress=progress)
-    curve = measure(job, num_seeds=seeds, seed=seed)
-    learning_terminal.show_learning_curve(Console(), curve)
-
-    from photograft.report.plots.learning_curve import (
-        draw_learning_curve,  # Matplotlib is slow to import
-    )
-
-    with new_file(output, fix="Choose another file with --output.") as partial:
-        draw_learning_curve(curve, partial)
+    show_learning_curve(Console(), curve)
     print(f"Picture: {output}")
     if table is not None:
-        with new_file(table, fix="Choose another file with --table.") as partial:
-            partial.write_text(curve.to_csv(), encoding="utf-8", newline="")
         print(f"Table: {table}")

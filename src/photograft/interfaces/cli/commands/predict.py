@@ -59,32 +59,37 @@ def predict(
     ] = None,
 ) -> None:
     """Classify; the help text is above."""
-    from photograft.classifier.classifier import Classifier
-    from photograft.classifier.uncertainty.assurance import Assurance
     from photograft.interfaces.cli.views.progress import make_progress
-    from photograft.workflows import predict
+    from photograft.workflows.predict import (
+        expand_inputs,
+        load_classifier,
+        read_rules,
+        write_predictions,
+    )
+    from photograft.workflows.prediction_rows import output_format
 
-    chosen = predict.output_format(format_, output, to_terminal=sys.stdout.isatty())
-    loaded = Classifier.load(classifier).located()
-    assurance = loaded.assurance or Assurance()
-    rules = assurance.rules(
-        kept=0.95 if unknown and keep is None else keep,
-        min_accuracy=min_accuracy,
-        coverage=coverage,
+    chosen = output_format(format_, output, to_terminal=sys.stdout.isatty())
+    loaded = load_classifier(classifier)
+    rules = read_rules(
+        loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
     )
     for sentence in rules.sentences:
         print(sentence, file=sys.stderr)
-    top = min(top, len(loaded.class_names))
-    stream = loaded.stream(predict.expand_inputs(paths, sys.stdin))
     progress = make_progress(quiet=output is None)
     total = 0
     if progress.is_drawn and "-" not in paths:  # a list on standard input can be read once only
-        total = sum(1 for _ in predict.expand_inputs(paths, sys.stdin))
-    with (
-        predict.open_writer(chosen, output, sys.stdout, top, rules) as write,
-        progress.step("Classifying", total, "photos") as step,
-    ):
-        counts = predict.write_rows(stream, write, loaded.class_names, top, step.advance, rules)
+        total = sum(1 for _ in expand_inputs(paths, sys.stdin))
+    with progress.step("Classifying", total, "photos") as step:
+        counts = write_predictions(
+            loaded,
+            expand_inputs(paths, sys.stdin),
+            chosen,
+            output,
+            sys.stdout,
+            top=top,
+            rules=rules,
+            advance=step.advance,
+        )
     if output is not None:
         print(f"Predictions: {output}")
     if counts.failed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +31,7 @@ def list_() -> None:
     from rich.console import Console
 
     from photograft.interfaces.cli.views import tables
-    from photograft.learning.recipes import list_recipes
+    from photograft.workflows.settings import list_recipes
 
     tables.show_recipes(Console(), list_recipes())
 
@@ -44,7 +43,7 @@ def list_() -> None:
 )
 def show(name: Name) -> None:
     """Print; the help text is above."""
-    from photograft.learning.recipes import get_recipe
+    from photograft.workflows.settings import get_recipe
 
     print(get_recipe(name).text, end="")
 
@@ -83,32 +82,21 @@ def run(
     """Run; the help text is above."""
     from rich.console import Console
 
-    from photograft.core.errors import InputError
-    from photograft.data.subsets import run_subset
     from photograft.interfaces.cli.views import tables
     from photograft.interfaces.cli.views.progress import make_progress
-    from photograft.learning.recipes import get_recipe, with_epochs
-    from photograft.workflows import train
+    from photograft.workflows.recipe import run_recipe
 
-    recipe, progress = get_recipe(name), make_progress()
-    if recipe.config is None:
-        if out is None:
-            raise InputError(f"{recipe.id} copies photos", expected="a folder with --out")
-        counts = run_subset(
-            source,
-            out,
-            train=recipe.subset["train"],
-            validation=recipe.subset["validation"],
-            test=recipe.subset["test"],
-            progress=progress,
-        )
-        tables.show_subset(Console(), out, counts)
-        return
-    config = replace(recipe.config, seed=seed, track=track)
-    if weights is not None:
-        config = replace(config, weights=weights)
-    if epochs is not None:
-        config = with_epochs(config, epochs)
-    origin = {"id": recipe.id, "title": recipe.title, "reference": dict(recipe.reference)}
-    finished = train.train(source, config, out=out, progress=progress, recipe=origin)
-    tables.show_run(Console(), finished)
+    found = run_recipe(
+        name,
+        source,
+        out=out,
+        weights=weights,
+        epochs=epochs,
+        seed=seed,
+        track=track,
+        progress=make_progress(),
+    )
+    if isinstance(found, dict):
+        tables.show_subset(Console(), Path(str(out)), found)
+    else:
+        tables.show_run(Console(), found)

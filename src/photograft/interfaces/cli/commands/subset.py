@@ -34,9 +34,9 @@ def subset(
     """Copy; the help text is above."""
     from rich.console import Console
 
-    from photograft.data.subsets import run_subset
     from photograft.interfaces.cli.views import tables
     from photograft.interfaces.cli.views.progress import make_progress
+    from photograft.workflows.subset import run_subset
 
     counts = run_subset(
         source,

@@ -26,7 +26,7 @@ def summary(
     blocks: Annotated[bool, typer.Option("--blocks", help="One row a block.")] = False,
 ) -> None:
     """Print a summary; the help text is above."""
-    from photograft.workflows.pictures import summarise_name
+    from photograft.workflows.summary import summarise_name
 
     found = summarise_name(name, input_size=input_size, num_classes=classes, unfreeze=unfreeze)
     for line in found.lines(depth="blocks" if blocks else "layers"):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from photograft.core import choices
-from photograft.core.errors import InputError
 from photograft.interfaces.cli.commands.options import LAYOUTS, Source, choice
-from photograft.learning.settings import TrainConfig
 
 HELP = (
     "Train a classifier on labelled photos, evaluate it, and save both in a run folder.\n\n"
@@ -131,99 +128,21 @@ def train(
     ] = None,
 ) -> None:
     """Train; the help text is above."""
-    given = {
-        "strategy": strategy,
-        "backbone": backbone,
-        "weights": weights,
-        "layer": layer,
-        "pooling": pooling,
-        "head": head,
-        "dropout": dropout,
-        "views": views,
-        "test_views": test_views,
-        "unfreeze": unfreeze,
-        "keep": keep,
-        "coding": coding,
-        "class_weight": class_weight,
-        "validation": validation,
-        "test": test,
-        "group_by": group_by,
-        "near_duplicates": near_duplicates,
-        "corrections": corrections,
-        "seed": seed,
-        "engine": engine,
-        "precision": precision,
-        "device": device,
-        "max_pixels": max_pixels,
-        "include_weights": include_weights,
-        "track": track,
-    }
-    loop = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "optimizer": optimizer,
-    }
-    settings = _settings(config, given, loop, hidden, augment, input_size)
+    given = {name: value for name, value in locals().items() if value is not None}
+    options = {n: v for n, v in given.items() if n not in ("source", "out", "config")}
 
     from rich.console import Console
 
-    from photograft.doctor.tables import PARQUET_NAME, read_findings
-    from photograft.interfaces.cli.views import findings as doctor_view
-    from photograft.interfaces.cli.views import tables
+    from photograft.core.text import command_line
+    from photograft.interfaces.cli.views.findings import show_brief
     from photograft.interfaces.cli.views.progress import make_progress
-    from photograft.workflows import train
+    from photograft.interfaces.cli.views.tables import show_run
+    from photograft.workflows.settings import doctor_options, read_settings
+    from photograft.workflows.train import train as run
 
-    run = train.train(source, settings, out=out, progress=make_progress())
+    settings = read_settings(config, **options)
+    finished = run(source, settings, out=out, progress=make_progress())
     console = Console()
-    findings = read_findings(run.path / PARQUET_NAME)
-    doctor_view.show_brief(console, findings, [source, *_doctor_options(settings)])
-    tables.show_run(console, run)
-
-
-def _doctor_options(settings: TrainConfig) -> list[str]:
-    """Return the options with which `photograft doctor` sees the photos as a training does."""
-    usual = TrainConfig()
-    found = []
-    for name in ("corrections", "group_by", "near_duplicates", "max_pixels", "seed"):
-        value = getattr(settings, name)
-        if value != getattr(usual, name):
-            found += ["--" + name.replace("_", "-"), str(value)]
-    return found
-
-
-def _settings(
-    file: Path | None,
-    given: dict[str, Any],
-    loop: dict[str, Any],
-    hidden: str | None,
-    augment: str | None,
-    input_size: int | None,
-) -> TrainConfig:
-    """Return a file's settings, or the default ones, changed by the options that were given."""
-    from photograft.learning.recipes import read_config
-
-    config = read_config(file) if file else TrainConfig()
-    config = replace(config, **{name: v for name, v in given.items() if v is not None})
-    changes = {name: value for name, value in loop.items() if value is not None}
-    if changes:
-        config = replace(config, training=replace(config.loop, **changes))
-    if hidden is not None:
-        config = replace(config, hidden=_widths(hidden))
-    if augment is not None:
-        from photograft.features.augmentation import parse
-
-        config = replace(config, augmentation=parse(augment))
-    if input_size is not None:
-        preprocessing = replace(config.preprocessing, input_size=input_size)
-        config = replace(config, preprocessing=preprocessing)
-    return config
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise InputError(
-            "hidden can't be understood", expected="widths such as 128,64", got=repr(text)
-        ) from error
+    hint = command_line("doctor", [source], doctor_options(settings))
+    show_brief(console, finished.findings(), hint)
+    show_run(console, finished)

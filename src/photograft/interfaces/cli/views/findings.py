@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def show_findings(
         _show_next(console, findings, out)
 
 
-def show_brief(console: Console, findings: Sequence[Finding], arguments: Sequence[str]) -> None:
+def show_brief(console: Console, findings: Sequence[Finding], command: str) -> None:
     """Print the gravest finding and how many more there are, in three lines at most.
 
     Nothing where nothing but notes was found: a training is not the place for those.
@@ -55,7 +54,7 @@ def show_brief(console: Console, findings: Sequence[Finding], arguments: Sequenc
     Args:
         console: Where to.
         findings: In any order.
-        arguments: With which `photograft doctor` finds the same.
+        command: That finds the same, and shows it all.
     """
     grave = [finding for finding in ranked(findings) if finding.severity != SEVERITIES[-1]]
     if not grave:
@@ -67,7 +66,7 @@ def show_brief(console: Console, findings: Sequence[Finding], arguments: Sequenc
     if grave[1:]:
         more = " and ".join(counted(grave[1:]))
         lines.append(Text(f"And {more}."))
-    lines.append(Text(f"photograft doctor {shown(shlex.join(arguments))} shows all"))
+    lines.append(Text(f"{shown(command)} shows all"))
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 

@@ -1,0 +1,65 @@
+"""What more photos would bring: accuracy by number of photos, measured and extrapolated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Unpack
+
+from photograft.core.errors import InputError
+from photograft.core.files import new_file
+from photograft.core.progress import Progress, Silent
+from photograft.core.store import FeatureStore
+from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
+from photograft.learning.options import Config, TrainOptions, read_settings
+from photograft.learning.preparation import prepare
+
+
+def learning_curve(
+    source: str | os.PathLike[str],
+    config: Config | None = None,
+    *,
+    seeds: int | None = None,
+    output: str | os.PathLike[str] | None = None,
+    table: str | os.PathLike[str] | None = None,
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[TrainOptions],
+) -> LearningCurve:
+    """Measure the accuracy on growing parts of the photos, and extrapolate it.
+
+    The test part is left out.
+
+    Args:
+        source: As in `train`.
+        config: As in `train`.
+        seeds: Held-out parts, 1 to 100; each five of them hold out every photo once. None for ten,
+            or five where photos are many.
+        output: Also draw it, into this ``.png`` file.
+        table: Also write a row per size and seed to this ``.csv`` file.
+        store: Where features are kept; the user's cache where not given.
+        progress: Told how far it is.
+        options: Settings by name, that change `config`.
+
+    Raises:
+        InputError: The source, or a setting, can't be used.
+        WeightsError: The backbone's weights are not here and can't be fetched.
+        StorageError: A file, or the cache, can't be written.
+    """
+    for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
+        if path is not None and Path(path).suffix.lower() != suffix:
+            raise InputError(f"{path} is no {kind} by its name", expected=suffix)
+    settings = read_settings(config, **options)
+    job = prepare(source, settings, store=store or FeatureStore(), progress=progress or Silent())
+    curve = measure_learning_curve(job, num_seeds=seeds, seed=settings.seed)
+    if output is not None:
+        from photograft.report.plots.learning_curve import (
+            draw_learning_curve,  # Matplotlib is slow to import
+        )
+
+        with new_file(Path(output), fix="Choose another file with --output.") as partial:
+            draw_learning_curve(curve, partial)
+    if table is not None:
+        with new_file(Path(table), fix="Choose another file with --table.") as partial:
+            partial.write_text(curve.to_csv(), encoding="utf-8", newline="")
+    return curve

@@ -1,0 +1,239 @@
+"""Predictions as rows: for a terminal, CSV, JSON lines or Parquet, written as they come."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from photograft.classifier.answering import answered
+from photograft.classifier.classifier import Prediction
+from photograft.classifier.uncertainty.assurance import UNKNOWN, UNSURE, Rules
+from photograft.core.errors import InputError
+from photograft.core.files import new_file
+from photograft.core.text import percent
+
+FORMATS = ("table", "csv", "jsonl", "parquet")
+
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_PARQUET_ROWS = 4096
+#: Probabilities and novelties in rows have so many digits after the point.
+_DIGITS = 6
+_LEAST = 0.1**_DIGITS / 2
+
+
+def output_format(wanted: str | None, output: Path | None, *, to_terminal: bool) -> str:
+    """Return the format to write: as asked for, else by the file's name, else by where it goes.
+
+    Raises:
+        InputError: The format is unknown, can't be told, or does not fit where it goes.
+    """
+    if wanted is not None and wanted not in FORMATS:
+        raise InputError(f"there is no format {wanted!r}", expected=" or ".join(FORMATS))
+    chosen = wanted
+    if chosen is None and output is not None:
+        chosen = _SUFFIXES.get(output.suffix.lower())
+        if chosen is None:
+            raise InputError(
+                f"the name {output.name!r} does not tell a format",
+                expected="a name that ends in " + " or ".join(_SUFFIXES),
+                fix="Rename it, or say --format.",
+            )
+    chosen = chosen or ("table" if to_terminal else "csv")
+    if chosen == "parquet" and output is None:
+        raise InputError("Parquet can't be written to the terminal", fix="Give --output FILE.")
+    return chosen
+
+
+def row_of(
+    prediction: Prediction, class_names: Sequence[str], top: int, rules: Rules | None = None
+) -> dict[str, Any]:
+    """Return a prediction as a flat row: file, error, the `top` classes, how novel it is.
+
+    Where rules were asked for: the answer by them, and the classes that come into question.
+    """
+    row: dict[str, Any] = {"file": _text(prediction.name), "error": prediction.error or None}
+    order: list[int] = []
+    if prediction.probabilities is not None:
+        order = np.argsort(-prediction.probabilities, kind="stable")[:top].tolist()
+    for rank in range(min(top, len(class_names))):
+        suffix = "" if rank == 0 else f"_{rank + 1}"
+        known = rank < len(order) and prediction.probabilities is not None
+        row[f"label{suffix}"] = class_names[order[rank]] if known else None
+        row[f"probability{suffix}"] = (
+            round(float(prediction.probabilities[order[rank]]), _DIGITS)
+            if known and prediction.probabilities is not None
+            else None
+        )
+    novelty = prediction.novelty
+    row["novelty"] = None if novelty is None else round(novelty, _DIGITS)
+    if rules is not None and rules.answers:
+        row["answer"] = prediction.answer
+    if rules is not None and rules.sets is not None:
+        row["classes"] = None if prediction.classes is None else " | ".join(prediction.classes)
+    return row
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many rows were written, and how many of them say that a file could not be read."""
+
+    rows: int
+    failed: int
+
+
+def write_rows(
+    predictions: Iterable[Prediction],
+    write: Callable[[dict[str, Any]], None],
+    class_names: Sequence[str],
+    top: int,
+    advance: Callable[[], None] = lambda: None,
+    rules: Rules | None = None,
+) -> Counts:
+    """Write predictions as they come.
+
+    Args:
+        predictions: Such as `Classifier.stream` yields.
+        write: From `open_writer`.
+        class_names: The classifier's.
+        top: Classes per row.
+        advance: Called after each row.
+        rules: When no class is to be named; None where nobody asked.
+
+    Raises:
+        InputError: There is no prediction at all: a folder without files, or an empty list.
+    """
+    rows = failed = 0
+    for prediction in predictions:
+        if rules is not None:
+            prediction = answered(prediction, rules, class_names)
+        write(row_of(prediction, class_names, top, rules))
+        rows, failed = rows + 1, failed + bool(prediction.error)
+        advance()
+    if not rows:
+        raise InputError("there is nothing to classify", expected="at least one file", got="none")
+    return Counts(rows, failed)
+
+
+def open_writer(
+    format_: str,
+    output: Path | None,
+    stdout: IO[str],
+    num_ranks: int,
+    rules: Rules | None = None,
+) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+    """Open a writer of rows: it streams, and an output file appears whole or not at all.
+
+    Args:
+        format_: ``"table"``, ``"csv"``, ``"jsonl"`` or ``"parquet"``.
+        output: The file to write; None for standard output.
+        stdout: Standard output.
+        num_ranks: Classes per row.
+        rules: As in `write_rows`.
+    """
+    if output is None:
+        return _text_writer(format_, stdout)
+    return _file_writer(format_, output, num_ranks, rules)
+
+
+@contextmanager
+def _file_writer(
+    format_: str, output: Path, num_ranks: int, rules: Rules | None
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    with new_file(output, fix="Choose another file with --output.") as partial:
+        if format_ == "parquet":
+            with partial.open("wb") as raw, _parquet_writer(raw, num_ranks, rules) as write:
+                yield write
+        else:
+            with (
+                partial.open("w", encoding="utf-8", newline="") as file,
+                _text_writer(format_, file) as write,
+            ):
+                yield write
+
+
+@contextmanager
+def _text_writer(format_: str, file: IO[str]) -> Iterator[Callable[[dict[str, Any]], None]]:
+    if format_ == "jsonl":
+        yield lambda row: print(json.dumps(row, ensure_ascii=False), file=file)
+    elif format_ == "csv":
+        yield _CsvWriter(file)
+    else:
+        yield lambda row: print(_line(row), file=file)
+
+
+class _CsvWriter:
+    def __init__(self, file: IO[str]) -> None:
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._started = False
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        if not self._started:
+            self._writer.writerow(row)
+            self._started = True
+        self._writer.writerow(["" if value is None else value for value in row.values()])
+
+
+@contextmanager
+def _parquet_writer(
+    file: IO[bytes], num_ranks: int, rules: Rules | None
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    import pyarrow as pa  # slow to import
+    import pyarrow.parquet as pq
+
+    fields = [("file", pa.string()), ("error", pa.string())]
+    for rank in range(num_ranks):
+        suffix = "" if rank == 0 else f"_{rank + 1}"
+        fields += [(f"label{suffix}", pa.string()), (f"probability{suffix}", pa.float64())]
+    fields.append(("novelty", pa.float64()))
+    if rules is not None and rules.answers:
+        fields.append(("answer", pa.string()))
+    if rules is not None and rules.sets is not None:
+        fields.append(("classes", pa.string()))
+    schema = pa.schema(fields)
+    rows: list[dict[str, Any]] = []
+    with pq.ParquetWriter(file, schema) as writer:
+
+        def write(row: dict[str, Any]) -> None:
+            rows.append(row)
+            if len(rows) == _PARQUET_ROWS:
+                flush()
+
+        def flush() -> None:
+            writer.write_table(pa.Table.from_pylist(rows, schema))
+            rows.clear()
+
+        yield write
+        if rows:
+            flush()
+
+
+def _line(row: dict[str, Any]) -> str:
+    """Return a row as a line for people: ``photo.jpg  cat 98.1%  dog 1.9%``."""
+    if row["error"]:
+        return f"{row['file']}  can't be read: {row['error']}"
+    cells = []
+    for key, label in row.items():
+        if key.startswith("label"):
+            # Rows are rounded, but no head is ever certain.
+            probability = min(max(row["probability" + key[5:]], _LEAST), 1 - _LEAST)
+            cells.append(f"{label} {percent(probability)}")
+    answer = row.get("answer")
+    if answer in (UNKNOWN, UNSURE) and answer != row["label"]:  # a class may be called so
+        novelty = f", novelty {row['novelty']:.2f}" if answer == UNKNOWN else ""
+        cells = [answer, f"(nearest {cells[0]}{novelty})", *cells[1:]]
+    if row.get("classes"):
+        cells.append(f"[{row['classes']}]")
+    return "  ".join([row["file"], *cells])
+
+
+def _text(name: str) -> str:
+    """Return a file's name as valid UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

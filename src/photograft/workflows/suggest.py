@@ -1,0 +1,231 @@
+"""Which photos to label next, from a folder of photos without labels."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.scoring import extractor_of, score_with_features, usable
+from photograft.classifier.suggestion import choose_suggestions
+from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
+from photograft.core.files import new_file, printable, read_file
+from photograft.core.progress import Progress, Silent
+from photograft.core.store import FeatureStore
+from photograft.data.dataset import Dataset, Photo
+from photograft.data.sources.base import Item, make_listing
+from photograft.features.similarity import unit_rows
+from photograft.workflows.predict import AnyClassifier, expand_inputs, load_classifier
+
+
+@dataclass(frozen=True)
+class SuggestedPhoto:
+    """A photo that is worth a label.
+
+    Attributes:
+        name: Of the photo, relative to the folder.
+        rank: Its place, from 1: the most useful first.
+        reason: Why, in words.
+        predicted: The most probable class.
+        probability: Of that, in [0, 1].
+    """
+
+    name: str
+    rank: int
+    reason: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """Photos to label next.
+
+    Attributes:
+        photos: The most useful first.
+        num_wanted: How many were asked for.
+        num_photos: How many there are in the folder.
+        skipped: How many files were skipped for each reason.
+    """
+
+    photos: tuple[SuggestedPhoto, ...]
+    num_wanted: int
+    num_photos: int
+    skipped: dict[str, int]
+
+    @property
+    def shortfall(self) -> str:
+        """Why there are fewer than were asked for; empty where there are not."""
+        if len(self.photos) >= self.num_wanted:
+            return ""
+        if len(self.photos) == self.num_photos:
+            return f"There are no more than {len(self.photos):,} photos"
+        return (
+            f"{len(self.photos):,} of the {self.num_wanted:,} asked for: of the "
+            f"{self.num_photos:,} photos, the others are near-identical to one of these or to one "
+            "that has a label"
+        )
+
+
+def suggest(
+    classifier: AnyClassifier,
+    folder: str | os.PathLike[str],
+    *,
+    num: int = 50,
+    labelled: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
+) -> Suggestions:
+    """Say which photos to label next: those that it is unsure of, unlike each other.
+
+    Args:
+        classifier: Itself, its run, or the folder of either.
+        folder: Photos without labels, at any depth; nothing in it is changed.
+        num: Photos to suggest, at least 1.
+        labelled: What has labels already, as for `train`: its like is not suggested again.
+        out: Also write a row per photo to this ``.csv`` file.
+        seed: Decides all that is random.
+        store: Where features are kept; the user's cache where not given.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: The folder holds no usable photo, or `out` is no table by its name.
+        StorageError: The file can't be written.
+    """
+    out = None if out is None else Path(out)
+    if out is not None and out.suffix.lower() != ".csv":
+        raise InputError(f"{out} is no table by its name", expected=".csv")
+    store, progress = store or FeatureStore(), progress or Silent()
+    loaded = load_classifier(classifier)
+    dataset = read_unlabelled(Path(folder), loaded, progress)
+    dataset, rows, said = look_at(loaded, dataset, store, progress)
+    if not dataset.photos:
+        counts = ", ".join(f"{n:,} x {r!r}" for r, n in dataset.skipped_counts().items())
+        raise InputError(
+            f"{folder} holds no usable photo", expected="photos, at any depth", got=counts or "none"
+        )
+    known = counted = None
+    if labelled is not None:
+        source = Dataset.load(labelled, max_pixels=loaded.max_pixels, progress=progress)
+        source, known_rows, _ = look_at(loaded, source, store, progress)
+        known = comparable(loaded, known_rows)
+        counted = [sum(p.label == name for p in source.photos) for name in loaded.class_names]
+    distinct = _first_of_each(dataset.photos)
+    rows, said = rows[distinct], said[distinct]
+    with progress.step("Choosing", 1, "batches") as step:
+        found = choose_suggestions(
+            comparable(loaded, rows),
+            said,
+            num=num,
+            class_names=loaded.class_names,
+            labelled_features=known,
+            num_labelled_per_class=counted,
+            unlike=_unlike(loaded, rows, said),
+            rng=np.random.default_rng(seed),
+        )
+        step.advance()
+    photos = tuple(
+        SuggestedPhoto(
+            name=dataset.photos[distinct[suggestion.index]].name,
+            rank=rank,
+            reason=suggestion.reason,
+            predicted=loaded.class_names[int(said[suggestion.index].argmax())],
+            probability=round(float(said[suggestion.index].max()), 6),
+        )
+        for rank, suggestion in enumerate(found, start=1)
+    )
+    if out is not None:
+        _write_csv(out, photos)
+    return Suggestions(photos, num, len(dataset.photos), dataset.skipped_counts())
+
+
+def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) -> Dataset:
+    """Return the photos of a folder at every depth; hidden files and linked folders are left out.
+
+    Raises:
+        InputError: It is no folder.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"{printable(folder)} is no folder",
+            expected="a folder with photos",
+            fix="Check its name.",
+        )
+    items = [
+        Item(
+            printable(os.path.relpath(path, folder)), "", None, None, partial(read_file, Path(path))
+        )
+        for path in expand_inputs([os.path.abspath(folder)])
+    ]
+    return Dataset.from_listing(
+        folder, make_listing("folder", items), max_pixels=classifier.max_pixels, progress=progress
+    )
+
+
+def look_at(
+    classifier: Classifier, dataset: Dataset, store: FeatureStore, progress: Progress
+) -> tuple[Dataset, Floats, Floats]:
+    """Return a dataset less the photos that do not decode, their features and probabilities.
+
+    Args:
+        classifier: Located. A frozen backbone's rows come from the store; a trained network looks
+            at the photos.
+        dataset: The photos.
+        store: Where features are kept.
+        progress: Told how far it is.
+
+    Returns:
+        The dataset; float32 rows ``(n, num_features)``, all layers joined; probabilities, float32,
+        shape ``(n, num_classes)``.
+    """
+    dataset, extractor, table = usable(
+        classifier, dataset, extractor_of(classifier, store, progress)
+    )
+    return dataset, *score_with_features(classifier, dataset.photos, extractor, table)
+
+
+def comparable(classifier: Classifier, rows: Floats) -> Floats:
+    """Return rows of length 1 by which photos are compared: of the last layers, each as loud."""
+    widths = [layer.num_features for layer in classifier.backbone.layers]
+    ends = np.cumsum(widths)
+    bounds = np.stack([ends - widths, ends], axis=1)[-3:]
+    return unit_rows(rows, bounds)
+
+
+def _unlike(
+    classifier: Classifier, rows: Floats, probabilities: Floats
+) -> npt.NDArray[np.bool_] | None:
+    """Return whether photos are unlike any class, as `predict` has it; None where it can't tell."""
+    scores = classifier.novelty(rows, probabilities)
+    if scores is None or classifier.assurance is None or classifier.assurance.novelty is None:
+        return None
+    return scores > classifier.assurance.novelty.threshold()
+
+
+def _first_of_each(photos: Sequence[Photo]) -> npt.NDArray[np.intp]:
+    """Return the index of the first photo of each content."""
+    first: dict[bytes, int] = {}
+    for i, photo in enumerate(photos):
+        first.setdefault(photo.digest, i)
+    return np.array(list(first.values()), np.intp)
+
+
+def _write_csv(path: Path, photos: Sequence[SuggestedPhoto]) -> None:
+    with (
+        new_file(path, fix="Choose another file with --out.") as partial,
+        partial.open("w", encoding="utf-8", newline="") as file,
+    ):
+        names = [field.name for field in fields(SuggestedPhoto)]
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(photo) for photo in photos)
