@@ -9,7 +9,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import bare_loop_seconds, photograft, report
+from benchmarks.common import bare_loop, photograft, report
 
 
 def main() -> None:
@@ -27,14 +27,15 @@ def main() -> None:
         output = Path(folder, "answers.csv")
         ended = photograft("predict", run, str(options.folder), "-o", str(output), cache=cache)
         num_photos = len(output.read_text().splitlines()) - 1
-    bare = bare_loop_seconds(num_photos)
+    bare = bare_loop(num_photos)
     report(
         "predict",
         engine=options.engine,
         num_photos=num_photos,
         photos_per_second=num_photos / ended.seconds,
-        bare_loop_photos_per_second=num_photos / bare,
-        rate_over_bare=bare / ended.seconds,
+        bare_loop=bare.name,
+        bare_loop_photos_per_second=num_photos / bare.seconds,
+        rate_over_bare=bare.seconds / ended.seconds,
         peak_mb=ended.peak_mb,
     )
 

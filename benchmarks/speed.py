@@ -9,7 +9,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import bare_loop_seconds, metrics, photograft, report
+from benchmarks.common import bare_loop, metrics, photograft, report
 from photograft.data.dataset import Dataset
 
 
@@ -30,19 +30,20 @@ def main() -> None:
         warm = photograft(*arguments, f"{folder}/warm", cache=cache)
         scores = [metrics(Path(folder, name)) for name in ("first", "second", "warm")]
         help_seconds = min(photograft("--help", cache=cache).seconds for _ in range(3))
-    bare = bare_loop_seconds(num_photos)
+    bare = bare_loop(num_photos)
     report(
         "speed",
         source=options.source.name,
         engine=options.engine,
         num_photos=num_photos,
-        bare_loop_seconds=bare,
+        bare_loop=bare.name,
+        bare_loop_seconds=bare.seconds,
         cold_seconds=first.seconds,
-        cold_limit_seconds=1.25 * bare + 6,
+        cold_limit_seconds=1.25 * bare.seconds + 6,
         cold_with_converted_network_seconds=second.seconds,
         warm_seconds=warm.seconds,
         help_seconds=help_seconds,
-        cold_over_bare=first.seconds / bare,
+        cold_over_bare=first.seconds / bare.seconds,
         same_scores=scores[0] == scores[1] == scores[2],
         peak_mb_cold=first.peak_mb,
         peak_mb_warm=warm.peak_mb,
