@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from photograft.core.errors import ImageError
-from photograft.data import formats
+from photograft.data import formats, libtiff
 
 #: Part of the feature store's key: raise it whenever decoded pixels change.
 CODE_VERSION: Final = 1
@@ -210,6 +210,8 @@ def _opened(data: bytes, max_pixels: int, use: Callable[[ImageFile.ImageFile], _
 def _attempt(
     data: bytes, name: str, max_pixels: int, use: Callable[[ImageFile.ImageFile], _T]
 ) -> _T:
+    if name == "TIFF":
+        libtiff.hush()
     stream = io.BytesIO(data)
     image: ImageFile.ImageFile | None = None
     try:
