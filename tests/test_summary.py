@@ -13,6 +13,8 @@ from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.learning.loop.summary import Row, Summary, base_summary, summarise
+from photograft.learning.recipes import Recipe, list_recipes
+from photograft.workflows.pictures import summarise_name
 
 VGG16_BASE = 14_714_688
 #: One of VGG16's convolutions from 512 to 512 channels.
@@ -326,6 +328,52 @@ def test_long_names_are_cut_to_fit() -> None:
     assert max(map(len, lines)) == 100
     assert "…" in lines[4]
     assert lines[4].endswith("1,000 × 1,000 × 1,000  1,000,000,000  yes")
+
+
+#: The base's parameters, where a recipe's document gives those of the head alone.
+BASES = {"A2": VGG16_BASE}
+COUNTS = (
+    "parameters",
+    "head_parameters",
+    "trainable_parameters",
+    "non_trainable_parameters",
+    "trainable_tensors",
+)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(recipe, marks=[pytest.mark.slow] * (recipe.id[0] == "C"))
+        for recipe in list_recipes()
+        if recipe.reference.keys() & set(COUNTS)
+    ],
+    ids=lambda recipe: str(recipe.id),
+)
+def test_recipes_have_the_counts_that_were_published(recipe: Recipe) -> None:
+    """With the classes of what they were tried on, and no option."""
+    summary = summarise_name(recipe.id)
+    more = {"C2": -26_560, "C3": 17_216}.get(recipe.id, 0)  # see `more_than_keras`
+    found = {
+        "parameters": summary.total - more,
+        "head_parameters": summary.total - BASES.get(recipe.id, 0),
+        "trainable_parameters": summary.trainable - more,
+        "non_trainable_parameters": summary.non_trainable,
+        "trainable_tensors": summary.trainable_tensors,
+    }
+    published = {name: recipe.reference[name] for name in COUNTS if name in recipe.reference}
+    assert {name: found[name] for name in published} == published
+
+
+def test_classes_of_recipes() -> None:
+    classes = {recipe.id: recipe.num_classes for recipe in list_recipes()}
+    three = dict.fromkeys(("B1", "B2", "B3", "B4"), 3)
+    assert classes == {**dict.fromkeys(classes, 2), **three, "D1": 10, "D2": 10}
+
+
+def test_classes_that_are_asked_for() -> None:
+    own, other = summarise_name("D1"), summarise_name("D1", num_classes=3)
+    assert (own.output, other.output) == ((10,), (3,))
 
 
 def test_what_can_not_be() -> None:

@@ -29,6 +29,7 @@ class Recipe:
         title: What it is.
         source: Where it is from.
         data: What it was tried on there.
+        num_classes: How many classes that has.
         reference: The figures that were published.
         config: The settings that it stands for; None where it is no training.
         subset: Photos of each class for each part, where it makes a subset; else empty.
@@ -40,6 +41,7 @@ class Recipe:
     title: str
     source: str
     data: str
+    num_classes: int
     reference: Mapping[str, Any]
     config: TrainConfig | None
     subset: Mapping[str, int]
@@ -89,6 +91,7 @@ def get_recipe(name: str) -> Recipe:
         title=data["title"],
         source=data["source"],
         data=data["data"],
+        num_classes=data["num_classes"],
         reference=data["reference"],
         config=TrainConfig.from_json(data["config"]) if "config" in data else None,
         subset=data.get("subset", {}),

@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
 
 def summarise_name(
-    name: str, *, input_size: int | None = None, num_classes: int = 2, unfreeze: str | None = None
+    name: str,
+    *,
+    input_size: int | None = None,
+    num_classes: int | None = None,
+    unfreeze: str | None = None,
 ) -> Summary:
     """Return the summary of a backbone, or of a recipe's network with its head.
 
     Args:
         name: Of a backbone or a recipe.
         input_size: Side of the input in pixels; the network's own where not given.
-        num_classes: Of a recipe's head.
+        num_classes: Of a recipe's head; those of the recipe's own data where not given.
         unfreeze: What is trained; the recipe's own, or all of a backbone, where not given.
 
     Raises:
@@ -44,6 +48,7 @@ def summarise_name(
     if input_size:
         preprocessing = replace(config.preprocessing, input_size=input_size)
         config = replace(config, preprocessing=preprocessing)
+    num_classes = num_classes or recipe.num_classes
     return summarise(
         recipe_backbone(config),
         config.hidden,

@@ -19,7 +19,10 @@ def summary(
         str, typer.Argument(metavar="BACKBONE|RECIPE", help="Such as resnet50, or A3.")
     ],
     input_size: Annotated[int | None, typer.Option(help="Side of the input in pixels.")] = None,
-    classes: Annotated[int, typer.Option(min=2, help="Classes of a recipe's head.")] = 2,
+    classes: Annotated[
+        int | None,
+        typer.Option(min=2, help="Classes of a recipe's head. [default: those it was tried on]"),
+    ] = None,
     unfreeze: Annotated[
         str | None, typer.Option(help="What is trained: a number of blocks, a layer, all.")
     ] = None,
