@@ -14,7 +14,7 @@ from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.learning.loop.summary import Row, Summary, base_summary, summarise
 from photograft.learning.recipes import Recipe, list_recipes
-from photograft.workflows.pictures import summarise_name
+from photograft.workflows.summary import summarise_name
 
 VGG16_BASE = 14_714_688
 #: One of VGG16's convolutions from 512 to 512 channels.
