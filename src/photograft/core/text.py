@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from photograft.core.errors import InputError
 
+#: What rounds to no tenth of a point is no gain, in points.
+VISIBLE_POINTS = 0.05
+
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 #: Joiners that scripts and emoji need to be drawn right; harmless, though they are not printable.
@@ -185,3 +189,12 @@ def command_line(
             continue
         parts += ["--" + name.replace("_", "-"), str(value)]
     return shlex.join(parts)
+
+
+def signed(points: float) -> str:
+    """Return points with their sign, but for none.
+
+    >>> signed(1.26), signed(-0.01), signed(-3)
+    ('+1.3', '0.0', '-3.0')
+    """
+    return "0.0" if abs(points) < VISIBLE_POINTS else f"{points:+.1f}"

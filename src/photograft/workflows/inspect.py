@@ -6,6 +6,9 @@ import os
 
 from photograft.core.progress import Progress
 from photograft.data.dataset import Dataset
+from photograft.data.groups import across_given_splits as across_given_splits
+from photograft.data.groups import conflicting_labels as conflicting_labels
+from photograft.data.groups import same_content as same_content
 from photograft.data.images import DEFAULT_MAX_PIXELS
 
 

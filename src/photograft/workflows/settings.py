@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from photograft.data.settings import DataSettings
+from photograft.features.settings import Augmentation as Augmentation
 from photograft.learning.options import Config as Config
 from photograft.learning.options import TrainOptions as TrainOptions
 from photograft.learning.options import read_settings as read_settings

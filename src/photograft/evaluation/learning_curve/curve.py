@@ -19,6 +19,7 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.progress import Progress
 from photograft.core.schema import check_range
+from photograft.core.text import VISIBLE_POINTS, signed
 from photograft.data.splits import make_folds
 from photograft.evaluation.learning_curve.extrapolation import (
     LEVEL,
@@ -43,8 +44,6 @@ _SURE, _WORTHWHILE = 0.8, 0.005
 #: With fewer sizes than these, what is known of other curves says more than this one does.
 _FEW_SIZES = 4
 _BAND_POINTS = 24
-#: What rounds to no tenth of a point is no gain, in points.
-_VISIBLE = 0.05
 
 Values = npt.NDArray[np.float64]
 
@@ -165,9 +164,9 @@ class LearningCurve:
                 f"{double.low:.1%} to {double.high:.1%}), now {self.overall[-1]:.1%}: "
                 + (
                     f"{gain:+.1f} points."
-                    if gain >= _VISIBLE
+                    if gain >= VISIBLE_POINTS
                     else "no more than now, some of which may be luck."
-                    if gain <= -_VISIBLE
+                    if gain <= -VISIBLE_POINTS
                     else "a gain too small to be seen."
                 )
             )
@@ -266,15 +265,6 @@ def measure_learning_curve(
         classes=gains,
         band=_forecasts(ahead=band, multiples=band.sizes / subsets.sizes[-1]),
     )
-
-
-def signed(points: float) -> str:
-    """Return points with their sign, but for none.
-
-    >>> signed(1.26), signed(-0.01), signed(-3)
-    ('+1.3', '0.0', '-3.0')
-    """
-    return "0.0" if abs(points) < _VISIBLE else f"{points:+.1f}"
 
 
 def _extrapolated(

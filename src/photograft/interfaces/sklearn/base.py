@@ -1,4 +1,4 @@
-"""What both estimators share: parameters as settings, tags, one way to look."""
+"""What both estimators share: parameters as settings, and tags."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 
 from photograft.core.errors import InputError
-from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
-from photograft.data.dataset import Dataset
-from photograft.data.inputs import is_column, read_photos, refuse_unusable, understand
-from photograft.features.extractor import Extractor
-from photograft.learning.settings import TrainConfig
+from photograft.workflows.photos import is_column
+from photograft.workflows.settings import TrainConfig
 
 try:
     from sklearn.base import BaseEstimator
@@ -78,15 +75,3 @@ class PhotoEstimator(BaseEstimator):  # type: ignore[misc]
         self.__dict__.pop("n_features_in_", None)
         if is_column(X):
             self.n_features_in_ = 1
-
-
-def look(extractor: Extractor, X: Any) -> tuple[Dataset, FeatureTable, Extractor]:
-    """Return the photos of ``X``, in order, their features, and what ran.
-
-    Raises:
-        InputError: A photo can't be used; the error names it.
-    """
-    dataset = read_photos(understand(X), max_pixels=extractor.max_pixels)
-    table, failures, extractor = extractor.look(dataset.photos)
-    refuse_unusable(dataset.without(failures))
-    return dataset, table, extractor

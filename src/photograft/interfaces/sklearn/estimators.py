@@ -9,35 +9,26 @@ Imported only by those who want it: it takes scikit-learn, an extra.
 
 from __future__ import annotations
 
-import functools
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from photograft._version import __version__
-from photograft.backbones.engines import choose_engine
-from photograft.backbones.get import get_backbone
-from photograft.backbones.registry import Backbone
-from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
-from photograft.backbones.weights import locate_weights
-from photograft.classifier.classifier import Classifier
-from photograft.classifier.scoring import extractor_of, score
-from photograft.core.errors import DatasetError, InputError
+from photograft.core.errors import InputError
 from photograft.core.files import new_folder
-from photograft.core.progress import Silent
 from photograft.core.schema import check_choice
-from photograft.data.inputs import read_photos, refuse_unusable, understand
-from photograft.features.extractor import Extractor
-from photograft.features.layers import LayerSet, layer_sets
-from photograft.features.settings import Augmentation
-from photograft.interfaces.sklearn.base import SETTINGS, CacheFolder, PhotoEstimator, Settings, look
-from photograft.learning.preparation import prepare_dataset
-from photograft.learning.settings import TrainConfig
-from photograft.learning.strategies.registry import find_strategy
+from photograft.interfaces.sklearn.base import SETTINGS, CacheFolder, PhotoEstimator, Settings
+from photograft.workflows.photos import (
+    extract_photos,
+    find_layers,
+    fit_photos,
+    score_photos,
+    understand,
+)
+from photograft.workflows.settings import Augmentation, TrainConfig
+from photograft.workflows.types import Classifier
 
 # After what says how to install it where it is missing.
 # isort: off
@@ -130,33 +121,17 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
         """
         config = self._train_config()
         classes, names = _read_labels(y)
-        photos = understand(X)
-        check_consistent_length(photos, names, groups)
-        dataset = read_photos(
-            photos,
+        check_consistent_length(understand(X), names, groups)
+        fitted = fit_photos(
+            X,
             names,
             None if groups is None else [str(group) for group in groups],
-            max_pixels=config.max_pixels,
+            config,
+            self._store(),
+            name=type(self).__name__,
         )
-        try:
-            job = prepare_dataset(dataset, config, store=self._store(), progress=Silent())
-        except DatasetError:
-            # Less the photos that do not decode, too few may be left: say what the matter is.
-            refuse_unusable(dataset.verified())
-            raise
-        refuse_unusable(job.dataset)
-        fitted = find_strategy(config.strategy)(job)
-        counts = dataset.class_counts()
-        trained = {
-            "name": type(self).__name__,
-            "data_fingerprint": dataset.fingerprint(),
-            "seed": config.seed,
-            "versions": {"photograft": __version__},
-            "num_train": len(dataset.photos),
-            "majority_class": max(counts, key=lambda name: counts[name]),
-        }
         self.classes_ = classes
-        self.classifier_ = replace(fitted.classifier, trained=trained)
+        self.classifier_ = fitted.classifier
         self.selection_ = fitted.selection
         self._note_columns(X)
         return self
@@ -180,13 +155,8 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
             NotFittedError: There was no `fit`.
         """
         check_is_fitted(self)
-        classifier, store = self.classifier_, self._store()
-        if classifier.weights_path is not None and not classifier.weights_path.exists():
-            # Fitted on another machine, or before an update.
-            _, path = locate_weights(classifier.backbone, store.cache)
-            classifier = replace(classifier, weights_path=path)
-        dataset, table, extractor = look(extractor_of(classifier, store), X)
-        found = score(classifier, dataset.photos, extractor, table)
+        classifier = self.classifier_
+        found = score_photos(classifier, X, self._store())
         # A classifier has its classes in natural order, scikit-learn in that of `np.unique`.
         return found[:, [classifier.class_names.index(n) for n in _names(self.classes_)]]
 
@@ -278,7 +248,7 @@ class BackboneFeatures(TransformerMixin, PhotoEstimator):  # type: ignore[misc]
             InputError: ``X`` holds no photos, or a parameter can't be used.
         """
         del y
-        self._record()
+        find_layers(self._settings())
         understand(X)
         self._note_columns(X)
         return self
@@ -291,20 +261,7 @@ class BackboneFeatures(TransformerMixin, PhotoEstimator):  # type: ignore[misc]
             WeightsError: The backbone's weights are not here and can't be fetched.
             StorageError: The cache can't be written.
         """
-        config, backbone, (_, columns) = self._record()
-        store = self._store()
-        backbone, path = locate_weights(backbone, store.cache)
-        extractor = Extractor(
-            backbone,
-            path,
-            choose_engine(config.engine, config.precision, config.device),
-            store,
-            config.max_pixels,
-            Silent(),
-            config.engine == "auto",
-        )
-        dataset, table, _ = look(extractor, X)
-        return table.rows([photo.digest for photo in dataset.photos], columns)
+        return extract_photos(X, self._settings(), self._store())
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the names of the features, layer and number, such as ``last_0``.
@@ -313,7 +270,7 @@ class BackboneFeatures(TransformerMixin, PhotoEstimator):  # type: ignore[misc]
             input_features: Taken since scikit-learn gives it; it says nothing about the features.
         """
         del input_features
-        _, backbone, (names, _) = self._record()
+        backbone, (names, _) = find_layers(self._settings())
         return np.array(
             [
                 f"{layer.name}_{i}"
@@ -330,28 +287,8 @@ class BackboneFeatures(TransformerMixin, PhotoEstimator):  # type: ignore[misc]
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _record(self) -> tuple[TrainConfig, Backbone, LayerSet]:
-        """Return the settings, the backbone's record, and the layers and columns to be given."""
-        config = self._config(SETTINGS, backbone=self.backbone, layer=self.layer)
-        prepared = config.preprocessing
-        if config.layer == "auto":
-            raise InputError(
-                "layer can't be 'auto' where nothing is learnt",
-                expected="'last', 'joined' or names of layers",
-            )
-        if "feature" in (prepared.center, prepared.standardize) or prepared.zca_whitening:
-            raise InputError("the features can't depend on statistics of training photos")
-        name = DEFAULT_BACKBONE if config.backbone == "auto" else config.backbone
-        backbone = _backbone(name, config.weights, prepared, config.pooling, config.layer)
-        return config, backbone, layer_sets(backbone.layers, config.layer)[-1]
-
-
-@functools.lru_cache(maxsize=16)
-def _backbone(
-    name: str, weights: str, preprocessing: Preprocessing, pooling: str, layer: str
-) -> Backbone:
-    # Each method asks for the record, and timm takes a second to describe a network.
-    return get_backbone(name, weights, preprocessing=preprocessing, pooling=pooling, layer=layer)
+    def _settings(self) -> TrainConfig:
+        return self._config(SETTINGS, backbone=self.backbone, layer=self.layer)
 
 
 def _read_labels(y: Any) -> tuple[npt.NDArray[Any], list[str]]:

@@ -10,9 +10,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from photograft.core.text import count, shown
-from photograft.doctor.findings import SEVERITIES, Finding, Flagged, ranked
-from photograft.doctor.tables import CSV_NAME
-from photograft.doctor.wording import LOOKED_FOR, counted, grouped, suggested, verdict
+from photograft.report.findings_text import LOOKED_FOR, counted, grouped, suggested, verdict
+from photograft.workflows.types import CSV_NAME, SEVERITIES, Finding, Flagged, ranked
 
 _MAX_PHOTOS = 5
 _STYLES = {"serious": "bold red", "worth a look": "bold yellow", "note": "bold"}

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from photograft.evaluation.learning_curve.curve import LearningCurve, signed
-from photograft.evaluation.learning_curve.extrapolation import LEVEL
+from photograft.core.text import signed
+from photograft.workflows.types import LEVEL, LearningCurve
 
 _MAX_CLASSES = 12
 

@@ -11,13 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from photograft.backbones.registry import Backbone
 from photograft.core.store import FeatureStore
 from photograft.core.text import size
-from photograft.data.dataset import Dataset
-from photograft.data.groups import across_given_splits, conflicting_labels, same_content
-from photograft.learning.recipes import Recipe
 from photograft.runs.run import Run
+from photograft.workflows.inspect import across_given_splits, conflicting_labels, same_content
+from photograft.workflows.settings import Recipe
+from photograft.workflows.types import Backbone, Dataset
 
 _MAX_ROWS = 30
 
