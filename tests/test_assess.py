@@ -16,7 +16,6 @@ import photograft
 import system_helpers as system
 from drawing import draw_folder
 from photograft import Classifier
-from photograft.classifier.reference import last_columns
 from photograft.classifier.uncertainty.assurance import Assurance
 from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
 from photograft.core.store import FeatureStore
@@ -106,7 +105,7 @@ def test_every_strategy_carries_it(
     # A training photo is its own nearest neighbour.
     name = classifier.reference.names[3]
     ((_, features, _, _),) = list(classifier.looks([(photos / name).read_bytes]))
-    columns = last_columns(classifier)
+    columns = classifier.last_columns()
     near = classifier.reference.neighbours(features[0, columns], classifier.class_names, 3)
     assert near[0].distance == pytest.approx(0, abs=2e-3)
     assert name in [n.name for n in near]

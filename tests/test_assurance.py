@@ -19,7 +19,7 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.files import checksum
 from photograft.classifier.head import Head
 from photograft.classifier.reference import FILE_NAME as REFERENCE_NAME
-from photograft.classifier.reference import Reference, last_columns
+from photograft.classifier.reference import Reference
 from photograft.classifier.uncertainty.assurance import (
     FILE_NAME,
     UNKNOWN,
@@ -68,7 +68,7 @@ def make_assured() -> tuple[Classifier, Rows]:
         rng=rng,
     )
     reference = Reference.fit(
-        features[:, last_columns(classifier)], labels, [f"{i}.jpg" for i in groups], rng=rng
+        features[:, classifier.last_columns()], labels, [f"{i}.jpg" for i in groups], rng=rng
     )
     assurance = Assurance(
         HeldOutAnswers.of(said, labels, "120 made-up photos"), novelty, found.to_json()
@@ -127,7 +127,7 @@ def test_round_trip_to_the_bit(made: tuple[Classifier, Rows], folder: Path) -> N
     assert len(one.sentences) == 3
     assert classifier.reference
     assert loaded.reference
-    columns = last_columns(classifier)
+    columns = classifier.last_columns()
     near = [c.nearest(new[:, columns]) for c in (classifier.reference, loaded.reference)]
     assert all(a.tobytes() == b.tobytes() for a, b in zip(*near, strict=True))
     assert loaded.reference.names == classifier.reference.names

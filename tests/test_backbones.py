@@ -25,6 +25,7 @@ from photograft.backbones.engines import Engine, choose_engine, open_network
 from photograft.backbones.precision import choose_precision
 from photograft.backbones.pytorch import network as frozen
 from photograft.backbones.pytorch import pooling, zoo
+from photograft.backbones.pytorch.device import find_device
 from photograft.backbones.pytorch.network import FrozenNetwork, PooledNetwork, fold
 from photograft.backbones.pytorch.pooling import Places, intermediates, pool_layers
 from photograft.backbones.pytorch.zoo import build, describe, new_network
@@ -491,13 +492,13 @@ class TestEngines:
         monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
         for there, device in ((True, "cuda"), (False, "cpu")):
             monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-            assert engines.find_device() == device
+            assert find_device() == device
         monkeypatch.setattr(shutil, "which", lambda name: None)
         monkeypatch.setattr(sys, "platform", "darwin")
         monkeypatch.setattr(platform, "machine", lambda: "arm64")
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
         if not Path("/dev/nvidiactl").exists():
-            assert engines.find_device() == "mps"
+            assert find_device() == "mps"
 
     @pytest.mark.parametrize(
         ("text", "precision"),

@@ -13,7 +13,6 @@ from photograft.classifier.reference import (
     FILE_NAME,
     Neighbour,
     Reference,
-    last_columns,
     read_reference,
     write_reference,
 )
@@ -168,6 +167,6 @@ def test_nothing_to_compare_with() -> None:
 def test_columns_of_the_last_layer_that_is_used() -> None:
     backbone = record("efficientnet_lite0")
     joined = make_classifier(backbone, ("blocks.6", "last"))
-    assert last_columns(joined).tolist() == list(range(512, 1792))
+    assert joined.last_columns().tolist() == list(range(512, 1792))
     earlier = make_classifier(backbone, ("blocks.4", "blocks.6"))
-    assert last_columns(earlier).tolist() == list(range(192, 512))
+    assert earlier.last_columns().tolist() == list(range(192, 512))

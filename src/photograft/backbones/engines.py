@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import platform
-import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.precision import choose_precision
+from photograft.backbones.pytorch.device import accelerator_precision, find_device
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.core.errors import ConversionError, InputError
 
@@ -74,7 +72,7 @@ def choose_engine(name: str = "auto", precision: str = "auto", device: str = "au
             raise InputError(
                 f"the engine openvino does not run on {device}", expected="--engine torch"
             )
-        return Engine("torch", _accelerator_precision(device, precision), device)
+        return Engine("torch", accelerator_precision(device, precision), device)
     if name == "openvino" and not _is_installed():
         raise InputError(
             "the engine openvino is not installed",
@@ -83,37 +81,6 @@ def choose_engine(name: str = "auto", precision: str = "auto", device: str = "au
     if name == "auto":
         name = "openvino" if _is_installed() else "torch"
     return Engine(name, choose_precision(precision))
-
-
-def find_device() -> str:
-    """Return the accelerator that torch can use here, or ``"cpu"``.
-
-    torch is asked only where the system shows signs of one: asking takes seconds.
-    """
-    nvidia = Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
-    apple = sys.platform == "darwin" and platform.machine() == "arm64"
-    if not nvidia and not apple:
-        return "cpu"
-    import torch
-
-    if nvidia and torch.cuda.is_available():
-        return "cuda"
-    return "mps" if apple and torch.backends.mps.is_available() else "cpu"
-
-
-def _accelerator_precision(device: str, precision: str) -> str:
-    """Return the precision on an accelerator, having made sure that it is there."""
-    import torch
-
-    there = torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()
-    if not there:
-        raise InputError(
-            f"torch finds no {device} device here",
-            fix="Choose --device cpu, or install the driver and a torch that fits it.",
-        )
-    if precision != "auto":
-        return precision
-    return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
 
 
 def engine_versions(engine: Engine) -> dict[str, str]:

@@ -45,6 +45,7 @@ from photograft.core.files import read_file, sha256_of, write_json
 from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.data import images
 from photograft.features.extraction import PLAIN, feature_batches, open_space
+from photograft.features.layers import named_layers
 
 #: Positions, features, probabilities, and the positions and errors of files that failed.
 Look = tuple[
@@ -305,14 +306,12 @@ class Classifier:
 
     def columns(self) -> npt.NDArray[np.intp]:
         """Return the columns of a stored row that the head sees."""
-        ends = np.cumsum([layer.num_features for layer in self.backbone.layers])
-        return np.concatenate(
-            [
-                np.arange(end - layer.num_features, end)
-                for layer, end in zip(self.backbone.layers, ends, strict=True)
-                if layer.name in self.layers
-            ]
-        )
+        return named_layers(self.backbone.layers, self.layers)[1]
+
+    def last_columns(self) -> npt.NDArray[np.intp]:
+        """Return the columns of a stored row that are the last layer that the head sees."""
+        names, _ = named_layers(self.backbone.layers, self.layers)
+        return named_layers(self.backbone.layers, names[-1:])[1]
 
     def network(self) -> Network:
         """Return the running backbone, opened at the first call and kept."""
@@ -330,13 +329,10 @@ class Classifier:
         return replace(self, weights_path=path)
 
     def _save_weights(self, path: Path) -> None:
-        import safetensors.torch  # torch, only where needed
-
-        from photograft.backbones.pytorch.zoo import build, state_dict
+        from photograft.backbones.pytorch.zoo import weights_bytes  # torch, only where needed
 
         located = self.located()
-        network = build(located.backbone, located.weights_path)
-        path.write_bytes(safetensors.torch.save(state_dict(network)))
+        path.write_bytes(weights_bytes(located.backbone, located.weights_path))
 
 
 def average(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,6 @@ from safetensors.numpy import load, save
 from photograft.core.arrays import Floats
 from photograft.core.errors import ClassifierError, InputError
 from photograft.features.similarity import choose_rows, chunks, half, main_axes, unit_rows
-
-if TYPE_CHECKING:
-    from photograft.classifier.classifier import Classifier
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -80,8 +77,8 @@ class Reference:
         """Take training photos as a reference.
 
         Args:
-            features: The last layer that the head sees, pooled (see `last_columns`), float32,
-                shape ``(n, d)``, n at least 1.
+            features: The last layer that the head sees, pooled (see `Classifier.last_columns`),
+                float32, shape ``(n, d)``, n at least 1.
             labels: Their class indices, shape ``(n,)``.
             names: Of the photos.
             rng: Decides which are carried along where there are more than `MAX_ROWS`: as many of
@@ -201,9 +198,3 @@ def read_reference(folder: Path, num_classes: int) -> Reference | None:
             fix="It was changed or damaged: copy the folder again, or train again.",
         ) from error
     return found
-
-
-def last_columns(classifier: Classifier) -> npt.NDArray[np.intp]:
-    """Return which columns of a stored row are the last layer that a classifier's head sees."""
-    used = [layer for layer in classifier.backbone.layers if layer.name in classifier.layers]
-    return classifier.columns()[-used[-1].num_features :]

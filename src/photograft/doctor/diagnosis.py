@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
-
-from photograft.core.arrays import Floats
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
@@ -15,6 +12,7 @@ from photograft.data.thumbnails import glimpse
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged
 from photograft.features.extractor import Extractor
+from photograft.features.layers import last_columns
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
 _CODE_VERSION = 4
@@ -54,7 +52,13 @@ def diagnose(
         glimpses, _ = glimpse(
             dataset.photos, extractor.store, max_pixels=dataset.max_pixels, progress=progress
         )
-        features = None if table is None else _last_layer(dataset, table, extractor)
+        features = (
+            None
+            if table is None
+            else table.rows(
+                [photo.digest for photo in dataset.photos], last_columns(extractor.backbone.layers)
+            )
+        )
         found = examine(dataset, glimpses, features, seed=seed, progress=progress)
         plain = [{**vars(f), "photos": [vars(photo) for photo in f.photos]} for f in found.findings]
         return {"findings": plain, "figures": found.figures}
@@ -65,8 +69,3 @@ def diagnose(
         for f in answer["findings"]
     )
     return Diagnosis(tuple(findings), answer["figures"])
-
-
-def _last_layer(dataset: Dataset, table: FeatureTable, extractor: Extractor) -> Floats:
-    total, last = extractor.backbone.num_features, extractor.backbone.layers[-1].num_features
-    return table.rows([p.digest for p in dataset.photos], np.arange(total)[-last:])

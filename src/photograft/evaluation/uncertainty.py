@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.reference import Reference, last_columns
+from photograft.classifier.reference import Reference
 from photograft.classifier.scoring import score_with_features
 from photograft.classifier.uncertainty.assurance import Assurance, logs_of
 from photograft.classifier.uncertainty.calibration import (
@@ -102,7 +102,7 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
                 rng=seeds,
             )
         reference = Reference.fit(
-            features[:, last_columns(classifier)],
+            features[:, classifier.last_columns()],
             labels,
             [photos[i].name for i in rows],
             rng=seeds,

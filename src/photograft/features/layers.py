@@ -30,7 +30,7 @@ def layer_sets(layers: Sequence[Layer], wanted: str) -> list[LayerSet]:
         UnknownNameError: There is no layer of a name that was given.
     """
     if wanted not in ("auto", "last", "joined"):
-        return [_named(layers, wanted.split(","))]
+        return [named_layers(layers, wanted.split(","))]
     sets = []
     for extra in _JOINED:
         if (
@@ -39,14 +39,30 @@ def layer_sets(layers: Sequence[Layer], wanted: str) -> list[LayerSet]:
             or (not extra and wanted == "joined")
         ):
             continue
-        sets.append(_named(layers, [layer.name for layer in layers[len(layers) - 1 - extra :]]))
+        sets.append(
+            named_layers(layers, [layer.name for layer in layers[len(layers) - 1 - extra :]])
+        )
     if wanted == "auto" and len(layers) > 1:
-        sets.append(_named(layers, [layers[-2].name]))
+        sets.append(named_layers(layers, [layers[-2].name]))
     # A backbone that gives no earlier layer has nothing to join.
     return sets or layer_sets(layers, "last")
 
 
-def _named(layers: Sequence[Layer], names: Sequence[str]) -> LayerSet:
+def last_columns(layers: Sequence[Layer]) -> npt.NDArray[np.intp]:
+    """Return the columns of the last layer in a stored row."""
+    return named_layers(layers, [layers[-1].name])[1]
+
+
+def named_layers(layers: Sequence[Layer], names: Sequence[str]) -> LayerSet:
+    """Return layers by name, in the order of a stored row, with their columns.
+
+    Args:
+        layers: That a stored row consists of.
+        names: Of those that are wanted.
+
+    Raises:
+        UnknownNameError: There is no layer of such a name.
+    """
     known = [layer.name for layer in layers]
     for name in names:
         if name not in known:

@@ -11,7 +11,7 @@ from typing import Any
 
 import timm
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from photograft.backbones.pytorch.convnet import PREFIX as CONVNET
@@ -215,6 +215,19 @@ def new_network(architecture: str, seed: int = 0) -> nn.Module:
 def state_dict(network: nn.Module) -> dict[str, torch.Tensor]:
     """Return a network's weights as contiguous tensors, for a safetensors file."""
     return {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+
+
+def weights_bytes(backbone: Backbone, path: Path | None) -> bytes:
+    """Return a backbone's weights as the content of a safetensors file.
+
+    Args:
+        backbone: The record.
+        path: Its weight file; None for random weights.
+
+    Raises:
+        WeightsError: The weights don't fit the network.
+    """
+    return save(state_dict(build(backbone, path)))
 
 
 def _drop_unused(network: nn.Module, layers: Sequence[Layer]) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from photograft._version import __version__
-from photograft.backbones.engines import find_device
+from photograft.backbones.pytorch.device import find_device
 from photograft.backbones.pytorch.zoo import state_dict
 from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier

@@ -96,11 +96,6 @@ def count_params(job: Job, head: Head) -> dict[str, int]:
     return {"total": job.backbone.num_params + head.num_params, "trained": head.num_params}
 
 
-def last_columns(job: Job) -> npt.NDArray[np.intp]:
-    """Return the columns of the last layer in a stored row."""
-    return np.arange(job.backbone.num_features)[-job.backbone.layers[-1].num_features :]
-
-
 def _gather(job: Job, tables: Sequence[FeatureTable]) -> Gather:
     digests = job.digests("train")
     n = len(digests)

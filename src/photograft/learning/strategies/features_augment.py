@@ -7,6 +7,7 @@ from typing import Any
 from photograft.core.segments import FeatureTable
 from photograft.features.augmentation import augment, generator, view_name
 from photograft.features.extraction import View
+from photograft.features.layers import last_columns
 from photograft.features.preprocessing import CROP_MARGIN
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.head.selection import Selection, is_better, to_json
@@ -16,7 +17,6 @@ from photograft.learning.strategies.features import (
     count_params,
     fit_chosen,
     frozen_classifier,
-    last_columns,
 )
 
 #: Views of each photo besides the plain one, by the number of training photos.
@@ -143,7 +143,9 @@ def _fit_fresh(job: Job) -> Fitted:
     hidden = (config.hidden or (256,)) if config.head == "mlp" else ()
     # Only pooled features are standardised, which takes a look at them.
     table = job.features() if config.pooling == "avg" else None
-    head = make_head(job, last.num_features, hidden, table=table, columns=last_columns(job))
+    head = make_head(
+        job, last.num_features, hidden, table=table, columns=last_columns(job.backbone.layers)
+    )
     graft = Graft(job.backbone, job.extractor.path, head, unfreeze="0")
     train = photo_feed(job, "train", graft, augmentation_of(job))
     validation = photo_feed(job, "validation", graft, None)
@@ -166,7 +168,7 @@ def _fit_mlp(job: Job) -> Fitted:
     from photograft.learning.loop.setup import HeadOnly, coding_of, make_head, run_loop
     from photograft.learning.loop.training import Feed
 
-    config, last, columns = job.config, job.backbone.layers[-1], last_columns(job)
+    config, last, columns = job.config, job.backbone.layers[-1], last_columns(job.backbone.layers)
     tables = view_tables(job)
     hidden = config.hidden or (256,)
     head = make_head(job, last.num_features, hidden, table=tables[0], columns=columns)
