@@ -23,7 +23,7 @@ from benchmarks.planting import KINDS, plant_near_duplicates
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.near_duplicates import find_near_duplicates
-from photograft.data.thumbnails import Glimpses, glimpse
+from photograft.data.thumbnails import Thumbnails, load_thumbnails
 
 _MANY = 25_000
 
@@ -39,8 +39,8 @@ def main() -> None:
     for source in options.sources:
         name = source.name if source.name != "all" else source.parent.name
         before = Dataset.load(source)
-        looks, _ = glimpse(before.photos, FeatureStore(options.cache))
-        pool.append(looks.thumbnails)
+        looks, _ = load_thumbnails(before.photos, FeatureStore(options.cache))
+        pool.append(looks.pixels)
         names = [photo.name for photo in before.photos]
         known = {(names[p.first], names[p.second]) for p in find_near_duplicates(looks)}
         sets[name] = {
@@ -60,7 +60,7 @@ def _planted(
         with tempfile.TemporaryDirectory() as folder:
             planted = plant_near_duplicates(source, Path(folder, "set"), seed=seed)
             dataset = Dataset.load(Path(folder, "set"))
-            looks, _ = glimpse(dataset.photos, FeatureStore(cache))
+            looks, _ = load_thumbnails(dataset.photos, FeatureStore(cache))
             names = [photo.name for photo in dataset.photos]
             found = {(names[p.first], names[p.second]) for p in find_near_duplicates(looks)}
         kinds = {tuple(sorted((p.name, p.original))): p.kind for p in planted}
@@ -92,7 +92,7 @@ def _many(thumbnails: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> dict[s
     pixels = np.clip(mixed, 0, 255).astype(np.uint8)
     del mixed
     blank = np.zeros(_MANY, np.float32)
-    looks = Glimpses(pixels, blank, blank, blank, blank, blank, np.full(_MANY, np.nan))
+    looks = Thumbnails(pixels, blank, blank, blank, blank, blank, np.full(_MANY, np.nan))
     start = time.perf_counter()
     pairs = find_near_duplicates(looks)
     seconds = time.perf_counter() - start

@@ -23,7 +23,7 @@ from photograft.features.extractor import Extractor
 from photograft.features.settings import Augmentation
 from photograft.learning.history import History
 from photograft.learning.job import Job
-from photograft.learning.loop.network import Graft
+from photograft.learning.loop.network import TransferNetwork
 from photograft.learning.loop.setup import make_head, photo_feed, run_loop
 from photograft.learning.settings import TrainConfig, Training
 from photograft.learning.strategies.finetune import Boundary
@@ -49,13 +49,15 @@ def main() -> None:
 
         def history(*, stored: bool) -> History:
             head = make_head(job, backbone.layers[-1].num_features, ())
-            graft = Graft(backbone, path, head, unfreeze="auto")
+            transfer = TransferNetwork(backbone, path, head, unfreeze="auto")
             feeds = [
-                Boundary(job, graft).feed(part) if stored else photo_feed(job, part, graft, None)
+                Boundary(job, transfer).feed(part)
+                if stored
+                else photo_feed(job, part, transfer, None)
                 for part in ("train", "validation")
             ]
             stage = "stored" if stored else "photos"
-            return run_loop(job, graft, feeds[0], feeds[1], settings, stage=stage)[0]
+            return run_loop(job, transfer, feeds[0], feeds[1], settings, stage=stage)[0]
 
         photos, stored = history(stored=False), history(stored=True)
     seconds = [

@@ -19,7 +19,7 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE
 from photograft.core.progress import Silent
 from photograft.learning.loop.batches import Arrays
-from photograft.learning.loop.network import Graft, HeadModule
+from photograft.learning.loop.network import HeadModule, TransferNetwork
 from photograft.learning.loop.optimizer import make_optimizer
 from photograft.learning.loop.training import Feed, Setting, train_network
 from photograft.learning.settings import Training
@@ -53,13 +53,13 @@ def main() -> None:
     labels = rng.integers(0, 2, len(pixels))
     settings = Training(epochs=1, batch_size=_BATCH, optimizer="adamw", learning_rate=1e-5)
 
-    def graft() -> Graft:
+    def transfer() -> TransferNetwork:
         backbone = get_backbone(DEFAULT_BACKBONE, "random")
         head = HeadModule(backbone.layers[-1].num_features, (), 1, 0.0, 0)
-        return Graft(backbone, None, head, unfreeze="all")
+        return TransferNetwork(backbone, None, head, unfreeze="all")
 
     def ours() -> None:
-        model = graft()
+        model = transfer()
         feed = Feed(InMemory(pixels), labels, model.lower)
         setting = Setting(coding="binary", class_weights=torch.ones(2), seed=0)
         timed(
@@ -68,7 +68,7 @@ def main() -> None:
         )
 
     def bare() -> None:
-        model = graft()
+        model = transfer()
         optimizer = make_optimizer(model.blocks(), settings)
         model.train()
 

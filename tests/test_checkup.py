@@ -20,7 +20,7 @@ from photograft.core.errors import DatasetError, InputError, StorageError
 from photograft.core.memo import remembered
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
-from photograft.data.thumbnails import glimpse
+from photograft.data.thumbnails import load_thumbnails
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged, columns, ranked
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
@@ -68,7 +68,7 @@ def test_odd_photo_is_found_and_no_other(
     root = make_photos(tmp_path / "photos", n=15)
     picture.save(root / "circle" / "odd.png")
     dataset = Dataset.load(root)
-    looks, _ = glimpse(dataset.photos, FeatureStore())
+    looks, _ = load_thumbnails(dataset.photos, FeatureStore())
     (found,) = find_oddities(dataset, looks)
     assert (found.kind, names(found)) == (kind, ["circle/odd.png"])
     assert found.severity == "worth a look"
@@ -77,7 +77,7 @@ def test_odd_photo_is_found_and_no_other(
 
 def test_what_the_whole_set_is_like_is_not_odd(make_photos: MakePhotos, tmp_path: Path) -> None:
     dataset = Dataset.load(make_photos(tmp_path / "photos", n=10, size=48))
-    looks, _ = glimpse(dataset.photos, FeatureStore())
+    looks, _ = load_thumbnails(dataset.photos, FeatureStore())
     (found,) = find_oddities(dataset, looks)
     assert (found.kind, found.severity, found.photos) == ("tiny", "note", ())
     assert "20 photos of 20" in found.title
@@ -230,7 +230,7 @@ def test_what_concerns_few_of_many_photos_is_not_serious(
     for place in ("train/circle", "train/square", "test/square"):
         photo.save(root / place / "same.png")
     dataset = Dataset.load(root)
-    found = examine(dataset, glimpse(dataset.photos, FeatureStore())[0], None)
+    found = examine(dataset, load_thumbnails(dataset.photos, FeatureStore())[0], None)
     for kind in ("leak", "conflicting labels"):
         assert of_kind(found, kind).severity == "worth a look"
 

@@ -26,11 +26,11 @@ from photograft.core.errors import InputError, StorageError, UnknownNameError, W
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.core.text import parse_duration
-from photograft.evaluation.comparison import race, trials
+from photograft.evaluation.comparison import scheduler, trials
 from photograft.evaluation.comparison.candidates import (
     Candidate,
-    Shelf,
     Trial,
+    TrialStore,
     alone,
     make_candidates,
 )
@@ -80,11 +80,11 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in ("try_stored", "try_folds"):
         before: Callable[..., Any] = getattr(trials, name)
 
-        def tried(bench: Any, candidate: Candidate, *rest: Any, _go: Any = before) -> Any:
+        def tried(context: Any, candidate: Candidate, *rest: Any, _go: Any = before) -> Any:
             seen.append(candidate.name)
-            return _go(bench, candidate, *rest)
+            return _go(context, candidate, *rest)
 
-        monkeypatch.setattr(race, name, tried)
+        monkeypatch.setattr(scheduler, name, tried)
     return seen
 
 
@@ -150,15 +150,15 @@ def test_interrupted_comparison_goes_on(
     whole = run(photos, tmp_path / "whole", cache, stored(TINY, TINY_NORM))
     real = trials.try_stored
 
-    def stop(bench: Any, candidate: Candidate) -> Any:
+    def stop(context: Any, candidate: Candidate) -> Any:
         if candidate.config.backbone == TINY_NORM:
             raise KeyboardInterrupt
-        return real(bench, candidate)
+        return real(context, candidate)
 
-    monkeypatch.setattr(race, "try_stored", stop)
+    monkeypatch.setattr(scheduler, "try_stored", stop)
     with pytest.raises(KeyboardInterrupt):
         run(photos, out, cache, stored(TINY, TINY_NORM))
-    monkeypatch.setattr(race, "try_stored", real)
+    monkeypatch.setattr(scheduler, "try_stored", real)
     seen = watch(monkeypatch)
     found = run(photos, out, cache, stored(TINY, TINY_NORM))
     assert seen == [f"{TINY_NORM} features"]
@@ -296,14 +296,14 @@ def test_candidate_behind_is_passed_over(
     source = make_photos(tmp_path / "photos", n=30, size=40)
     real = trials.try_stored
 
-    def spoiled(bench: Any, candidate: Candidate) -> Any:
-        trial, selection = real(bench, candidate)
+    def spoiled(context: Any, candidate: Candidate) -> Any:
+        trial, selection = real(context, candidate)
         if candidate.config.backbone == TINY_NORM:
-            right = bench.pool.labels[:, None]
+            right = context.pool.labels[:, None]
             trial = replace(trial, predicted=np.where(trial.predicted < 0, -1, 1 - right))
         return trial, selection
 
-    monkeypatch.setattr(race, "try_stored", spoiled)
+    monkeypatch.setattr(scheduler, "try_stored", spoiled)
     names = stored(TINY, TINY_NORM, strategies=("features", "features+augment"))
     found = run(source, tmp_path / "out", cache, names)
     rows = {row["id"]: row for row in found.info["candidates"]}
@@ -370,11 +370,11 @@ def test_key_tells_candidates_apart(tmp_path: Path) -> None:
     keys = {c.key("photos") for c in [one, *others]} | {one.key("others")}
     assert len(keys) == 5
     trial = make_trial([True] * 3)
-    Shelf(tmp_path, "photos").save(one, trial)
-    loaded = Shelf(tmp_path, "photos").load(one)
+    TrialStore(tmp_path, "photos").save(one, trial)
+    loaded = TrialStore(tmp_path, "photos").load(one)
     assert loaded is not None
     assert loaded.predicted.tolist() == trial.predicted.tolist()
-    assert Shelf(tmp_path, "others").load(one) is None
+    assert TrialStore(tmp_path, "others").load(one) is None
 
 
 # --- the choice
@@ -483,15 +483,15 @@ def test_default_folder(
 def test_candidate_without_weights_is_a_row(
     photos: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, asked = trials.Bench.extractor, []
+    real, asked = trials.TrialContext.extractor, []
 
-    def offline(bench: trials.Bench, candidate: Candidate) -> Any:
+    def offline(context: trials.TrialContext, candidate: Candidate) -> Any:
         if candidate.config.backbone == TINY_NORM:
             asked.append(candidate.name)
             raise WeightsError("they can't be fetched (no network)", fix="Put them there.")
-        return real(bench, candidate)
+        return real(context, candidate)
 
-    monkeypatch.setattr(trials.Bench, "extractor", offline)
+    monkeypatch.setattr(trials.TrialContext, "extractor", offline)
     names = stored(TINY, TINY_NORM, strategies=("features", "features+augment"))
     found = run(photos, tmp_path / "out", cache, names)
     rows = {row["id"]: (row["status"], row["why"]) for row in found.info["candidates"]}
@@ -579,12 +579,12 @@ def test_given_up_is_not_gone_on_with(
     candidates, out = [*stored(TINY_NORM), Candidate(config)], tmp_path / "out"
     real = trials.try_folds
 
-    def spoiled(bench: Any, candidate: Candidate, before: Trial | None) -> Any:
-        for trial in real(bench, candidate, before):
-            wrong = np.where(trial.predicted < 0, -1, 1 - bench.pool.labels[:, None])
+    def spoiled(context: Any, candidate: Candidate, before: Trial | None) -> Any:
+        for trial in real(context, candidate, before):
+            wrong = np.where(trial.predicted < 0, -1, 1 - context.pool.labels[:, None])
             yield replace(trial, predicted=wrong)
 
-    monkeypatch.setattr(race, "try_folds", spoiled)
+    monkeypatch.setattr(scheduler, "try_folds", spoiled)
     first = run(photos, out, cache, candidates).info["candidates"]
     assert "behind beyond noise" in first[1]["why"]
     assert run(photos, out, cache, candidates).info["candidates"] == first

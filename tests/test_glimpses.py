@@ -12,11 +12,11 @@ from photograft.core.store import FeatureStore
 from photograft.data import thumbnails
 from photograft.data.dataset import Dataset
 from photograft.data.images import taken_at
-from photograft.data.thumbnails import SIDE, Glimpses, glimpse
+from photograft.data.thumbnails import SIDE, Thumbnails, load_thumbnails
 
 
-def look(folder: Path) -> Glimpses:
-    found, failures = glimpse(Dataset.load(folder).photos, FeatureStore())
+def look(folder: Path) -> Thumbnails:
+    found, failures = load_thumbnails(Dataset.load(folder).photos, FeatureStore())
     assert not failures
     return found
 
@@ -57,10 +57,10 @@ def test_thumbnail_is_upright_luma(folder: Path) -> None:
     exif[0x0112] = 8  # to be turned by 90 degrees, against the clock
     picture.transpose(Image.Transpose.ROTATE_270).save(folder / "1.png", exif=exif)
     found = look(folder.parent)
-    assert found.thumbnails.shape == (2, SIDE, SIDE)
-    assert found.thumbnails[0, : SIDE // 3].min() == 255
-    assert found.thumbnails[0, SIDE // 3 :].max() == 0
-    np.testing.assert_array_equal(*found.thumbnails)
+    assert found.pixels.shape == (2, SIDE, SIDE)
+    assert found.pixels[0, : SIDE // 3].min() == 255
+    assert found.pixels[0, SIDE // 3 :].max() == 0
+    np.testing.assert_array_equal(*found.pixels)
 
 
 def test_remembered_is_the_same_and_not_looked_at_again(
@@ -71,7 +71,9 @@ def test_remembered_is_the_same_and_not_looked_at_again(
     noise().save(folder / "0.jpg", exif=exif)
     noise((300, 10)).save(folder / "1.png")
     first = look(folder.parent)
-    monkeypatch.setattr(thumbnails, "glimpse_of", lambda *_, **__: pytest.fail("looked again"))
+    monkeypatch.setattr(
+        thumbnails, "measure_thumbnail", lambda *_, **__: pytest.fail("looked again")
+    )
     again = look(folder.parent)
     for name, value in vars(first).items():
         np.testing.assert_array_equal(value, getattr(again, name), err_msg=name)
@@ -102,7 +104,7 @@ def test_one_pixel_and_a_photo_that_breaks_off(folder: Path) -> None:
     data = (folder / "1.jpg").read_bytes()
     (folder / "1.jpg").write_bytes(data[: len(data) // 2])
     dataset = Dataset.load(folder.parent)
-    found, failures = glimpse(dataset.photos, FeatureStore())
+    found, failures = load_thumbnails(dataset.photos, FeatureStore())
     assert len(found) == 1
     assert list(failures) == [dataset.photos[1].digest]
-    assert not glimpse([], FeatureStore())[1]
+    assert not load_thumbnails([], FeatureStore())[1]

@@ -21,7 +21,7 @@ from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.head import Head
 from photograft.core.errors import InputError, UnknownNameError
-from photograft.learning.loop.network import Graft, HeadModule
+from photograft.learning.loop.network import HeadModule, TransferNetwork
 from photograft.learning.loop.training import Feed
 
 NORMS = nn.modules.batchnorm._BatchNorm
@@ -38,28 +38,28 @@ def backbone(name: str) -> tuple[Backbone, Path | None]:
     return locate_weights(found, Path("no cache"))
 
 
-def graft(name: str, unfreeze: str = "auto", outputs: int = 2, **more: Any) -> Graft:
+def transfer(name: str, unfreeze: str = "auto", outputs: int = 2, **more: Any) -> TransferNetwork:
     record, path = backbone(name)
     head = HeadModule(record.layers[-1].num_features, more.pop("hidden", ()), outputs, 0.0, 0)
-    return Graft(record, path, head, unfreeze=unfreeze, **more)
+    return TransferNetwork(record, path, head, unfreeze=unfreeze, **more)
 
 
 def pixels(n: int = 8, seed: int = 0) -> Any:
     return np.random.default_rng(seed).integers(0, 256, (n, 64, 64, 3), np.uint8)
 
 
-def feed(model: Graft, inputs: Any = None) -> Feed:
+def feed(model: TransferNetwork, inputs: Any = None) -> Feed:
     rows = small.Rows(pixels() if inputs is None else inputs)
     return Feed(rows, LABELS, model.lower)
 
 
-def train(model: Graft, **changes: Any) -> list[Any]:
+def train(model: TransferNetwork, **changes: Any) -> list[Any]:
     where = small.setting(2, coding="categorical")
     settings = replace(LOOP, **changes)
     return small.without_seconds(small.run(model, feed(model), None, settings, where=where))
 
 
-def norms(model: Graft) -> dict[str, nn.Module]:
+def norms(model: TransferNetwork) -> dict[str, nn.Module]:
     return {n: m for n, m in model.network.named_modules() if isinstance(m, NORMS)}
 
 
@@ -163,7 +163,7 @@ def test_start_from_a_fitted_head(hidden: tuple[int, ...], head_coding: str, cod
     "name", ["resnet18", "efficientnet_lite0", "convnet:n8 p n16 p", "mobilenetv3_small_050"]
 )
 def test_lower_and_upper_are_the_whole_network(name: str, unfreeze: str) -> None:
-    model = graft(name, unfreeze).eval()
+    model = transfer(name, unfreeze).eval()
     record, path = backbone(name)
     network, given = build(record, path), torch.from_numpy(pixels(2))
     with torch.no_grad():
@@ -174,16 +174,16 @@ def test_lower_and_upper_are_the_whole_network(name: str, unfreeze: str) -> None
 
 
 def test_boundary_is_the_last_frozen_unit() -> None:
-    assert graft("resnet18", "1").boundary == "layer4.0"
-    assert graft("resnet18", "layer4").boundary == "layer3.1"
-    assert graft("resnet18", "all").boundary == ""
-    assert graft("resnet18", "0").boundary == "layer4.1"
+    assert transfer("resnet18", "1").boundary == "layer4.0"
+    assert transfer("resnet18", "layer4").boundary == "layer3.1"
+    assert transfer("resnet18", "all").boundary == ""
+    assert transfer("resnet18", "0").boundary == "layer4.1"
 
 
 @pytest.mark.parametrize("unfreeze", ["10", "layer9"])
 def test_boundaries_that_are_not_there(unfreeze: str) -> None:
     with pytest.raises((InputError, UnknownNameError)):
-        graft("resnet18", unfreeze)
+        transfer("resnet18", unfreeze)
 
 
 def test_network_that_is_no_row_is_trained_whole_or_not_at_all() -> None:
@@ -192,7 +192,7 @@ def test_network_that_is_no_row_is_trained_whole_or_not_at_all() -> None:
     given = torch.from_numpy(inputs)
     for unfreeze in ("0", "auto", "all"):
         head = HeadModule(record.layers[-1].num_features, (), 2, 0.0, 0)
-        model = Graft(record, None, head, unfreeze=unfreeze).eval()
+        model = TransferNetwork(record, None, head, unfreeze=unfreeze).eval()
         network: Any = model.network
         with torch.no_grad():
             last = network.forward_features(model.normalisation(given))
@@ -201,7 +201,7 @@ def test_network_that_is_no_row_is_trained_whole_or_not_at_all() -> None:
         everything = sum(1 for _ in network.parameters())
         assert trained == (0 if unfreeze == "0" else everything)
     with pytest.raises(InputError, match="can't be parted at 2"):
-        Graft(record, None, head, unfreeze="2")
+        TransferNetwork(record, None, head, unfreeze="2")
 
 
 # What training moves
@@ -209,7 +209,7 @@ def test_network_that_is_no_row_is_trained_whole_or_not_at_all() -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "convnet:n8 p n16 p"])
 def test_batch_norm_stays_frozen(name: str) -> None:
-    model = graft(name, "all")
+    model = transfer(name, "all")
     before = {n: small.all_tensors(m) for n, m in norms(model).items()}
     others = {n: p.detach().clone() for n, p in model.network.named_parameters() if p.ndim > 1}
     train(model)
@@ -224,7 +224,7 @@ def test_batch_norm_stays_frozen(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
 def test_batch_norm_moves_where_it_may(name: str) -> None:
-    model = graft(name, "1", freeze_batch_norm=False)
+    model = transfer(name, "1", freeze_batch_norm=False)
     upper = {id(m) for block in model.blocks() for m in block.modules()}
     before = {n: small.all_tensors(m) for n, m in norms(model).items()}
     train(model)
@@ -247,7 +247,7 @@ def test_batch_norm_moves_where_it_may(name: str) -> None:
 def test_frozen_units_do_not_move(
     unfreeze: str, trained: tuple[str, ...], freeze_batch_norm: bool
 ) -> None:
-    model = graft("resnet18", unfreeze, freeze_batch_norm=freeze_batch_norm)
+    model = transfer("resnet18", unfreeze, freeze_batch_norm=freeze_batch_norm)
     before, head = small.all_tensors(model.network), small.all_tensors(model.head)
     train(model, weight_decay=0.5, optimizer="adamw", ema_decay=0.5)
     after = small.all_tensors(model.network)
@@ -258,19 +258,19 @@ def test_frozen_units_do_not_move(
 
 
 def test_modes() -> None:
-    model = graft("resnet18", "2", freeze_batch_norm=False)
+    model = transfer("resnet18", "2", freeze_batch_norm=False)
     for mode in (True, False):
         assert model.train(mode) is model
         on = {n for n, m in norms(model).items() if m.training}
         assert on == ({n for n in norms(model) if n.startswith("layer4")} if mode else set())
-    frozen = graft("resnet18", "2").train()
+    frozen = transfer("resnet18", "2").train()
     assert not any(m.training for m in norms(frozen).values())
     assert frozen.head.training
     assert frozen.network.get_submodule("layer4.0").training
 
 
 def test_blocks_come_from_the_top_down() -> None:
-    model = graft("resnet18", "3")
+    model = transfer("resnet18", "3")
     head, *blocks = model.blocks()
     assert head is model.head
     firsts = [next(iter(block.children())) for block in blocks]
@@ -279,7 +279,7 @@ def test_blocks_come_from_the_top_down() -> None:
 
 
 def test_trained_state_is_all_that_training_changes() -> None:
-    model = graft("convnet:n8 p n16 p n8", "2", freeze_batch_norm=False)
+    model = transfer("convnet:n8 p n16 p n8", "2", freeze_batch_norm=False)
     everything = small.all_tensors(model)
     kept = small.weights_of(model)
     train(model)
@@ -292,7 +292,7 @@ def test_trained_state_is_all_that_training_changes() -> None:
 def test_what_stands_behind_the_feature_map_is_trained_with_the_top() -> None:
     """MobileNetV3 has a convolution behind the pooling."""
     for unfreeze in ("0", "1", "all"):
-        model = graft("mobilenetv3_small_050", unfreeze)
+        model = transfer("mobilenetv3_small_050", unfreeze)
         before = small.all_tensors(model.network)
         train(model)
         after = small.all_tensors(model.network)
@@ -302,7 +302,7 @@ def test_what_stands_behind_the_feature_map_is_trained_with_the_top() -> None:
 
 
 def test_seed_decides_random_weights() -> None:
-    first, again, other = (graft("convnet:c8 p", "all", seed=s) for s in (1, 1, 2))
+    first, again, other = (transfer("convnet:c8 p", "all", seed=s) for s in (1, 1, 2))
     assert small.same_tensors(first.network.state_dict(), again.network.state_dict())
     assert not small.same_tensors(first.network.state_dict(), other.network.state_dict())
 
@@ -312,7 +312,7 @@ def test_stored_activations_train_the_same(name: str) -> None:
     """What the frozen part makes of the photos, computed once, in another batch size."""
     where = small.setting(2)
     settings = replace(LOOP, epochs=4, optimizer="adamw", learning_rate=1e-3, clip_norm=1.0)
-    models = [graft(name, "1"), graft(name, "1")]
+    models = [transfer(name, "1"), transfer(name, "1")]
     with torch.no_grad():
         stored = torch.cat([models[0].lower(torch.from_numpy(p[None])) for p in pixels()])
     feeds = [feed(models[0]), Feed(small.Rows(stored.numpy()), LABELS, lambda x: x)]
@@ -329,7 +329,7 @@ def test_stored_activations_train_the_same(name: str) -> None:
 
 def test_mixing_happens_at_the_boundary() -> None:
     """Mixed activations of the frozen part, not pixels: half-half is the mean of both."""
-    model = graft("convnet:c8 p c8 p", "0").eval()
+    model = transfer("convnet:c8 p c8 p", "0").eval()
     with torch.no_grad():
         x = model.lower(torch.from_numpy(pixels(2)))
         mixed = model.upper(0.5 * x + 0.5 * x[[1, 0]])

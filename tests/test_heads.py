@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
-from photograft.learning.head.solver import Basis, make_basis, solve
+from photograft.learning.head.solver import Basis, make_basis, photo_weights, solve
 
 Labels = npt.NDArray[np.int64]
 
@@ -107,13 +107,11 @@ def test_weights_are_those_of_scikit_learn() -> None:
 
 
 def test_balanced_weights_are_those_of_scikit_learn() -> None:
-    from photograft.learning.head.selection import _photo_weights
-
     features, labels = problem(200, 20, 3)
     labels = np.where(np.arange(200) > 60, 0, labels)
-    weights = _photo_weights(labels, balanced=True)
+    weights = photo_weights(labels, balanced=True)
     np.testing.assert_allclose(weights, compute_sample_weight("balanced", labels), rtol=1e-6)
-    np.testing.assert_array_equal(_photo_weights(labels, balanced=False), np.ones(200))
+    np.testing.assert_array_equal(photo_weights(labels, balanced=False), np.ones(200))
     balanced = fit(features, labels, 0.02, weights).predict_proba(features)
     expected = reference(features, labels, 0.02, compute_sample_weight("balanced", labels))
     assert np.abs(balanced - expected).max() < 1e-3

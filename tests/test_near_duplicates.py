@@ -20,7 +20,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.loading import read_dataset, split_of, with_near_duplicates
 from photograft.data.near_duplicates import Pair, find_near_duplicates, near_groups
-from photograft.data.thumbnails import Glimpses, glimpse
+from photograft.data.thumbnails import Thumbnails, load_thumbnails
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -48,12 +48,12 @@ def scene(seed: int, size: tuple[int, int] = (200, 160)) -> Image.Image:
     return Image.fromarray(total.astype(np.uint8))
 
 
-def glimpses_of(pictures: list[Image.Image], folder: Path) -> Glimpses:
+def thumbnails_of(pictures: list[Image.Image], folder: Path) -> Thumbnails:
     (folder / "class").mkdir(parents=True)
     for i, picture in enumerate(pictures):
         picture.save(folder / "class" / f"{i:03}.jpg", quality=85)
     dataset = Dataset.load(folder)
-    found, failures = glimpse(dataset.photos, FeatureStore())
+    found, failures = load_thumbnails(dataset.photos, FeatureStore())
     assert not failures
     return found
 
@@ -62,7 +62,7 @@ def glimpses_of(pictures: list[Image.Image], folder: Path) -> Glimpses:
 def test_changed_copy_is_found_and_nothing_else(tmp_path: Path, kind: str) -> None:
     pictures = [scene(i) for i in range(30)]
     pictures.append(CHANGES[kind](pictures[4]))
-    pairs = find_near_duplicates(glimpses_of(pictures, tmp_path / "photos"))
+    pairs = find_near_duplicates(thumbnails_of(pictures, tmp_path / "photos"))
     assert [(pair.first, pair.second) for pair in pairs] == [(4, 30)]
     assert pairs[0].why == ("mirrored" if kind == "flip" else "the same")
     assert 0.9 <= pairs[0].score <= 1
@@ -75,7 +75,7 @@ def test_poor_jpeg_is_found(tmp_path: Path) -> None:
         scene(i).save(folder / f"{i:02}.png")
     scene(5).save(folder / "99.jpg", quality=10)
     dataset = Dataset.load(tmp_path / "photos")
-    pairs = find_near_duplicates(glimpse(dataset.photos, FeatureStore())[0])
+    pairs = find_near_duplicates(load_thumbnails(dataset.photos, FeatureStore())[0])
     assert [(pair.first, pair.second) for pair in pairs] == [(5, 12)]
 
 
@@ -86,23 +86,23 @@ def test_what_all_photos_share_is_no_sign(tmp_path: Path) -> None:
         pixels = np.asarray(scene(1000, (120, 120))) * 0.9 + np.asarray(scene(i, (120, 120))) * 0.1
         pictures.append(Image.fromarray(pixels.astype(np.uint8)))
     pictures.append(CHANGES["half"](pictures[7]))
-    pairs = find_near_duplicates(glimpses_of(pictures, tmp_path / "photos"))
+    pairs = find_near_duplicates(thumbnails_of(pictures, tmp_path / "photos"))
     assert {(pair.first, pair.second) for pair in pairs} <= {(7, 24)}
 
 
 def test_drawn_shapes_are_not_joined(make_photos: MakePhotos, tmp_path: Path) -> None:
     dataset = Dataset.load(make_photos(tmp_path / "photos", ("a", "b", "c"), n=20))
-    assert find_near_duplicates(glimpse(dataset.photos, FeatureStore())[0]) == []
+    assert find_near_duplicates(load_thumbnails(dataset.photos, FeatureStore())[0]) == []
 
 
 def test_photos_of_one_colour_are_like_no_other(tmp_path: Path) -> None:
     pictures = [Image.new("RGB", (64, 64), (v, v, v)) for v in (0, 0, 128, 255)]
     pictures += [scene(0), Image.new("RGB", (1, 1))]
-    assert find_near_duplicates(glimpses_of(pictures, tmp_path / "photos")) == []
+    assert find_near_duplicates(thumbnails_of(pictures, tmp_path / "photos")) == []
 
 
 def test_few_photos(tmp_path: Path) -> None:
-    both = glimpses_of([scene(0), CHANGES["flip"](scene(0))], tmp_path / "photos")
+    both = thumbnails_of([scene(0), CHANGES["flip"](scene(0))], tmp_path / "photos")
     assert [(p.first, p.second, p.why) for p in find_near_duplicates(both)] == [(0, 1, "mirrored")]
     for count in (0, 1):
         assert find_near_duplicates(both.take(np.arange(count))) == []
@@ -121,7 +121,7 @@ def test_burst_by_its_times(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[36867] = "2026:01:02 01:00:03"
     scene(99).save(folder / "3.jpg", exif=exif)
-    looks, _ = glimpse(Dataset.load(tmp_path / "photos").photos, FeatureStore())
+    looks, _ = load_thumbnails(Dataset.load(tmp_path / "photos").photos, FeatureStore())
     assert np.diff(looks.taken[:2])[0] == 2
     pairs = find_near_duplicates(looks)
     assert [(p.first, p.second, p.why) for p in pairs] == [(0, 1, "a burst")]
@@ -135,7 +135,7 @@ def test_many_copies_do_not_hide_one_another(tmp_path: Path) -> None:
         scene(i).save(folder / f"{i:02}.png")
     for quality in range(60, 85):
         scene(4).save(folder / f"again-{quality}.jpg", quality=quality)
-    looks, _ = glimpse(Dataset.load(tmp_path / "photos").photos, FeatureStore())
+    looks, _ = load_thumbnails(Dataset.load(tmp_path / "photos").photos, FeatureStore())
     counts = np.bincount(near_groups(find_near_duplicates(looks), len(looks)))
     assert sorted(counts[counts > 1]) == [26]
 
@@ -147,7 +147,7 @@ def test_a_fixed_camera_takes_no_bursts(tmp_path: Path) -> None:
         Image.fromarray((0.7 * ground + 0.3 * np.asarray(scene(i), float)).astype(np.uint8))
         for i in range(1, 41)
     ]
-    looks = glimpses_of(pictures, tmp_path / "photos")
+    looks = thumbnails_of(pictures, tmp_path / "photos")
     timed = replace(looks, taken=np.arange(40, dtype=np.float64) * 2)
     assert find_near_duplicates(timed) == find_near_duplicates(looks)
 
@@ -155,7 +155,7 @@ def test_a_fixed_camera_takes_no_bursts(tmp_path: Path) -> None:
 def test_blocks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [scene(i) for i in range(20)]
     pictures += [CHANGES["flip"](pictures[3]), CHANGES["crop"](pictures[11])]
-    looks = glimpses_of(pictures, tmp_path / "photos")
+    looks = thumbnails_of(pictures, tmp_path / "photos")
     whole = find_near_duplicates(looks)
     monkeypatch.setattr("photograft.data.near_duplicates._BLOCK", 5)
     parts = find_near_duplicates(looks)

@@ -507,7 +507,7 @@ def test_charts_take_odd_values() -> None:
     )
     assert "inf" not in flat.split("</desc>")[1]
     assert "nan" not in flat
-    points = [charts.Point(1, "<b>", "best", 5.0, 1.0, 1.0, 1.0)] * 2
+    points = [charts.ScatterPoint(1, "<b>", "best", 5.0, 1.0, 1.0, 1.0)] * 2
     assert "<b>" not in charts.cost_scatter(points, "ms", lambda v: f"{v:g}")
 
 

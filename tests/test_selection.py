@@ -16,7 +16,7 @@ from photograft.core.arrays import Floats
 from photograft.core.errors import UnknownNameError
 from photograft.data.splits import make_folds
 from photograft.learning.head import cross_validation, out_of_fold, selection
-from photograft.learning.head.cross_validation import Point, strongest_of_the_best
+from photograft.learning.head.cross_validation import PenaltyResult, strongest_of_the_best
 from photograft.learning.head.selection import Gather, Selection, fit_head, select, to_json
 
 Labels = npt.NDArray[np.int64]
@@ -166,10 +166,10 @@ def test_penalty_is_strong_for_noise_and_weak_for_a_clear_signal() -> None:
     assert choose(features, labels, layers="last").chosen.l2 <= 0.03
 
 
-def point(l2: float, losses: list[float]) -> Point:
+def point(l2: float, losses: list[float]) -> PenaltyResult:
     n = len(losses)
     column, zeros = np.array(losses)[:, None], np.zeros((n, 1), np.int64)
-    return Point(l2, column, zeros, zeros == 1, 0.0, np.full(n, 1 / n))
+    return PenaltyResult(l2, column, zeros, zeros == 1, 0.0, np.full(n, 1 / n))
 
 
 def test_strongest_penalty_that_is_not_worse_beyond_noise() -> None:
@@ -270,9 +270,9 @@ def test_choosing_the_best_of_many_does_not_flatter_held_out_scores() -> None:
     assert min(optimism) > -0.005
 
 
-def _as_point(found: Selection, labels: Labels) -> Point:
+def _as_point(found: Selection, labels: Labels) -> PenaltyResult:
     held = found.held_out
-    return Point(
+    return PenaltyResult(
         1.0,
         held.losses,
         held.predicted,

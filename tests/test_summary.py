@@ -39,7 +39,7 @@ def convnet(text: str, size: int) -> Backbone:
     return with_layers(backbone, ["last"], "flatten")
 
 
-def graft(
+def transfer(
     backbone: Backbone,
     hidden: tuple[int, ...],
     num_classes: int,
@@ -62,7 +62,7 @@ def graft(
 
 @functools.cache
 def vgg16(size: int, hidden: tuple[int, ...], num_classes: int, unfreeze: str) -> Summary:
-    return graft(keras("vgg16", size), hidden, num_classes, unfreeze=unfreeze)
+    return transfer(keras("vgg16", size), hidden, num_classes, unfreeze=unfreeze)
 
 
 def row(summary: Summary, name: str) -> Row:
@@ -85,7 +85,7 @@ def test_vgg16_base_at_150() -> None:
 
 
 def test_head_on_vgg16_at_150() -> None:
-    summary = graft(keras("vgg16", 150), (256,), 2, dropout=0.5, unfreeze="0")
+    summary = transfer(keras("vgg16", 150), (256,), 2, dropout=0.5, unfreeze="0")
     behind = [(r.name, r.kind, r.shape, r.params) for r in summary.rows[-5:]]
     assert behind == [
         ("pooling", "Flatten", (8_192,), 0),
@@ -116,7 +116,7 @@ def test_block5_of_vgg16_is_trained(size: int) -> None:
 
 def test_small_network_with_three_hidden_layers() -> None:
     backbone = convnet("s128 p s256 p s128 p s64 p", 224)
-    summary = graft(backbone, (128, 64, 32), 3, coding="categorical")
+    summary = transfer(backbone, (128, 64, 32), 3, coding="categorical")
     assert summary.total == summary.trainable == 2_283_779
     assert summary.rows[-1].kind == "Linear, softmax"
 
@@ -159,7 +159,7 @@ def more_than_keras(name: str, rows: tuple[Row, ...]) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "total", "trainable", "fixed"), COUNTED)
 def test_keras_networks_with_dense_16(name: str, total: int, trainable: int, fixed: int) -> None:
-    summary = graft(
+    summary = transfer(
         keras(name, 224), (16,), 2, dropout=0.25, coding="categorical", freeze_batch_norm=False
     )
     more = more_than_keras(name, summary.rows)
@@ -177,19 +177,19 @@ def test_keras_networks_with_dense_16(name: str, total: int, trainable: int, fix
 
 
 def test_digits_with_and_without_pooling() -> None:
-    pooled = graft(convnet("g c32 p c64 p c128", 28), (), 10)
+    pooled = transfer(convnet("g c32 p c64 p c128", 28), (), 10)
     assert pooled.total == 104_202
     assert [r.shape for r in base_of(pooled) if r.kind == "MaxPool2d"] == [
         (13, 13, 32),
         (5, 5, 64),
     ]
-    assert graft(convnet("g c32 c64 c128", 28), (), 10).total == 712_202
+    assert transfer(convnet("g c32 c64 c128", 28), (), 10).total == 712_202
 
 
 def test_cats_and_dogs_from_scratch() -> None:
     backbone = convnet("c32 p c64 p c128 p c256 p c256", 180)
     for dropout in (0.0, 0.5):  # dropout has no parameters
-        summary = graft(backbone, (), 2, dropout=dropout)
+        summary = transfer(backbone, (), 2, dropout=dropout)
         assert summary.total == summary.trainable == 991_041
         assert ("Dropout" in [r.kind for r in summary.rows]) == bool(dropout)
 
@@ -207,7 +207,7 @@ def test_head_on_vgg16_at_180() -> None:
 
 
 def test_five_convolutions_at_300() -> None:
-    summary = graft(convnet("c32 p c32 p c64 p c64 p c128 p", 300), (512, 32), 2)
+    summary = transfer(convnet("c32 p c32 p c64 p c64 p c128 p", 300), (512, 32), 2)
     # 300 - 2 = 298 → 149 - 2 = 147 → 73 - 2 = 71 → 35 - 2 = 33 → 16 - 2 = 14 → 7
     assert [r.shape for r in base_of(summary) if r.kind == "MaxPool2d"] == [
         (149, 149, 32),
@@ -237,7 +237,7 @@ def test_vgg16_frozen_at_300() -> None:
 
 def test_frozen_batch_norm_is_not_trained() -> None:
     backbone = convnet("n8 p", 16)
-    frozen, free = (graft(backbone, (), 2, freeze_batch_norm=f) for f in (True, False))
+    frozen, free = (transfer(backbone, (), 2, freeze_batch_norm=f) for f in (True, False))
     norm = row(frozen, "features.norm1")
     assert (norm.params, norm.trainable, norm.statistics) == (32, 0, 16)
     norm = row(free, "features.norm1")
@@ -247,7 +247,7 @@ def test_frozen_batch_norm_is_not_trained() -> None:
 
 
 def test_table() -> None:
-    summary = graft(convnet("n8 p s1000", 32), (10,), 3, unfreeze="1")
+    summary = transfer(convnet("n8 p s1000", 32), (10,), 3, unfreeze="1")
     rule = "─" * 71
     assert summary.lines() == [
         "convnet:n8 p s1000, photos of 32 × 32, with a head for 3 classes",
@@ -272,7 +272,7 @@ def test_table() -> None:
 
 
 def test_blocks_are_those_that_unfreeze_counts() -> None:
-    summary = graft(convnet("n8 p s16 c4", 32), (), 2, unfreeze="2")
+    summary = transfer(convnet("n8 p s16 c4", 32), (), 2, unfreeze="2")
     blocks = [(r.name, r.kind, r.shape, r.trainable > 0) for r in summary.blocks]
     assert blocks == [
         ("features.conv1", "Conv2d, BatchNorm2d, ReLU, MaxPool2d", (16, 16, 8), False),
@@ -286,7 +286,7 @@ def test_blocks_are_those_that_unfreeze_counts() -> None:
 
 def test_embedded_backbone_needs_no_weights_and_all_its_lines_fit() -> None:
     backbone = get_backbone("efficientnet_lite0")
-    summary = graft(backbone, (), 5, unfreeze="auto")
+    summary = transfer(backbone, (), 5, unfreeze="auto")
     own = summary.total - sum(head_params(summary)) - sum(r.statistics for r in summary.rows)
     assert own == backbone.num_params
     assert row(summary, "global_pool.flatten").shape == (1_280,)
@@ -379,8 +379,8 @@ def test_classes_that_are_asked_for() -> None:
 def test_what_can_not_be() -> None:
     backbone = convnet("c4", 8)
     with pytest.raises(UnknownNameError, match="conv7"):
-        graft(backbone, (), 2, unfreeze="conv7")
+        transfer(backbone, (), 2, unfreeze="conv7")
     with pytest.raises(InputError, match="binary"):
-        graft(backbone, (), 3, coding="binary")
+        transfer(backbone, (), 3, coding="binary")
     with pytest.raises(InputError, match="'all'; expected layers or blocks"):
-        graft(backbone, (), 2).lines("all")
+        transfer(backbone, (), 2).lines("all")

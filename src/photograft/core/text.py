@@ -122,6 +122,15 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def rough_duration(seconds: float) -> str:
+    """Return a time for people that is only a guess.
+
+    >>> rough_duration(45), rough_duration(600)
+    ('45 s', '10 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
 def listed(names: Sequence[str], most: int = 6) -> str:
     """Return names as they stand in a sentence, the first of them where they are many.
 

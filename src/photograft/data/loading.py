@@ -19,7 +19,7 @@ from photograft.data.corrections import Corrections, group_by
 from photograft.data.dataset import Dataset
 from photograft.data.settings import DataSettings
 from photograft.data.splits import Split, make_split
-from photograft.data.thumbnails import glimpse
+from photograft.data.thumbnails import load_thumbnails
 
 
 def read_dataset(
@@ -61,7 +61,7 @@ def with_near_duplicates(
     """
     if settings.near_duplicates == "ignore":
         return dataset
-    glimpses, failures = glimpse(
+    thumbnails, failures = load_thumbnails(
         dataset.photos, store, max_pixels=dataset.max_pixels, progress=progress
     )
     dataset = dataset.without(failures)
@@ -71,11 +71,11 @@ def with_near_duplicates(
         {"what": "near duplicates", "code": near_duplicates.CODE_VERSION, "photos": digests},
         lambda: [
             [pair.first, pair.second, pair.score, pair.why]
-            for pair in near_duplicates.find_near_duplicates(glimpses, progress=progress)
+            for pair in near_duplicates.find_near_duplicates(thumbnails, progress=progress)
         ],
     )
     groups = near_duplicates.near_groups(
-        [near_duplicates.Pair(*pair) for pair in pairs], len(glimpses)
+        [near_duplicates.Pair(*pair) for pair in pairs], len(thumbnails)
     )
     counts = np.bincount(groups, minlength=1)
     shared = counts[groups] > 1 if len(groups) else np.zeros(0, np.bool_)

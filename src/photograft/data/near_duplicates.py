@@ -20,7 +20,7 @@ from photograft.core.arrays import Floats
 from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress, Silent
 from photograft.data.alignment import alike, detail, shrink
-from photograft.data.thumbnails import Glimpses
+from photograft.data.thumbnails import Thumbnails
 
 #: Raise it whenever other pairs are found.
 CODE_VERSION = 4
@@ -71,31 +71,31 @@ class Pair:
     why: str
 
 
-def find_near_duplicates(glimpses: Glimpses, *, progress: Progress | None = None) -> list[Pair]:
+def find_near_duplicates(thumbnails: Thumbnails, *, progress: Progress | None = None) -> list[Pair]:
     """Return the pairs of near duplicates; memory grows with the number of photos, not its square.
 
     Photos without any detail (all of one colour) are like no other.
 
     Args:
-        glimpses: Of the photos.
+        thumbnails: Of the photos.
         progress: Told how far it is.
     """
-    n = len(glimpses)
+    n = len(thumbnails)
     if n < 2:
         return []
-    first, second, mirrored, usual = _candidates(glimpses, progress or Silent())
-    thumbnails = glimpses.thumbnails
-    others = thumbnails[second]
+    first, second, mirrored, usual = _candidates(thumbnails, progress or Silent())
+    pixels = thumbnails.pixels
+    others = pixels[second]
     others[mirrored] = others[mirrored][:, :, ::-1]
     wanted = np.maximum(_ALIKE, 1 - _CLOSER * (1 - usual)).astype(np.float32)
     with (progress or Silent()).step("Comparing photos", len(wanted), "pairs") as step:
-        score = alike(thumbnails[first], others, wanted, tell=step.advance)
+        score = alike(pixels[first], others, wanted, tell=step.advance)
     near = score >= wanted
     found = {
         (int(a), int(b)): Pair(int(a), int(b), float(s), "mirrored" if m else "the same")
         for a, b, s, m in zip(first[near], second[near], score[near], mirrored[near], strict=True)
     }
-    for pair in _bursts(glimpses):
+    for pair in _bursts(thumbnails):
         found.setdefault((pair.first, pair.second), pair)
     return [found[key] for key in sorted(found)]
 
@@ -119,13 +119,13 @@ def near_groups(pairs: Sequence[Pair], num_photos: int) -> npt.NDArray[np.int64]
 
 
 def _candidates(
-    glimpses: Glimpses, progress: Progress
+    thumbnails: Thumbnails, progress: Progress
 ) -> tuple[
     npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_], npt.NDArray[np.float32]
 ]:
     """Return pairs that look alike coarsely, whether mirrored, and how alike is usual there."""
-    n = len(glimpses)
-    plain = detail(shrink(glimpses.thumbnails, _COARSE_SIDE))
+    n = len(thumbnails)
+    plain = detail(shrink(thumbnails.pixels, _COARSE_SIDE))
     flipped = plain.reshape(n, _COARSE_SIDE, -1)[:, :, ::-1].reshape(n, -1)
     usual = np.zeros(n, np.float32)
     rows: list[npt.NDArray[np.intp]] = []
@@ -182,19 +182,19 @@ def _usual(values: Floats) -> Floats:
     return found
 
 
-def _bursts(glimpses: Glimpses) -> list[Pair]:
+def _bursts(thumbnails: Thumbnails) -> list[Pair]:
     """Return pairs that follow on each other within seconds and are somewhat alike."""
-    timed = np.flatnonzero(np.isfinite(glimpses.taken))
-    order = timed[np.argsort(glimpses.taken[timed], kind="stable")]
+    timed = np.flatnonzero(np.isfinite(thumbnails.taken))
+    order = timed[np.argsort(thumbnails.taken[timed], kind="stable")]
     a, b = order[:-1], order[1:]
-    close = np.diff(glimpses.taken[order]) <= _BURST_SECONDS
+    close = np.diff(thumbnails.taken[order]) <= _BURST_SECONDS
     first, second = np.minimum(a, b)[close], np.maximum(a, b)[close]
     if not len(first):
         return []
-    looks: Floats = detail(shrink(glimpses.thumbnails, _COARSE_SIDE))
+    looks: Floats = detail(shrink(thumbnails.pixels, _COARSE_SIDE))
     score = (looks[first] * looks[second]).sum(axis=1)
     least = np.maximum(
-        _BURST_ALIKE, 1 - _COARSE_CLOSER * (1 - _other_times(looks, glimpses, first))
+        _BURST_ALIKE, 1 - _COARSE_CLOSER * (1 - _other_times(looks, thumbnails, first))
     )
     return [
         Pair(int(i), int(j), float(s), "a burst")
@@ -203,14 +203,14 @@ def _bursts(glimpses: Glimpses) -> list[Pair]:
     ]
 
 
-def _other_times(looks: Floats, glimpses: Glimpses, rows: npt.NDArray[np.intp]) -> Floats:
+def _other_times(looks: Floats, thumbnails: Thumbnails, rows: npt.NDArray[np.intp]) -> Floats:
     """Return how alike some photos are to the nearer ones of other times; 0 where they are few."""
-    timed = np.flatnonzero(np.isfinite(glimpses.taken))
-    order = timed[np.argsort(glimpses.taken[timed], kind="stable")]
+    timed = np.flatnonzero(np.isfinite(thumbnails.taken))
+    order = timed[np.argsort(thumbnails.taken[timed], kind="stable")]
     at = np.linspace(0, len(order) - 1, min(_NUM_OTHERS, len(order))).astype(np.intp)
     sample = order[at]
     scores = looks[rows] @ looks[sample].T
-    apart = np.abs(glimpses.taken[rows][:, None] - glimpses.taken[sample]) > _OTHER_SECONDS
+    apart = np.abs(thumbnails.taken[rows][:, None] - thumbnails.taken[sample]) > _OTHER_SECONDS
     scores[~apart] = -1  # these sort first, and the place is counted from the end
     number = apart.sum(axis=1)
     place = scores.shape[1] - 1 - ((1 - _OTHER_SHARE) * number).astype(np.intp)

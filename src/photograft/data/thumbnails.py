@@ -27,7 +27,7 @@ from photograft.data.dataset import Photo, read_as_listed
 
 #: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
 SIDE = 48
-#: Part of the store's key: raise it whenever a photo gives another glimpse.
+#: Part of the store's key: raise it whenever a photo gives another thumbnail.
 CODE_VERSION = 2
 
 #: Longest side at which sharpness is measured: larger photos are not sharper for it.
@@ -45,11 +45,11 @@ _DAY = 86400
 
 
 @dataclass(frozen=True)
-class Glimpses:
-    """Small looks at photos, in their order.
+class Thumbnails:
+    """Thumbnails of photos with image statistics, in their order.
 
     Attributes:
-        thumbnails: Luma, squashed to a square, upright; uint8, shape ``(n, 48, 48)``.
+        pixels: Luma, squashed to a square, upright; uint8, shape ``(n, 48, 48)``.
         brightness: Mean luma in [0, 1], float32, shape ``(n,)``.
         dark_share: Share of pixels that are all but black, likewise.
         bright_share: Share of pixels that are all but white.
@@ -58,7 +58,7 @@ class Glimpses:
         taken: EXIF's time of the photo in seconds, float64; NaN where there is none.
     """
 
-    thumbnails: npt.NDArray[np.uint8]
+    pixels: npt.NDArray[np.uint8]
     brightness: npt.NDArray[np.float32]
     dark_share: npt.NDArray[np.float32]
     bright_share: npt.NDArray[np.float32]
@@ -69,18 +69,18 @@ class Glimpses:
     def __len__(self) -> int:
         return len(self.brightness)
 
-    def take(self, rows: npt.NDArray[Any]) -> Glimpses:
+    def take(self, rows: npt.NDArray[Any]) -> Thumbnails:
         """Return those of some photos, by index or by a boolean for each."""
-        return Glimpses(**{name: value[rows] for name, value in vars(self).items()})
+        return Thumbnails(**{name: value[rows] for name, value in vars(self).items()})
 
 
-def glimpse(
+def load_thumbnails(
     photos: Sequence[Photo],
     store: FeatureStore,
     *,
     max_pixels: int = images.DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
-) -> tuple[Glimpses, dict[bytes, ImageError]]:
+) -> tuple[Thumbnails, dict[bytes, ImageError]]:
     """Look at photos, or remember having done so.
 
     Args:
@@ -90,7 +90,7 @@ def glimpse(
         progress: Told how far it is.
 
     Returns:
-        The glimpses of those photos that could be decoded, in their order, and for each other
+        The thumbnails of those photos that could be decoded, in their order, and for each other
         content digest what was wrong with it.
 
     Raises:
@@ -111,7 +111,7 @@ def glimpse(
 
     def look(photo: Photo) -> npt.NDArray[np.float32] | ImageError:
         try:
-            return glimpse_of(read_as_listed(photo), max_pixels=max_pixels)
+            return measure_thumbnail(read_as_listed(photo), max_pixels=max_pixels)
         except ImageError as error:
             return error
         except OSError as error:
@@ -146,7 +146,7 @@ def glimpse(
     return _unpacked(table.rows(wanted) if wanted else np.empty((0, _WIDTH), np.float32)), failures
 
 
-def glimpse_of(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32]:
+def measure_thumbnail(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32]:
     """Return one photo's row for the store, float32.
 
     Raises:
@@ -172,12 +172,12 @@ def glimpse_of(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32]:
 _PACKING = np.array([65536, 256, 1], np.float32)
 
 
-def _unpacked(rows: npt.NDArray[np.float32]) -> Glimpses:
+def _unpacked(rows: npt.NDArray[np.float32]) -> Thumbnails:
     packed = rows[:, :_NUM_PACKED].astype(np.uint32)
     parts = np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=2).astype(np.uint8)
     measures = rows[:, _NUM_PACKED : _NUM_PACKED + len(_MEASURES)]
     day, second = rows[:, -2:].T.astype(np.float64)
-    return Glimpses(
+    return Thumbnails(
         parts.reshape(-1, SIDE, SIDE),
         **{name: measures[:, i] for i, name in enumerate(_MEASURES)},
         taken=day * _DAY + second,

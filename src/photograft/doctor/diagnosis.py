@@ -8,7 +8,7 @@ from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.data.dataset import Dataset
-from photograft.data.thumbnails import glimpse
+from photograft.data.thumbnails import load_thumbnails
 from photograft.doctor.examine import Diagnosis, examine
 from photograft.doctor.findings import Finding, Flagged
 from photograft.features.extractor import Extractor
@@ -49,7 +49,7 @@ def diagnose(
     }
 
     def make() -> object:
-        glimpses, _ = glimpse(
+        thumbnails, _ = load_thumbnails(
             dataset.photos, extractor.store, max_pixels=dataset.max_pixels, progress=progress
         )
         features = (
@@ -59,7 +59,7 @@ def diagnose(
                 [photo.digest for photo in dataset.photos], last_columns(extractor.backbone.layers)
             )
         )
-        found = examine(dataset, glimpses, features, seed=seed, progress=progress)
+        found = examine(dataset, thumbnails, features, seed=seed, progress=progress)
         plain = [{**vars(f), "photos": [vars(photo) for photo in f.photos]} for f in found.findings]
         return {"findings": plain, "figures": found.figures}
 

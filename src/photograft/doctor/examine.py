@@ -15,7 +15,7 @@ from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import wilson_interval
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
-from photograft.data.thumbnails import Glimpses
+from photograft.data.thumbnails import Thumbnails
 from photograft.doctor.findings import Finding, Flagged, ranked
 from photograft.doctor.hard_pairs import hard_pairs
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
@@ -47,7 +47,7 @@ class Diagnosis:
 
 def examine(
     dataset: Dataset,
-    glimpses: Glimpses,
+    thumbnails: Thumbnails,
     features: Floats | None,
     *,
     seed: int = 0,
@@ -57,7 +57,7 @@ def examine(
 
     Args:
         dataset: The photos, near duplicates marked; all of them decode.
-        glimpses: Of the same photos, in the same order.
+        thumbnails: Of the same photos, in the same order.
         features: Of the backbone's last layer, float32, shape ``(n, d)``; without them labels are
             not judged.
         seed: Of the folds.
@@ -85,7 +85,7 @@ def examine(
         *_leaks(dataset, groups, figures),
         *_near_duplicates(dataset, groups, figures),
         *find_shortcuts(dataset),
-        *find_oddities(dataset, glimpses),
+        *find_oddities(dataset, thumbnails),
         *check_class_sizes(dataset),
     ]
     if judgement is not None and features is not None:

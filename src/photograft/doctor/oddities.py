@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from photograft.core.statistics import wilson_interval
 from photograft.data.dataset import Dataset, Photo
-from photograft.data.thumbnails import Glimpses
+from photograft.data.thumbnails import Thumbnails
 from photograft.doctor.findings import Finding, Flagged
 
 #: Photos with a shorter side than this show little: a network looks at some 224 pixels.
@@ -38,12 +38,12 @@ _FEW = 20
 _UNEVEN = 10.0
 
 
-def find_oddities(dataset: Dataset, glimpses: Glimpses) -> list[Finding]:
+def find_oddities(dataset: Dataset, thumbnails: Thumbnails) -> list[Finding]:
     """Return photos that are odd to look at, a finding for each way of being odd.
 
     Args:
         dataset: The photos.
-        glimpses: Of the same photos, in the same order.
+        thumbnails: Of the same photos, in the same order.
     """
     photos = dataset.photos
     if not photos:
@@ -52,13 +52,15 @@ def find_oddities(dataset: Dataset, glimpses: Glimpses) -> list[Finding]:
     height = np.array([photo.height for photo in photos], np.float64)
     ratio = np.log(np.maximum(width, 1) / np.maximum(height, 1))
     unusual = np.abs(ratio - np.median(ratio))
-    sharpness = np.log10(np.maximum(glimpses.sharpness.astype(np.float64), 1e-8))
+    sharpness = np.log10(np.maximum(thumbnails.sharpness.astype(np.float64), 1e-8))
     middle = float(np.median(sharpness))
     spread = max(1.4826 * float(np.median(np.abs(sharpness - middle))), 0.1)
-    plain = glimpses.plain_share >= _PLAIN
-    dark = glimpses.dark_share >= _DARK
-    bright = glimpses.bright_share >= _BRIGHT
-    blurred = (glimpses.sharpness < _BLURRED) & (middle - sharpness > _BLURRED_DEVIATIONS * spread)
+    plain = thumbnails.plain_share >= _PLAIN
+    dark = thumbnails.dark_share >= _DARK
+    bright = thumbnails.bright_share >= _BRIGHT
+    blurred = (thumbnails.sharpness < _BLURRED) & (
+        middle - sharpness > _BLURRED_DEVIATIONS * spread
+    )
     even = plain & ~dark & ~bright
     return [
         found
@@ -77,7 +79,7 @@ def find_oddities(dataset: Dataset, glimpses: Glimpses) -> list[Finding]:
                 dark,
                 "are all but black",
                 "Exclude those that show nothing.",
-                lambda i: f"{glimpses.dark_share[i]:.0%} black",
+                lambda i: f"{thumbnails.dark_share[i]:.0%} black",
             ),
             _odd(
                 dataset,
@@ -85,7 +87,7 @@ def find_oddities(dataset: Dataset, glimpses: Glimpses) -> list[Finding]:
                 bright,
                 "are all but white",
                 "Exclude those that show nothing.",
-                lambda i: f"{glimpses.bright_share[i]:.0%} white",
+                lambda i: f"{thumbnails.bright_share[i]:.0%} white",
             ),
             _odd(
                 dataset,
@@ -93,7 +95,7 @@ def find_oddities(dataset: Dataset, glimpses: Glimpses) -> list[Finding]:
                 even,
                 "are of nearly one colour",
                 "Look whether they show anything, and exclude those that do not.",
-                lambda i: f"{glimpses.plain_share[i]:.0%} of one colour",
+                lambda i: f"{thumbnails.plain_share[i]:.0%} of one colour",
             ),
             _odd(
                 dataset,

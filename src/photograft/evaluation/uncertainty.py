@@ -23,7 +23,7 @@ from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novel
 from photograft.core.arrays import Floats
 from photograft.features.similarity import choose_rows
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
-from photograft.learning.head.solver import make_basis
+from photograft.learning.head.solver import make_basis, photo_weights
 from photograft.learning.job import Fitted, Job
 
 #: Training photos that are held out in turn at most, and fewer where classes are many, down to a
@@ -177,10 +177,7 @@ def _folded(job: Job, fitted: Fitted) -> _Folded | None:
         num_repeats=1 if len(rows) >= _ENOUGH_ONCE else 2,
         seed=job.config.seed,
     )
-    weights = None
-    if job.config.class_weight == "balanced":
-        counts = np.bincount(labels[rows])
-        weights = (1 / counts[labels[rows]]).astype(np.float32)
+    weights = photo_weights(labels[rows], balanced=job.config.class_weight == "balanced")
     l2 = chosen["l2"] * fitted.selection["num_photos"] / len(rows)
     logs = out_of_fold(basis, labels[rows], folds, l2, photo_weights=weights)
     missing = job.num_classes - logs.shape[2]  # classes that only other photos are of

@@ -34,7 +34,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Point:
+class ScatterPoint:
     """A candidate in a chart of accuracy against cost.
 
     Attributes:
@@ -158,7 +158,7 @@ def interval_bar(
     )
 
 
-def cost_scatter(points: Sequence[Point], cost: str, write: Callable[[float], str]) -> str:
+def cost_scatter(points: Sequence[ScatterPoint], cost: str, write: Callable[[float], str]) -> str:
     """Draw accuracy against cost on a logarithmic axis, with intervals.
 
     Args:

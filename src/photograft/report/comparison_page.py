@@ -85,7 +85,7 @@ def _scatters(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     for key, title, write in writers:
         points = [
-            charts.Point(
+            charts.ScatterPoint(
                 rank=rank,
                 name=str(row["id"]),
                 kind=row["verdict"] or "worse",

@@ -23,7 +23,7 @@ Reads = Mapping[str, Callable[[], bytes]]
 
 
 @dataclass(frozen=True)
-class Explained:
+class ExplainedMistake:
     """Why a photo was taken for another class than its own.
 
     Attributes:
@@ -44,7 +44,7 @@ def explain_mistakes(
     reads: Reads,
     *,
     progress: Progress,
-) -> dict[str, Explained]:
+) -> dict[str, ExplainedMistake]:
     """Return why wrong answers were given, by the name of the photo.
 
     A page is not worth failing for: what can't be explained is left out.
@@ -56,7 +56,7 @@ def explain_mistakes(
         progress: Told how far it is.
     """
     wanted = [answer for answer in answers[:MAX_EXPLAINED] if answer.name in reads]
-    found: dict[str, Explained] = {}
+    found: dict[str, ExplainedMistake] = {}
     if not wanted:
         return found
     with progress.step("Explaining mistakes", len(wanted), "photos") as step:
@@ -72,7 +72,7 @@ def _explain(
     answers: Sequence[Answer],
     reads: Reads,
     advance: Callable[[], None],
-) -> dict[str, Explained]:
+) -> dict[str, ExplainedMistake]:
     from photograft.classifier.heat_maps import HeatMaps
     from photograft.report.plots.overlays import overlay, where
 
@@ -96,7 +96,7 @@ def _explain(
             continue
         finally:
             advance()
-        found[answer.name] = Explained(
+        found[answer.name] = ExplainedMistake(
             "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii"),
             where(look.heat, classifier.backbone, photo.size),
             near,

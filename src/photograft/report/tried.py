@@ -28,7 +28,7 @@ _FACTS = {
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateRow:
     """A row of what cross-validation compared.
 
     Attributes:
@@ -61,7 +61,7 @@ class Table:
 
     title: str
     how: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[CandidateRow, ...]
     facts: tuple[tuple[str, str], ...]
 
 
@@ -90,11 +90,11 @@ def tried(selection: dict[str, Any], title: str = "") -> Iterator[Table]:
         yield from tried(selection[key], _TITLES[key])
 
 
-def _candidates(selection: dict[str, Any]) -> tuple[Candidate, ...]:
+def _candidates(selection: dict[str, Any]) -> tuple[CandidateRow, ...]:
     chosen = selection.get("chosen", {}).get("layers")
     rows = sorted(selection.get("candidates", []), key=lambda row: float(row["log_loss"]))
     return tuple(
-        Candidate(
+        CandidateRow(
             layers=", ".join(row["layers"]),
             num_features=row["num_features"],
             l2=f"{row['l2']:g}",

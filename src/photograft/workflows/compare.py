@@ -24,15 +24,15 @@ from photograft.data.loading import check_outside, read_dataset, split_of, with_
 from photograft.data.splits import Split
 from photograft.evaluation.comparison.candidates import (
     Candidate,
-    Shelf,
     Trial,
+    TrialStore,
     alone,
     check_folder,
     make_candidates,
 )
 from photograft.evaluation.comparison.leaderboard import PREFERENCES, Row, choose, make_rows
-from photograft.evaluation.comparison.race import race
-from photograft.evaluation.comparison.trials import Bench, try_stored
+from photograft.evaluation.comparison.scheduler import run_trials
+from photograft.evaluation.comparison.trials import TrialContext, try_stored
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
 from photograft.learning.job import Fitted, Job
 from photograft.learning.options import Config, TrainOptions, read_settings
@@ -176,17 +176,17 @@ def compare_candidates(
     split = split_of(dataset, config)
     together = np.sort(np.concatenate([split.train, split.validation]))
     pool = replace(dataset, photos=tuple(dataset.photos[i] for i in together))
-    bench = Bench(pool, store, progress, config.seed, timer)
+    context = TrialContext(pool, store, progress, config.seed, timer)
     labels, groups = pool.labels, content_groups(pool)
 
     def rows_of(trials: dict[str, Trial], reasons: dict[str, str]) -> list[Row]:
         return make_rows(candidates, trials, reasons, labels, groups)
 
     with alone(folder):
-        found = race(
-            bench,
+        found = run_trials(
+            context,
             candidates,
-            Shelf(folder, pool.fingerprint()),
+            TrialStore(folder, pool.fingerprint()),
             rows_of,
             budget=budget,
         )
@@ -202,7 +202,7 @@ def compare_candidates(
             progress.say(f"Fitting {chosen.name} for good")
             shutil.rmtree(run, ignore_errors=True)
             selection = found.selections.get(chosen.name)
-            job, result = _fit(bench, dataset, split, chosen, selection, verdict)
+            job, result = _fit(context, dataset, split, chosen, selection, verdict)
             fitted = finish(job, result, run, started=started, seconds=timer() - start)
             tested += [name for name in [chosen.name] if name not in tested]
         scores = fitted.run.scores["test"]
@@ -254,7 +254,7 @@ def compare_candidates(
 
 
 def _fit(
-    bench: Bench,
+    context: TrialContext,
     dataset: Dataset,
     split: Split,
     chosen: Candidate,
@@ -264,12 +264,12 @@ def _fit(
     """Fit the chosen candidate: a head on all photos but the test's, a network as `train` does."""
     config, notes = chosen.config, (f"chosen by comparison: {verdict}",)
     if not chosen.is_stored:
-        job = prepare_dataset(dataset, config, store=bench.store, progress=bench.progress)
+        job = prepare_dataset(dataset, config, store=context.store, progress=context.progress)
         fitted = find_strategy(config.strategy)(job)
         return job, replace(fitted, notes=(*fitted.notes, *notes))
     if selection is None:
-        selection = try_stored(bench, chosen)[1]
-    extractor = bench.extractor(chosen)
+        selection = try_stored(context, chosen)[1]
+    extractor = context.extractor(chosen)
     table, failures, extractor = extractor.look(dataset.photos)
     clean = dataset.without(failures)
     pool = {id(dataset.photos[i]) for part in (split.train, split.validation) for i in part}
@@ -279,7 +279,7 @@ def _fit(
         for part in (pool, test)
     )
     whole = replace(split, train=train, validation=train[:0], test=held)
-    job = Job(clean, whole, extractor, table, config, bench.progress)
+    job = Job(clean, whole, extractor, table, config, context.progress)
     tables = features_augment.view_tables(job) if selection.num_views > 1 else [table]
     classifier = fit_chosen(job, tables, selection)
     params = count_params(job, classifier.head)

@@ -23,9 +23,9 @@ from photograft.core.errors import InputError, StorageError
 from photograft.core.files import check_free, new_file, write_json
 from photograft.core.schema import check_choice
 from photograft.features.augmentation import view_name
-from photograft.features.settings import DEFAULT_AUGMENTATION
+from photograft.features.settings import DEFAULT_AUGMENTATION, ExtractionSettings
 from photograft.learning.recipes import get_recipe
-from photograft.learning.settings import TrainConfig
+from photograft.learning.settings import LearningSettings, TrainConfig
 
 #: Raised when the scores of the same candidate would be other ones.
 FORMAT = 1
@@ -87,7 +87,8 @@ class Candidate:
             "format": FORMAT,
             "version": __version__,
             "photos": fingerprint,
-            "config": {**self.config.to_json(), "track": ""},
+            "learning": self.config.part(LearningSettings).to_json(),
+            "features": self.config.part(ExtractionSettings).to_json(),
             # Its name is another one where the file of a function of one's own is.
             "augmentation": view_name(augmentation, self.config.seed, 0),
         }
@@ -170,7 +171,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class TrialStore:
     """Where a comparison folder keeps what was found out.
 
     Attributes:

@@ -38,7 +38,7 @@ _EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
-class Bench:
+class TrialContext:
     """Where candidates are tried.
 
     Attributes:
@@ -70,32 +70,34 @@ class Bench:
         return Split(np.arange(len(dataset.photos)), nothing, nothing)
 
 
-def try_stored(bench: Bench, candidate: Candidate) -> tuple[Trial, Selection]:
+def try_stored(context: TrialContext, candidate: Candidate) -> tuple[Trial, Selection]:
     """Cross-validate a logistic head on stored features, all folds at once.
 
     Args:
-        bench: The photos.
+        context: The photos.
         candidate: One whose `is_stored` holds.
 
     Returns:
         Its scores, and the choice of layers and penalty that the head for good is fitted with.
     """
-    extractor = bench.extractor(candidate)
-    table, failures, extractor = extractor.look(bench.pool.photos)
-    clean = bench.pool.without(failures)
-    job = Job(clean, bench.everything(clean), extractor, table, candidate.config, bench.progress)
+    extractor = context.extractor(candidate)
+    table, failures, extractor = extractor.look(context.pool.photos)
+    clean = context.pool.without(failures)
+    job = Job(
+        clean, context.everything(clean), extractor, table, candidate.config, context.progress
+    )
     augmented = candidate.config.strategy == "features+augment"
     tables = features_augment.view_tables(job) if augmented else [table]
-    start = bench.timer()
+    start = context.timer()
     selection = choose_logistic(job, tables)
-    seconds = bench.timer() - start
-    held, places = selection.held_out, _places(bench.pool, clean)
-    shape = (len(bench.pool.photos), held.folds.shape[1])
+    seconds = context.timer() - start
+    held, places = selection.held_out, _places(context.pool, clean)
+    shape = (len(context.pool.photos), held.folds.shape[1])
     predicted, losses = np.full(shape, -1, np.int64), np.full(shape, np.nan)
     predicted[places[held.rows]], losses[places[held.rows]] = held.predicted, held.losses
     head = (len(selection.columns) + 1) * job.num_classes
     views = len(tables)
-    milliseconds = time_photos(bench, extractor, candidate)
+    milliseconds = time_photos(context, extractor, candidate)
     looked = milliseconds / 1000 * len(clean.photos) * views
     trial = Trial(
         predicted=predicted,
@@ -111,30 +113,30 @@ def try_stored(bench: Bench, candidate: Candidate) -> tuple[Trial, Selection]:
 
 
 def try_folds(
-    bench: Bench, candidate: Candidate, before: Trial | None
+    context: TrialContext, candidate: Candidate, before: Trial | None
 ) -> Generator[Trial, None, None]:
     """Train a candidate anew for each fold of one repeat, and yield what is known after each.
 
     The folds are those of the first repeat of `try_stored`.
 
     Args:
-        bench: The photos.
+        context: The photos.
         candidate: Any.
         before: What was found out before an interruption.
     """
     config = candidate.config
-    extractor = bench.extractor(candidate)
+    extractor = context.extractor(candidate)
     if needs_features(config):
-        table, failures, extractor = extractor.look(bench.pool.photos)
-        clean = bench.pool.without(failures)
+        table, failures, extractor = extractor.look(context.pool.photos)
+        clean = context.pool.without(failures)
     else:
-        table, clean = None, bench.pool.verified(progress=bench.progress)
-    whole = Job(clean, bench.everything(clean), extractor, table, config, bench.progress)
+        table, clean = None, context.pool.verified(progress=context.progress)
+    whole = Job(clean, context.everything(clean), extractor, table, config, context.progress)
     labels, groups, keys = whole.labels("train"), whole.groups("train"), whole.digests("train")
-    folds = make_folds(labels, groups, keys, num_folds=NUM_FOLDS, seed=bench.seed * 1000)
-    places, shape = _places(bench.pool, clean), (len(bench.pool.photos), NUM_REPEATS)
+    folds = make_folds(labels, groups, keys, num_folds=NUM_FOLDS, seed=context.seed * 1000)
+    places, shape = _places(context.pool, clean), (len(context.pool.photos), NUM_REPEATS)
     milliseconds = before.costs["ms_per_photo"] if before else None
-    milliseconds = milliseconds or time_photos(bench, extractor, candidate)
+    milliseconds = milliseconds or time_photos(context, extractor, candidate)
     trial = before
     for fold in range(NUM_FOLDS):
         held = np.flatnonzero(folds == fold)
@@ -146,14 +148,14 @@ def try_folds(
             groups[others],
             [keys[i] for i in others],
             num_folds=_WATCHED,
-            seed=bench.seed * 1000,
+            seed=context.seed * 1000,
         )
         split = Split(others[inner != 0], others[inner == 0], held)
         job = replace(whole, split=split)
-        start = bench.timer()
+        start = context.timer()
         fitted = find_strategy(config.strategy)(job)
         found = job.score(fitted.classifier, "test").astype(np.float64)
-        seconds = bench.timer() - start
+        seconds = context.timer() - start
         predicted = np.full(shape, -1, np.int64) if trial is None else trial.predicted.copy()
         losses = np.full(shape, np.nan) if trial is None else trial.losses.copy()
         own = found[np.arange(len(held)), labels[held]]
@@ -181,33 +183,33 @@ def try_folds(
         yield trial
 
 
-def time_photos(bench: Bench, extractor: Extractor, candidate: Candidate) -> float:
+def time_photos(context: TrialContext, extractor: Extractor, candidate: Candidate) -> float:
     """Return the milliseconds that a photo takes from its file to its features, on this machine.
 
-    What `Bench.times` has is not measured again. It is the median over batches, of photos spread
-    over the set; the network is open and warm by then.
+    What `TrialContext.times` has is not measured again. It is the median over batches, of photos
+    spread over the set; the network is open and warm by then.
     """
-    if candidate.network in bench.times:
-        return bench.times[candidate.network]
-    photos = bench.pool.photos
+    if candidate.network in context.times:
+        return context.times[candidate.network]
+    photos = context.pool.photos
     some = photos[:: max(1, len(photos) // _TIMED_PHOTOS)][:_TIMED_PHOTOS]
     backbone, engine = extractor.backbone, extractor.engine.available()
-    folder = open_space(bench.store, backbone, engine).folder
+    folder = open_space(context.store, backbone, engine).folder
     network = open_network(backbone, extractor.path, engine, folder)
     network(np.zeros((BATCH_SIZE, *backbone.input_size, 3), np.uint8))
-    times, start = [], bench.timer()
+    times, start = [], context.timer()
     for indices, _, failed in feature_batches(
         [photo.read for photo in some],
         backbone,
         lambda: network,
         max_pixels=extractor.max_pixels,
     ):
-        now = bench.timer()
+        now = context.timer()
         times.append((now - start) / max(len(indices) + len(failed), 1))
         start = now
     views = 2 if candidate.config.test_views == "flip" else 1
     milliseconds = 1000 * statistics.median(times) * views
-    return bench.times.setdefault(candidate.network, milliseconds)
+    return context.times.setdefault(candidate.network, milliseconds)
 
 
 def costs_of(backbone: Backbone) -> tuple[int, int]:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.arrays import Floats
 from photograft.core.progress import Progress
 from photograft.core.schema import check_range
 from photograft.core.text import VISIBLE_POINTS, signed
@@ -29,7 +28,7 @@ from photograft.evaluation.learning_curve.extrapolation import (
 )
 from photograft.evaluation.learning_curve.subsets import NUM_FOLDS, Measured, make_subsets, measure
 from photograft.features.layers import layer_sets
-from photograft.learning.head.solver import make_basis
+from photograft.learning.head.solver import make_basis, photo_weights
 from photograft.learning.job import Job
 
 #: Two deals of the photos into folds, so that each photo is scored twice; one deal where photos
@@ -239,7 +238,7 @@ def measure_learning_curve(
     layers, columns = layer_sets(job.backbone.layers, wanted)[-1]
     table = job.features()
     basis = make_basis(lambda s: table.rows(digests[s], columns), len(digests), len(columns))
-    weights = _photo_weights(labels, job.config.class_weight == "balanced")
+    weights = photo_weights(labels, balanced=job.config.class_weight == "balanced")
     measured = measure(basis, labels, subsets, weights, progress=progress or job.progress)
     everything = np.ones(len(labels), np.bool_)
     overall, ahead = _extrapolated(measured, groups, everything, multiples, seed)
@@ -359,13 +358,6 @@ def _by_seed(values: Values, chosen: npt.NDArray[np.bool_]) -> Values:
     counts = np.isfinite(own).sum(axis=2)
     means: Values = np.where(counts > 0, np.nansum(own, axis=2) / np.maximum(counts, 1), np.nan)
     return means
-
-
-def _photo_weights(labels: npt.NDArray[np.int64], balanced: bool) -> Floats:
-    if not balanced:
-        return np.ones(len(labels), np.float32)
-    counts = np.bincount(labels)
-    return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
 
 
 def _listed(values: Values) -> list[Any]:

@@ -18,7 +18,7 @@ from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent
 from photograft.data.splits import make_folds
 from photograft.learning.head.cross_validation import PENALTIES
-from photograft.learning.head.solver import Basis, solve
+from photograft.learning.head.solver import Basis, score_solutions, solve
 
 NUM_FOLDS = 5
 #: Sizes grow by about this factor, and there are at most so many of them.
@@ -244,22 +244,11 @@ def _path(
             w[:, block] = solve(
                 part, labels[rows], weights[:, block], l2, w[:, block], tolerance=_TOLERANCE
             )
-            loss[block], hit[block] = _score(basis, w[:, block], labels)
+            losses_of, predicted = score_solutions(basis, w[:, block], labels)
+            loss[block], hit[block] = losses_of.T, (predicted == labels[:, None]).T
         losses.append(loss)
         hits.append(hit)
         means.append(float(loss[held_out].mean()))
         if means[-1] > min(means) + _HOPELESS and len(means) > 2:
             break
     return np.stack(losses), np.stack(hits)
-
-
-def _score(basis: Basis, w: Floats, labels: Indices) -> tuple[Values, Values]:
-    """Return every photo's log loss and hit under every solution, shape ``(p, n)``."""
-    n, (p, k) = len(labels), w.shape[1:]
-    z = (basis.rotated @ w.reshape(len(w), -1)).reshape(n, p, k).astype(np.float64)
-    z -= z.max(axis=2, keepdims=True)
-    own = np.take_along_axis(z, labels[:, None, None], axis=2)[..., 0]
-    loss = np.log(np.exp(z).sum(axis=2)) - own
-    # Where classes tie, as an unseen class may with another, the first is the answer.
-    hit = z.argmax(axis=2) == labels[:, None]
-    return loss.T, hit.T.astype(np.float64)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from photograft.core.arrays import Floats
 from photograft.core.statistics import NEGLIGIBLE, standard_error
-from photograft.learning.head.solver import Basis, solve
+from photograft.learning.head.solver import Basis, score_solutions, solve
 
 #: Penalties that are tried, the strongest first; see `cross_validate` for where the search ends.
 PENALTIES = tuple(float(f"{m}e{e}") for e in range(1, -6, -1) for m in (3, 1))[1:]
@@ -23,7 +23,7 @@ Counted = npt.NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True)
-class Point:
+class PenaltyResult:
     """What cross-validation says of one penalty.
 
     Attributes:
@@ -63,7 +63,7 @@ def cross_validate(
     labels: npt.NDArray[np.int64],
     folds: npt.NDArray[np.int64],
     photo_weights: Floats,
-) -> list[Point]:
+) -> list[PenaltyResult]:
     """Return the held-out results from the strongest penalty down.
 
     Every fold of every repeat is one problem; each begins where the stronger penalty left it. The
@@ -90,7 +90,7 @@ def cross_validate(
     blocks = [slice(i, i + size) for i in range(0, num_problems, size)]
     w = np.zeros((len(basis.variances), num_problems, num_classes), np.float32)
     shares = photo_weights.astype(np.float64) / photo_weights.sum(dtype=np.float64)
-    path: list[Point] = []
+    path: list[PenaltyResult] = []
     for l2 in PENALTIES:
         losses, predicted = np.zeros((n, num_repeats)), np.zeros((n, num_repeats), np.int64)
         learned = np.zeros(2)
@@ -98,7 +98,7 @@ def cross_validate(
             w[:, block] = solve(
                 basis, all_labels, weights[:, block], l2, w[:, block], tolerance=_TOLERANCE
             )
-            loss, guess = _scored(basis, w[:, block], labels)
+            loss, guess = score_solutions(basis, w[:, block], labels)
             out = held_out[:, block]
             repeats = np.arange(num_problems)[block] // num_folds
             for column, repeat in enumerate(repeats.tolist()):
@@ -107,13 +107,15 @@ def cross_validate(
                 predicted[rows, repeat] = guess[rows, column]
             learned += np.count_nonzero((guess == labels[:, None]) & ~out), np.count_nonzero(~out)
         hits = predicted == labels[:, None]
-        path.append(Point(l2, losses, predicted, hits, learned[0] / max(learned[1], 1), shares))
+        path.append(
+            PenaltyResult(l2, losses, predicted, hits, learned[0] / max(learned[1], 1), shares)
+        )
         if len(path) > 1 and not is_worse(path[-2], path[-1]):
             break
     return path
 
 
-def strongest_of_the_best(path: list[Point], counted: Counted = None) -> Point:
+def strongest_of_the_best(path: list[PenaltyResult], counted: Counted = None) -> PenaltyResult:
     """Return the strongest penalty that is not worse than the best one beyond noise.
 
     The one-standard-error rule (Breiman et al., 1984) on paired differences: where the data can't
@@ -123,19 +125,19 @@ def strongest_of_the_best(path: list[Point], counted: Counted = None) -> Point:
     return next(point for point in path if point is best or not is_worse(point, best, counted))
 
 
-def is_worse(point: Point, other: Point, counted: Counted = None) -> bool:
+def is_worse(point: PenaltyResult, other: PenaltyResult, counted: Counted = None) -> bool:
     """Return whether a point's log loss is higher than another's, beyond noise."""
     difference = (point.losses - other.losses).mean(axis=1)
     shares = _shares(point, counted)
     return bool(difference @ shares > max(standard_error(difference, shares), NEGLIGIBLE))
 
 
-def is_lower(point: Point, other: Point, counted: Counted = None) -> bool:
+def is_lower(point: PenaltyResult, other: PenaltyResult, counted: Counted = None) -> bool:
     """Return whether a point's log loss is lower than another's, be it by noise."""
     return _mean(point.losses, point, counted) < _mean(other.losses, other, counted)
 
 
-def _shares(point: Point, counted: Counted) -> npt.NDArray[np.float64]:
+def _shares(point: PenaltyResult, counted: Counted) -> npt.NDArray[np.float64]:
     if counted is None:
         return point.shares
     shares = np.where(counted, point.shares, 0)
@@ -143,17 +145,5 @@ def _shares(point: Point, counted: Counted) -> npt.NDArray[np.float64]:
     return found
 
 
-def _mean(values: npt.NDArray[np.float64], point: Point, counted: Counted) -> float:
+def _mean(values: npt.NDArray[np.float64], point: PenaltyResult, counted: Counted) -> float:
     return float(values.mean(axis=1) @ _shares(point, counted))
-
-
-def _scored(
-    basis: Basis, w: Floats, labels: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Return each photo's log loss and predicted class in each problem, shapes ``(n, p)``."""
-    n, (p, k) = len(labels), w.shape[1:]
-    z = (basis.rotated[:n] @ w.reshape(len(w), -1)).reshape(n, p, k).astype(np.float64)
-    z -= z.max(axis=2, keepdims=True)
-    own = np.take_along_axis(z, labels[:, None, None], axis=2)[..., 0]
-    loss: npt.NDArray[np.float64] = np.log(np.exp(z).sum(axis=2)) - own
-    return loss, z.argmax(axis=2)

@@ -23,14 +23,14 @@ from photograft.core.statistics import NEGLIGIBLE, standard_error
 from photograft.features.layers import layer_sets
 from photograft.learning.head.cross_validation import (
     Counted,
-    Point,
+    PenaltyResult,
     cross_validate,
     is_lower,
     is_worse,
     strongest_of_the_best,
 )
 from photograft.learning.head.out_of_fold import repeated_folds
-from photograft.learning.head.solver import Basis, make_basis, solve
+from photograft.learning.head.solver import Basis, make_basis, photo_weights, solve
 
 NUM_FOLDS = 5
 NUM_REPEATS = 2
@@ -44,7 +44,7 @@ _FIT_TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True)
-class Candidate:
+class LayerChoice:
     """What cross-validation says of one set of layers at its best penalty.
 
     Attributes:
@@ -67,7 +67,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class OutOfFoldScores:
     """What heads said of photos that neither they nor their settings were learned from.
 
     For every fold, layers and penalty are chosen anew on the other folds' photos: choosing the
@@ -107,8 +107,8 @@ class Selection:
         num_views: Rows of each photo that the head learns from.
     """
 
-    chosen: Candidate
-    candidates: tuple[Candidate, ...]
+    chosen: LayerChoice
+    candidates: tuple[LayerChoice, ...]
     columns: npt.NDArray[np.intp]
     num_photos: int
     num_folds: int
@@ -116,7 +116,7 @@ class Selection:
     basis: Basis | None
     losses: npt.NDArray[np.float64]
     shares: npt.NDArray[np.float64]
-    held_out: HeldOut
+    held_out: OutOfFoldScores
     num_views: int = 1
 
 
@@ -124,7 +124,7 @@ class Selection:
 Names = tuple[str, ...]
 
 #: Layers, and what cross-validation says of every penalty on them.
-Tried = tuple[Names, list[Point]]
+Tried = tuple[Names, list[PenaltyResult]]
 
 #: Returns float32 features of shape ``(len(indices), len(columns))``.
 Gather = Callable[[npt.NDArray[np.intp], npt.NDArray[np.intp]], Floats]
@@ -176,14 +176,14 @@ def select(
     with (progress or Silent()).step("Choosing the head", len(choices), "candidates") as step:
         for names, columns in choices:
             basis = _basis(gather, all_rows, columns)
-            path = cross_validate(basis, labels, folds, _photo_weights(labels, balanced))
+            path = cross_validate(basis, labels, folds, photo_weights(labels, balanced=balanced))
             found.append((names, path))
             if len(rows) == num_photos and _choose(found)[0] == names:
                 kept = basis
             step.advance()
     layer_names, point = _choose(found)
     own_columns = dict(choices)
-    candidates = {names: _candidate(names, own_columns, path) for names, path in found}
+    candidates = {names: _layer_choice(names, own_columns, path) for names, path in found}
     return Selection(
         chosen=candidates[layer_names],
         candidates=tuple(candidates.values()),
@@ -216,7 +216,7 @@ def fit_head(
     # More photos than it was chosen on: the same penalty on their sum is less on their mean.
     l2 = selection.chosen.l2 * selection.num_photos / num_photos
     labels = np.tile(labels, num_views)
-    weights = _photo_weights(labels, balanced)[:, None]
+    weights = photo_weights(labels, balanced=balanced)[:, None]
     start = np.zeros((len(basis.variances), 1, int(labels.max()) + 1), np.float32)
     solution = solve(basis, labels, weights / weights.sum(), l2, start, tolerance=_FIT_TOLERANCE)
     return basis.head(solution[:, 0])
@@ -229,13 +229,13 @@ def is_better(selection: Selection, other: Selection) -> bool:
     return bool(difference @ selection.shares > max(noise, NEGLIGIBLE))
 
 
-def _choose(found: Sequence[Tried], counted: Counted = None) -> tuple[Names, Point]:
+def _choose(found: Sequence[Tried], counted: Counted = None) -> tuple[Names, PenaltyResult]:
     """Return the layers and the penalty that do best on the photos that count.
 
     Layers without the last one have to be better beyond noise: where photos are much alike (bursts,
     one camera), cross-validation flatters layers that see texture rather than things.
     """
-    best: tuple[Names, Point] | None = None
+    best: tuple[Names, PenaltyResult] | None = None
     for names, path in found:
         point = strongest_of_the_best(path, counted)
         preferred = is_lower if "last" in names else _is_clearly_lower
@@ -246,13 +246,15 @@ def _choose(found: Sequence[Tried], counted: Counted = None) -> tuple[Names, Poi
     return best
 
 
-def _is_clearly_lower(point: Point, other: Point, counted: Counted) -> bool:
+def _is_clearly_lower(point: PenaltyResult, other: PenaltyResult, counted: Counted) -> bool:
     return is_worse(other, point, counted)
 
 
-def _candidate(names: Names, columns: Mapping[Names, Any], path: list[Point]) -> Candidate:
+def _layer_choice(
+    names: Names, columns: Mapping[Names, Any], path: list[PenaltyResult]
+) -> LayerChoice:
     point = strongest_of_the_best(path)
-    return Candidate(
+    return LayerChoice(
         layers=names,
         num_features=len(columns[names]),
         l2=point.l2,
@@ -265,7 +267,7 @@ def _candidate(names: Names, columns: Mapping[Names, Any], path: list[Point]) ->
 
 def _held_out(
     found: Sequence[Tried], rows: npt.NDArray[np.intp], folds: npt.NDArray[np.int64]
-) -> HeldOut:
+) -> OutOfFoldScores:
     """Return the scores of every fold's photos by what the other folds' photos chose."""
     predicted, losses = np.zeros(folds.shape, np.int64), np.zeros(folds.shape)
     learned = []
@@ -278,7 +280,7 @@ def _held_out(
             predicted[out, repeat] = point.predicted[out, repeat]
             losses[out, repeat] = point.losses[out, repeat]
             learned.append(point.train_accuracy)
-    return HeldOut(rows, folds, predicted, losses, float(np.mean(learned)))
+    return OutOfFoldScores(rows, folds, predicted, losses, float(np.mean(learned)))
 
 
 def _with_views(
@@ -294,7 +296,7 @@ def _basis(gather: Gather, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.i
 def to_json(selection: Selection) -> dict[str, Any]:
     """Return a selection as plain JSON types."""
 
-    def row(candidate: Candidate) -> dict[str, Any]:
+    def row(candidate: LayerChoice) -> dict[str, Any]:
         return {
             "layers": list(candidate.layers),
             "num_features": candidate.num_features,
@@ -336,10 +338,3 @@ def _subset(
         own = sorted(np.flatnonzero(labels == c).tolist(), key=lambda i: (rank[i], i))
         taken += own[: max(10, round(share * len(own)))]
     return np.array(sorted(taken), dtype=np.intp)
-
-
-def _photo_weights(labels: npt.NDArray[np.int64], balanced: bool) -> Floats:
-    if not balanced:
-        return np.ones(len(labels), np.float32)
-    counts = np.bincount(labels)
-    return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)

@@ -161,6 +161,39 @@ def solve(
     return np.ascontiguousarray(w.reshape(p, r, k).transpose(1, 0, 2))
 
 
+def photo_weights(labels: npt.NDArray[np.int64], *, balanced: bool) -> Floats:
+    """Return what each photo counts in learning, float32, shape ``(n,)``, 1 on average.
+
+    Args:
+        labels: Class indices, shape ``(n,)``.
+        balanced: Give every class the same weight, whatever its size.
+    """
+    if not balanced:
+        return np.ones(len(labels), np.float32)
+    counts = np.bincount(labels)
+    return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
+
+
+def score_solutions(
+    basis: Basis, w: Floats, labels: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return each photo's log loss and predicted class under each solution, shapes ``(n, p)``.
+
+    Where classes tie, as an unseen class may with another, the first is predicted.
+
+    Args:
+        basis: Its first rows are the photos as they are.
+        w: Solutions, shape ``(r + 1, p, num_classes)``.
+        labels: Class indices of the photos, shape ``(n,)``.
+    """
+    n, (p, k) = len(labels), w.shape[1:]
+    z = (basis.rotated[:n] @ w.reshape(len(w), -1)).reshape(n, p, k).astype(np.float64)
+    z -= z.max(axis=2, keepdims=True)
+    own = np.take_along_axis(z, labels[:, None, None], axis=2)[..., 0]
+    loss: npt.NDArray[np.float64] = np.log(np.exp(z).sum(axis=2)) - own
+    return loss, z.argmax(axis=2)
+
+
 def _two_loops(
     g: Floats, pairs: list[tuple[Floats, Floats, Floats]], precondition: Floats, gamma: Floats
 ) -> Floats:

@@ -93,7 +93,7 @@ class HeadModule(nn.Sequential):
         )
 
 
-class Graft(nn.Module):
+class TransferNetwork(nn.Module):
     """A backbone parted into a frozen lower and a trained upper part, and a head.
 
     Args:
@@ -165,7 +165,7 @@ class Graft(nn.Module):
         """Return logits ``(n, outputs)`` for uint8 pixels ``(n, h, w, 3)``."""
         return self.upper(self.lower(pixels))
 
-    def train(self, mode: bool = True) -> Graft:
+    def train(self, mode: bool = True) -> TransferNetwork:
         """Set the trained part to training; the frozen part and frozen norms stay as they are."""
         super().train(mode)
         self.network.eval()

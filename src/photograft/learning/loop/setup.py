@@ -26,10 +26,10 @@ from photograft.learning.history import Epoch, Follower, History
 from photograft.learning.job import Job
 from photograft.learning.loop.batches import PhotoBatches
 from photograft.learning.loop.checkpoints import Checkpoint
-from photograft.learning.loop.network import Graft, HeadModule
+from photograft.learning.loop.network import HeadModule, TransferNetwork
 from photograft.learning.loop.targets import choose_coding, class_weights, num_outputs
 from photograft.learning.loop.training import Feed, Model, Setting, train_network
-from photograft.learning.settings import TrainConfig, Training
+from photograft.learning.settings import LearningSettings, Training
 
 
 class HeadOnly(nn.Module):
@@ -92,7 +92,9 @@ def make_head(
     return head
 
 
-def photo_feed(job: Job, part: str, graft: Graft, augmentation: Augmentation | None) -> Feed:
+def photo_feed(
+    job: Job, part: str, transfer: TransferNetwork, augmentation: Augmentation | None
+) -> Feed:
     """Return photos as they are prepared for the backbone, augmented or not."""
     batches = PhotoBatches(
         job.photos(part),
@@ -101,7 +103,7 @@ def photo_feed(job: Job, part: str, graft: Graft, augmentation: Augmentation | N
         seed=job.config.seed,
         max_pixels=job.config.max_pixels,
     )
-    return Feed(batches, job.labels(part), graft.lower)
+    return Feed(batches, job.labels(part), transfer.lower)
 
 
 def run_loop(
@@ -154,9 +156,11 @@ def run_loop(
     return history, checkpoint
 
 
-def trained_classifier(job: Job, graft: Graft, checkpoint: Checkpoint, coding: str) -> Classifier:
+def trained_classifier(
+    job: Job, transfer: TransferNetwork, checkpoint: Checkpoint, coding: str
+) -> Classifier:
     """Return the classifier that a trained network is, its weights in a file of their own."""
-    content = safetensors.torch.save(state_dict(graft.network))
+    content = safetensors.torch.save(state_dict(transfer.network))
     path = checkpoint.write(INCLUDED_WEIGHTS, content)
     last = job.backbone.layers[-1]
     backbone = replace(
@@ -167,18 +171,18 @@ def trained_classifier(job: Job, graft: Graft, checkpoint: Checkpoint, coding: s
         backbone=backbone,
         engine=job.extractor.engine,
         layers=(last.name,),
-        head=graft.head.to_head(coding),
+        head=transfer.head.to_head(coding),
         max_pixels=job.config.max_pixels,
         weights_path=path,
         views=job.views,
     )
 
 
-def count_trained(graft: Graft) -> dict[str, int]:
+def count_trained(transfer: TransferNetwork) -> dict[str, int]:
     """Return how many parameters a network has, and how many of them are trained."""
     return {
-        "total": sum(p.numel() for p in graft.parameters()),
-        "trained": sum(p.numel() for p in graft.parameters() if p.requires_grad),
+        "total": sum(p.numel() for p in transfer.parameters()),
+        "trained": sum(p.numel() for p in transfer.parameters() if p.requires_grad),
     }
 
 
@@ -214,12 +218,11 @@ def _key(job: Job, settings: Training, setting: Setting, stage: str) -> dict[str
         for digest, label in zip(job.digests(part), job.labels(part).tolist(), strict=True):
             rows.update(digest + str((part, label)).encode())
     # Read back, so that a whole number counts as the float that it stands for.
-    config = TrainConfig.from_json(job.config.to_json()).to_json()
-    for name in ("track", "include_weights", "keep"):
-        del config[name]
+    learning = LearningSettings.from_json(job.config.part(LearningSettings).to_json())
     return {
         "stage": stage,
-        "config": config,
+        "learning": learning.to_json(),
+        "layer": job.config.layer,
         "training": Training.from_json(settings.to_json()).to_json(),
         # Its name is another one where the file of a function of one's own is.
         "augmentation": view_name(job.config.augmentation or Augmentation(), setting.seed, 0),

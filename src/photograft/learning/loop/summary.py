@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from photograft.backbones.pytorch.units import find_units
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import InputError
-from photograft.learning.loop.network import Graft, HeadModule
+from photograft.learning.loop.network import HeadModule, TransferNetwork
 from photograft.learning.loop.targets import choose_coding, num_outputs
 
 DEPTHS = ("layers", "blocks")
@@ -157,12 +157,14 @@ def summarise(
     """
     coding = choose_coding(coding, num_classes, mixed=False)
     head = _head(backbone, hidden, num_outputs(coding, num_classes), dropout)
-    graft = Graft(backbone, None, head, unfreeze=unfreeze, freeze_batch_norm=freeze_batch_norm)
-    walk = _Walk(graft, backbone)
+    transfer = TransferNetwork(
+        backbone, None, head, unfreeze=unfreeze, freeze_batch_norm=freeze_batch_norm
+    )
+    walk = _Walk(transfer, backbone)
     own, behind = walk.rows("network"), walk.rows("head")
     flat = (backbone.layers[-1].num_features,)
     if own[-1].shape != flat:
-        kind = "Flatten" if graft.pooling == "flatten" else "global pooling"
+        kind = "Flatten" if transfer.pooling == "flatten" else "global pooling"
         behind.insert(0, Row("pooling", kind, flat))
     activation = "sigmoid" if coding == "binary" else "softmax"
     behind[-1] = replace(behind[-1], kind=f"{behind[-1].kind}, {activation}")
@@ -187,8 +189,10 @@ def base_summary(
         InputError: The network can't be parted there.
     """
     head = _head(backbone, (), 1, 0.0)
-    graft = Graft(backbone, None, head, unfreeze=unfreeze, freeze_batch_norm=freeze_batch_norm)
-    walk = _Walk(graft, backbone)
+    transfer = TransferNetwork(
+        backbone, None, head, unfreeze=unfreeze, freeze_batch_norm=freeze_batch_norm
+    )
+    walk = _Walk(transfer, backbone)
     rows = walk.rows("network")
     return Summary(_title(backbone), tuple(rows), tuple(walk.blocks(rows)))
 
@@ -197,14 +201,14 @@ class _Walk:
     """What a blank photo met on its way through a network.
 
     Args:
-        graft: The network.
+        transfer: The network.
         backbone: Its record.
     """
 
-    def __init__(self, graft: Graft, backbone: Backbone) -> None:
-        self._network: Any = graft.network
+    def __init__(self, transfer: TransferNetwork, backbone: Backbone) -> None:
+        self._network: Any = transfer.network
         self._size = backbone.input_size
-        self._modules = {name: module for name, module in graft.named_modules() if name}
+        self._modules = {name: module for name, module in transfer.named_modules() if name}
         self._names = {module: name for name, module in self._modules.items()}
         # Of the modules that ran, and of those around them, in order; empty for the latter.
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -214,7 +218,7 @@ class _Walk:
         hooks += [m.register_forward_hook(self._leave) for m in self._modules.values()]
         try:
             with torch.inference_mode():
-                graft.eval()(torch.zeros(1, *backbone.input_size, 3, dtype=torch.uint8))
+                transfer.eval()(torch.zeros(1, *backbone.input_size, 3, dtype=torch.uint8))
         finally:
             for hook in hooks:
                 hook.remove()

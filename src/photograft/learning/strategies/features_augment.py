@@ -130,7 +130,7 @@ def _note(plain: Selection, augmented: Selection, *, kept: bool) -> str:
 
 def _fit_fresh(job: Job) -> Fitted:
     """Train a head on a frozen network that sees a new random view of each photo every epoch."""
-    from photograft.learning.loop.network import Graft  # torch, only where needed
+    from photograft.learning.loop.network import TransferNetwork  # torch, only where needed
     from photograft.learning.loop.setup import (
         coding_of,
         count_trained,
@@ -146,10 +146,10 @@ def _fit_fresh(job: Job) -> Fitted:
     head = make_head(
         job, last.num_features, hidden, table=table, columns=last_columns(job.backbone.layers)
     )
-    graft = Graft(job.backbone, job.extractor.path, head, unfreeze="0")
-    train = photo_feed(job, "train", graft, augmentation_of(job))
-    validation = photo_feed(job, "validation", graft, None)
-    history, checkpoint = run_loop(job, graft, train, validation, config.loop, stage="fresh")
+    transfer = TransferNetwork(job.backbone, job.extractor.path, head, unfreeze="0")
+    train = photo_feed(job, "train", transfer, augmentation_of(job))
+    validation = photo_feed(job, "validation", transfer, None)
+    history, checkpoint = run_loop(job, transfer, train, validation, config.loop, stage="fresh")
     classifier = frozen_classifier(job, (last.name,), head.to_head(coding_of(job, config.loop)))
     return Fitted(
         classifier,
@@ -157,7 +157,7 @@ def _fit_fresh(job: Job) -> Fitted:
         {"layers": [last.name]},
         history,
         history.notes,
-        count_trained(graft),
+        count_trained(transfer),
         (checkpoint.folder,),
     )
 

@@ -19,7 +19,7 @@ from photograft.features.extraction import PLAIN, View, extract, open_space
 from photograft.features.settings import Augmentation
 from photograft.learning.job import Fitted, Job
 from photograft.learning.loop.batches import ViewBatches
-from photograft.learning.loop.network import Graft
+from photograft.learning.loop.network import TransferNetwork
 from photograft.learning.loop.setup import (
     coding_of,
     count_trained,
@@ -68,30 +68,30 @@ def tune(job: Job, frozen: Fitted | None) -> Fitted:
     head = make_head(job, last.num_features, hidden)
     if frozen is not None and config.head_first:
         head.start_from(_head_on_last(job, frozen), coding)
-    graft = Graft(
+    transfer = TransferNetwork(
         job.backbone,
         job.extractor.path,
         head,
         unfreeze=config.unfreeze,
         freeze_batch_norm=settings.freeze_batch_norm,
     )
-    boundary = Boundary(job, graft)
+    boundary = Boundary(job, transfer)
     augmentation = features_augment.augmentation_of(job)
     if augmentation.changes and config.views == features_augment.FRESH:
-        train = photo_feed(job, "train", graft, augmentation)
+        train = photo_feed(job, "train", transfer, augmentation)
     else:
         train = boundary.feed("train", augmentation)
     history, checkpoint = run_loop(
-        job, graft, train, boundary.feed("validation"), settings, stage="tune"
+        job, transfer, train, boundary.feed("validation"), settings, stage="tune"
     )
     leftovers = frozen.leftovers if frozen else ()
     return Fitted(
-        trained_classifier(job, graft, checkpoint, coding),
+        trained_classifier(job, transfer, checkpoint, coding),
         "finetune",
-        {"boundary": graft.boundary, **({"frozen": frozen.selection} if frozen else {})},
+        {"boundary": transfer.boundary, **({"frozen": frozen.selection} if frozen else {})},
         history,
         history.notes,
-        count_trained(graft),
+        count_trained(transfer),
         (*leftovers, checkpoint.folder),
     )
 
@@ -163,11 +163,11 @@ class Boundary:
 
     Attributes:
         job: The photos and the store.
-        graft: The network.
+        transfer: The network.
     """
 
     job: Job
-    graft: Graft
+    transfer: TransferNetwork
 
     def feed(self, part: str, augmentation: Augmentation | None = None) -> Feed:
         """Return the photos of a part, from the store unless that would take too much of it.
@@ -182,8 +182,8 @@ class Boundary:
         if augmentation and augmentation.changes:
             views += features_augment.make_views(job, augmentation)
         size = 4 * int(np.prod(shape)) * len(photos) * len(views)
-        if not self.graft.boundary or size > _MOST_OF_STORE * job.store.max_bytes:
-            return photo_feed(job, part, self.graft, augmentation)
+        if not self.transfer.boundary or size > _MOST_OF_STORE * job.store.max_bytes:
+            return photo_feed(job, part, self.transfer, augmentation)
         tables = [
             self._table(photos, shape, view, f"Keeping activations {i}/{len(views)}")
             for i, view in enumerate(views, 1)
@@ -193,13 +193,13 @@ class Boundary:
 
     def _shape(self) -> tuple[int, ...]:
         blank = torch.zeros(1, *self.job.backbone.input_size, 3, dtype=torch.uint8)
-        return tuple(self.graft.lower(blank).shape[1:])
+        return tuple(self.transfer.lower(blank).shape[1:])
 
     def _table(
         self, photos: list[Photo], shape: tuple[int, ...], view: View, what: str
     ) -> FeatureTable:
         extractor, backbone = self.job.extractor, self.job.backbone
-        name = f"boundary:{self.graft.boundary}"
+        name = f"boundary:{self.transfer.boundary}"
         width = int(np.prod(shape))
         record: Backbone = replace(backbone, layers=(Layer(name, width, "flatten"),))
         engine = Engine("torch", extractor.engine.precision)
@@ -208,7 +208,7 @@ class Boundary:
 
         def network(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
             with torch.autocast("cpu", dtype, enabled=engine.precision == "bf16"):
-                found = self.graft.lower(torch.from_numpy(pixels))
+                found = self.transfer.lower(torch.from_numpy(pixels))
             rows: npt.NDArray[np.float32] = found.float().flatten(1).numpy()
             return rows
 

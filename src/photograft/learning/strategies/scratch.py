@@ -10,7 +10,7 @@ from photograft.core.errors import InputError
 from photograft.features.pixel_statistics import sample_pixels
 from photograft.features.settings import DEFAULT_AUGMENTATION
 from photograft.learning.job import Fitted, Job
-from photograft.learning.loop.network import Graft
+from photograft.learning.loop.network import TransferNetwork
 from photograft.learning.loop.setup import (
     coding_of,
     count_trained,
@@ -35,7 +35,7 @@ def fit(job: Job) -> Fitted:
         )
     config, settings = job.config, job.config.loop
     head = make_head(job, job.backbone.layers[-1].num_features, config.hidden)
-    graft = Graft(
+    transfer = TransferNetwork(
         job.backbone,
         None,
         head,
@@ -43,32 +43,32 @@ def fit(job: Job) -> Fitted:
         freeze_batch_norm=settings.freeze_batch_norm,
         seed=config.seed,
     )
-    _fit_whitening(job, graft)
+    _fit_whitening(job, transfer)
     augmentation = config.augmentation or DEFAULT_AUGMENTATION
-    train = photo_feed(job, "train", graft, augmentation)
-    validation = photo_feed(job, "validation", graft, None)
-    history, checkpoint = run_loop(job, graft, train, validation, settings, stage="scratch")
-    classifier = trained_classifier(job, graft, checkpoint, coding_of(job, settings))
+    train = photo_feed(job, "train", transfer, augmentation)
+    validation = photo_feed(job, "validation", transfer, None)
+    history, checkpoint = run_loop(job, transfer, train, validation, settings, stage="scratch")
+    classifier = trained_classifier(job, transfer, checkpoint, coding_of(job, settings))
     return Fitted(
         classifier,
         "scratch",
         {"network": job.backbone.name},
         history,
         history.notes,
-        params=count_trained(graft),
+        params=count_trained(transfer),
         leftovers=(checkpoint.folder,),
     )
 
 
-def _fit_whitening(job: Job, graft: Graft) -> None:
+def _fit_whitening(job: Job, transfer: TransferNetwork) -> None:
     """Fit the network's ZCA whitening to the training photos, where it has one."""
-    if not isinstance(graft.network, ConvNet):
+    if not isinstance(transfer.network, ConvNet):
         return
-    modules = list(graft.network.features)
+    modules = list(transfer.network.features)
     for i, whitening in enumerate(modules):
         if isinstance(whitening, Whitening):
             found = sample_pixels(job.photos("train"), job.backbone, job.config.max_pixels)
-            x = graft.normalisation(torch.from_numpy(np.stack(list(found))))
+            x = transfer.normalisation(torch.from_numpy(np.stack(list(found))))
             for module in modules[:i]:
                 x = module(x)
             whitening.fit(x)

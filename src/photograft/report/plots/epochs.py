@@ -21,11 +21,17 @@ from matplotlib.ticker import MaxNLocator
 from photograft.core.errors import InputError
 from photograft.core.schema import check_range
 from photograft.learning.history import History, smoothed
-from photograft.report.plots.figures import FAINT, INK, plain_text, save_figure, short_text
+from photograft.report.plots.figures import (
+    COLOURS,
+    FAINT,
+    GRID,
+    INK,
+    LEAST_SPAN,
+    plain_text,
+    save_figure,
+    short_text,
+)
 
-#: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow, which is
-#: too pale on white.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 #: Of a run's kept epoch; further runs have the same colours and the next of these.
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -42,8 +48,6 @@ _EXPLOSION = 20.0
 #: The loss axis is cut off where the largest loss is this many times nearly all others.
 _OUTLIER = 5.0
 _CUT_PERCENTILE, _CUT_MARGIN = 98, 1.05
-#: An accuracy axis shows at least this much: a hair's breadth must not look like a mile.
-_LEAST_SPAN = 0.04
 
 Values = npt.NDArray[np.float64]
 
@@ -180,7 +184,7 @@ def _draw(
             ls=_DASHES if dashed else "-",
             alpha=1 if is_validation else 0.55 if many else 0.8,
             zorder=4 if is_validation else 3,
-            marker=marker if values is run.shown and num_runs > len(_COLOURS) else None,
+            marker=marker if values is run.shown and num_runs > len(COLOURS) else None,
             markevery=max(1, len(y) // 6),
             ms=4.5,
         )
@@ -209,7 +213,7 @@ def _lay_out(axes: Axes, what: str, series: Sequence[_Series], limit: float) -> 
     last = max(len(run.train) for run in series)
     margin = 0.03 * max(last - 1, 1)
     axes.set_xlim(1 - margin, last + margin)
-    axes.grid(axis="y", color="#e4e7eb", lw=0.8)
+    axes.grid(axis="y", color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#9aa5b1")
@@ -221,7 +225,7 @@ def _lay_out(axes: Axes, what: str, series: Sequence[_Series], limit: float) -> 
         return
     low, high = axes.get_ylim()
     if what == "accuracy":
-        spare = max(0, _LEAST_SPAN - (high - low)) / 2
+        spare = max(0, LEAST_SPAN - (high - low)) / 2
         axes.set_ylim(max(low - spare, 0), min(high + spare, 1.01))
         axes.yaxis.set_major_formatter(lambda share, _: f"{round(100 * share, 3):g}%")
         return
@@ -241,7 +245,7 @@ def _lay_out(axes: Axes, what: str, series: Sequence[_Series], limit: float) -> 
 def _add_legends(figure: Figure, names: Sequence[str], histories: Sequence[History]) -> int:
     """Add what lines and markers mean, and whose they are; return the rows that it takes."""
     only = len(names) == 1
-    colour = _COLOURS[0] if only else FAINT
+    colour = COLOURS[0] if only else FAINT
     many = max(len(history.epochs) for history in histories) > _MOST_DASHED
     validated = any(e.val_loss is not None for history in histories for e in history.epochs)
     what = [("training", {"lw": 0.8, "alpha": 0.55} if many else {"lw": 1.2, "ls": _DASHES})]
@@ -259,7 +263,7 @@ def _add_legends(figure: Figure, names: Sequence[str], histories: Sequence[Histo
     figure.legend(handles, [w for w, _ in what], loc="outside lower right", ncols=1, **style)
     longest = max(len(name) for name in names)
     columns = max(1, min(4, 110 // (longest + 8), math.ceil(len(names) / 3)))
-    marked = len(names) > len(_COLOURS)
+    marked = len(names) > len(COLOURS)
     handles = []
     for i in range(len(names)):
         colour, marker = _style_of(i)
@@ -276,8 +280,8 @@ def _add_legends(figure: Figure, names: Sequence[str], histories: Sequence[Histo
 def _style_of(index: int) -> tuple[str, str]:
     """Return the colour and the marker of a run."""
     return (
-        _COLOURS[index % len(_COLOURS)],
-        _MARKERS[index // len(_COLOURS) % len(_MARKERS)],
+        COLOURS[index % len(COLOURS)],
+        _MARKERS[index // len(COLOURS) % len(_MARKERS)],
     )
 
 

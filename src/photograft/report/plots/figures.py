@@ -29,6 +29,12 @@ _LEAST_NAME = 4
 _MISTAKE_COLUMNS = 4
 _THUMBNAIL = 256
 INK, _ACCENT, FAINT = "#1f2933", "#b42318", "#52606d"
+#: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow, which is
+#: too pale on white.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+GRID = "#e4e7eb"
+#: An accuracy axis shows at least this much: a hair's breadth must not look like a mile.
+LEAST_SPAN = 0.04
 
 
 @dataclass(frozen=True)

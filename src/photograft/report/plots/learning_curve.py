@@ -14,14 +14,19 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from photograft.core.errors import InputError
 from photograft.evaluation.learning_curve.curve import LearningCurve
 from photograft.evaluation.learning_curve.extrapolation import LEVEL
-from photograft.report.plots.figures import FAINT, INK, plain_text, save_figure, short_text
+from photograft.report.plots.figures import (
+    COLOURS,
+    FAINT,
+    GRID,
+    INK,
+    LEAST_SPAN,
+    plain_text,
+    save_figure,
+    short_text,
+)
 
-#: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_BLUE, _BAND, _GRID = _COLOURS[0], "#9ecae1", "#e4e7eb"
-#: An accuracy axis shows at least this much: a hair's breadth must not look like a mile.
-_LEAST_SPAN = 0.04
+_BLUE, _BAND = COLOURS[0], "#9ecae1"
 #: Sizes are written at an axis at least this far apart, as a factor, and at most about so many.
 _APART, _MOST_TICKS = 1.7, 7
 
@@ -109,13 +114,13 @@ def _draw_classes(axes: Axes, curve: LearningCurve) -> None:
     order = [
         curve.class_names.index(gain.name) for gain in curve.classes if gain.recall is not None
     ]
-    for c in order[len(_COLOURS) :]:
-        axes.plot(curve.sizes, curve.recall[:, c], color=_GRID, lw=1.2)
-    for place, c in enumerate(order[: len(_COLOURS)]):
+    for c in order[len(COLOURS) :]:
+        axes.plot(curve.sizes, curve.recall[:, c], color=GRID, lw=1.2)
+    for place, c in enumerate(order[: len(COLOURS)]):
         axes.plot(
             curve.sizes,
             curve.recall[:, c],
-            color=_COLOURS[place],
+            color=COLOURS[place],
             marker=_MARKERS[place],
             ms=4.5,
             lw=1.5,
@@ -128,9 +133,9 @@ def _draw_classes(axes: Axes, curve: LearningCurve) -> None:
     # Put in only now: a legend leaves out what begins with an underscore.
     for text, c in zip(legend.get_texts(), order, strict=False):
         text.set_text(plain_text(short_text(curve.class_names[c], 22)))
-    if len(order) > len(_COLOURS):
+    if len(order) > len(COLOURS):
         axes.set_title(
-            f"{len(order) - len(_COLOURS):,} others in grey", loc="right", color=FAINT, fontsize=8.5
+            f"{len(order) - len(COLOURS):,} others in grey", loc="right", color=FAINT, fontsize=8.5
         )
 
 
@@ -150,10 +155,10 @@ def _lay_out(axes: Axes, what: str, sizes: list[float]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{round(value):,}")
     low, high = axes.get_ylim()
-    spare = max(0, _LEAST_SPAN - (high - low)) / 2
+    spare = max(0, LEAST_SPAN - (high - low)) / 2
     axes.set_ylim(max(low - spare, 0), min(high + spare, 1.01))
     axes.yaxis.set_major_formatter(lambda share, _: f"{round(100 * share, 3):g}%")
-    axes.grid(axis="y", color=_GRID, lw=0.8)
+    axes.grid(axis="y", color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#9aa5b1")

@@ -11,9 +11,10 @@ import numpy as np
 from photograft.core.choices import STRATEGIES
 from photograft.core.errors import ConversionError, InputError, PhotograftError, WeightsError
 from photograft.core.progress import Progress, Step
-from photograft.evaluation.comparison.candidates import Candidate, Shelf, Trial
+from photograft.core.text import rough_duration
+from photograft.evaluation.comparison.candidates import Candidate, Trial, TrialStore
 from photograft.evaluation.comparison.leaderboard import Row
-from photograft.evaluation.comparison.trials import Bench, costs_of, try_folds, try_stored
+from photograft.evaluation.comparison.trials import TrialContext, costs_of, try_folds, try_stored
 from photograft.features.extraction import PLAIN, open_space
 from photograft.features.extractor import Extractor
 from photograft.learning.head.selection import NUM_FOLDS, Selection
@@ -36,7 +37,7 @@ MakeRows = Callable[[dict[str, Trial], dict[str, str]], list[Row]]
 
 @dataclass
 class Found:
-    """What a race found out.
+    """What trials found out.
 
     Attributes:
         trials: By the candidates' names; some may lack folds.
@@ -49,10 +50,10 @@ class Found:
     selections: dict[str, Selection] = field(default_factory=dict)
 
 
-def race(
-    bench: Bench,
+def run_trials(
+    context: TrialContext,
     candidates: Sequence[Candidate],
-    shelf: Shelf,
+    trial_store: TrialStore,
     make_rows: MakeRows,
     *,
     budget: float,
@@ -65,9 +66,9 @@ def race(
     left out.
 
     Args:
-        bench: Where they are tried.
+        context: Where they are tried.
         candidates: At least one.
-        shelf: Where their trials are kept.
+        trial_store: Where their trials are kept.
         make_rows: As `leaderboard.make_rows`, of trials and reasons.
         budget: In seconds.
 
@@ -77,35 +78,35 @@ def race(
     """
     found = Found()
     for candidate in candidates:
-        known = shelf.load(candidate)
+        known = trial_store.load(candidate)
         if known is not None:
             found.trials[candidate.name] = known
-            bench.times.setdefault(candidate.network, known.costs["ms_per_photo"])
+            context.times.setdefault(candidate.network, known.costs["ms_per_photo"])
     missing = [c for c in candidates if not _is_done(found, c)]
     # Opened at first: weights that are not here are better missed before any work than after it.
-    extractors = _open(bench, missing, found)
+    extractors = _open(context, missing, found)
     missing = [c for c in missing if c.name in extractors]
     costs = {c.name: costs_of(extractors[c.name].backbone)[0] for c in missing}
     missing.sort(key=lambda c: (_round(c), costs[c.name]))
-    end = bench.timer() + budget
+    end = context.timer() + budget
     errors: list[PhotograftError] = []
     for number, candidate in enumerate(missing, 1):
-        left = end - bench.timer()
-        reason = _not_worth(bench, candidate, extractors, found, candidates, left, make_rows)
+        left = end - context.timer()
+        reason = _not_worth(context, candidate, extractors, found, candidates, left, make_rows)
         if reason:
             found.reasons[candidate.name] = reason
             continue
-        spare = f"; {_time(left)} are left" if left > 0 else ""
-        bench.progress.say(f"{number} of {len(missing)}: {candidate.name}{spare}")
-        watched = bench
+        spare = f"; {rough_duration(left)} are left" if left > 0 else ""
+        context.progress.say(f"{number} of {len(missing)}: {candidate.name}{spare}")
+        watched = context
         if _is_any_complete(found):
-            watched = replace(bench, progress=_Until(bench.progress, bench.timer, end))
+            watched = replace(context, progress=_Until(context.progress, context.timer, end))
         try:
             if candidate.is_stored:
                 trial, found.selections[candidate.name] = try_stored(watched, candidate)
-                _keep(found, candidate, trial, shelf)
+                _keep(found, candidate, trial, trial_store)
             else:
-                _try_folds(watched, candidate, found, end, shelf, make_rows)
+                _try_folds(watched, candidate, found, end, trial_store, make_rows)
         except _BudgetSpentError:
             found.reasons[candidate.name] = _SPENT
         except (InputError, ConversionError) as error:
@@ -116,7 +117,9 @@ def race(
     return found
 
 
-def _open(bench: Bench, missing: Sequence[Candidate], found: Found) -> dict[str, Extractor]:
+def _open(
+    context: TrialContext, missing: Sequence[Candidate], found: Found
+) -> dict[str, Extractor]:
     """Return the candidates' backbones by the candidates' names, and note whose weights lack.
 
     Raises:
@@ -128,7 +131,7 @@ def _open(bench: Bench, missing: Sequence[Candidate], found: Found) -> dict[str,
         weights = (candidate.config.backbone, candidate.config.weights)
         try:
             if weights not in lacking:  # a network that does not answer is not asked again
-                extractors[candidate.name] = bench.extractor(candidate)
+                extractors[candidate.name] = context.extractor(candidate)
         except WeightsError as error:
             lacking[weights] = error
         if weights in lacking:
@@ -139,7 +142,7 @@ def _open(bench: Bench, missing: Sequence[Candidate], found: Found) -> dict[str,
 
 
 def _not_worth(
-    bench: Bench,
+    context: TrialContext,
     candidate: Candidate,
     extractors: Mapping[str, Extractor],
     found: Found,
@@ -156,30 +159,30 @@ def _not_worth(
         return _gave_up(trial)
     extractor, what = extractors[candidate.name], "it"
     if candidate.is_stored:
-        seconds = _stored_seconds(bench, candidate, extractor, found, candidates)
+        seconds = _stored_seconds(context, candidate, extractor, found, candidates)
     else:
-        seconds, what = _fold_seconds(bench, candidate, extractor, found, candidates), "a fold"
+        seconds, what = _fold_seconds(context, candidate, extractor, found, candidates), "a fold"
     return _too_long(seconds, left, what) if _is_any_complete(found) and seconds > left else ""
 
 
 def _try_folds(
-    bench: Bench,
+    context: TrialContext,
     candidate: Candidate,
     found: Found,
     end: float,
-    shelf: Shelf,
+    trial_store: TrialStore,
     make_rows: MakeRows,
 ) -> None:
     """Train a candidate fold by fold while it may still win and there is time."""
     is_first = not _is_any_complete(found)
-    for trial in try_folds(bench, candidate, found.trials.get(candidate.name)):
-        _keep(found, candidate, trial, shelf)
+    for trial in try_folds(context, candidate, found.trials.get(candidate.name)):
+        _keep(found, candidate, trial, trial_store)
         if trial.is_complete:
             return
         if _is_behind(candidate.name, found, make_rows):
             found.reasons[candidate.name] = _gave_up(trial)
             return
-        seconds, left = trial.seconds / len(trial.done), end - bench.timer()
+        seconds, left = trial.seconds / len(trial.done), end - context.timer()
         if seconds > left and not is_first:
             found.reasons[candidate.name] = _too_long(seconds, left, "a further fold")
             return
@@ -189,9 +192,9 @@ def _keep(
     found: Found,
     candidate: Candidate,
     trial: Trial,
-    shelf: Shelf,
+    trial_store: TrialStore,
 ) -> None:
-    shelf.save(candidate, trial)
+    trial_store.save(candidate, trial)
     found.trials[candidate.name] = trial
 
 
@@ -233,7 +236,7 @@ def _is_behind(name: str, found: Found, make_rows: MakeRows) -> bool:
 
 
 def _stored_seconds(
-    bench: Bench,
+    context: TrialContext,
     candidate: Candidate,
     extractor: Extractor,
     found: Found,
@@ -241,22 +244,22 @@ def _stored_seconds(
 ) -> float:
     """Estimate how long a candidate on stored features takes: what is not stored, and the head."""
     rate, head = _rates(found, candidates)
-    pool = bench.pool
-    job = Job(pool, bench.everything(pool), extractor, None, candidate.config, bench.progress)
+    pool = context.pool
+    job = Job(pool, context.everything(pool), extractor, None, candidate.config, context.progress)
     views = [PLAIN]
     if candidate.config.strategy == "features+augment":
         views += features_augment.make_views(job, features_augment.augmentation_of(job))
     digests = list({photo.digest for photo in pool.photos})
     backbone, engine = extractor.backbone, extractor.engine
     missing = sum(
-        len(digests) - len(open_space(bench.store, backbone, engine, view).find(digests))
+        len(digests) - len(open_space(context.store, backbone, engine, view).find(digests))
         for view in views
     )
     return missing * rate * costs_of(backbone)[0] + len(views) * head
 
 
 def _fold_seconds(
-    bench: Bench,
+    context: TrialContext,
     candidate: Candidate,
     extractor: Extractor,
     found: Found,
@@ -266,7 +269,7 @@ def _fold_seconds(
     trial = found.trials.get(candidate.name)
     if trial is not None and trial.done:
         return trial.seconds / len(trial.done)
-    photos = len(bench.pool.photos) * (1 - 1 / NUM_FOLDS)
+    photos = len(context.pool.photos) * (1 - 1 / NUM_FOLDS)
     multiply_adds = costs_of(extractor.backbone)[0]
     rates = [photos * _rates(found, [])[0]]
     for other in candidates:
@@ -301,17 +304,8 @@ def _gave_up(trial: Trial) -> str:
 
 
 def _too_long(seconds: float, left: float, what: str = "it") -> str:
-    rest = f"{_time(left)} are left" if left > 0 else "the budget is spent"
-    return f"{what} would take about {_time(seconds)}, and {rest}"
-
-
-def _time(seconds: float) -> str:
-    """Return a span of time for people.
-
-    >>> _time(45), _time(600)
-    ('45 s', '10 min')
-    """
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    rest = f"{rough_duration(left)} are left" if left > 0 else "the budget is spent"
+    return f"{what} would take about {rough_duration(seconds)}, and {rest}"
 
 
 class _BudgetSpentError(Exception):
