@@ -103,6 +103,32 @@ def test_textbook_networks_have_their_parameters(recipe: str, outputs: int, para
     assert sum(p.numel() for p in network.parameters()) == backbone.num_params
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "c8",
+        "s8 p",
+        "g c4 p s6",
+        "n3 p c5 p",
+        "g z20 c4 p",
+        "z20 s2 p p",
+        "c2 c2 c2 p c2 p c2",
+        "s1",
+    ],
+)
+@pytest.mark.parametrize("size", [(20, 20), (21, 34), (9, 20), (3, 3), (2, 2), (1, 1)])
+def test_shapes_are_known_without_running(text: str, size: tuple[int, int]) -> None:
+    network = ConvNet(text).eval()
+    try:
+        with torch.inference_mode():
+            expected = tuple(network.forward_features(torch.zeros(1, 3, *size)).shape[1:])
+    except RuntimeError:
+        with pytest.raises(RuntimeError, match=r"small|whitened"):
+            network.map_shape(*size)
+    else:
+        assert network.map_shape(*size) == expected
+
+
 def test_pooling_decides_the_features() -> None:
     for pooling, width in (("avg", 24), ("flatten", 24 * 4 * 4)):
         (layer,) = tiny_backbone(pooling=pooling).layers

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -344,7 +346,7 @@ COUNTS = (
 @pytest.mark.parametrize(
     "recipe",
     [
-        pytest.param(recipe, marks=[pytest.mark.slow] * (recipe.id[0] == "C"))
+        pytest.param(recipe, marks=[] if "convnet:" in recipe.text else [pytest.mark.slow])
         for recipe in list_recipes()
         if recipe.reference.keys() & set(COUNTS)
     ],
@@ -374,6 +376,16 @@ def test_classes_of_recipes() -> None:
 def test_classes_that_are_asked_for() -> None:
     own, other = summarise_name("D1"), summarise_name("D1", num_classes=3)
     assert (own.output, other.output) == ((10,), (3,))
+
+
+def test_small_network_in_writing_needs_torch_alone() -> None:
+    """Each of these takes half a second or more to import."""
+    code = (
+        "import sys; from photograft.workflows.pictures import summarise_name; "
+        "summarise_name('D1').lines(); print(*{'timm', 'torchvision', 'sympy'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_what_can_not_be() -> None:

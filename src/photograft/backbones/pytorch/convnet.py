@@ -100,6 +100,32 @@ class ConvNet(nn.Module):
         del pre_logits
         return x.mean(dim=(2, 3))
 
+    def map_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Return channels, height and width of the feature map, without running anything.
+
+        Args:
+            height: Of the input, in pixels.
+            width: Likewise.
+
+        Raises:
+            RuntimeError: The input is too small, or not the one that is whitened.
+        """
+        channels = 3
+        for module in self.features:
+            if isinstance(module, Grey):
+                channels = 1
+            elif isinstance(module, Whitening) and len(module.mean) != channels * height * width:
+                raise RuntimeError(f"photos of {height} × {width} are not those that are whitened")
+            elif isinstance(module, nn.MaxPool2d):
+                height, width = height // 2, width // 2
+            elif isinstance(module, nn.Conv2d):
+                channels = module.out_channels
+                if not module.padding[0]:
+                    height, width = height - 2, width - 2
+            if min(height, width) < 1:
+                raise RuntimeError("the input is too small")
+        return channels, height, width
+
 
 def default_text(input_size: int, num_photos: int) -> str:
     """Return a sensible network for a size of input and a number of training photos.

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import timm
 import torch
 from torch import nn
 from torch.nn import functional
@@ -145,6 +144,8 @@ def build(name: str, *, seed: int = 0) -> nn.Module:
     Raises:
         UnknownNameError: There is no such network.
     """
+    import timm  # two seconds, which a small network in writing does without
+
     record = keras_network(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

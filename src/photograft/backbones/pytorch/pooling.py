@@ -20,9 +20,7 @@ def find_layers(network: Any, input_size: tuple[int, int]) -> tuple[Layer, ...]:
     """Return the layers of a network that can be pooled, ``"last"`` at the end."""
     indices, names = intermediates(network)
     places: Places = [*((i, "avg") for i in indices), (None, "avg")]
-    with torch.inference_mode():
-        pooled = pool_layers(network, torch.zeros(1, 3, *input_size), places)
-    widths = [p.shape[1] for p in pooled]
+    widths = _widths(network, input_size, places)
     return tuple(Layer(n, w) for n, w in zip([*names, "last"], widths, strict=True))
 
 
@@ -38,12 +36,18 @@ def measure_layers(
         pooling: ``"avg"`` or ``"flatten"``.
     """
     wanted = [Layer(name, 0, pooling) for name in names]
-    places = _places(network, wanted)
+    widths = _widths(network, input_size, _places(network, wanted))
+    return tuple(Layer(layer.name, n, pooling) for layer, n in zip(wanted, widths, strict=True))
+
+
+def _widths(network: Any, input_size: tuple[int, int], places: Places) -> list[int]:
+    """Return the lengths of pooled features: a blank photo tells, unless the network knows."""
+    if hasattr(network, "map_shape"):
+        channels, height, width = network.map_shape(*input_size)
+        return [channels * (height * width if how == "flatten" else 1) for _, how in places]
     with torch.inference_mode():
         pooled = pool_layers(network, torch.zeros(1, 3, *input_size), places)
-    return tuple(
-        Layer(layer.name, p.shape[1], pooling) for layer, p in zip(wanted, pooled, strict=True)
-    )
+    return [p.shape[1] for p in pooled]
 
 
 def layer_places(network: Any, backbone: Backbone) -> Places:

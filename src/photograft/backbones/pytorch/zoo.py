@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
@@ -41,6 +40,8 @@ def describe(name: str) -> Backbone:
     Raises:
         UnknownNameError: timm has no such model.
     """
+    import timm  # two seconds, which a small network in writing does without
+
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture) or (
         name != architecture and name not in timm.list_pretrained(name)
@@ -161,6 +162,8 @@ def with_layers(backbone: Backbone, names: list[str], pooling: str) -> Backbone:
 
 def search(pattern: str) -> list[str]:
     """Return timm's names of pretrained models that contain `pattern`."""
+    import timm
+
     return list(timm.list_pretrained(f"*{pattern}*"))
 
 
@@ -200,6 +203,8 @@ def new_network(architecture: str, seed: int = 0) -> nn.Module:
         seed: The random weights follow from it; torch's own state stays as it is.
     """
     network: nn.Module
+    if not architecture.startswith((CONVNET, KERAS_PREFIX)):
+        import timm  # before anything is drawn
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if architecture.startswith(CONVNET):
@@ -253,6 +258,8 @@ def _loaded(backbone: Backbone, path: Path) -> nn.Module:
 
 def _loaded_by_timm(backbone: Backbone, path: Path) -> nn.Module:
     """Load a file as timm does; one of other names, by the order of its tensors."""
+    import timm
+
     overlay = {"file": str(path), "custom_load": False}
     try:
         with torch.random.fork_rng(devices=[]), _hushed():

@@ -42,8 +42,11 @@ class HeadModule(nn.Sequential):
             last = i == len(widths) - 1
             if last and dropout:
                 self.add_module("dropout", nn.Dropout(dropout))
-            # Without torch's own first values, which would be drawn from its global generator.
-            layer = nn.Linear(before, after, device="meta").to_empty(device="cpu")
+            # Without torch's own first values, which would be drawn from its global generator; and
+            # not by `to_empty`, which imports a package for algebra, for half a second.
+            layer = nn.Linear(before, after, device="meta")
+            layer.weight = nn.Parameter(torch.empty(after, before))
+            layer.bias = nn.Parameter(torch.empty(after))
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             nn.init.zeros_(layer.bias)
             self.add_module(f"dense{i}", layer)
@@ -104,6 +107,9 @@ class TransferNetwork(nn.Module):
         freeze_batch_norm: Leave batch normalisation's statistics and parameters as they are.
         seed: Of random weights.
 
+    Attributes:
+        units: What the network is parted into; none where it is not a row of modules.
+
     Raises:
         InputError: The network can't be parted there.
     """
@@ -125,7 +131,7 @@ class TransferNetwork(nn.Module):
         self.pooling = backbone.layers[-1].pooling
         self.freeze_batch_norm = freeze_batch_norm
         self._behind: list[nn.Module] = []
-        units = find_units(self.network, backbone.input_size)
+        self.units = units = find_units(self.network, backbone.input_size)
         if units:
             first = first_trained(units, unfreeze)
             self._lower = [unit.module for unit in units[:first]]

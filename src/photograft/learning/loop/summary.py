@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from photograft.backbones.pytorch.units import find_units
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import InputError
 from photograft.learning.loop.network import HeadModule, TransferNetwork
@@ -207,7 +206,7 @@ class _Walk:
 
     def __init__(self, transfer: TransferNetwork, backbone: Backbone) -> None:
         self._network: Any = transfer.network
-        self._size = backbone.input_size
+        self._units = transfer.units
         self._modules = {name: module for name, module in transfer.named_modules() if name}
         self._names = {module: name for name, module in self._modules.items()}
         # Of the modules that ran, and of those around them, in order; empty for the latter.
@@ -267,12 +266,11 @@ class _Walk:
         Blocks are the units that training counts by; where there are none, what stands right
         below the network's root.
         """
-        units = find_units(self._network, self._size)
-        for unit in units:
+        for unit in self._units:
             modules = [m for m in unit.module if not isinstance(m, nn.Identity)]
             kinds = ", ".join(type(m).__name__ for m in modules)
             yield set(unit.names), Row(unit.name, kinds, self._shapes[self._names[modules[-1]]])
-        for name, module in [] if units else self._network.named_children():
+        for name, module in [] if self._units else self._network.named_children():
             inner = {f"{name}.{n}" if n else name for n, _ in module.named_modules()}
             shapes = [s for n, s in self._shapes.items() if n.removeprefix("network.") in inner]
             if shapes:
