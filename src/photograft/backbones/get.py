@@ -29,7 +29,7 @@ def get_backbone(
             writing. torch is imported only for the latter two.
         weights: ``"pretrained"``, ``"random"``, or the path of a weight file.
         preprocessing: How photos are brought to it, where not in its own way. Statistics over the
-            training photos are not known here; see `standardisation`.
+            training photos are not known here; see `pixel_statistics`.
         pooling: ``"avg"`` or ``"flatten"``.
         layer: ``"auto"``, ``"last"``, ``"joined"``, or names of layers with commas between.
 

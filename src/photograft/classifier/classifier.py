@@ -4,8 +4,8 @@ On disk it is a folder:
 
     classifier.json         class names, backbone record, layers, how it was trained; checksums
     head.safetensors        weight (d, num_classes) and bias (num_classes,), float32
-    assurance.safetensors   held-out answers, and where training photos lie; see `certainty`
-    reference.safetensors   training photos to compare with; see `explanations.neighbours`
+    assurance.safetensors   held-out answers, and where training photos lie; see `assurance`
+    reference.safetensors   training photos to compare with; see `reference`
     backbone.safetensors    the backbone's weights, where they were included
 """
 

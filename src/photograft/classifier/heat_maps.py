@@ -84,7 +84,7 @@ class HeatMaps:
         """Return where the evidence for a class is in a photo.
 
         Args:
-            photo: A file's bytes, or what `transforms.prepare` makes of them: uint8, shape
+            photo: A file's bytes, or what `preprocessing.prepare` makes of them: uint8, shape
                 ``(height, width, 3)``.
             class_index: The class; the most probable one where not given.
 

@@ -71,15 +71,15 @@ def choose_suggestions(
 
     Args:
         features: Of the photos without a label, float32, shape ``(n, d)``; best with every layer
-            scaled to length 1, as `certainty.novelty.unit_rows` does.
+            scaled to length 1, as `similarity.unit_rows` does.
         probabilities: What the classifier says of them, shape ``(n, C)``, rows summing to 1.
         num: Photos wanted, at least 1. Fewer come back where there are fewer that differ.
         class_names: Of the columns.
         labelled_features: Of the photos that have labels, shape ``(m, d)``, where they are known:
             what is near-identical to one of them is not proposed.
         num_labelled_per_class: Labelled photos of each class, where that is known.
-        unlike: Whether photos are unlike any class (see `certainty.novelty`), shape ``(n,)``, where
-            that is known: a reason that is given.
+        unlike: Whether photos are unlike any class (see `uncertainty.novelty`), shape ``(n,)``,
+            where that is known: a reason that is given.
         rng: Of the clusters' first middles.
 
     Returns:

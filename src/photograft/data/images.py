@@ -154,7 +154,7 @@ _PILLOW_WARNS = ("ignore", None, Warning, re.compile(r"PIL\.(?#photograft)"), 0)
 
 
 def _hush() -> None:
-    # Anew on each entry: another thread's `catch_warnings` may have taken it away meanwhile.
+    # Anew on each entry: `warnings.catch_warnings` in another thread may have taken it away.
     filters = cast("list[Any]", warnings.filters)
     if not filters or filters[0] is not _PILLOW_WARNS:
         filters.insert(0, _PILLOW_WARNS)

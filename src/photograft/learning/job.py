@@ -1,4 +1,4 @@
-"""What every strategy is given and gives back, and which strategies there are."""
+"""What every strategy is given and gives back."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def prepare(
     """Read a source, split it, and look at its photos as the settings' strategy needs it.
 
     Args:
-        source: As in `workflow.train`.
+        source: As in `photograft.train`.
         config: The settings.
         store: Where features are kept.
         progress: Told how far it is.

@@ -20,7 +20,7 @@ def find_photos(source: str, files: Sequence[File]) -> dict[str, Callable[[], by
 
     Args:
         source: As ``run.json`` has it.
-        files: As in `facts.Facts`.
+        files: As in `folder.Facts`.
 
     Returns:
         Nothing at all where the source is gone, or is no source any more.

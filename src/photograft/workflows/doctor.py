@@ -1,4 +1,4 @@
-"""The doctor's job from beginning to end, on its own and as the first part of a training."""
+"""The doctor's job from beginning to end, on its own; a training does it with its own features."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def _roles(module: nn.Module) -> dict[str, str]:
 def _tensor(what: str, dataset: Any, shape: torch.Size) -> torch.Tensor:
     """Return a dataset as a tensor of `shape`, which is ``(out, in, height, width)`` or a vector.
 
-    Keras's kernels are ``(height, width, in, out)``; depthwise, where `in` is 1, the other way
+    Keras's kernels are ``(height, width, in, out)``; depthwise, where ``in`` is 1, the other way
     round: ``(height, width, out, 1)``.
     """
     if dataset is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from photograft.core.errors import SourceError
 from photograft.data.sources.base import split_name
 
-#: Names that need no scheme, and the folder of each in the cache; all are read by `idx_sets`.
+#: Names that need no scheme, and the folder of each in the cache; all are read by `mnist`.
 PLAIN_NAMES = ("mnist", "fashion-mnist", "kmnist")
 
 #: What may stand before the colon.

@@ -59,7 +59,7 @@ def open_source(source: str | os.PathLike[str]) -> Listing:
     Args:
         source: A folder of class folders, an archive of one, a CSV or Parquet manifest, or an
             ``.npz`` file. Files are told apart by content. Where nothing of that path is there,
-            the name of a set: ``mnist``, ``tfds:NAME``, ``hf:NAME``; see `selection_syntax`.
+            the name of a set: ``mnist``, ``tfds:NAME``, ``hf:NAME``; see `named_sets`.
 
     Returns:
         What the source holds; no photo has been read yet. A set that is not on this machine is

@@ -106,7 +106,7 @@ class Trial:
         wanted: How many of them there should be.
         train_accuracies: Accuracy on the photos learned from, for each done fold, or for all.
         seconds: What the folds took, but for looking at photos whose features are kept.
-        costs: Parameters, multiply-adds, size, milliseconds a photo; see `trials.measure`.
+        costs: Parameters, multiply-adds, bytes, seconds to train, milliseconds a photo.
         chosen: What was chosen on the way, such as layers.
     """
 

@@ -50,7 +50,7 @@ def out_of_fold(
         basis: Of the photos' features.
         labels: Class indices, shape ``(n,)``; every class from 0 to the largest may be predicted.
         folds: Of each photo in each repeat, shape ``(n, r)``.
-        l2: The penalty, as `crossval` and `selection` have it.
+        l2: The penalty, as `cross_validation` and `selection` have it.
         photo_weights: What each photo counts in learning, float32, shape ``(n,)``; 0 leaves it
             out, though it is still scored. All alike where not given.
 

@@ -43,7 +43,7 @@ class HeadModule(nn.Sequential):
             if last and dropout:
                 self.add_module("dropout", nn.Dropout(dropout))
             # Without torch's own first values, which would be drawn from its global generator; and
-            # not by `to_empty`, which imports a package for algebra, for half a second.
+            # not by `nn.Module.to_empty`, which imports a package for algebra, for half a second.
             layer = nn.Linear(before, after, device="meta")
             layer.weight = nn.Parameter(torch.empty(after, before))
             layer.bias = nn.Parameter(torch.empty(after))

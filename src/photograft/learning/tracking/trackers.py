@@ -20,7 +20,7 @@ def open_tracker(name: str, out: Path | None = None) -> Tracker | None:
     """Return a tracker that has told nobody anything yet; None for an empty name.
 
     Args:
-        name: One of ``config.TRACKERS``, or empty.
+        name: One of `choices.TRACKERS`, or empty.
         out: The run folder, where the user named one.
 
     Raises:

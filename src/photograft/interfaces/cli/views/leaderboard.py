@@ -1,4 +1,4 @@
-"""A comparison as the command line shows it. Drawn with Rich, as in `terminal`."""
+"""A comparison as the command line shows it. Drawn with Rich, as in `tables`."""
 
 from __future__ import annotations
 

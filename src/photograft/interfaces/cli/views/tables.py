@@ -1,4 +1,4 @@
-"""What the command line draws: progress bars and tables. Nothing else uses Rich."""
+"""The tables that the command line prints, drawn with Rich."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def show_classes(console: Console, title: str, scores: dict[str, Any]) -> None:
 
 
 def show_asked(console: Console, asked: dict[str, Any]) -> None:
-    """Print how photos fare by the rules that were asked for; see `workflow.Evaluated`."""
+    """Print how photos fare by the rules that were asked for; see `evaluate.Evaluated`."""
     answered, sets = asked.get("answered"), asked.get("sets")
     lines = []
     if answered:
