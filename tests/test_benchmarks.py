@@ -75,6 +75,7 @@ def test_the_loop_runs_the_fastest_for_all_photos(
     assert clock.calls == ["torch fp32"] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 @pytest.mark.parametrize("installed", [True, False])
 def test_what_the_machine_does_not_have_is_not_tried(
