@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 import system_helpers
-from drawing import MakePhotos
+from drawing import MakePhotos, draw_folder
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.core.text import parse_duration
+from photograft.data.dataset import Dataset
+from photograft.data.loading import split_of
 from photograft.evaluation.comparison import scheduler, trials
 from photograft.evaluation.comparison.candidates import (
     Candidate,
@@ -59,8 +62,6 @@ CONFIG = TrainConfig(
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from drawing import draw_folder
-
     return draw_folder(tmp_path_factory.mktemp("compared") / "shapes", n=20, size=40)
 
 
@@ -466,6 +467,28 @@ def test_progress_tells_which_candidate(photos: Path, tmp_path: Path, cache: Pat
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400)])
 def test_spans_of_time(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
+
+
+def test_the_winner_is_tested_on_photos_that_had_no_part_in_the_choice(
+    tmp_path: Path, cache: Path
+) -> None:
+    """Not even where photos turn out not to decode, which deals the others anew."""
+    source = draw_folder(tmp_path / "photos", n=14, size=48)
+    for path in sorted(source.glob("*/0[0-5].jpg")):
+        path.with_stem(path.stem + "-cut").write_bytes(path.read_bytes()[:600])
+    config = replace(
+        tiny_config("scratch", keep="always", loop={"epochs": 1}),
+        backbone=TINY,
+        near_duplicates="ignore",
+    )
+    whole = Dataset.load(source).verified()
+    assert len(whole.photos) == 28 < len(Dataset.load(source).photos)
+    store = FeatureStore(cache)
+    found = compare(source, [Candidate(config)], config, out=tmp_path / "c", store=store)
+    expected = {whole.photos[i].name for i in split_of(whole, config).test}
+    rows = pq.read_table(found.run.path / "files.parquet").to_pylist()
+    assert {row["name"] for row in rows if row["split"] == "test"} == expected
+    assert found.info["data"]["class_counts"] == found.run.info["data"]["class_counts"]
 
 
 def test_default_folder(

@@ -67,7 +67,7 @@ class Prediction:
         probabilities: Of every class, float32, shape ``(num_classes,)``; None likewise.
         error: Why the file can't be read; empty where it can.
         novelty: How unlike every class the photo is: higher is less like them (see
-            `certainty.novelty`); None where the file can't be read or the classifier can't tell.
+            `uncertainty.novelty`); None where the file can't be read or the classifier can't tell.
         answer: The class, ``"unknown"`` or ``"unsure"``, by rules; None where there are none.
         classes: The classes that may be right, by rules; None likewise.
     """

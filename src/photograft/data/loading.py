@@ -28,7 +28,7 @@ def read_dataset(
     """Read a source as the settings say: corrected, and grouped by name.
 
     Args:
-        source: As in `workflow.train`.
+        source: As in `open_source`.
         settings: The settings.
         progress: Told how far it is.
 

@@ -173,6 +173,9 @@ def compare_candidates(
     _check_folder(folder, source)
     split_of(dataset, config)  # what is wrong with the classes is better said at once
     dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
+    if config.near_duplicates == "ignore":
+        # Else nobody has decoded them: photos that fail later would deal others into the test.
+        dataset = dataset.verified(progress=progress)
     split = split_of(dataset, config)
     together = np.sort(np.concatenate([split.train, split.validation]))
     pool = replace(dataset, photos=tuple(dataset.photos[i] for i in together))

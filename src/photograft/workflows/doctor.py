@@ -50,7 +50,7 @@ def doctor(
     """Examine photos and their labels; nothing is trained, and nothing in the source is changed.
 
     Args:
-        source: As in `workflow.train`.
+        source: As in `train`.
         config: As in `train`; what concerns photos and backbone counts, the rest does not.
         out: A folder for ``findings.csv``, ``findings.parquet`` and ``report.html``; new, or one
             that an examination made before, whose answers were not filled in.

@@ -32,7 +32,7 @@ _NOTE_SECONDS = 0.5
 
 
 class Model(Protocol):
-    """What is trained: `transfer.TransferNetwork`, or a head alone."""
+    """What is trained: `network.TransferNetwork`, or a head alone."""
 
     def upper(self, x: Tensor) -> Tensor:
         """Return logits for what a feed's `enter` gave."""
