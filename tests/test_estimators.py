@@ -40,7 +40,7 @@ from drawing import draw_folder, draw_photo
 from photograft.backbones.engines import open_network
 from photograft.classifier.classifier import Classifier
 from photograft.core.errors import InputError, PhotograftError
-from photograft.data.inputs import _encode_picture
+from photograft.data.encoding import encode_picture
 from photograft.features.settings import Augmentation
 from photograft.interfaces.sklearn.estimators import BackboneFeatures, PhotoClassifier
 from training_helpers import TINY, TINY_NORM
@@ -326,7 +326,7 @@ def test_a_picture_is_what_its_file_is(tmp_path: Path, name: str) -> None:
 def test_a_picture_is_the_same_file_at_any_time() -> None:
     """Not with a profile of colours that says when it was made."""
     lab = Image.merge("LAB", draw_photo(np.random.default_rng(1), 1, 48).split())
-    assert "iccp" not in _encode_picture(lab).decode("latin-1").lower()
+    assert "iccp" not in encode_picture(lab).decode("latin-1").lower()
 
 
 def test_a_picture_may_come_many_times(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.uncertainty.assurance import Assurance, Rules
 from photograft.core.errors import InputError
+from photograft.data.inputs import files_in
 from photograft.runs.run import Run
 from photograft.workflows.prediction_rows import Counts, open_writer, write_rows
 
@@ -152,16 +153,9 @@ def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterat
         if text == "-" and stdin is not None:
             yield from (line.rstrip("\r\n") for line in stdin if line.strip())
         elif os.path.isdir(text):
-            yield from _walk(text)
+            yield from files_in(text)
         elif not os.path.lexists(text) and glob.has_magic(text):
             found = sorted(glob.glob(text, recursive=True))
             yield from (path for path in found if not os.path.isdir(path)) if found else [text]
         else:
             yield text
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """Yield a folder's visible files at every depth, sorted, following no link to a folder."""
-    for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (os.path.join(here, name) for name in sorted(files) if not name.startswith("."))
