@@ -14,13 +14,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from safetensors.numpy import save
 
 from photograft._version import __version__
@@ -30,6 +31,7 @@ from photograft.backbones.weights import locate_weights
 from photograft.classifier.files import (
     FORMAT_VERSION,
     changed,
+    check_files,
     checksum,
     find_folder,
     read_manifest,
@@ -40,11 +42,15 @@ from photograft.classifier.reference import FILE_NAME as REFERENCE_NAME
 from photograft.classifier.reference import Reference, read_reference, write_reference
 from photograft.classifier.uncertainty import assurance as assured
 from photograft.classifier.uncertainty.assurance import Assurance, logs_of
-from photograft.core.errors import ClassifierError, ConversionError, ImageError, StorageError
-from photograft.core.files import read_file, sha256_of, write_json
+from photograft.classifier.views import average, looking_at
+from photograft.core.errors import ConversionError, ImageError, StorageError
+from photograft.core.files import sha256_of, write_json
 from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.data import images
-from photograft.features.extraction import PLAIN, feature_batches, open_space
+from photograft.data.dataset import Dataset, Photo
+from photograft.data.inputs import photos_in
+from photograft.data.photo_inputs import PhotoInput
+from photograft.features.extraction import feature_batches, open_space
 from photograft.features.layers import named_layers
 
 #: Positions, features, probabilities, and the positions and errors of files that failed.
@@ -58,10 +64,10 @@ _FILES = ("head.safetensors", assured.FILE_NAME, REFERENCE_NAME, INCLUDED_WEIGHT
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of one file.
+    """What a classifier says of one photo.
 
     Attributes:
-        name: The file, as it was given.
+        name: The file, as it was given; of what is no file, its place, such as ``"x[3]"``.
         label: The most probable class; None where the file can't be read.
         probability: Of that class, in [0, 1]; None likewise.
         probabilities: Of every class, float32, shape ``(num_classes,)``; None likewise.
@@ -75,7 +81,7 @@ class Prediction:
     name: str
     label: str | None = None
     probability: float | None = None
-    probabilities: npt.NDArray[np.float32] | None = None
+    probabilities: npt.NDArray[np.float32] | None = field(default=None, repr=False)
     error: str = ""
     novelty: float | None = None
     answer: str | None = None
@@ -127,18 +133,7 @@ class Classifier:
         """
         folder = find_folder(Path(path))
         manifest = read_manifest(folder / "classifier.json")
-        for name, digest in manifest["files"].items():
-            if name not in _FILES:
-                raise ClassifierError(f"{folder} lists an unknown file {name!r}")
-            try:
-                found = sha256_of(folder / name)
-            except OSError as error:
-                raise ClassifierError(
-                    f"{folder / name} can't be read ({error.strerror})",
-                    fix="Copy the whole folder again, or train again.",
-                ) from error
-            if found != digest:
-                raise changed(folder / name)
+        check_files(folder, manifest["files"], _FILES)
         tensors = read_tensors(folder / "head.safetensors")
         try:
             head = Head.from_tensors(tensors, manifest.get("coding", "softmax"))
@@ -201,36 +196,84 @@ class Classifier:
         }
         write_json(folder / "classifier.json", {**manifest, "checksum": checksum(manifest)})
 
-    def predict(self, paths: Sequence[str | os.PathLike[str]]) -> list[Prediction]:
-        """Classify files; see `stream` for any number of them in bounded memory."""
-        return list(self.stream(paths))
+    @overload
+    def predict(self, x: bytes | Image.Image | Photo) -> Prediction: ...
+    @overload
+    def predict(self, x: str | os.PathLike[str] | npt.NDArray[Any]) -> Any: ...
+    @overload
+    def predict(self, x: Dataset | Iterable[Any]) -> list[Prediction]: ...
 
-    def predict_proba(self, paths: Sequence[str | os.PathLike[str]]) -> npt.NDArray[np.float32]:
-        """Return probabilities, float32, shape ``(n, num_classes)``.
-
-        The row of a file that can't be read is NaN.
-        """
-        blank = np.full(len(self.class_names), np.nan, np.float32)
-        rows = [blank if p.probabilities is None else p.probabilities for p in self.stream(paths)]
-        return np.stack(rows) if rows else np.empty((0, len(blank)), np.float32)
-
-    def stream(self, paths: Iterable[str | os.PathLike[str]]) -> Generator[Prediction, None, None]:
-        """Classify files one after another, in order, in bounded memory.
+    def predict(self, x: Any) -> Prediction | list[Prediction]:
+        """Classify one photo, or several.
 
         Args:
-            paths: Files; a generator is read only a little ahead.
+            x: One photo: the path of a file, the bytes of one, a Pillow picture, a `Photo`, or an
+                array ``(height, width)`` or ``(height, width, channels)`` with 1, 3 or 4 channels,
+                whole numbers in [0, 255] or floats in [0, 1]. Or several: the path of a folder,
+                whose visible files at every depth are taken in the order of their names; a
+                `Dataset`; an array ``(n, height, width)`` or ``(n, height, width, channels)``; or
+                any iterable of photos, such as a list, a Series or a generator.
+
+        Returns:
+            One prediction for one photo, a list of them, in order, for several. A photo that can't
+            be read gets one with its `error`.
+
+        Raises:
+            InputError: It is none of these.
+            WeightsError: The backbone's weights are not here and can't be fetched.
+        """
+        photos = photos_in(x)
+        if not isinstance(photos, PhotoInput):
+            return list(self._answers(photos))
+        (answer,) = self._answers([photos])
+        return answer
+
+    def predict_proba(self, x: Any) -> npt.NDArray[np.float32]:
+        """Return the probabilities of the classes: of one photo, or of several.
+
+        Args:
+            x: As in `predict`.
+
+        Returns:
+            Float32 in [0, 1]: shape ``(num_classes,)`` for one photo, ``(n, num_classes)`` for
+            several. Those of a photo that can't be read are NaN.
+
+        Raises:
+            InputError: `x` is neither one photo nor several.
+            WeightsError: The backbone's weights are not here and can't be fetched.
+        """
+        photos = photos_in(x)
+        blank = np.full(len(self.class_names), np.nan, np.float32)
+        answers = self._answers([photos] if isinstance(photos, PhotoInput) else photos)
+        rows = [blank if a.probabilities is None else a.probabilities for a in answers]
+        if isinstance(photos, PhotoInput):
+            return rows[0]
+        return np.stack(rows) if rows else np.empty((0, len(blank)), np.float32)
+
+    def stream(self, x: Any) -> Generator[Prediction, None, None]:
+        """Classify photos one after another, in order, in bounded memory.
+
+        Args:
+            x: As in `predict`; a generator is read only a little ahead.
 
         Yields:
-            One prediction per path, in the same order. A file that can't be read gets one with
+            One prediction per photo, in the same order. A photo that can't be read gets one with
             its `error`.
+
+        Raises:
+            InputError: `x`, or what it gives, is no photo.
         """
+        photos = photos_in(x)
+        return self._answers([photos] if isinstance(photos, PhotoInput) else photos)
+
+    def _answers(self, photos: Iterable[PhotoInput]) -> Generator[Prediction, None, None]:
         # The names of what is under way; every position comes up exactly once.
         names: dict[int, str] = {}
 
         def reads() -> Iterable[Callable[[], bytes]]:
-            for i, path in enumerate(paths):
-                names[i] = os.fspath(path)
-                yield functools.partial(read_file, Path(path))
+            for i, photo in enumerate(photos):
+                names[i] = photo.name
+                yield photo.read
 
         looks = self.looks(reads())
         try:
@@ -265,12 +308,7 @@ class Classifier:
         """
 
         def network() -> Network:
-            run = self.network()
-            if self.views == ("plain",):
-                return run
-            return lambda pixels: np.concatenate(
-                [run(_seen(view, pixels)) for view in self.views], axis=1
-            )
+            return looking_at(self.views, self.network())
 
         batches = feature_batches(reads, self.backbone, network, max_pixels=self.max_pixels)
         with contextlib.closing(batches):
@@ -333,15 +371,6 @@ class Classifier:
 
         located = self.located()
         path.write_bytes(weights_bytes(located.backbone, located.weights_path))
-
-
-def average(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """Return the mean of several views' probabilities, each ``(n, num_classes)``."""
-    return parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float32)
-
-
-def _seen(view: str, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return pixels if view == PLAIN.name else np.ascontiguousarray(pixels[:, :, ::-1])
 
 
 @functools.lru_cache(maxsize=1)

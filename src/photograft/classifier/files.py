@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from photograft.core.errors import ClassifierError
+from photograft.core.files import sha256_of
 
 #: Raised when the folder's layout changes; an older program refuses a newer folder.
 FORMAT_VERSION = 1
@@ -56,6 +58,31 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if written != checksum(manifest):
         raise changed(path)
     return dict(manifest)
+
+
+def check_files(folder: Path, digests: Mapping[str, str], known: Collection[str]) -> None:
+    """Make sure that a classifier's files are as they were written.
+
+    Args:
+        folder: Of the classifier.
+        digests: The SHA-256 of each file by name, as ``classifier.json`` has them.
+        known: Names that a file may have, so that none can point elsewhere.
+
+    Raises:
+        ClassifierError: One is missing, changed, or of another name.
+    """
+    for name, digest in digests.items():
+        if name not in known:
+            raise ClassifierError(f"{folder} lists an unknown file {name!r}")
+        try:
+            found = sha256_of(folder / name)
+        except OSError as error:
+            raise ClassifierError(
+                f"{folder / name} can't be read ({error.strerror})",
+                fix="Copy the whole folder again, or train again.",
+            ) from error
+        if found != digest:
+            raise changed(folder / name)
 
 
 def read_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:

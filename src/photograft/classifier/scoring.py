@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from photograft.classifier.classifier import Classifier, average
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.views import average
 from photograft.core.arrays import Floats
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import FeatureTable

@@ -1,0 +1,32 @@
+"""What the network sees of each photo, where that is more than the photo as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.backbones.engines import Network
+from photograft.features.extraction import PLAIN
+
+
+def looking_at(views: Sequence[str], network: Network) -> Network:
+    """Return a network that gives the features of all views of a photo, side by side.
+
+    Args:
+        views: As in `Classifier.views`.
+        network: Gives those of one.
+    """
+    if tuple(views) == (PLAIN.name,):
+        return network
+    return lambda pixels: np.concatenate([network(_seen(view, pixels)) for view in views], axis=1)
+
+
+def average(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Return the mean of several views' probabilities, each ``(n, num_classes)``."""
+    return parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float32)
+
+
+def _seen(view: str, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return pixels if view == PLAIN.name else np.ascontiguousarray(pixels[:, :, ::-1])
