@@ -47,8 +47,9 @@ from photograft.core.errors import ConversionError, ImageError, StorageError
 from photograft.core.files import sha256_of, write_json
 from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.data import images
-from photograft.data.dataset import Dataset, Photo
+from photograft.data.dataset import Dataset
 from photograft.data.inputs import photos_in
+from photograft.data.photo import Photo
 from photograft.data.photo_inputs import PhotoInput
 from photograft.features.extraction import feature_batches, open_space
 from photograft.features.layers import named_layers

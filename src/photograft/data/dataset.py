@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,48 +14,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.errors import ImageError
+from photograft.core.errors import ImageError, InputError
 from photograft.core.files import printable
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
-from photograft.data.images import DEFAULT_MAX_PIXELS, decode, expected_extension_note, read_header
-from photograft.data.sources.base import Item, Listing, SkippedFile
+from photograft.data.images import DEFAULT_MAX_PIXELS, decode
+from photograft.data.photo import Photo as Photo
+from photograft.data.photo import examine
+from photograft.data.photo import read_as_listed as read_as_listed
+from photograft.data.sources.base import Listing, SkippedFile
+from photograft.data.sources.frames import read_frame
+from photograft.data.sources.in_memory import read_in_memory
 from photograft.data.sources.named_sets import named_set
 from photograft.data.sources.open import open_source
-
-
-@dataclass(frozen=True)
-class Photo:
-    """One usable photo.
-
-    Attributes:
-        name: As in `sources.base.Item`.
-        label: The name of its class.
-        split: The split that the source gives it, or None.
-        group: The group that the source gives it, or None.
-        digest: SHA-256 of the file's bytes: its identity in the feature store.
-        num_bytes: The file's size.
-        format: Pillow's name of the file format.
-        width: Pixels across, as stored (before EXIF orientation).
-        height: Pixels down, as stored.
-        note: What is odd about it though it is used, such as a wrong extension; may be empty.
-        read: Returns the file's bytes.
-        alike: Photos of the same number are near duplicates; None where they were not looked for,
-            or it is like no other.
-    """
-
-    name: str
-    label: str
-    split: str | None
-    group: str | None
-    digest: bytes
-    num_bytes: int
-    format: str
-    width: int
-    height: int
-    note: str
-    read: Callable[[], bytes]
-    alike: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +35,8 @@ class Dataset:
 
     Attributes:
         source: Where it was read from, as the user gave it.
-        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"tfds"`` or ``"hf"``.
+        kind: ``"folder"``, ``"manifest"``, ``"table"``, ``"arrays"``, ``"archive"``, ``"tfds"`` or
+            ``"hf"``.
         photos: The usable photos, sorted by name.
         skipped: The other files, sorted by name.
         notes: How the source was understood, where that is not plain.
@@ -84,7 +56,7 @@ class Dataset:
     @classmethod
     def load(
         cls,
-        source: str | os.PathLike[str],
+        source: str | os.PathLike[str] | Dataset,
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress | None = None,
@@ -94,15 +66,95 @@ class Dataset:
         Args:
             source: A folder of class folders, a CSV or Parquet manifest, an ``.npz``, a ``.zip``
                 or ``.tar`` of class folders, or the name of a set: ``mnist``, ``tfds:NAME``,
-                ``hf:NAME``.
+                ``hf:NAME``. A dataset is returned as it is, so that either may be handed on.
             max_pixels: Photos with more pixels are skipped as ``"too large"``.
             progress: Told how far it is.
 
         Raises:
             SourceError: The source can't be read as labelled photos.
         """
+        if isinstance(source, Dataset):
+            return source
         listing = open_source(source)
         return cls.from_listing(source, listing, max_pixels=max_pixels, progress=progress)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        path: str = "path",
+        label: str = "label",
+        split: str | None = "split",
+        group: str | None = "group",
+        root: str | os.PathLike[str] | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        progress: Progress | None = None,
+    ) -> Dataset:
+        """Read the photos that a table names, as those of a manifest are read.
+
+        Args:
+            frame: A pandas DataFrame, a PyArrow table, or a mapping of names to columns.
+            path: The name of its column of paths.
+            label: That of the names of classes. A row without one is skipped.
+            split: That of splits, in every row or in none; without such a column, or None, there
+                are none.
+            group: That of groups, likewise, but some rows may have none.
+            root: What paths are relative to; the current folder where not given.
+            max_pixels: As in `load`.
+            progress: As in `load`.
+
+        Raises:
+            SourceError: It is no such table, or names no photo that is there.
+
+        >>> Dataset.from_frame({"path": ["gone.jpg"], "label": ["cat"]}, root="/photos")
+        Traceback (most recent call last):
+        ...
+        photograft.core.errors.SourceError: none of the 1 row of the table gives a photo and its \
+label; expected paths of files that are there, each with a label, got 'missing': row 1: there is \
+no /photos/gone.jpg. Paths are taken relative to root, /photos.
+        """
+        columns = {"path": path, "label": label, "split": split, "group": group}
+        listing = read_frame(frame, columns, root)
+        source = Path(root or "").expanduser().absolute()
+        return cls.from_listing(source, listing, max_pixels=max_pixels, progress=progress)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        X: Any,
+        y: Any,
+        *,
+        class_names: Any = None,
+        groups: Any = None,
+        splits: Any = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        progress: Progress | None = None,
+    ) -> Dataset:
+        """Read photos in memory, which must not change from now on; they keep their order.
+
+        Args:
+            X: The photos: an array ``(n, height, width)`` or ``(n, height, width, channels)`` with
+                1, 3 or 4 channels; or a sequence of arrays, Pillow pictures or paths. Whole numbers
+                lie in [0, 255], floats in [0, 1].
+            y: Their labels: text, whole numbers or bools, shape ``(n,)``. A photo whose label is
+                empty is skipped.
+            class_names: What whole numbers stand for, the first that of 0; themselves where not
+                given.
+            groups: Photos with the same group stay on one side of a split; shape ``(n,)``.
+            splits: ``"train"``, ``"validation"`` or ``"test"`` of each; shape ``(n,)``.
+            max_pixels: As in `load`.
+            progress: As in `load`.
+
+        Raises:
+            InputError: `X` holds no photos, or the others do not fit it.
+
+        >>> photos = np.zeros((2, 20, 30, 3), np.uint8)
+        >>> Dataset.from_arrays(photos, [0, 1], class_names=["cat", "dog"]).class_counts()
+        {'cat': 1, 'dog': 1}
+        """
+        listing = read_in_memory(X, y, class_names=class_names, groups=groups, splits=splits)
+        return cls.from_listing("arrays", listing, max_pixels=max_pixels, progress=progress)
 
     @classmethod
     def from_listing(
@@ -124,7 +176,7 @@ class Dataset:
         photos: list[Photo] = []
         skipped = list(listing.skipped)
         with (progress or Silent()).step("Reading files", len(listing.items), "files") as step:
-            for result in in_order(lambda item: _examine(item, max_pixels), listing.items):
+            for result in in_order(lambda item: examine(item, max_pixels), listing.items):
                 if isinstance(result, Photo):
                     photos.append(result)
                 else:
@@ -179,6 +231,27 @@ class Dataset:
     def skipped_counts(self) -> dict[str, int]:
         """Return how many files were skipped for each reason, the commonest first."""
         return dict(Counter(file.reason for file in self.skipped).most_common())
+
+    def to_frame(self) -> Any:
+        """Return the photos as a pandas DataFrame: a row for each, in their order.
+
+        Its columns: ``name``, ``label``, ``split``, ``group`` (None where there is none), ``width``
+        and ``height`` in pixels, ``format``, ``sha256`` in hexadecimal, and ``note``.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise InputError(
+                "a DataFrame needs pandas", got=str(error), fix="Run: pip install pandas."
+            ) from error
+        names = ("name", "label", "split", "group", "width", "height", "format", "note")
+        columns = {name: [getattr(photo, name) for photo in self.photos] for name in names}
+        note = columns.pop("note")
+        digests = [photo.digest.hex() for photo in self.photos]
+        return pd.DataFrame({**columns, "sha256": digests, "note": note})
 
     def without(self, failures: Mapping[bytes, ImageError]) -> Dataset:
         """Return the dataset less the photos whose pixels turned out not to decode.
@@ -245,30 +318,6 @@ class Dataset:
         return sorted(rows, key=lambda row: str(row["name"]))
 
 
-def _examine(item: Item, max_pixels: int) -> Photo | SkippedFile:
-    """Read one file's bytes and header."""
-    try:
-        data = item.read()
-        header = read_header(data, max_pixels=max_pixels)
-    except ImageError as error:
-        return SkippedFile(item.name, error.reason, error.detail)
-    except OSError as error:
-        return SkippedFile(item.name, "unreadable", error.strerror or str(error))
-    return Photo(
-        name=item.name,
-        label=item.label,
-        split=item.split,
-        group=item.group,
-        digest=hashlib.sha256(data).digest(),
-        num_bytes=len(data),
-        format=header.format,
-        width=header.width,
-        height=header.height,
-        note=expected_extension_note(header, item.name),
-        read=item.read,
-    )
-
-
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     """Return a sort key that puts numbers within names in the order of their size.
 
@@ -280,16 +329,3 @@ def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
         (-1, part) if number is None else (len(number), number)
         for part, number in zip(parts, numbers, strict=True)
     ], name
-
-
-def read_as_listed(photo: Photo) -> bytes:
-    """Return a photo's bytes, if they are still those under whose hash its features are kept.
-
-    Raises:
-        ImageError: They are not.
-        OSError: The file can't be read.
-    """
-    data = photo.read()
-    if hashlib.sha256(data).digest() != photo.digest:
-        raise ImageError("unreadable", "the file has changed since it was listed")
-    return data

@@ -11,8 +11,9 @@ from PIL import Image
 
 from photograft.core.errors import InputError
 from photograft.core.files import printable
-from photograft.data.dataset import Dataset, Photo
+from photograft.data.dataset import Dataset
 from photograft.data.images import DEFAULT_MAX_PIXELS
+from photograft.data.photo import Photo
 from photograft.data.photo_inputs import (
     PhotoInput,
     column,

@@ -21,14 +21,15 @@ from photograft.data.settings import DataSettings
 from photograft.data.splits import Split, make_split
 from photograft.data.thumbnails import load_thumbnails
 
+#: What is read, or what was read already.
+Source = str | os.PathLike[str] | Dataset
 
-def read_dataset(
-    source: str | os.PathLike[str], settings: DataSettings, *, progress: Progress
-) -> Dataset:
+
+def read_dataset(source: Source, settings: DataSettings, *, progress: Progress) -> Dataset:
     """Read a source as the settings say: corrected, and grouped by name.
 
     Args:
-        source: As in `open_source`.
+        source: As in `open_source`; or a dataset, whose photos are taken as they are.
         settings: The settings.
         progress: Told how far it is.
 
@@ -99,7 +100,7 @@ def split_of(dataset: Dataset, settings: DataSettings) -> Split:
     )
 
 
-def check_out(folder: Path, source: str | os.PathLike[str]) -> None:
+def check_out(folder: Path, source: Source) -> None:
     """Make sure, before any work, that a folder can be written, and not among the photos.
 
     Raises:
@@ -109,12 +110,18 @@ def check_out(folder: Path, source: str | os.PathLike[str]) -> None:
     check_outside(folder, source)
 
 
-def check_outside(folder: Path, source: str | os.PathLike[str]) -> None:
+def check_outside(folder: Path, source: Source) -> None:
     """Make sure that a folder does not lie among the photos.
+
+    Of a dataset only where it was read from a folder: a table's photos may lie anywhere.
 
     Raises:
         StorageError: It does.
     """
+    if isinstance(source, Dataset):
+        if source.kind != "folder":
+            return
+        source = source.source
     root = Path(source).expanduser().resolve()
     if root.is_dir() and folder.resolve().is_relative_to(root):
         raise StorageError(

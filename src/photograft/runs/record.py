@@ -34,13 +34,15 @@ from photograft.runs.folder import (
 def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
     """Return what a run says of its data, as plain JSON types."""
     labels = dataset.labels
-    is_named = named_set(dataset.source) is not None
+    place = Path(dataset.source).expanduser()
+    # A set's name is no path; nor is what photos in memory are called.
+    is_path = named_set(dataset.source) is None and place.exists()
     counts = {
         part: np.bincount(labels[indices], minlength=len(dataset.class_names)).tolist()
         for part, indices in split.parts().items()
     }
     return {
-        "source": printable(dataset.source if is_named else Path(dataset.source).resolve()),
+        "source": printable(place.resolve() if is_path else dataset.source),
         "kind": dataset.kind,
         "fingerprint": dataset.fingerprint(),
         "num_photos": len(dataset.photos),

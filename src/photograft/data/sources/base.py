@@ -63,7 +63,8 @@ class Listing:
     """All that a source holds, sorted by name.
 
     Attributes:
-        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"tfds"`` or ``"hf"``.
+        kind: ``"folder"``, ``"manifest"``, ``"table"``, ``"arrays"``, ``"archive"``, ``"tfds"`` or
+            ``"hf"``.
         items: The files that may be photos, sorted by name.
         skipped: The files known at sight not to be, sorted by name.
         notes: What the user should know about how the source was understood.

@@ -37,7 +37,26 @@ def read_manifest(path: Path) -> Listing:
             f"the manifest {printable(path)} has a header and no rows",
             expected="one row for each photo",
         )
-    has_splits = _check_splits(rows, path)
+    return list_rows(
+        rows, path.parent, kind="manifest", shown=printable(path), root_is="the manifest's folder"
+    )
+
+
+def list_rows(rows: Sequence[Row], root: Path, *, kind: str, shown: str, root_is: str) -> Listing:
+    """List the photos that the rows of a table name.
+
+    Args:
+        rows: At least one.
+        root: What paths are relative to, absolute.
+        kind: As in `Listing`.
+        shown: What errors call the table.
+        root_is: What they call the root.
+
+    Raises:
+        SourceError: A split is given for some rows only, or one of another name, or no row names
+            a photo that is there.
+    """
+    has_splits = check_splits(rows, shown)
     items: list[Item] = []
     skipped: list[SkippedFile] = []
     seen: dict[tuple[str, str, str | None], str] = {}
@@ -45,8 +64,8 @@ def read_manifest(path: Path) -> Listing:
         if not row.path:
             skipped.append(SkippedFile(row.where, "no path", f"{row.where} has no path"))
             continue
-        file = path.parent / row.path
-        name = _name(file, path.parent)
+        file = root / row.path
+        name = _name(file, root)
         if not row.label:
             skipped.append(SkippedFile(name, "no label", f"{row.where} has no label"))
             continue
@@ -63,20 +82,29 @@ def read_manifest(path: Path) -> Listing:
             continue
         items.append(Item(name, row.label, split, row.group or None, partial(read_file, file)))
     if not items:
-        raise _nothing_usable(path, rows, skipped)
-    return make_listing("manifest", items, skipped, _group_notes(rows))
+        where = f"{root_is}, {printable(root)}"
+        raise _nothing_usable(shown, where, rows, skipped)
+    return make_listing(kind, items, skipped, group_notes(rows))
 
 
-def _check_splits(rows: Sequence[Row], path: Path) -> bool:
-    """Return whether the rows give splits; raise SourceError where only some do."""
-    shown = printable(path)
+def check_splits(rows: Sequence[Row], shown: str, column: str = "the column split") -> bool:
+    """Return whether rows give splits.
+
+    Args:
+        rows: Of a table.
+        shown: What errors call the table.
+        column: What they call that which holds the splits.
+
+    Raises:
+        SourceError: Only some do, or one of another name.
+    """
     unknown = [row for row in rows if row.split and split_name(row.split) is None]
     if unknown:
         raise SourceError(
             f"{_rows(len(unknown))} of {shown} name a split that is not known",
-            expected="train, validation or test in the column split",
+            expected=f"train, validation or test in {column}",
             got=f"{unknown[0].split!r} in {unknown[0].where} ({unknown[0].path})",
-            fix="Correct them, or leave the column out to have Photograft split the photos.",
+            fix=f"Correct them, or leave {column} out to have Photograft split the photos.",
         )
     blank = [row for row in rows if not row.split]
     if blank and len(blank) < len(rows):
@@ -84,7 +112,7 @@ def _check_splits(rows: Sequence[Row], path: Path) -> bool:
             f"{_rows(len(blank))} of {shown} have no split, and {len(rows) - len(blank):,} have",
             expected="a split in every row or in none",
             got=f"none in {blank[0].where} ({blank[0].path})",
-            fix="Fill the column split, or leave it out to have Photograft split the photos.",
+            fix=f"Fill {column}, or leave it out to have Photograft split the photos.",
         )
     return not blank
 
@@ -112,21 +140,24 @@ def _fault(file: Path) -> tuple[str, str] | None:
     return None if stat.S_ISREG(mode) else ("not a regular file", printable(file))
 
 
-def _nothing_usable(path: Path, rows: Sequence[Row], skipped: Sequence[SkippedFile]) -> SourceError:
-    fix = f"Paths are taken relative to the manifest's folder, {printable(path.parent)}."
+def _nothing_usable(
+    shown: str, where: str, rows: Sequence[Row], skipped: Sequence[SkippedFile]
+) -> SourceError:
+    fix = f"Paths are taken relative to {where}."
     if any("://" in row.path for row in rows):
         fix = "Addresses on the web are not fetched; download the photos first."
     elif any("\\" in row.path for row in rows):
         fix += " Write them with / instead of \\."
     return SourceError(
-        f"none of the {_rows(len(rows))} of {printable(path)} gives a photo and its label",
+        f"none of the {_rows(len(rows))} of {shown} gives a photo and its label",
         expected="paths of files that are there, each with a label",
         got=f"{skipped[0].reason!r}: {skipped[0].detail}",
         fix=fix,
     )
 
 
-def _group_notes(rows: Sequence[Row]) -> list[str]:
+def group_notes(rows: Sequence[Row]) -> list[str]:
+    """Return what the user should know of rows without a group, where others have one."""
     without = sum(not row.group for row in rows)
     if without in (0, len(rows)):
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -183,7 +184,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                 picked = [values.get(name, blank) for name in (*_REQUIRED, *_OPTIONAL)]
                 for cells in zip(*picked, strict=True):
                     number += 1
-                    yield Row(f"row {number}", *(_text(cell) for cell in cells))
+                    yield Row(f"row {number}", *(cell_text(cell) for cell in cells))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(
             f"the manifest {shown} can't be read as Parquet",
@@ -192,9 +193,20 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         ) from error
 
 
-def _text(value: object) -> str:
-    if value is None:
+def cell_text(value: object) -> str:
+    """Return a cell as stripped text, empty where it holds nothing.
+
+    >>> cell_text(3.0), cell_text(float("nan")), cell_text(" cat ")
+    ('3', '', 'cat')
+
+    Raises:
+        UnicodeDecodeError: It is bytes that are not UTF-8.
+    """
+    # Not by importing pandas: it is no dependency.
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return ""
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
     if isinstance(value, bytes):
         return value.decode("utf-8").strip()
     if isinstance(value, float):
