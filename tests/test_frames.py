@@ -297,7 +297,7 @@ class TestInPlaceOfASource:
         assert run.scores == other.scores
         assert run.info["data"] == other.info["data"]
         assert inspect(dataset).photos == dataset.photos
-        assert doctor(dataset, store=store, settings=config).dataset.photos
+        assert doctor(dataset, store=store, config=config).dataset.photos
         found = evaluate(run.classifier, dataset, store=store)
         assert found.scores.num_photos == 24
 

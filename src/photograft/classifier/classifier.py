@@ -46,6 +46,7 @@ from photograft.classifier.views import average, looking_at
 from photograft.core.errors import ConversionError, ImageError, StorageError
 from photograft.core.files import sha256_of, write_json
 from photograft.core.store import FeatureStore, default_cache_dir
+from photograft.core.text import classes
 from photograft.data import images
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import photos_in
@@ -120,6 +121,9 @@ class Classifier:
     views: tuple[str, ...] = ("plain",)
     assurance: Assurance | None = None
     reference: Reference | None = None
+
+    def __repr__(self) -> str:
+        return f"Classifier({self.backbone.name!r}, {classes(self.class_names)})"
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Classifier:
@@ -224,10 +228,8 @@ class Classifier:
             WeightsError: The backbone's weights are not here and can't be fetched.
         """
         photos = photos_in(x)
-        if not isinstance(photos, PhotoInput):
-            return list(self._answers(photos))
-        (answer,) = self._answers([photos])
-        return answer
+        answers = list(self._answers(photos))
+        return answers[0] if isinstance(photos, PhotoInput) else answers
 
     def predict_proba(self, x: Any) -> npt.NDArray[np.float32]:
         """Return the probabilities of the classes: of one photo, or of several.
@@ -245,8 +247,8 @@ class Classifier:
         """
         photos = photos_in(x)
         blank = np.full(len(self.class_names), np.nan, np.float32)
-        answers = self._answers([photos] if isinstance(photos, PhotoInput) else photos)
-        rows = [blank if a.probabilities is None else a.probabilities for a in answers]
+        found = (answer.probabilities for answer in self._answers(photos))
+        rows = [blank if row is None else row for row in found]
         if isinstance(photos, PhotoInput):
             return rows[0]
         return np.stack(rows) if rows else np.empty((0, len(blank)), np.float32)
@@ -264,15 +266,16 @@ class Classifier:
         Raises:
             InputError: `x`, or what it gives, is no photo.
         """
-        photos = photos_in(x)
-        return self._answers([photos] if isinstance(photos, PhotoInput) else photos)
+        return self._answers(photos_in(x))
 
-    def _answers(self, photos: Iterable[PhotoInput]) -> Generator[Prediction, None, None]:
+    def _answers(
+        self, photos: PhotoInput | Iterable[PhotoInput]
+    ) -> Generator[Prediction, None, None]:
         # The names of what is under way; every position comes up exactly once.
         names: dict[int, str] = {}
 
         def reads() -> Iterable[Callable[[], bytes]]:
-            for i, photo in enumerate(photos):
+            for i, photo in enumerate([photos] if isinstance(photos, PhotoInput) else photos):
                 names[i] = photo.name
                 yield photo.read
 

@@ -27,6 +27,10 @@ class Head:
     biases: tuple[Floats, ...]
     coding: str = "softmax"
 
+    def __repr__(self) -> str:
+        widths = [len(self.weights[0]), *(len(bias) for bias in self.biases)]
+        return f"Head({' -> '.join(map(str, widths))}, {self.coding})"
+
     def logits(self, features: Floats) -> npt.NDArray[np.float64]:
         """Return logits, shape ``(n, num_classes)``, for features of shape ``(n, d)``."""
         x = features.astype(np.float64)

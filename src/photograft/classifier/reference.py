@@ -21,6 +21,7 @@ from safetensors.numpy import load, save
 
 from photograft.core.arrays import Floats
 from photograft.core.errors import ClassifierError, InputError
+from photograft.core.text import count
 from photograft.features.similarity import choose_rows, chunks, half, main_axes, unit_rows
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -64,6 +65,9 @@ class Reference:
     labels: npt.NDArray[np.int64]
     projection: Floats
     rows: Floats
+
+    def __repr__(self) -> str:
+        return f"Reference({count(len(self.names), 'photo')}, {self.rows.shape[1]} numbers each)"
 
     @classmethod
     def fit(

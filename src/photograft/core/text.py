@@ -64,6 +64,16 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f">{1 - least:.{digits}%}" if 1 - least / 2 < share < 1 else f"{share:.{digits}%}"
 
 
+def with_interval(share: float, interval: Sequence[float]) -> str:
+    """Return a share of one and its 95 % interval.
+
+    >>> with_interval(0.9411, (0.92, 0.96))
+    '94.1% (95% interval 92.0% to 96.0%)'
+    """
+    low, high = interval
+    return f"{percent(share)} (95% interval {percent(low)} to {percent(high)})"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number with so many digits after the point; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}"
@@ -141,6 +151,17 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     if len(known) > most:
         known = [*known[:most], f"{len(known) - most:,} more"]
     return known[0] if len(known) == 1 else ", ".join(known[:-1]) + " and " + known[-1]
+
+
+def classes(names: Sequence[str], most: int = 6) -> str:
+    """Return how many classes there are, and what the first of them are called.
+
+    >>> classes(["cat", "dog"]), classes(["a", "b", "c"], most=2)
+    ("2 classes: 'cat', 'dog'", "3 classes: 'a', 'b' and 1 more")
+    """
+    first = ", ".join(repr(short(name)) for name in names[:most])
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{count(len(names), 'class', 'classes')}: {first}{more}"
 
 
 def exact_percent(share: float) -> str:

@@ -18,6 +18,7 @@ from photograft.core.errors import ImageError, InputError
 from photograft.core.files import printable
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
+from photograft.core.text import classes, count
 from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 from photograft.data.photo import Photo as Photo
 from photograft.data.photo import examine
@@ -52,6 +53,11 @@ class Dataset:
     notes: tuple[str, ...]
     max_pixels: int = DEFAULT_MAX_PIXELS
     right: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        skipped = f", {count(len(self.skipped), 'file')} skipped" if self.skipped else ""
+        size = f"{count(len(self.photos), 'photo')}{skipped}"
+        return f"Dataset({self.source!r}, {size}, {classes(self.class_names)})"
 
     @classmethod
     def load(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import wilson_interval
+from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.thumbnails import Thumbnails
@@ -21,6 +22,7 @@ from photograft.doctor.hard_pairs import hard_pairs
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
 from photograft.doctor.outliers import find_outliers
 from photograft.doctor.suspects import Judgement, judge_labels
+from photograft.doctor.wording import counted
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.solver import Basis, make_basis
 
@@ -43,6 +45,10 @@ class Diagnosis:
 
     findings: tuple[Finding, ...]
     figures: dict[str, Any]
+
+    def __repr__(self) -> str:
+        found = " and ".join(counted(self.findings)) or "nothing wrong found"
+        return f"Diagnosis({found} in {count(self.figures['num_photos'], 'photo')})"
 
 
 def examine(

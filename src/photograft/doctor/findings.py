@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from photograft.core.text import count, shown
+
 #: How grave a finding is, the gravest first.
 SEVERITIES = ("serious", "worth a look", "note")
 
@@ -51,6 +53,10 @@ class Finding:
     title: str
     fix: str
     photos: tuple[Flagged, ...] = ()
+
+    def __repr__(self) -> str:
+        size = f", {count(len(self.photos), 'photo')}" if self.photos else ""
+        return f"Finding({self.kind!r}, {self.severity}{size}: {shown(self.title)})"
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from photograft.core.statistics import expected_calibration_error, wilson_interval
+from photograft.core.text import count, number, with_interval
 
 #: Probabilities are kept from 0 by this much in the log loss, so that one mistake stays finite.
 _EPSILON = 1e-7
@@ -46,6 +48,35 @@ class Evaluation:
     expected_calibration_error: float
     classes: tuple[dict[str, Any], ...]
     confusion: npt.NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return (
+            f"Evaluation({count(self.num_photos, 'photo')}, "
+            f"accuracy {with_interval(self.accuracy, self.accuracy_interval)}, "
+            f"macro-F1 {number(self.macro_f1)}, log loss {number(self.log_loss)})"
+        )
+
+    @classmethod
+    def from_json(cls, scores: Mapping[str, Any]) -> Evaluation:
+        """Return the evaluation of which `to_json` gave these scores.
+
+        Raises:
+            KeyError: One is missing.
+            ValueError: One is of another form.
+        """
+        low, high = scores["accuracy_interval"]
+        confusion = np.array(scores["confusion"], np.int64)
+        if confusion.shape != (len(scores["classes"]),) * 2:
+            raise ValueError(f"a confusion matrix of shape {confusion.shape}")
+        names = (field.name for field in fields(cls))
+        return cls(
+            **{
+                **{name: scores[name] for name in names},
+                "accuracy_interval": (low, high),
+                "classes": tuple(scores["classes"]),
+                "confusion": confusion,
+            }
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores as plain JSON types."""

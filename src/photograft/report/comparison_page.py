@@ -12,6 +12,7 @@ from photograft.core.text import brief
 from photograft.report import charts
 from photograft.report.page import write_page
 from photograft.report.run_page import Reads, run_context
+from photograft.runs.comparison import ranked
 from photograft.runs.folder import Facts
 
 _VERDICTS = {"best": "best", "tie": "as good", "worse": "worse"}
@@ -44,7 +45,7 @@ def write_comparison_page(
     from markupsafe import Markup
 
     run = run_context(facts, reads, classifier, progress) if facts else None
-    candidates = sorted(comparison["candidates"], key=_rank)
+    candidates = ranked(comparison["candidates"])
     compared = [row for row in candidates if row["accuracy"] is not None]
     context = {
         "comparison": comparison,
@@ -56,13 +57,6 @@ def write_comparison_page(
         "photos": run["photos"] if run else Markup("{}"),
     }
     write_page(out, "comparison.html.j2", context)
-
-
-def _rank(row: Mapping[str, Any]) -> tuple[bool, bool, bool, float, str]:
-    accuracy, is_partial = row["accuracy"], row["status"] != "complete"
-    best = row["verdict"] == "best"
-    # A few folds of luck are no place above those that were tried to the end.
-    return not best, accuracy is None, is_partial, -(accuracy or 0.0), str(row["id"])
 
 
 def _bars(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:

@@ -11,8 +11,8 @@ from photograft.core.text import count
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.doctor.findings import Finding
 from photograft.doctor.tables import CSV_NAME
+from photograft.doctor.wording import LOOKED_FOR
 from photograft.report.findings_section import Reads, findings_context
-from photograft.report.findings_text import LOOKED_FOR
 from photograft.report.page import script_json, write_page
 
 #: What can be said of a photo in the table, and what it does.

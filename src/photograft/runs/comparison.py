@@ -12,13 +12,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from photograft.core.errors import ClassifierError
 from photograft.core.files import new_file, write_json
+from photograft.core.text import count
 from photograft.runs.folder import RUN
 from photograft.runs.run import Run
 
@@ -68,6 +70,22 @@ def complete(comparison: Mapping[str, Any]) -> dict[str, Any]:
     return {"recipe": None, "notes": [], "warnings": [], **comparison, "candidates": rows}
 
 
+def ranked(candidates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of candidates in the order in which they are shown.
+
+    Args:
+        candidates: As `complete` gives them.
+    """
+    return sorted(map(dict, candidates), key=_rank)
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[bool, bool, bool, float, str]:
+    accuracy, is_partial = row["accuracy"], row["status"] != "complete"
+    best = row["verdict"] == "best"
+    # A few folds of luck are no place above those that were tried to the end.
+    return not best, accuracy is None, is_partial, -(accuracy or 0.0), str(row["id"])
+
+
 def winners_folder(folder: Path, comparison: Mapping[str, Any]) -> Path | None:
     """Return the folder of the winner's run, or None where there is none."""
     name = comparison.get("run")
@@ -88,6 +106,38 @@ class Comparison:
     path: Path
     info: dict[str, Any]
     run: Run
+
+    def __repr__(self) -> str:
+        size = count(len(self.info["candidates"]), "candidate")
+        return f"Comparison({str(self.path)!r}, {size}, winner {self.info.get('winner')!r})"
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Comparison:
+        """Open a comparison folder.
+
+        Raises:
+            ClassifierError: It is none, or damaged, or the winner's run is gone.
+        """
+        folder = Path(path)
+        info = read_comparison(folder)
+        run = winners_folder(folder, info)
+        if run is None:
+            raise ClassifierError(
+                f"{folder} lacks the winner's run",
+                expected=f"the folder {WINNER!r} in it",
+                fix="Copy the whole folder again, or run the same comparison again.",
+            )
+        return cls(folder, info, Run.load(run))
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """Return a row for each candidate, for a table: the best first, those not run last.
+
+        Returns:
+            Rows of ``id``, ``status``, ``verdict``, ``accuracy``, ``accuracy_interval``, and what
+            else there is of scores and costs; None where it is not known.
+        """
+        rows = ranked(complete(self.info)["candidates"])
+        return [{"id": row["id"], **row} for row in rows]
 
 
 def read_earlier(folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photograft.core.errors import ClassifierError
+from photograft.core.errors import ClassifierError, InputError
 from photograft.core.files import read_table
 from photograft.doctor.findings import Finding
 from photograft.doctor.tables import PARQUET_NAME, read_findings
@@ -187,10 +187,7 @@ def load_facts(folder: Path) -> Facts:
             read_findings(folder / PARQUET_NAME) if has_findings else None,
         )
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise ClassifierError(
-            f"{folder} is no run folder, or a damaged one",
-            expected="a folder that `photograft train` made",
-        ) from error
+        raise damaged(folder) from error
 
 
 def read_run_json(folder: Path, *names: str) -> list[dict[str, Any]]:
@@ -205,6 +202,48 @@ def read_run_json(folder: Path, *names: str) -> list[dict[str, Any]]:
         raise ClassifierError(
             f"{folder} is no run folder", expected="a folder that `photograft train` made"
         ) from error
+
+
+def read_run_rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Return the rows of one of a run folder's tables.
+
+    Args:
+        folder: Of the run.
+        name: `FILES` or `PREDICTIONS`.
+
+    Raises:
+        ClassifierError: It is no run folder, or damaged.
+    """
+    import pyarrow as pa  # slow to import
+
+    try:
+        rows: list[dict[str, Any]] = read_table(folder / name).to_pylist()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise damaged(folder) from error
+    return rows
+
+
+def read_run_findings(folder: Path) -> list[Finding]:
+    """Return what the doctor found, the gravest first; nothing where nobody looked.
+
+    Raises:
+        ClassifierError: The folder is damaged.
+    """
+    path = folder / PARQUET_NAME
+    if not path.is_file():
+        return []
+    try:
+        return read_findings(path)
+    except InputError as error:
+        raise damaged(folder) from error
+
+
+def damaged(folder: Path) -> ClassifierError:
+    """Return the error of a folder that is no run's, or not as it was written."""
+    return ClassifierError(
+        f"{folder} is no run folder, or a damaged one",
+        expected="a folder that `photograft train` made",
+    )
 
 
 def _read_columns(path: Path, names: Sequence[str]) -> Columns:

@@ -16,8 +16,25 @@ from typing import Any
 from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
 from photograft.core.parallel import num_cores
+from photograft.core.text import classes, with_interval
 from photograft.doctor.findings import Finding
-from photograft.runs.folder import CLASSIFIER, METRICS, PICTURES, RUN, load_facts, read_run_json
+from photograft.evaluation.metrics import Evaluation
+from photograft.learning.history import History
+from photograft.runs.folder import (
+    CLASSIFIER,
+    FILES,
+    METRICS,
+    PAGE,
+    PICTURES,
+    PREDICTIONS,
+    RUN,
+    damaged,
+    read_run_findings,
+    read_run_json,
+    read_run_rows,
+    scored_part,
+)
+from photograft.runs.history import load_history
 
 #: Tells the time; passed in, so that a test can hold it still.
 Clock = Callable[[], datetime.datetime]
@@ -39,6 +56,15 @@ class Run:
     info: dict[str, Any]
     scores: dict[str, Any]
 
+    def __repr__(self) -> str:
+        found = self.metrics
+        score = (
+            f"{self.part} accuracy {with_interval(found.accuracy, found.accuracy_interval)}"
+            if found
+            else "not scored"
+        )
+        return f"Run({str(self.path)!r}, {score}, {classes(self.class_names)})"
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:
         """Open a run folder.
@@ -48,25 +74,96 @@ class Run:
         """
         folder = Path(path)
         info, scores = read_run_json(folder, RUN, METRICS)
-        return cls(folder, info, scores)
+        run = cls(folder, info, scores)
+        try:
+            _ = run.class_names, run.metrics
+        except (KeyError, TypeError, AttributeError) as error:
+            raise damaged(folder) from error
+        return run
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the probabilities."""
+        return tuple(self.info["data"]["class_names"])
+
+    @property
+    def part(self) -> str:
+        """The part whose scores count: ``"test"``, else ``"validation"``, or ``""``."""
+        return scored_part(self.scores)
+
+    @property
+    def metrics(self) -> Evaluation | None:
+        """The scores of `part`; None where no photos were set aside to score on.
+
+        Raises:
+            ClassifierError: The run is damaged.
+        """
+        found = self.scores.get(self.part)
+        if not found:
+            return None
+        try:
+            return Evaluation.from_json(found)
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(self.path) from error
+
+    def predictions(self) -> list[dict[str, Any]]:
+        """Return a row for each validation and test photo, for a table.
+
+        Returns:
+            Rows of ``name``, ``split``, ``label``, ``predicted``, ``probability`` of that, and
+            ``probabilities`` of all `class_names`.
+
+        Raises:
+            ClassifierError: The run is damaged.
+        """
+        return read_run_rows(self.path, PREDICTIONS)
+
+    def files(self) -> list[dict[str, Any]]:
+        """Return a row for each file of the source, for a table: what it is and became of it.
+
+        Returns:
+            Rows of ``name``, ``status`` (``"used"`` or ``"skipped"``), ``reason``, ``detail``,
+            ``label``, ``group``, ``sha256``, ``num_bytes``, ``format``, ``width``, ``height`` and
+            ``split``; None where there is no such thing.
+
+        Raises:
+            ClassifierError: The run is damaged.
+        """
+        return read_run_rows(self.path, FILES)
+
+    def findings(self) -> list[Finding]:
+        """Return what the doctor found in the photos, the gravest first.
+
+        Empty also where nobody looked: ``info["doctor"]`` is None then.
+
+        Raises:
+            ClassifierError: The run is damaged.
+        """
+        return read_run_findings(self.path)
+
+    @property
+    def history(self) -> History | None:
+        """The epochs of the training; None where the head was solved at once.
+
+        Raises:
+            ClassifierError: The run is damaged.
+        """
+        return load_history(self.path) if self.info.get("history") else None
 
     @property
     def classifier(self) -> Classifier:
         """The fitted classifier, loaded anew from the folder."""
         return Classifier.load(self.path / CLASSIFIER)
 
-    def findings(self) -> list[Finding]:
-        """Return what the doctor found; nothing where nobody looked.
-
-        Raises:
-            ClassifierError: The folder is damaged.
-        """
-        return list(load_facts(self.path).findings or ())
-
     @property
     def pictures(self) -> list[Path]:
         """The run's pictures."""
         return sorted((self.path / PICTURES).glob("*.png"))
+
+    @property
+    def report(self) -> Path:
+        """The page on which all of it can be read."""
+        return self.path / PAGE
 
 
 def now() -> datetime.datetime:

@@ -10,5 +10,10 @@ from photograft.doctor.findings import Finding as Finding
 from photograft.doctor.findings import Flagged as Flagged
 from photograft.doctor.findings import ranked as ranked
 from photograft.doctor.tables import CSV_NAME as CSV_NAME
+from photograft.doctor.wording import LOOKED_FOR as LOOKED_FOR
+from photograft.doctor.wording import counted as counted
+from photograft.doctor.wording import grouped as grouped
+from photograft.doctor.wording import suggested as suggested
+from photograft.doctor.wording import verdict as verdict
 from photograft.evaluation.learning_curve.curve import LearningCurve as LearningCurve
 from photograft.evaluation.learning_curve.extrapolation import LEVEL as LEVEL

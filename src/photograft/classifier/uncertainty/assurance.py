@@ -13,6 +13,7 @@ from photograft.classifier.uncertainty.conformal import ConformalSets
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.classifier.uncertainty.novelty import Novelty
 from photograft.core.errors import ClassifierError, InputError
+from photograft.core.text import count
 
 #: In a saved classifier's folder.
 FILE_NAME = "assurance.safetensors"
@@ -66,6 +67,11 @@ class Assurance:
     held_out: HeldOutAnswers | None = None
     novelty: Novelty | None = None
     calibration: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        num_held = len(self.held_out.confidence) if self.held_out else 0
+        known = "known" if self.novelty else "not known"
+        return f"Assurance({count(num_held, 'held-out answer')}, novelty {known})"
 
     def rules(
         self,

@@ -10,8 +10,18 @@ from rich.padding import Padding
 from rich.text import Text
 
 from photograft.core.text import count, shown
-from photograft.report.findings_text import LOOKED_FOR, counted, grouped, suggested, verdict
-from photograft.workflows.types import CSV_NAME, SEVERITIES, Finding, Flagged, ranked
+from photograft.workflows.types import (
+    CSV_NAME,
+    LOOKED_FOR,
+    SEVERITIES,
+    Finding,
+    Flagged,
+    counted,
+    grouped,
+    ranked,
+    suggested,
+    verdict,
+)
 
 _MAX_PHOTOS = 5
 _STYLES = {"serious": "bold red", "worth a look": "bold yellow", "note": "bold"}
