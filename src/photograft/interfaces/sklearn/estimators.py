@@ -50,7 +50,7 @@ STRATEGIES = ("features", "features+augment")
 class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
     """A classifier of photos: a pretrained network, left as it is, and a head on its features.
 
-    ``X`` may be paths, arrays of pixels, or Pillow's pictures: see `inputs.understand`.
+    ``X`` may be paths, arrays of pixels, or Pillow's pictures: see `understand`.
     Each photo is looked at once, whatever is fitted on it afterwards: its features are stored.
     A photo that can't be read is an error that names it.
 

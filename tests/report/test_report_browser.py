@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from test_run_page import HOSTILE, add_classifier
 
 from photograft.core.progress import Silent
 from photograft.report.palette import DARK, LIGHT
 from photograft.workflows.report import write_report
 from report_helpers import make_comparison, make_run
-from test_report import HOSTILE, add_classifier
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from safetensors.numpy import save
+from test_heat_maps import make_classifier, record
 
 from photograft.classifier.reference import (
     FILE_NAME,
@@ -17,7 +18,6 @@ from photograft.classifier.reference import (
     write_reference,
 )
 from photograft.core.errors import ClassifierError, InputError
-from test_heat_maps import make_classifier, record
 
 Floats = npt.NDArray[np.float32]
 

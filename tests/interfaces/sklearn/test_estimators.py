@@ -736,7 +736,7 @@ def test_the_python_of_the_page_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "scikit-learn.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "scikit-learn.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").symlink_to(photos)
     names: dict[str, Any] = {}

@@ -30,7 +30,7 @@ Array = npt.NDArray[np.float32]
 Tensors = dict[str, Array]
 
 #: Weight files as Keras fetches them, for trying on; not part of the repository.
-REAL = Path(__file__).resolve().parents[2] / "shared" / "weights"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "weights"
 
 #: Parameters, and statistics of batch normalisation, of a network without classification layers.
 COUNTS = {

@@ -30,7 +30,7 @@ from photograft.data.dataset import Dataset
 from photograft.features.settings import Augmentation
 from photograft.learning.settings import TrainConfig, Training
 
-HYMENOPTERA = Path(__file__).parents[2] / "shared" / "datasets" / "hymenoptera"
+HYMENOPTERA = Path(__file__).parents[3] / "shared" / "datasets" / "hymenoptera"
 
 SCORES = {
     "num_photos",
