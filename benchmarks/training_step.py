@@ -61,7 +61,7 @@ def main() -> None:
     def ours() -> None:
         model = transfer()
         feed = Feed(InMemory(pixels), labels, model.lower)
-        setting = Setting(coding="binary", class_weights=torch.ones(2), seed=0)
+        setting = Setting(target_encoding="binary", class_weights=torch.ones(2), seed=0)
         timed(
             "ours",
             lambda: train_network(model, feed, None, settings, setting, progress=Silent()),

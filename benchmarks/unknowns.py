@@ -1,8 +1,8 @@
 """Does "none of these" hold: ``python -m benchmarks.unknowns KNOWN FOREIGN... [OPTIONS]``.
 
-A classifier of the KNOWN set, and the reference of its novelty, learn from its training part. Then
-its test photos are told from the photos of each FOREIGN set. With ``--all-ways`` every set is the
-known one in turn. With ``--left-out`` each class of a set is left out of training in turn, and its
+A classifier of the KNOWN set, and its OOD detector, learn from its training part. Then its test
+photos are told from the photos of each FOREIGN set. With ``--all-ways`` every set is the known one
+in turn. With ``--left-out`` each class of a set is left out of training in turn, and its
 photos are the foreign ones: much harder, since they are of the same kind.
 """
 
@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from benchmarks.common import report
 from photograft.classifier.head import Head
-from photograft.classifier.uncertainty.novelty import Novelty
-from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novelty
+from photograft.classifier.uncertainty.ood_detector import OODDetector
+from photograft.classifier.uncertainty.ood_fitting import ValidationPhotos, fit_ood_detector
 from photograft.core.arrays import Floats
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
@@ -38,16 +38,16 @@ _L2 = 1e-2
 
 @dataclass(frozen=True)
 class Known:
-    """A head with its novelty, both learned from some photos."""
+    """A head with its OOD detector, both learned from some photos."""
 
     columns: npt.NDArray[np.intp]
     head: Head
-    novelty: Novelty
+    ood_detector: OODDetector
     fit_seconds: float
 
     def scores(self, rows: Floats) -> Floats:
-        """Return novelty scores of stored rows."""
-        return self.novelty.scores(rows, _logs(self.head, rows[:, self.columns]))
+        """Return OOD scores of stored rows."""
+        return self.ood_detector.scores(rows, _logs(self.head, rows[:, self.columns]))
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def _told_apart(job: Job, others: dict[str, Job], options: argparse.Namespace) -
     start = time.perf_counter()
     own = known.scores(rows)
     seconds = time.perf_counter() - start
-    threshold = known.novelty.threshold(options.kept)
+    threshold = known.ood_detector.threshold(options.kept)
     sets = {}
     for name, other in others.items():
         digests = [photo.digest for photo in other.dataset.photos]
@@ -86,7 +86,7 @@ def _told_apart(job: Job, others: dict[str, Job], options: argparse.Namespace) -
             "auroc": round(_auroc(own, scores), 4),
             "let_through": round(float((scores <= threshold).mean()), 4),
         }
-    tensors = known.novelty.tensors().values()
+    tensors = known.ood_detector.tensors().values()
     return {
         "num_photos": len(job.labels("train")),
         "part": part,
@@ -110,7 +110,7 @@ def _left_out(job: Job, options: argparse.Namespace) -> dict[str, Any]:
     for c, name in enumerate(job.dataset.class_names if job.num_classes > 2 else ()):
         known = _learn(job, np.flatnonzero(labels != c), options.seed)
         scores = known.scores(rows)
-        threshold = known.novelty.threshold(options.kept)
+        threshold = known.ood_detector.threshold(options.kept)
         classes[name] = {
             "auroc": round(_auroc(scores[truth != c], scores[truth == c]), 4),
             "let_through": round(float((scores[truth == c] <= threshold).mean()), 4),
@@ -121,8 +121,8 @@ def _left_out(job: Job, options: argparse.Namespace) -> dict[str, Any]:
         if classes
     }
     # What a classifier of all classes says of itself, without having been trained anew.
-    novelty = _learn(job, np.arange(len(labels)), options.seed).novelty
-    said = novelty.let_through(novelty.threshold(options.kept))
+    ood_detector = _learn(job, np.arange(len(labels)), options.seed).ood_detector
+    said = ood_detector.let_through(ood_detector.threshold(options.kept))
     return {**means, "said_let_through": said and round(said.share, 4), "classes": classes}
 
 
@@ -146,13 +146,13 @@ def _learn(job: Job, photos: npt.NDArray[np.intp], seed: int) -> Known:
             [d for d, ok in zip(job.digests("validation"), own, strict=True) if ok]
         )
         names = np.unique(job.labels("train")[photos])
-        held_out = HeldOut(
+        held_out = ValidationPhotos(
             out,
             _logs(head, out[:, columns]),
             np.searchsorted(names, job.labels("validation")[own]),
         )
     start = time.perf_counter()
-    novelty = fit_novelty(
+    ood_detector = fit_ood_detector(
         rows,
         labels,
         groups,
@@ -161,7 +161,7 @@ def _learn(job: Job, photos: npt.NDArray[np.intp], seed: int) -> Known:
         held_out=held_out,
         rng=np.random.default_rng(seed),
     )
-    return Known(columns, head, novelty, time.perf_counter() - start)
+    return Known(columns, head, ood_detector, time.perf_counter() - start)
 
 
 def _logs(head: Head, features: Floats) -> Floats:

@@ -128,8 +128,8 @@ def feed(inputs: npt.NDArray[Any], labels: Labels) -> Feed:
     return Feed(Rows(inputs), labels, lambda x: x)
 
 
-def setting(num_classes: int = 3, *, coding: str = "sparse", seed: int = 0) -> Setting:
-    return Setting(coding, torch.ones(num_classes), seed)
+def setting(num_classes: int = 3, *, target_encoding: str = "sparse", seed: int = 0) -> Setting:
+    return Setting(target_encoding, torch.ones(num_classes), seed)
 
 
 def head_model(d: int = 6, outputs: int = 3, hidden: Sequence[int] = (), **more: Any) -> HeadOnly:
@@ -210,7 +210,7 @@ def make_job(
     extractor = replace(extractor, engine=Engine("torch", "fp32"))
     train = [dataset.photos[i] for i in split.train]
     extractor = fit_preprocessing(extractor, train, settings)
-    found = extractor.look(dataset.photos)[0] if table else None
+    found = extractor.extract(dataset.photos)[0] if table else None
     return Job(dataset, split, extractor, found, config, progress)
 
 

@@ -140,7 +140,7 @@ class TestSaveAndLoad:
             made, class_names=CLASSES[:2], head=head, views=("plain", "flip")
         )
         loaded = Classifier.load(saved(other, tmp_path / "c"))
-        assert loaded.head.coding == coding
+        assert loaded.head.activation == coding
         assert loaded.views == ("plain", "flip")
         rows = rng.normal(size=(4, made.backbone.num_features)).astype(np.float32)
         assert np.array_equal(loaded.classify(rows), other.classify(rows))

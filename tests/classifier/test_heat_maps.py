@@ -97,7 +97,7 @@ def test_every_network_has_a_map(name: str) -> None:
     classifier = make_classifier(record(name))
     maps = HeatMaps(classifier)
     photo, other = noise(classifier.backbone), noise(classifier.backbone, seed=1)
-    look = maps.look(photo)
+    look = maps.evidence_in(photo)
     assert look.heat.dtype == np.float32
     assert look.heat.ndim == 2
     assert look.heat.size > 1
@@ -109,10 +109,10 @@ def test_every_network_has_a_map(name: str) -> None:
     expected = classifier.head.logits(look.features[None])[0]
     assert look.logits == pytest.approx(expected, rel=1e-6, abs=1e-6)
     assert look.class_index == expected.argmax()
-    assert any(maps.look(photo, c).heat.any() for c in range(3))
-    assert not np.array_equal(maps.look(other).evidence, look.evidence)
+    assert any(maps.evidence_in(photo, c).heat.any() for c in range(3))
+    assert not np.array_equal(maps.evidence_in(other).evidence, look.evidence)
     # Whatever was seen in between, and by a network built anew.
-    assert np.array_equal(maps.look(photo).evidence, look.evidence)
+    assert np.array_equal(maps.evidence_in(photo).evidence, look.evidence)
     assert np.array_equal(heat_map(classifier, photo), look.heat)
 
 
@@ -134,7 +134,7 @@ def test_the_places_add_up_to_the_logit(name: str, layers: tuple[str, ...], pool
     maps = HeatMaps(classifier)
     bias = classifier.head.biases[0]
     for c in range(3):
-        look = maps.look(noise(classifier.backbone), c)
+        look = maps.evidence_in(noise(classifier.backbone), c)
         wanted = (look.logits - bias)[c] - (look.logits - bias).mean()
         assert look.evidence.sum() == pytest.approx(wanted, rel=1e-3, abs=1e-3)
 
@@ -146,7 +146,7 @@ def test_two_classes_coded_as_one_output(hidden: int, pooling: str) -> None:
     backbone = record(TINY, pooling)
     classifier = make_classifier(backbone, hidden=hidden, coding="sigmoid")
     maps = HeatMaps(classifier)
-    first, second = (maps.look(noise(backbone), c) for c in (0, 1))
+    first, second = (maps.evidence_in(noise(backbone), c) for c in (0, 1))
     assert np.abs(second.evidence).max() > 0
     assert first.evidence == pytest.approx(-second.evidence)
     assert not ((first.heat > 0) & (second.heat > 0)).any()
@@ -156,7 +156,7 @@ def test_hidden_layers_count_by_their_slope() -> None:
     """With a head of hidden layers: a small change of the map changes the logit so much."""
     classifier = make_classifier(record(TINY), hidden=9)
     maps = HeatMaps(classifier)
-    look = maps.look(noise(classifier.backbone), 1)
+    look = maps.evidence_in(noise(classifier.backbone), 1)
 
     def logit(features: Floats) -> float:
         z = classifier.head.logits(features[None])[0]
@@ -174,7 +174,7 @@ def test_networks_without_a_grid_say_so(name: str) -> None:
     maps = HeatMaps(classifier)
     photo = noise(classifier.backbone)
     with pytest.raises(InputError, match=f"there is no heat map for the backbone {name}"):
-        maps.look(photo)
+        maps.evidence_in(photo)
     assert np.isfinite(maps.features(photo)).all()
 
 
@@ -214,7 +214,7 @@ def test_a_converted_network_gives_the_same_maps(
     one, other = HeatMaps(in_torch), HeatMaps(converted)
     for c in range(3):
         photo = noise(backbone, seed=c)
-        expected, found = one.look(photo, c), other.look(photo, c)
+        expected, found = one.evidence_in(photo, c), other.evidence_in(photo, c)
         scale = float(np.abs(expected.evidence).max())
         assert found.evidence == pytest.approx(expected.evidence, rel=1e-3, abs=1e-3 * scale)
         assert found.features == pytest.approx(expected.features, rel=1e-3, abs=1e-3)
@@ -299,7 +299,7 @@ def test_planted_evidence_is_found(size: tuple[int, int], crop_mode: str, crop_p
     misses, chance = [], []
     for i in range(9):
         x, y = place(size, rng)
-        look = maps.look(disc(size, (x, y), 22, i % 3))
+        look = maps.evidence_in(disc(size, (x, y), 22, i % 3))
         assert look.class_index == i % 3
         heat = in_photo(look.heat, backbone, size)
         across, down = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)

@@ -23,7 +23,7 @@ from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run
 from report_helpers import make_comparison, make_run
 
-FIXTURES = Path(__file__).parent / "fixtures" / "format_1"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "format_1"
 NAMES = ("ants", "bees", "wasps")
 
 
@@ -184,7 +184,7 @@ def test_each_is_shown_on_one_short_line(tmp_path: Path) -> None:
         run.classifier,
         run.classifier.head,
         run.classifier.reference,
-        run.classifier.assurance,
+        run.classifier.uncertainty,
         Comparison.load(FIXTURES / "comparison"),
         many_photos(tmp_path),
         Diagnosis((found,), {"num_photos": 1200}),
@@ -200,7 +200,7 @@ def test_each_is_shown_on_one_short_line(tmp_path: Path) -> None:
         "Classifier('efficientnet_lite0', 3 classes: 'circle', 'square', 'triangle')",
         "Head(1280 -> 8 -> 3, softmax)",
         "Reference(24 photos, 24 numbers each)",
-        "Assurance(6 held-out answers, novelty known)",
+        "Uncertainty(6 held-out answers, novelty known)",
         "Comparison('F/comparison', 1 candidate, winner 'efficientnet_lite0 features')",
         "Dataset('T/photos', 60 photos, 2 classes: 'circle', 'square')",
         "Diagnosis(1 serious problem in 1,200 photos)",

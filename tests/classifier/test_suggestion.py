@@ -22,7 +22,7 @@ from photograft.core.errors import InputError, PhotograftError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.interfaces.cli.commands import suggest as suggest_command
-from photograft.workflows.suggest import look_at, read_unlabelled
+from photograft.workflows.suggest import read_unlabelled, score_dataset
 
 Floats = npt.NDArray[np.float32]
 CLASSES = ("cat", "dog", "hen")
@@ -301,8 +301,8 @@ def test_a_trained_network_looks_at_the_photos_itself(
     (unlabelled / "cut.png").write_bytes(data[: len(data) // 2])
     dataset = read_unlabelled(unlabelled, frozen, Silent())
     trained = replace(frozen, backbone=replace(frozen.backbone, weights="trained"))
-    found, rows, _ = look_at(frozen, dataset, FeatureStore(), Silent())
-    same, by_itself, _ = look_at(trained, dataset, FeatureStore(), Silent())
+    found, rows, _ = score_dataset(frozen, dataset, FeatureStore(), Silent())
+    same, by_itself, _ = score_dataset(trained, dataset, FeatureStore(), Silent())
     assert [p.name for p in found.photos] == [p.name for p in same.photos]
     assert len(rows) == 6
     assert np.allclose(rows, by_itself, atol=1e-3 * np.abs(rows).max())

@@ -16,8 +16,8 @@ import photograft
 import system_helpers as system
 from drawing import draw_folder
 from photograft import Classifier
-from photograft.classifier.uncertainty.assurance import Assurance
 from photograft.classifier.uncertainty.calibration import Calibration, apply_to_head, calibrate
+from photograft.classifier.uncertainty.uncertainty import Uncertainty
 from photograft.core.store import FeatureStore
 from photograft.evaluation import uncertainty
 from photograft.evaluation.comparison.candidates import make_candidates
@@ -49,9 +49,9 @@ def train(source: Path, config: TrainConfig, out: Path) -> tuple[Run, Classifier
     return run, Classifier.load(run.path)
 
 
-def assurance_of(classifier: Classifier) -> Assurance:
-    assert classifier.assurance
-    return classifier.assurance
+def assurance_of(classifier: Classifier) -> Uncertainty:
+    assert classifier.uncertainty
+    return classifier.uncertainty
 
 
 def training_names(run: Run) -> set[str]:
@@ -81,11 +81,11 @@ def test_every_strategy_carries_it(
     config = tiny_config(strategy, **{"views": 2, **changes})
     run, classifier = train(photos, config, tmp_path / "run")
     assurance = assurance_of(classifier)
-    assert assurance.novelty
+    assert assurance.ood_detector
     assert assurance.held_out
     num_held_out = system.read_json(run.path / "metrics.json")["validation"]["num_photos"]
     assert f"{num_held_out} validation photos" in assurance.held_out.source
-    assert len(assurance.novelty.rows) <= len(training_names(run))
+    assert len(assurance.ood_detector.rows) <= len(training_names(run))
     balanced = config.class_weight == "balanced"
     assert (assurance.calibration is None) == balanced
     assert classifier.reference
@@ -96,15 +96,15 @@ def test_every_strategy_carries_it(
 
     # Every photo has a number, and the run's record is JSON without NaN.
     said = classifier.predict(sorted(photos.rglob("*.jpg"))[::5])
-    assert all(p.novelty is not None and np.isfinite(p.novelty) for p in said)
+    assert all(p.ood_score is not None and np.isfinite(p.ood_score) for p in said)
     certainty = json.loads(json.dumps(run.info["certainty"], allow_nan=False))
     assert certainty["held_out"] == assurance.held_out.source
     assert [row["min_accuracy"] for row in certainty["abstaining"]] == [*uncertainty.TARGETS]
-    assert certainty["unknown"]["threshold"] == assurance.novelty.threshold(uncertainty.KEPT)
+    assert certainty["unknown"]["threshold"] == assurance.ood_detector.threshold(uncertainty.KEPT)
 
     # A training photo is its own nearest neighbour.
     name = classifier.reference.names[3]
-    ((_, features, _, _),) = list(classifier.looks([(photos / name).read_bytes]))
+    ((_, features, _, _),) = list(classifier.score_batches([(photos / name).read_bytes]))
     columns = classifier.last_columns()
     near = classifier.reference.neighbours(features[0, columns], classifier.class_names, 3)
     assert near[0].distance == pytest.approx(0, abs=2e-3)
@@ -160,7 +160,7 @@ def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("strategy", "changes"),
     [
         ("features", {"head": "mlp"}),
-        ("features", {"head": "mlp", "coding": "binary"}),
+        ("features", {"head": "mlp", "target_encoding": "binary"}),
         ("features", {"head": "mlp", "test_views": "flip"}),
         ("finetune", {"keep": "always"}),
         ("scratch", {"test_views": "flip"}),
@@ -240,7 +240,7 @@ def test_without_validation(given: bool, photos: Path, tmp_path: Path) -> None:
     if not given:
         assert run.scores["validation"] is None
     assurance = assurance_of(classifier)
-    assert assurance.novelty
+    assert assurance.ood_detector
     assert assurance.held_out
     assert "training photos, held out in turn" in assurance.held_out.source
     assert len(assurance.rules(kept=0.9, min_accuracy=0.9, coverage=0.9).sentences) == 3
@@ -255,11 +255,11 @@ def test_where_nothing_was_held_out(
     """It trains, says nothing of how sure it is, and has its neighbours all the same."""
     config = tiny_config(strategy, validation=0.0, keep="always", views=views, loop={"epochs": 1})
     run, classifier = train(photos, config, tmp_path / "run")
-    assert classifier.assurance == Assurance()
+    assert classifier.uncertainty == Uncertainty()
     assert run.info["certainty"] == {"calibration": None}
     assert classifier.reference
     (found,) = classifier.predict([photos / "circle" / "00.jpg"])
-    assert found.novelty is None
+    assert found.ood_score is None
     assert found.label
 
 
@@ -292,12 +292,12 @@ def test_many_photos_are_sampled(
         monkeypatch.setattr(uncertainty, name, value)
     job = make_job(photos, tiny_config("features", validation=0.0), cache)
     found = uncertainty.fit_uncertainty(job, find_strategy("features")(job)).fitted.classifier
-    held_out, novelty = assurance_of(found).held_out, assurance_of(found).novelty
+    held_out, detector = assurance_of(found).held_out, assurance_of(found).ood_detector
     assert held_out
-    assert novelty
+    assert detector
     assert held_out.source == "20 training photos, held out in turn"
     assert found.reference
-    assert len(found.reference.names) == len(novelty.rows) == 9
+    assert len(found.reference.names) == len(detector.rows) == 9
     for name, label in zip(found.reference.names, found.reference.labels, strict=True):
         assert Path(name).parent.name == found.class_names[label]
 
@@ -328,7 +328,7 @@ def test_winner_of_a_comparison_carries_it(photos: Path, cache: Path, tmp_path: 
     candidates = make_candidates([TINY], ("features",), [], config)
     compare(photos, candidates, config, out=tmp_path / "c", store=FeatureStore(cache))
     classifier = Classifier.load(tmp_path / "c" / "run")
-    assert assurance_of(classifier).novelty
+    assert assurance_of(classifier).ood_detector
     assert classifier.reference
     assert system.read_json(tmp_path / "c" / "run" / "run.json")["certainty"]["unknown"]
 

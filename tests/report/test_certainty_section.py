@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from photograft.classifier.uncertainty.assurance import Assurance, logs_of
 from photograft.classifier.uncertainty.calibration import calibrate
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
-from photograft.classifier.uncertainty.novelty_fitting import fit_novelty
+from photograft.classifier.uncertainty.ood_fitting import fit_ood_detector
+from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.evaluation.uncertainty import describe
 from photograft.report.certainty_section import certainty_context
 
 NOTHING = {"calibration": "", "rows": [], "sets": "", "unknown": "", "held_out": ""}
 
 
-def made_up(n: int = 400, loudness: float = 1.0) -> Assurance:
+def made_up(n: int = 400, loudness: float = 1.0) -> Uncertainty:
     """Answers that are right as often as they say, or are surer than that."""
     rng = np.random.default_rng(0)
     odds = rng.normal(0, 2.5, (n, 1)) * [0.5, -0.5]
@@ -28,9 +28,9 @@ def made_up(n: int = 400, loudness: float = 1.0) -> Assurance:
     groups = np.arange(n)
     features = rng.normal(size=(n, 6)).astype(np.float32)
     found = calibrate(logs_of(loud), labels, groups, rng=rng, fitted_on=f"{n} made-up photos")
-    novelty = fit_novelty(features, labels, groups, logs_of(loud), widths=[6], rng=rng)
+    detector = fit_ood_detector(features, labels, groups, logs_of(loud), widths=[6], rng=rng)
     answers = HeldOutAnswers.of(loud, labels, f"{n} made-up photos")
-    return Assurance(answers, novelty, found.to_json())
+    return Uncertainty(answers, detector, found.to_json())
 
 
 @pytest.mark.parametrize("info", [{}, {"certainty": None}, {"certainty": {}}], ids=str)
@@ -39,26 +39,26 @@ def test_runs_of_before_say_nothing(info: dict[str, Any]) -> None:
 
 
 def test_nothing_known_says_nothing() -> None:
-    assert certainty_context({"certainty": describe(Assurance())}) == NOTHING
+    assert certainty_context({"certainty": describe(Uncertainty())}) == NOTHING
 
 
 def test_all_that_is_known_is_said() -> None:
-    assurance = made_up()
-    assert assurance.held_out
-    assert assurance.novelty
-    context = certainty_context({"certainty": describe(assurance)})
+    uncertainty = made_up()
+    assert uncertainty.held_out
+    assert uncertainty.ood_detector
+    context = certainty_context({"certainty": describe(uncertainty)})
     assert context["held_out"] == "400 made-up photos"
-    assert context["sets"] == assurance.held_out.sets(0.95).sentence
-    threshold = assurance.novelty.threshold(0.95)
+    assert context["sets"] == uncertainty.held_out.sets(0.95).sentence
+    threshold = uncertainty.ood_detector.threshold(0.95)
     assert f"above {threshold:.3f} may be called unknown" in context["unknown"]
-    share = assurance.novelty.share_kept(threshold).share
+    share = uncertainty.ood_detector.share_kept(threshold).share
     assert f"keeps {share:.1%} (" in context["unknown"]
     assert "of 400 photos" in context["unknown"]
-    through = assurance.novelty.let_through(threshold)
+    through = uncertainty.ood_detector.let_through(threshold)
     assert through is not None
     assert f"new to it, {through.share:.1%} (" in context["unknown"]
     for row, target in zip(context["rows"], (0.95, 0.99), strict=True):
-        found = assurance.held_out.abstention(target)
+        found = uncertainty.held_out.abstention(target)
         assert row[0] == f"{target:.0%}"
         assert row[2].startswith(f"{found.accuracy:.1%} (") or row[2].startswith("100% (")
         assert row[3].startswith(f"{found.share:.1%} (")
@@ -74,7 +74,7 @@ def test_how_certain_a_target_is_has_three_words() -> None:
 
     def words(said: Any, labels: Any) -> list[str]:
         answers = HeldOutAnswers.of(said, labels, "photos")
-        rows = certainty_context({"certainty": describe(Assurance(answers))})["rows"]
+        rows = certainty_context({"certainty": describe(Uncertainty(answers))})["rows"]
         return [row[4] for row in rows]
 
     assert words(many, np.tile(right, 40)) == ["shown", "shown"]

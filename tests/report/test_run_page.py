@@ -24,10 +24,10 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
 from photograft.classifier.heat_maps import HeatMaps
 from photograft.classifier.reference import Reference
-from photograft.classifier.uncertainty.assurance import Assurance, logs_of
 from photograft.classifier.uncertainty.calibration import calibrate
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
-from photograft.classifier.uncertainty.novelty_fitting import fit_novelty
+from photograft.classifier.uncertainty.ood_fitting import fit_ood_detector
+from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.progress import Silent
 from photograft.doctor.findings import Finding, Flagged
@@ -552,10 +552,10 @@ def certainty_of(*, shown_target: bool = True) -> dict[str, Any]:
     said = rng.dirichlet((9, 0.5, 0.5), n)
     groups, labels = np.arange(n), np.zeros(n, np.int64)
     features = rng.normal(size=(n, 6)).astype(np.float32)
-    novelty = fit_novelty(features, labels, groups, logs_of(said), widths=[6], rng=rng)
+    detector = fit_ood_detector(features, labels, groups, logs_of(said), widths=[6], rng=rng)
     found = calibrate(logs_of(said), labels, groups, rng=rng, fitted_on=f"{n} <b>photos</b>")
     answers = HeldOutAnswers.of(said, labels, f"{n} <b>photos</b>")
-    return describe(Assurance(answers, novelty, found.to_json()))
+    return describe(Uncertainty(answers, detector, found.to_json()))
 
 
 @pytest.mark.parametrize("shown_target", [True, False])
@@ -570,7 +570,7 @@ def test_certainty_is_told_on_the_page(tmp_path: Path, shown_target: bool) -> No
     assert "<b>photos" not in page.html
     assert said["calibration"]["reason"].rstrip(".") in text
     assert said["sets"]["sentence"] in text
-    assert f"A photo whose novelty is above {said['unknown']['threshold']:.3f}" in text
+    assert f"A photo whose OOD score is above {said['unknown']['threshold']:.3f}" in text
     for row in said["abstaining"]:
         assert f"{row['share']:.1%} (" in text or f"{row['share']:.0%} (" in text
     assert ("reached, not shown" in text) != shown_target

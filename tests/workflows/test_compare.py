@@ -534,7 +534,7 @@ def test_candidate_that_can_not_learn_these_photos_is_a_row(
     tmp_path: Path, cache: Path, make_photos: MakePhotos
 ) -> None:
     source = make_photos(tmp_path / "photos", ("circle", "square", "triangle"), n=12, size=40)
-    binary = tiny_config("scratch", keep="always", coding="binary", loop={"epochs": 1})
+    binary = tiny_config("scratch", keep="always", target_encoding="binary", loop={"epochs": 1})
     found = run(source, tmp_path / "out", cache, [*stored(TINY), Candidate(binary)])
     row = next(row for row in found.info["candidates"] if row["strategy"] == "scratch")
     assert row["status"] == "not run"

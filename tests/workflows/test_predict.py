@@ -24,7 +24,7 @@ from PIL import Image
 import photograft
 import system_helpers as system
 from photograft import Classifier
-from photograft.classifier.uncertainty.assurance import Assurance, Rules
+from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.workflows.predict import expand_inputs
 from photograft.workflows.prediction_rows import open_writer, output_format, write_rows
 
@@ -197,7 +197,7 @@ def test_top_gives_the_most_probable_first(
 ) -> None:
     (two,) = rows_of(capsys, run_path, new / "a.jpg", "--top", 2)
     ranks = ["label", "probability", "label_2", "probability_2"]
-    assert list(two) == ["file", "error", *ranks, "novelty"]
+    assert list(two) == ["file", "error", *ranks, "ood_score"]
     assert float(two["probability"]) > float(two["probability_2"])
     (many,) = rows_of(capsys, run_path, new / "a.jpg", "--top", 50)
     labels = [value for key, value in many.items() if key.startswith("label")]
@@ -322,7 +322,7 @@ def test_comma_quote_and_newline_in_a_name(
 
 def test_long_parquet_is_written_in_parts(tmp_path: Path) -> None:
     rows = [
-        {"file": f"{i}", "error": None, "label": "a", "probability": i / 5000, "novelty": i / 7}
+        {"file": f"{i}", "error": None, "label": "a", "probability": i / 5000, "ood_score": i / 7}
         for i in range(5000)
     ]
     with open_writer("parquet", tmp_path / "x.parquet", sys.stdout, 1) as write:
@@ -369,7 +369,7 @@ def test_unreadable_file_gets_its_own_row(
     expected = ["circle", None, "square", None, None, None, None, "circle"]
     assert [row["label"] for row in rows] == expected
     for row in rows:
-        keys = ("probability", "label_2", "probability_2", "novelty")
+        keys = ("probability", "label_2", "probability_2", "ood_score")
         filled = [row[key] is not None for key in keys]
         assert filled == [row["label"] is not None] * 4
         assert (row["error"] is None) == (row["label"] is not None)
@@ -437,17 +437,17 @@ ALL_ASKED = ["--unknown", "--keep", "0.9", "--min-accuracy", "0.9", "--coverage"
 NAMES = ["a.jpg", "stripes.png", "broken.jpg", "b.jpg"]
 
 
-def test_novelty_is_of_each_photo(
+def test_ood_score_is_of_each_photo(
     capsys: pytest.CaptureFixture[str], run_path: Path, mixed: Path
 ) -> None:
     result = system.invoke(capsys, "predict", run_path, *NAMES)
     rows = read_csv(result.out)
-    assert list(rows[0]) == ["file", "error", "label", "probability", "novelty"]
-    assert rows[2]["novelty"] == ""
-    known = [float(rows[i]["novelty"]) for i in (0, 3)]
-    assert float(rows[1]["novelty"]) > max(known)
+    assert list(rows[0]) == ["file", "error", "label", "probability", "ood_score"]
+    assert rows[2]["ood_score"] == ""
+    known = [float(rows[i]["ood_score"]) for i in (0, 3)]
+    assert float(rows[1]["ood_score"]) > max(known)
     (alone,) = rows_of(capsys, run_path, mixed / "stripes.png")
-    assert alone["novelty"] == rows[1]["novelty"]
+    assert alone["ood_score"] == rows[1]["ood_score"]
 
 
 def test_rules_in_every_format(
@@ -463,7 +463,7 @@ def test_rules_in_every_format(
 
     lines = [json.loads(line) for line in run("--format", "jsonl").splitlines()]
     assert list(lines[0]) == [
-        *("file", "error", "label", "probability", "novelty", "answer", "classes")
+        *("file", "error", "label", "probability", "ood_score", "answer", "classes")
     ]
     assert [row["answer"] for row in lines] == ["circle", "unknown", None, "square"]
     assert lines[1]["label"] in system.CLASSES
@@ -480,9 +480,9 @@ def test_rules_in_every_format(
     assert system.read_rows(mixed / "answers.parquet") == lines
     table = run("--format", "table").splitlines()
     assert table[0].startswith(f"a.jpg  circle {lines[0]['probability']:.1%}  [circle")
-    label, sure, novelty = (lines[1][key] for key in ("label", "probability", "novelty"))
+    label, sure, score = (lines[1][key] for key in ("label", "probability", "ood_score"))
     sure = f"{label} >99.9%" if sure > 0.9995 else f"{label} {sure:.1%}"  # never 100%
-    assert table[1].startswith(f"stripes.png  unknown  (nearest {sure}, novelty {novelty:.2f})")
+    assert table[1].startswith(f"stripes.png  unknown  (nearest {sure}, OOD score {score:.2f})")
     assert table[2] == "broken.jpg  can't be read: empty file"
 
 
@@ -507,7 +507,7 @@ def test_columns_are_those_that_were_asked_for(
     assert result.code == 0
     assert len(result.err.splitlines()) == len(columns)
     (row,) = read_csv(result.out)
-    assert list(row) == ["file", "error", "label", "probability", "novelty", *columns]
+    assert list(row) == ["file", "error", "label", "probability", "ood_score", *columns]
 
 
 def test_keeping_less_sends_more_away(
@@ -528,13 +528,13 @@ def test_unsure_below_the_confidence(
     mixed: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Assurance, "rules", lambda *_, **__: Rules(confidence=0.9))
+    monkeypatch.setattr(Uncertainty, "rules", lambda *_, **__: Rules(confidence=0.9))
     names = ("sure", "border", "doubtful")
 
     def answers(*_: object) -> Iterator[photograft.Prediction]:
         for name, p in zip(names, (0.95, 0.9, 0.89), strict=True):
             said = np.array([p, 1 - p, 0], np.float32)
-            yield photograft.Prediction(name, "circle", p, said, novelty=1.0)
+            yield photograft.Prediction(name, "circle", p, said, ood_score=1.0)
 
     monkeypatch.setattr(Classifier, "stream", answers)
     rows = rows_of(capsys, run_path, mixed / "a.jpg")
@@ -548,8 +548,8 @@ def test_unsure_below_the_confidence(
 
 def test_a_class_called_unknown_is_shown_as_any_other(capsys: pytest.CaptureFixture[str]) -> None:
     said = np.array([0.9, 0.1], np.float32)
-    prediction = photograft.Prediction("a.jpg", "unknown", 0.9, said, novelty=1.0)
-    rules = Rules(novelty=2.0)
+    prediction = photograft.Prediction("a.jpg", "unknown", 0.9, said, ood_score=1.0)
+    rules = Rules(ood_threshold=2.0)
     with open_writer("table", None, sys.stdout, 1, rules) as write:
         write_rows([prediction], write, ("unknown", "cat"), 1, rules=rules)
     assert capsys.readouterr().out == "a.jpg  unknown 90.0%\n"
@@ -579,13 +579,13 @@ def test_a_classifier_that_knows_nothing_of_it(
 ) -> None:
     """One of an older version predicts as before, and says what it can't."""
     older = new / "older"
-    bare = dataclasses.replace(Classifier.load(run_path), assurance=None, reference=None)
+    bare = dataclasses.replace(Classifier.load(run_path), uncertainty=None, reference=None)
     bare.save(older, include_weights=False)
     now = rows_of(capsys, run_path, "a.jpg", "b.jpg")
     then = rows_of(capsys, older, "a.jpg", "b.jpg")
-    assert then == [{**row, "novelty": ""} for row in now]
+    assert then == [{**row, "ood_score": ""} for row in now]
     lines = system.invoke(capsys, "predict", older, "a.jpg", "--format", "jsonl").out
-    assert json.loads(lines)["novelty"] is None
+    assert json.loads(lines)["ood_score"] is None
     for option in (["--unknown"], ["--min-accuracy", "0.9"], ["--coverage", "0.9"]):
         result = system.invoke(capsys, "predict", older, "a.jpg", *option, "-o", "answers.csv")
         system.assert_one_line(result, "this classifier does not know", "Train again")

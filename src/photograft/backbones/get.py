@@ -9,7 +9,7 @@ from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError, WeightsError
 
-#: Before a small network in writing; see `convnet`.
+#: Before an architecture spec; see `convnet`.
 CONVNET = "convnet:"
 _CONVNET_SIZE = 180
 
@@ -45,7 +45,7 @@ def get_backbone(
 
         if weights not in ("pretrained", "random"):
             raise InputError(
-                "a small network in writing begins with random weights",
+                "an architecture spec begins with random weights",
                 got=weights,
                 fix="Leave --weights out.",
             )

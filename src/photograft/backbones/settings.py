@@ -56,7 +56,7 @@ class BackboneSettings(Schema):
     """Which network, and how photos are brought to it.
 
     Attributes:
-        backbone: Name of an embedded backbone or of any timm model, or a small network in writing,
+        backbone: Name of an embedded backbone or of any timm model, or an architecture spec,
             such as ``"convnet:c32 p c64 p"``. ``"auto"`` is `DEFAULT_BACKBONE`; for ``"scratch"``,
             a small network for the photos' size and number.
         weights: ``"pretrained"``, ``"random"``, or the path of a local weight file.

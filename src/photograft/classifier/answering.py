@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from photograft.classifier.classifier import Prediction
-from photograft.classifier.uncertainty.assurance import Rules
+from photograft.classifier.uncertainty.uncertainty import Rules
 
 
 def answered(prediction: Prediction, rules: Rules, class_names: Sequence[str]) -> Prediction:
@@ -24,7 +24,7 @@ def answered(prediction: Prediction, rules: Rules, class_names: Sequence[str]) -
         return prediction
     answer = classes = None
     if rules.answers:
-        answer = rules.answer(label, prediction.probability or 0.0, prediction.novelty)
+        answer = rules.answer(label, prediction.probability or 0.0, prediction.ood_score)
     if rules.sets is not None:
         chosen = np.flatnonzero(rules.sets.sets(said[None])[0])
         classes = tuple(class_names[c] for c in chosen.tolist())

@@ -4,7 +4,7 @@ On disk it is a folder:
 
     classifier.json         class names, backbone record, layers, how it was trained; checksums
     head.safetensors        weight (d, num_classes) and bias (num_classes,), float32
-    assurance.safetensors   held-out answers, and where training photos lie; see `assurance`
+    assurance.safetensors   held-out answers, and where training photos lie; see `uncertainty`
     reference.safetensors   training photos to compare with; see `reference`
     backbone.safetensors    the backbone's weights, where they were included
 """
@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +40,8 @@ from photograft.classifier.files import (
 from photograft.classifier.head import Head
 from photograft.classifier.reference import FILE_NAME as REFERENCE_NAME
 from photograft.classifier.reference import Reference, read_reference, write_reference
-from photograft.classifier.uncertainty import assurance as assured
-from photograft.classifier.uncertainty.assurance import Assurance, logs_of
+from photograft.classifier.uncertainty import uncertainty as carried
+from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.classifier.views import average, looking_at
 from photograft.core.errors import ConversionError, ImageError, StorageError
 from photograft.core.files import sha256_of, write_json
@@ -55,13 +55,25 @@ from photograft.data.photo_inputs import PhotoInput
 from photograft.features.extraction import feature_batches, open_space
 from photograft.features.layers import named_layers
 
-#: Positions, features, probabilities, and the positions and errors of files that failed.
-Look = tuple[
-    list[int], npt.NDArray[np.float32], npt.NDArray[np.float32], list[tuple[int, ImageError]]
-]
+
+class ScoredBatch(NamedTuple):
+    """Some photos, looked at together.
+
+    Attributes:
+        indices: Their positions in what was given.
+        features: Float32, shape ``(n, num_features)``: all layers of the photos as they are.
+        probabilities: Float32, shape ``(n, num_classes)``.
+        failures: Positions and errors of files that failed since the batch before.
+    """
+
+    indices: list[int]
+    features: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    failures: list[tuple[int, ImageError]]
+
 
 #: What a folder may hold: names that this program writes, so that none can point elsewhere.
-_FILES = ("head.safetensors", assured.FILE_NAME, REFERENCE_NAME, INCLUDED_WEIGHTS)
+_FILES = ("head.safetensors", carried.FILE_NAME, REFERENCE_NAME, INCLUDED_WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -74,8 +86,8 @@ class Prediction:
         probability: Of that class, in [0, 1]; None likewise.
         probabilities: Of every class, float32, shape ``(num_classes,)``; None likewise.
         error: Why the file can't be read; empty where it can.
-        novelty: How unlike every class the photo is: higher is less like them (see
-            `uncertainty.novelty`); None where the file can't be read or the classifier can't tell.
+        ood_score: How unlike every class the photo is: higher is less like them (see
+            `ood_detector`); None where the file can't be read or the classifier can't tell.
         answer: The class, ``"unknown"`` or ``"unsure"``, by rules; None where there are none.
         classes: The classes that may be right, by rules; None likewise.
     """
@@ -85,7 +97,7 @@ class Prediction:
     probability: float | None = None
     probabilities: npt.NDArray[np.float32] | None = field(default=None, repr=False)
     error: str = ""
-    novelty: float | None = None
+    ood_score: float | None = None
     answer: str | None = None
     classes: tuple[str, ...] | None = None
 
@@ -106,7 +118,7 @@ class Classifier:
         weights_path: The backbone's weight file; None until located, and for random weights.
         views: What the network sees of each photo, their probabilities averaged: ``"plain"``, and
             ``"flip"`` for the mirror image.
-        assurance: What it carries to say how sure it is; None where it carries nothing.
+        uncertainty: What it carries to say how sure it is; None where it carries nothing.
         reference: Training photos to compare with; None likewise.
     """
 
@@ -119,7 +131,7 @@ class Classifier:
     max_pixels: int = images.DEFAULT_MAX_PIXELS
     weights_path: Path | None = None
     views: tuple[str, ...] = ("plain",)
-    assurance: Assurance | None = None
+    uncertainty: Uncertainty | None = None
     reference: Reference | None = None
 
     def __repr__(self) -> str:
@@ -144,10 +156,10 @@ class Classifier:
             head = Head.from_tensors(tensors, manifest.get("coding", "softmax"))
         except KeyError as error:
             raise changed(folder / "head.safetensors") from error
-        assurance = None
-        if assured.FILE_NAME in manifest["files"]:
-            numbers = read_tensors(folder / assured.FILE_NAME)
-            assurance = Assurance.from_parts(numbers, manifest.get("assurance", {}))
+        uncertainty = None
+        if carried.FILE_NAME in manifest["files"]:
+            numbers = read_tensors(folder / carried.FILE_NAME)
+            uncertainty = Uncertainty.from_parts(numbers, manifest.get("assurance", {}))
         reference = None
         if REFERENCE_NAME in manifest["files"]:
             reference = read_reference(folder, len(manifest["class_names"]))
@@ -162,7 +174,7 @@ class Classifier:
             max_pixels=manifest["max_pixels"],
             weights_path=included if included.name in manifest["files"] else None,
             views=tuple(manifest.get("views", ("plain",))),
-            assurance=assurance,
+            uncertainty=uncertainty,
             reference=reference,
         )
 
@@ -178,9 +190,9 @@ class Classifier:
         # As bytes: written by safetensors itself, a full disk would be no OSError.
         data = save(self.head.tensors())
         (folder / "head.safetensors").write_bytes(data)
-        if self.assurance is not None:
-            numbers = save(self.assurance.tensors())
-            (folder / assured.FILE_NAME).write_bytes(numbers)
+        if self.uncertainty is not None:
+            numbers = save(self.uncertainty.tensors())
+            (folder / carried.FILE_NAME).write_bytes(numbers)
         if self.reference is not None:
             write_reference(folder, self.reference)
         if include_weights or self.is_trained:
@@ -192,11 +204,11 @@ class Classifier:
             "backbone": self.backbone.to_json(),
             "engine": vars(self.engine),
             "layers": list(self.layers),
-            "coding": self.head.coding,
+            "coding": self.head.activation,
             "views": list(self.views),
             "max_pixels": self.max_pixels,
             "trained": self.trained,
-            "assurance": self.assurance.to_json() if self.assurance else {},
+            "assurance": self.uncertainty.to_json() if self.uncertainty else {},
             "files": {p.name: sha256_of(p) for p in sorted(folder.glob("*.safetensors"))},
         }
         write_json(folder / "classifier.json", {**manifest, "checksum": checksum(manifest)})
@@ -279,17 +291,17 @@ class Classifier:
                 names[i] = photo.name
                 yield photo.read
 
-        looks = self.looks(reads())
+        looks = self.score_batches(reads())
         try:
             for indices, features, probabilities, failed in looks:
-                novelty = self.novelty(features, probabilities)
+                ood_scores = self.ood_scores(features, probabilities)
                 rows = {
                     i: Prediction(
                         names[i],
                         self.class_names[int(row.argmax())],
                         float(row.max()),
                         row,
-                        novelty=None if novelty is None else float(novelty[k]),
+                        ood_score=None if ood_scores is None else float(ood_scores[k]),
                     )
                     for k, (i, row) in enumerate(zip(indices, probabilities, strict=True))
                 }
@@ -300,7 +312,9 @@ class Classifier:
         finally:
             looks.close()
 
-    def looks(self, reads: Iterable[Callable[[], bytes]]) -> Generator[Look, None, None]:
+    def score_batches(
+        self, reads: Iterable[Callable[[], bytes]]
+    ) -> Generator[ScoredBatch, None, None]:
         """Yield features and probabilities batch by batch; see `feature_batches`.
 
         Args:
@@ -322,9 +336,9 @@ class Classifier:
                     self.classify(features[:, i : i + width])
                     for i in range(0, features.shape[1], width)
                 ]
-                yield indices, features[:, :width], average(parts), failed
+                yield ScoredBatch(indices, features[:, :width], average(parts), failed)
 
-    def novelty(
+    def ood_scores(
         self, features: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32] | None:
         """Return how unlike every class photos are, shape ``(n,)``; None where it can't tell.
@@ -333,9 +347,9 @@ class Classifier:
             features: Stored rows, shape ``(n, num_features)``.
             probabilities: What the classifier says of them, shape ``(n, num_classes)``.
         """
-        if self.assurance is None or self.assurance.novelty is None:
+        if self.uncertainty is None or self.uncertainty.ood_detector is None:
             return None
-        return self.assurance.novelty.scores(features, logs_of(probabilities))
+        return self.uncertainty.ood_detector.scores(features, logs_of(probabilities))
 
     def classify(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return probabilities ``(n, num_classes)`` for stored rows ``(n, num_features)``."""

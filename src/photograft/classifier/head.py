@@ -19,24 +19,24 @@ class Head:
     Attributes:
         weights: Of each layer, float32, shape ``(inputs, outputs)``.
         biases: Of each layer, float32, shape ``(outputs,)``.
-        coding: ``"softmax"``, one output a class, or ``"sigmoid"``: one output, the log-odds of
+        activation: ``"softmax"``, one output a class, or ``"sigmoid"``: one output, the log-odds of
             the second of two classes.
     """
 
     weights: tuple[Floats, ...]
     biases: tuple[Floats, ...]
-    coding: str = "softmax"
+    activation: str = "softmax"
 
     def __repr__(self) -> str:
         widths = [len(self.weights[0]), *(len(bias) for bias in self.biases)]
-        return f"Head({' -> '.join(map(str, widths))}, {self.coding})"
+        return f"Head({' -> '.join(map(str, widths))}, {self.activation})"
 
     def logits(self, features: Floats) -> npt.NDArray[np.float64]:
         """Return logits, shape ``(n, num_classes)``, for features of shape ``(n, d)``."""
         x = features.astype(np.float64)
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = (np.maximum(x, 0) if i else x) @ weight.astype(np.float64) + bias
-        return np.concatenate([np.zeros_like(x), x], axis=1) if self.coding == "sigmoid" else x
+        return np.concatenate([np.zeros_like(x), x], axis=1) if self.activation == "sigmoid" else x
 
     def gradient(self, features: Floats, direction: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return how fast logits, weighed and added up, grow with each feature of one photo.
@@ -51,7 +51,7 @@ class Head:
         inputs = [features.astype(np.float64)]
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             inputs.append(np.maximum(inputs[-1] @ weight.astype(np.float64) + bias, 0))
-        slope = direction[1:] if self.coding == "sigmoid" else direction
+        slope = direction[1:] if self.activation == "sigmoid" else direction
         for i, weight in reversed(list(enumerate(self.weights))):
             slope = weight.astype(np.float64) @ slope
             if i:
@@ -82,7 +82,7 @@ class Head:
         return found
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Floats], coding: str) -> Self:
+    def from_tensors(cls, tensors: Mapping[str, Floats], activation: str) -> Self:
         """Return the head that `tensors` gave.
 
         Raises:
@@ -93,5 +93,5 @@ class Head:
         return cls(
             tuple(tensors[f"{prefix}weight"] for prefix in prefixes),
             tuple(tensors[f"{prefix}bias"] for prefix in prefixes),
-            coding,
+            activation,
         )

@@ -34,8 +34,8 @@ Maps = Callable[[Pixels], tuple[Floats, Callable[[Floats], list[Floats]]]]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one look at a photo gives.
+class Evidence:
+    """Where in a photo the evidence for a class is.
 
     Attributes:
         heat: Evidence for the class, float32, shape ``(h, w)`` of the last feature map's grid, in
@@ -80,7 +80,7 @@ class HeatMaps:
         else:
             self._maps = TorchMaps(located.backbone, located.weights_path, located.layers)
 
-    def look(self, photo: bytes | Pixels, class_index: int | None = None) -> Look:
+    def evidence_in(self, photo: bytes | Pixels, class_index: int | None = None) -> Evidence:
         """Return where the evidence for a class is in a photo.
 
         Args:
@@ -103,7 +103,7 @@ class HeatMaps:
         evidence = _added_up(evidence_for(head.gradient(features, direction)))
         positive = np.maximum(evidence, 0)
         heat = positive / positive.max() if positive.max() > 0 else positive
-        return Look(
+        return Evidence(
             heat=heat.astype(np.float32),
             evidence=evidence,
             features=self._last(features),
@@ -114,10 +114,10 @@ class HeatMaps:
     def features(self, photo: bytes | Pixels) -> Floats:
         """Return the last layer that the head sees, pooled: float32, shape ``(num_features,)``.
 
-        Unlike `look` it works for every backbone.
+        Unlike `evidence_in` it works for every backbone.
 
         Args:
-            photo: As in `look`.
+            photo: As in `evidence_in`.
 
         Raises:
             ImageError: The bytes are no usable picture.
@@ -152,7 +152,7 @@ def heat_map(
         InputError: The backbone's output can't be laid out over a photo.
         WeightsError: The backbone's weights are not here.
     """
-    return HeatMaps(classifier).look(photo, class_index).heat
+    return HeatMaps(classifier).evidence_in(photo, class_index).heat
 
 
 def seen_box(backbone: Backbone, size: tuple[int, int]) -> tuple[float, float, float, float]:

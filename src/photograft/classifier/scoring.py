@@ -60,7 +60,7 @@ def usable(
     """
     if classifier.is_trained:
         return dataset.verified(progress=extractor.progress), extractor, None
-    table, failures, extractor = extractor.look(dataset.photos)
+    table, failures, extractor = extractor.extract(dataset.photos)
     return dataset.without(failures), extractor, table
 
 
@@ -95,7 +95,7 @@ def score(
     for view in (PLAIN, FLIPPED):
         if view.name in classifier.views:
             known = table if view is PLAIN else None
-            views.append(extractor.look(photos, view)[0] if known is None else known)
+            views.append(extractor.extract(photos, view)[0] if known is None else known)
     for i in range(0, len(digests), _ROWS):
         rows = digests[i : i + _ROWS]
         found[i : i + _ROWS] = average([classifier.classify(v.rows(rows)) for v in views])
@@ -118,7 +118,7 @@ def score_with_features(
     """
     if not classifier.is_trained:
         if table is None:
-            table = extractor.look(photos)[0]
+            table = extractor.extract(photos)[0]
         features = table.rows([photo.digest for photo in photos])
         return features, score(classifier, photos, extractor, table)
     features = np.empty((len(photos), classifier.backbone.num_features), np.float32)
@@ -133,7 +133,9 @@ def _batches(
 ) -> Iterator[tuple[list[int], Floats, Floats]]:
     """Yield positions, features and probabilities by a network that was trained itself."""
     with progress.step("Classifying", len(photos), "photos") as step:
-        for indices, features, found, failed in classifier.looks(photo.read for photo in photos):
+        for indices, features, found, failed in classifier.score_batches(
+            photo.read for photo in photos
+        ):
             for _, error in failed:
                 raise error
             yield indices, features, found

@@ -78,7 +78,7 @@ def choose_suggestions(
         labelled_features: Of the photos that have labels, shape ``(m, d)``, where they are known:
             what is near-identical to one of them is not proposed.
         num_labelled_per_class: Labelled photos of each class, where that is known.
-        unlike: Whether photos are unlike any class (see `uncertainty.novelty`), shape ``(n,)``,
+        unlike: Whether photos are unlike any class (see `ood_detector`), shape ``(n,)``,
             where that is known: a reason that is given.
         rng: Of the clusters' first middles.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from photograft.core.errors import InputError, UnknownNameError
 
@@ -15,6 +15,9 @@ Part = TypeVar("Part", bound="Schema")
 class Schema:
     """What a frozen dataclass of settings inherits: to and from plain JSON types."""
 
+    #: Names that settings had in files of older versions, and those that they have now.
+    renamed: ClassVar[Mapping[str, str]] = {}
+
     def __post_init__(self) -> None:
         """Check the values; each class checks its own, and calls that of the others."""
 
@@ -23,8 +26,7 @@ class Schema:
 
         What depends on a part only takes it, or its `to_json` as a key.
         """
-        hints = typing.get_type_hints(kind)
-        return kind(**{name: getattr(self, name) for name in hints})
+        return kind(**{name: getattr(self, name) for name in _hints(kind)})
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON types."""
@@ -37,9 +39,10 @@ class Schema:
         Raises:
             InputError: A name is unknown, or a value is of another type.
         """
-        hints = typing.get_type_hints(cls)
+        hints = _hints(cls)
         values = {}
-        for name, value in data.items():
+        for given, value in data.items():
+            name = cls.renamed.get(given, given)
             if name not in hints:
                 raise UnknownNameError("setting", name, hints)
             values[name] = _read(name, value, hints[name])
@@ -61,6 +64,14 @@ def check_range(name: str, value: float, least: float, most: float) -> None:
         raise InputError(
             f"{name} can't be {value:g}", expected=f"a number from {least:g} to {most:g}"
         )
+
+
+def _hints(kind: type[Schema]) -> dict[str, Any]:
+    """Return the settings of a class and their types."""
+    hints = typing.get_type_hints(kind)
+    return {
+        name: hints[name] for name in getattr(kind, "__dataclass_fields__", {}) if name != "renamed"
+    }
 
 
 def _write(value: Any) -> Any:

@@ -37,7 +37,7 @@ class Diagnosis:
     """What an examination found.
 
     Attributes:
-        findings: The gravest and dearest first.
+        findings: The most severe first.
         figures: What was measured on the way, as plain JSON types: ``num_photos``; and as far as
             it was measured ``cross_validated``: ``{"random": ..., "grouped": ...}``, the accuracy
             of held-out photos in folds that part what belongs together, and in folds that do not.
@@ -82,7 +82,9 @@ def examine(
             seed=seed,
             progress=progress,
         )
-        with (progress or Silent()).step("Parting what belongs together", 1, "splits") as step:
+        with (progress or Silent()).step(
+            "Comparing random with grouped cross-validation", 1, "splits"
+        ) as step:
             figures["cross_validated"] = _compared(dataset, basis, judgement, groups, seed)
             step.advance()
     findings = [

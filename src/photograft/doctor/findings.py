@@ -8,7 +8,7 @@ from typing import Any
 
 from photograft.core.text import count, shown
 
-#: How grave a finding is, the gravest first.
+#: How grave a finding is, the most severe first.
 SEVERITIES = ("serious", "worth a look", "note")
 
 
@@ -60,7 +60,7 @@ class Finding:
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:
-    """Return findings, the gravest and dearest first."""
+    """Return findings, the most severe first."""
     return sorted(
         findings, key=lambda found: (SEVERITIES.index(found.severity), -found.cost, found.kind)
     )

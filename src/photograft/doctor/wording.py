@@ -53,7 +53,7 @@ def verdict(
 
 
 def counted(findings: Sequence[Finding]) -> list[str]:
-    """Return how many findings there are of each severity that there is, the gravest first.
+    """Return how many findings there are of each severity that there is, the most severe first.
 
     >>> counted([Finding("leak", "serious", 0.1, "one leaks", "move it")])
     ['1 serious problem']

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.reference import Reference
 from photograft.classifier.scoring import score_with_features
-from photograft.classifier.uncertainty.assurance import Assurance, logs_of
 from photograft.classifier.uncertainty.calibration import (
     Calibration,
     apply,
@@ -19,7 +18,8 @@ from photograft.classifier.uncertainty.calibration import (
     calibrate,
 )
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
-from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novelty
+from photograft.classifier.uncertainty.ood_fitting import ValidationPhotos, fit_ood_detector
+from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.core.arrays import Floats
 from photograft.features.similarity import choose_rows
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
@@ -72,8 +72,8 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
     """
     seeds = np.random.default_rng([job.config.seed, 5])
     # Steps are not drawn within steps: looking at photos again is one of its own.
-    with job.progress.step("Holding photos out in turn", 1, "times") as step:
-        folded = _folded(job, fitted)
+    with job.progress.step("Cross-validating", 1, "times") as step:
+        folded = _out_of_fold(job, fitted)
         step.advance()
     held_rows, held = _validation(job, fitted)
     with job.progress.step("Checking confidences", 1, "classifiers") as step:
@@ -83,14 +83,14 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
     if calibration is not None and calibration.kept:
         classifier = replace(classifier, head=apply_to_head(classifier.head, calibration))
         held = _said_again(job, fitted, classifier, held_rows, held, calibration)
-        folded = None if folded is None else _Folded(folded.rows, _applied(folded, calibration))
+        folded = None if folded is None else _OutOfFold(folded.rows, _applied(folded, calibration))
         notes = (*notes, calibration.reason)
     rows, features, logs = _training_rows(job, classifier, folded, seeds)
     labels, photos = job.labels("train")[rows], job.photos("train")
-    with job.progress.step("Learning what it knows", 1, "classifiers") as step:
-        novelty = None
+    with job.progress.step("Fitting the OOD detector", 1, "classifiers") as step:
+        ood_detector = None
         if logs is not None or held is not None:
-            novelty = fit_novelty(
+            ood_detector = fit_ood_detector(
                 features,
                 labels,
                 job.groups("train")[rows],
@@ -98,7 +98,7 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
                 widths=[layer.num_features for layer in classifier.backbone.layers],
                 held_out=None
                 if held is None or held_rows is None
-                else HeldOut(held_rows, logs_of(held), job.labels("validation")),
+                else ValidationPhotos(held_rows, logs_of(held), job.labels("validation")),
                 rng=seeds,
             )
         reference = Reference.fit(
@@ -109,24 +109,24 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
         )
         step.advance()
     said = calibration.to_json() if calibration else None
-    assurance = Assurance(_answers(job, folded, held), novelty, said)
-    classifier = replace(classifier, assurance=assurance, reference=reference)
+    uncertainty = Uncertainty(_answers(job, folded, held), ood_detector, said)
+    classifier = replace(classifier, uncertainty=uncertainty, reference=reference)
     return Assessed(replace(fitted, classifier=classifier, notes=notes), held)
 
 
-def describe(assurance: Assurance) -> dict[str, Any]:
+def describe(uncertainty: Uncertainty) -> dict[str, Any]:
     """Return what a run's record says of how sure its classifier may be, as plain JSON types."""
-    found: dict[str, Any] = {"calibration": assurance.calibration}
-    held_out = assurance.held_out
+    found: dict[str, Any] = {"calibration": uncertainty.calibration}
+    held_out = uncertainty.held_out
     if held_out is not None and len(held_out.confidence):
         found["held_out"] = held_out.source
         found["abstaining"] = [held_out.abstention(target).to_json() for target in TARGETS]
         sets = held_out.sets(COVERAGE)
         found["sets"] = {**sets.to_json(), "sentence": sets.sentence}
-    if assurance.novelty is not None:
-        threshold = assurance.novelty.threshold(KEPT)
-        share, interval, count = assurance.novelty.share_kept(threshold)
-        through = assurance.novelty.let_through(threshold)
+    if uncertainty.ood_detector is not None:
+        threshold = uncertainty.ood_detector.threshold(KEPT)
+        share, interval, count = uncertainty.ood_detector.share_kept(threshold)
+        through = uncertainty.ood_detector.let_through(threshold)
         found["unknown"] = {
             "kept": KEPT,
             "threshold": threshold,
@@ -144,7 +144,7 @@ def describe(assurance: Assurance) -> dict[str, Any]:
     return found
 
 
-class _Folded(NamedTuple):
+class _OutOfFold(NamedTuple):
     """Training photos that were held out in turn.
 
     Attributes:
@@ -156,7 +156,7 @@ class _Folded(NamedTuple):
     logs: Floats
 
 
-def _folded(job: Job, fitted: Fitted) -> _Folded | None:
+def _out_of_fold(job: Job, fitted: Fitted) -> _OutOfFold | None:
     """Hold training photos out in turn, where the head is one that is quickly fitted again."""
     chosen = fitted.selection.get("chosen")
     classifier = fitted.classifier
@@ -183,7 +183,7 @@ def _folded(job: Job, fitted: Fitted) -> _Folded | None:
     missing = job.num_classes - logs.shape[2]  # classes that only other photos are of
     if missing:
         logs = np.pad(logs, ((0, 0), (0, 0), (0, missing)), constant_values=-30.0)
-    return _Folded(rows, logs)
+    return _OutOfFold(rows, logs)
 
 
 def _some(num_photos: int, num_classes: int, seed: int) -> npt.NDArray[np.intp]:
@@ -222,7 +222,7 @@ def _said_again(
 
 
 def _training_rows(
-    job: Job, classifier: Classifier, folded: _Folded | None, rng: np.random.Generator
+    job: Job, classifier: Classifier, folded: _OutOfFold | None, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.intp], Floats, Floats | None]:
     """Return rows of the training part, their features, and out-of-fold logarithms of each."""
     labels, photos = job.labels("train"), job.photos("train")
@@ -238,7 +238,7 @@ def _training_rows(
 
 
 def _calibration(
-    job: Job, folded: _Folded | None, held: Floats | None, rng: np.random.Generator
+    job: Job, folded: _OutOfFold | None, held: Floats | None, rng: np.random.Generator
 ) -> Calibration | None:
     # A head whose classes were weighed alike does not mean its probabilities as photos come.
     if job.config.class_weight == "balanced":
@@ -259,11 +259,11 @@ def _calibration(
     )
 
 
-def _applied(folded: _Folded, calibration: Calibration) -> Floats:
+def _applied(folded: _OutOfFold, calibration: Calibration) -> Floats:
     return logs_of(apply(folded.logs, calibration))
 
 
-def _answers(job: Job, folded: _Folded | None, held: Floats | None) -> HeldOutAnswers | None:
+def _answers(job: Job, folded: _OutOfFold | None, held: Floats | None) -> HeldOutAnswers | None:
     """Return answers to validation photos, and to training photos too where those are few."""
     said, labels, what = [], [], []
     if held is not None:

@@ -43,7 +43,7 @@ class Extractor:
         """Return all that a photo's features depend on, apart from the photo."""
         return space_key(self.backbone, self.engine)
 
-    def look(
+    def extract(
         self, photos: Sequence[Photo], view: View = PLAIN, *, what: str = "Extracting features"
     ) -> tuple[FeatureTable, dict[bytes, ImageError], Extractor]:
         """Return photos' features, what was wrong with those that have none, and what ran.
@@ -82,6 +82,6 @@ class Extractor:
             if not self.may_fall_back or self.engine == self.engine.fallback():
                 raise
             self.progress.say(f"{error} Going on with torch.")
-            return replace(self, engine=self.engine.fallback()).look(photos, view, what=what)
+            return replace(self, engine=self.engine.fallback()).extract(photos, view, what=what)
         self.store.prune()
         return table, failures, self

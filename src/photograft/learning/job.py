@@ -86,7 +86,7 @@ class Job:
         """Return the features of every photo as it is."""
         if self.table is not None:
             return self.table
-        return self.extractor.look(self.dataset.photos)[0]
+        return self.extractor.extract(self.dataset.photos)[0]
 
     def score(self, classifier: Classifier, part: str) -> npt.NDArray[np.float32]:
         """Return what a classifier says of a part's photos, float32, shape ``(n, num_classes)``."""

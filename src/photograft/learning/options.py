@@ -64,7 +64,7 @@ class TrainOptions(ExtractionOptions, total=False):
     head: str
     hidden: str | Sequence[int]
     dropout: float
-    coding: str
+    target_encoding: str
     class_weight: str
     unfreeze: str | int
     head_first: bool

@@ -61,7 +61,7 @@ def prepare_dataset(
         if not needs_features(config):
             return Job(dataset, split, extractor, None, config, progress)
         # The engine may have fallen back on torch before.
-        table, failures, extractor = replace(extractor, engine=engine).look(dataset.photos)
+        table, failures, extractor = replace(extractor, engine=engine).extract(dataset.photos)
         if not failures:
             return Job(dataset, split, extractor, table, config, progress)
         dataset = dataset.without(failures)

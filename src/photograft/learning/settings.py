@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from photograft.core import choices
 from photograft.core.errors import InputError
@@ -146,9 +148,9 @@ class LearningSettings(Schema):
         head: ``"logistic"`` regression, or an ``"mlp"``.
         hidden: Widths of the MLP's hidden layers; also those of trained networks' heads.
         dropout: Before the last layer of a trained head, in [0, 1).
-        coding: Of the targets of a trained head: ``"binary"`` (sigmoid and binary cross-entropy,
-            two classes only), ``"sparse"`` or ``"categorical"`` (softmax and cross-entropy, of
-            class indices or one-hot), or ``"auto"``.
+        target_encoding: Of a trained head: ``"binary"`` (sigmoid and binary cross-entropy, two
+            classes only), ``"sparse"`` or ``"categorical"`` (softmax and cross-entropy, of class
+            indices or one-hot), or ``"auto"``.
         class_weight: ``"balanced"`` gives every class the same say, whatever its size.
         unfreeze: The part of the backbone that ``"finetune"`` trains: a number of blocks, the name
             of the lowest layer, ``"all"``, or ``"auto"``, its last quarter.
@@ -156,7 +158,7 @@ class LearningSettings(Schema):
         head_training: The loop that trains an MLP head before ``"finetune"``; None for that of
             ``"features"``.
         views: Augmented views of each photo in ``"features+augment"`` and ``"finetune"``, computed
-            once and stored; 0 for as many as the number of photos suggests, -1 for new ones in
+            once and stored; 0 for as many as the number of photos suggests, -1 to re-augment
             every epoch.
         test_views: ``"flip"`` averages over each photo and its mirror image in prediction.
         augmentation: Random changes of training photos; None for the strategy's own.
@@ -166,11 +168,13 @@ class LearningSettings(Schema):
         InputError: A value is not one of those.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"coding": "target_encoding"}
+
     strategy: str = "features"
     head: str = "logistic"
     hidden: tuple[int, ...] = ()
     dropout: float = 0.0
-    coding: str = "auto"
+    target_encoding: str = "auto"
     class_weight: str = "none"
     unfreeze: str = "auto"
     head_first: bool = True
@@ -185,7 +189,7 @@ class LearningSettings(Schema):
         for name, words in (
             ("strategy", choices.STRATEGIES),
             ("head", choices.HEADS),
-            ("coding", choices.CODINGS),
+            ("target_encoding", choices.TARGET_ENCODINGS),
             ("class_weight", choices.CLASS_WEIGHTS),
             ("test_views", choices.TEST_VIEWS),
         ):
@@ -235,7 +239,7 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
     Each floor takes its own part and knows no other; `part` gives it. The attributes are described
     there:
 
-    * `LearningSettings`: strategy, head, hidden, dropout, coding, class_weight, unfreeze,
+    * `LearningSettings`: strategy, head, hidden, dropout, target_encoding, class_weight, unfreeze,
       head_first, head_training, views, test_views, augmentation, training
     * `BackboneSettings`: backbone, weights, layer, pooling, preprocessing
     * `ExecutionSettings`: engine, precision, device

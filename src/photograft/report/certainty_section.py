@@ -60,8 +60,8 @@ def _row(found: Mapping[str, Any]) -> tuple[str, ...]:
 def _unknown(found: Mapping[str, Any]) -> str:
     low, high = found["share_kept_interval"]
     said = (
-        f"A photo whose novelty is above {number(found['threshold'])} may be called unknown: that "
-        f"keeps {percent(found['share_kept'])} ({percent(low)} to {percent(high)}) of "
+        f"A photo whose OOD score is above {number(found['threshold'])} may be called unknown: "
+        f"that keeps {percent(found['share_kept'])} ({percent(low)} to {percent(high)}) of "
         f"{found['num_photos']:,} photos of these classes that it did not learn from."
     )
     through = found.get("let_through")

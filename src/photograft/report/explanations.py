@@ -81,7 +81,7 @@ def _explain(
     for answer in answers:
         try:
             data = reads[answer.name]()
-            look = maps.look(data, answer.predicted)
+            look = maps.evidence_in(data, answer.predicted)
             photo = decode(data, max_pixels=classifier.max_pixels, at_least=_SIDE)
             photo.thumbnail((_SIDE, _SIDE), reducing_gap=2.0)
             stream = io.BytesIO()

@@ -224,7 +224,7 @@ def read_run_rows(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 def read_run_findings(folder: Path) -> list[Finding]:
-    """Return what the doctor found, the gravest first; nothing where nobody looked.
+    """Return what the doctor found, the most severe first; nothing where nobody looked.
 
     Raises:
         ClassifierError: The folder is damaged.

@@ -132,7 +132,7 @@ class Run:
         return read_run_rows(self.path, FILES)
 
     def findings(self) -> list[Finding]:
-        """Return what the doctor found in the photos, the gravest first.
+        """Return what the doctor found in the photos, the most severe first.
 
         Empty also where nobody looked: ``info["doctor"]`` is None then.
 

@@ -273,7 +273,7 @@ def _fit(
     if selection is None:
         selection = try_stored(context, chosen)[1]
     extractor = context.extractor(chosen)
-    table, failures, extractor = extractor.look(dataset.photos)
+    table, failures, extractor = extractor.extract(dataset.photos)
     clean = dataset.without(failures)
     pool = {id(dataset.photos[i]) for part in (split.train, split.validation) for i in part}
     test = {id(dataset.photos[i]) for i in split.test}

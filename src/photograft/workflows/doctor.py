@@ -79,7 +79,7 @@ def doctor(
     if goes_by_statistics(settings.preprocessing):
         dataset = dataset.verified(progress=progress)
     extractor = fit_preprocessing(extractor, dataset.photos, settings)
-    table, failures, extractor = extractor.look(dataset.photos)
+    table, failures, extractor = extractor.extract(dataset.photos)
     dataset = dataset.without(failures)
     found = diagnose(dataset, extractor, table, seed=settings.seed, progress=progress)
     if folder is not None:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.classifier.scoring import extractor_of, score, usable
-from photograft.classifier.uncertainty.assurance import Rules
 from photograft.classifier.uncertainty.conformal import check
+from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import wilson_interval

@@ -145,7 +145,7 @@ class _Explainer:
     def _heat(self, data: bytes, c: int) -> tuple[Any, Any]:
         """Return the heat map, or None where the network gives none, and the features."""
         try:
-            look = self._maps.look(data, c)
+            look = self._maps.evidence_in(data, c)
         except InputError as error:
             if self._note is not None:
                 self._note(str(error))  # once: it is so for every photo

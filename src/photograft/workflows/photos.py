@@ -88,7 +88,7 @@ def score_photos(classifier: Classifier, X: Any, store: FeatureStore) -> Floats:
         # Fitted on another machine, or before an update.
         _, path = locate_weights(classifier.backbone, store.cache)
         classifier = replace(classifier, weights_path=path)
-    dataset, table, extractor = _look(extractor_of(classifier, store), X)
+    dataset, table, extractor = _extracted(extractor_of(classifier, store), X)
     return score(classifier, dataset.photos, extractor, table)
 
 
@@ -116,7 +116,7 @@ def extract_photos(X: Any, settings: ExtractionSettings, store: FeatureStore) ->
         Silent(),
         settings.engine == "auto",
     )
-    dataset, table, _ = _look(extractor, X)
+    dataset, table, _ = _extracted(extractor, X)
     return table.rows([photo.digest for photo in dataset.photos], columns)
 
 
@@ -148,9 +148,9 @@ def _backbone(
     return get_backbone(name, weights, preprocessing=preprocessing, pooling=pooling, layer=layer)
 
 
-def _look(extractor: Extractor, X: Any) -> tuple[Dataset, FeatureTable, Extractor]:
+def _extracted(extractor: Extractor, X: Any) -> tuple[Dataset, FeatureTable, Extractor]:
     """Return the photos of ``X``, in order, their features, and what ran."""
     dataset = read_photos(understand(X), max_pixels=extractor.max_pixels)
-    table, failures, extractor = extractor.look(dataset.photos)
+    table, failures, extractor = extractor.extract(dataset.photos)
     refuse_unusable(dataset.without(failures))
     return dataset, table, extractor

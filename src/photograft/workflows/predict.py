@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Classifier, Prediction
-from photograft.classifier.uncertainty.assurance import Assurance, Rules
+from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.errors import InputError
 from photograft.data.inputs import files_in
 from photograft.runs.run import Run
@@ -61,7 +61,7 @@ def read_rules(
         InputError: The classifier carries nothing to tell by what is asked, or a share is out of
             its range.
     """
-    return (classifier.assurance or Assurance()).rules(
+    return (classifier.uncertainty or Uncertainty()).rules(
         kept=USUAL_KEEP if unknown and keep is None else keep,
         min_accuracy=min_accuracy,
         coverage=coverage,

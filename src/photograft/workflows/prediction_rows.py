@@ -15,7 +15,7 @@ import numpy as np
 
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Prediction
-from photograft.classifier.uncertainty.assurance import UNKNOWN, UNSURE, Rules
+from photograft.classifier.uncertainty.uncertainty import UNKNOWN, UNSURE, Rules
 from photograft.core.errors import InputError
 from photograft.core.files import new_file
 from photograft.core.text import percent
@@ -24,7 +24,7 @@ FORMATS = ("table", "csv", "jsonl", "parquet")
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _PARQUET_ROWS = 4096
-#: Probabilities and novelties in rows have so many digits after the point.
+#: Probabilities and OOD scores in rows have so many digits after the point.
 _DIGITS = 6
 _LEAST = 0.1**_DIGITS / 2
 
@@ -55,7 +55,7 @@ def output_format(wanted: str | None, output: Path | None, *, to_terminal: bool)
 def row_of(
     prediction: Prediction, class_names: Sequence[str], top: int, rules: Rules | None = None
 ) -> dict[str, Any]:
-    """Return a prediction as a flat row: file, error, the `top` classes, how novel it is.
+    """Return a prediction as a flat row: file, error, the `top` classes, its OOD score.
 
     Where rules were asked for: the answer by them, and the classes that come into question.
     """
@@ -72,8 +72,8 @@ def row_of(
             if known and prediction.probabilities is not None
             else None
         )
-    novelty = prediction.novelty
-    row["novelty"] = None if novelty is None else round(novelty, _DIGITS)
+    score = prediction.ood_score
+    row["ood_score"] = None if score is None else round(score, _DIGITS)
     if rules is not None and rules.answers:
         row["answer"] = prediction.answer
     if rules is not None and rules.sets is not None:
@@ -192,7 +192,7 @@ def _parquet_writer(
     for rank in range(num_ranks):
         suffix = "" if rank == 0 else f"_{rank + 1}"
         fields += [(f"label{suffix}", pa.string()), (f"probability{suffix}", pa.float64())]
-    fields.append(("novelty", pa.float64()))
+    fields.append(("ood_score", pa.float64()))
     if rules is not None and rules.answers:
         fields.append(("answer", pa.string()))
     if rules is not None and rules.sets is not None:
@@ -227,8 +227,8 @@ def _line(row: dict[str, Any]) -> str:
             cells.append(f"{label} {percent(probability)}")
     answer = row.get("answer")
     if answer in (UNKNOWN, UNSURE) and answer != row["label"]:  # a class may be called so
-        novelty = f", novelty {row['novelty']:.2f}" if answer == UNKNOWN else ""
-        cells = [answer, f"(nearest {cells[0]}{novelty})", *cells[1:]]
+        score = f", OOD score {row['ood_score']:.2f}" if answer == UNKNOWN else ""
+        cells = [answer, f"(nearest {cells[0]}{score})", *cells[1:]]
     if row.get("classes"):
         cells.append(f"[{row['classes']}]")
     return "  ".join([row["file"], *cells])

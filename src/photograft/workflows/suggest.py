@@ -108,7 +108,7 @@ def suggest(
     store, progress = store or FeatureStore(), progress or Silent()
     loaded = load_classifier(classifier)
     dataset = read_unlabelled(Path(folder), loaded, progress)
-    dataset, rows, said = look_at(loaded, dataset, store, progress)
+    dataset, rows, said = score_dataset(loaded, dataset, store, progress)
     if not dataset.photos:
         counts = ", ".join(f"{n:,} x {r!r}" for r, n in dataset.skipped_counts().items())
         raise InputError(
@@ -117,7 +117,7 @@ def suggest(
     known = counted = None
     if labelled is not None:
         source = Dataset.load(labelled, max_pixels=loaded.max_pixels, progress=progress)
-        source, known_rows, _ = look_at(loaded, source, store, progress)
+        source, known_rows, _ = score_dataset(loaded, source, store, progress)
         known = comparable(loaded, known_rows)
         counted = [sum(p.label == name for p in source.photos) for name in loaded.class_names]
     distinct = _first_of_each(dataset.photos)
@@ -172,7 +172,7 @@ def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) ->
     )
 
 
-def look_at(
+def score_dataset(
     classifier: Classifier, dataset: Dataset, store: FeatureStore, progress: Progress
 ) -> tuple[Dataset, Floats, Floats]:
     """Return a dataset less the photos that do not decode, their features and probabilities.
@@ -206,10 +206,14 @@ def _unlike(
     classifier: Classifier, rows: Floats, probabilities: Floats
 ) -> npt.NDArray[np.bool_] | None:
     """Return whether photos are unlike any class, as `predict` has it; None where it can't tell."""
-    scores = classifier.novelty(rows, probabilities)
-    if scores is None or classifier.assurance is None or classifier.assurance.novelty is None:
+    scores = classifier.ood_scores(rows, probabilities)
+    if (
+        scores is None
+        or classifier.uncertainty is None
+        or classifier.uncertainty.ood_detector is None
+    ):
         return None
-    return scores > classifier.assurance.novelty.threshold()
+    return scores > classifier.uncertainty.ood_detector.threshold()
 
 
 def _first_of_each(photos: Sequence[Photo]) -> npt.NDArray[np.intp]:

@@ -54,7 +54,9 @@ def summarise_name(
         config.hidden,
         config.dropout,
         num_classes,
-        coding="binary" if config.coding == "binary" and num_classes == 2 else "sparse",
+        target_encoding="binary"
+        if config.target_encoding == "binary" and num_classes == 2
+        else "sparse",
         unfreeze=unfreeze or _trained_part(config),
         freeze_batch_norm=config.loop.freeze_batch_norm,
     )

@@ -171,7 +171,9 @@ def finish(
         "layers": list(fitted.classifier.layers),
         "params": fitted.params,
         "notes": list(fitted.notes),
-        "certainty": describe(fitted.classifier.assurance) if fitted.classifier.assurance else {},
+        "certainty": describe(fitted.classifier.uncertainty)
+        if fitted.classifier.uncertainty
+        else {},
         "history": {"kept": fitted.history.kept} if fitted.history else None,
         "recipe": recipe,
         "doctor": diagnosis.figures if diagnosis else None,

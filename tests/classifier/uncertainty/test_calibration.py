@@ -288,7 +288,7 @@ def check_head(widths: tuple[int, ...], coding: str, calibration: Calibration) -
     expected = apply(transformed(head.logits(x), 1, 0), calibration)
     np.testing.assert_allclose(found.predict_proba(x), expected, atol=1e-6)
     assert np.abs(expected - head.predict_proba(x)).max() > 0.05
-    assert found.coding == coding
+    assert found.activation == coding
     assert {part.dtype for part in (*found.weights, *found.biases)} == {np.dtype(np.float32)}
 
 

@@ -446,8 +446,8 @@ def test_evaluate_by_rules(
     assert (result.code, result.err) == (0, "")
     scores = system.read_json(target)
     classifier = photograft.Classifier.load(run_path)
-    assert classifier.assurance
-    rules = classifier.assurance.rules(min_accuracy=0.95, coverage=0.9)
+    assert classifier.uncertainty
+    rules = classifier.uncertainty.rules(min_accuracy=0.95, coverage=0.9)
     assert rules.confidence
     assert rules.sets
     paths = sorted(source.rglob("*.jpg"))
@@ -485,7 +485,7 @@ def test_evaluate_by_what_is_no_rule(
 def test_evaluate_by_rules_that_a_classifier_can_not_know(
     capsys: pytest.CaptureFixture[str], run_path: Path, photos: Path, tmp_path: Path
 ) -> None:
-    bare = dataclasses.replace(photograft.Classifier.load(run_path), assurance=None)
+    bare = dataclasses.replace(photograft.Classifier.load(run_path), uncertainty=None)
     bare.save(tmp_path / "older", include_weights=False)
     for option in ("--min-accuracy", "--coverage"):
         result = system.invoke(capsys, "evaluate", tmp_path / "older", photos, option, "0.9")

@@ -355,13 +355,13 @@ def test_probabilities_sum_to_one() -> None:
 # --- heads of several layers
 
 
-def layered(coding: str, widths: tuple[int, ...] = (4, 6, 5, 3)) -> Head:
+def layered(target_encoding: str, widths: tuple[int, ...] = (4, 6, 5, 3)) -> Head:
     rng = np.random.default_rng(0)
     pairs = list(pairwise(widths))
     return Head(
         tuple(rng.normal(size=pair).astype(np.float32) for pair in pairs),
         tuple(rng.normal(size=width).astype(np.float32) for _, width in pairs),
-        coding,
+        target_encoding,
     )
 
 
@@ -391,7 +391,7 @@ def test_sigmoid_gives_the_second_class_its_log_odds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("coding", "widths"),
+    ("target_encoding", "widths"),
     [
         ("softmax", (4, 3)),
         ("softmax", (4, 6, 3)),
@@ -400,10 +400,10 @@ def test_sigmoid_gives_the_second_class_its_log_odds() -> None:
         ("sigmoid", (4, 6, 1)),
     ],
 )
-def test_gradient_is_that_of_small_steps(coding: str, widths: tuple[int, ...]) -> None:
-    head, rng = layered(coding, widths), np.random.default_rng(3)
+def test_gradient_is_that_of_small_steps(target_encoding: str, widths: tuple[int, ...]) -> None:
+    head, rng = layered(target_encoding, widths), np.random.default_rng(3)
     x = rng.normal(0, 1, 4).astype(np.float32)
-    direction = rng.normal(0, 1, 2 if coding == "sigmoid" else 3)
+    direction = rng.normal(0, 1, 2 if target_encoding == "sigmoid" else 3)
     step = np.float32(2**-8)
     steps = step * np.eye(4, dtype=np.float32)
     ahead, behind = (head.logits(x + sign * steps) @ direction for sign in (1, -1))
@@ -422,7 +422,7 @@ def test_tensors_give_the_head_back(widths: tuple[int, ...]) -> None:
     assert tensors["weight"].shape == widths[-2:]
     assert head.num_params == sum(tensor.size for tensor in tensors.values())
     again = Head.from_tensors(dict(sorted(tensors.items())), "softmax")
-    assert again.coding == "softmax"
+    assert again.activation == "softmax"
     for one, other in (
         *zip(again.weights, head.weights, strict=True),
         *zip(again.biases, head.biases, strict=True),

@@ -54,7 +54,7 @@ def feed(model: TransferNetwork, inputs: Any = None) -> Feed:
 
 
 def train(model: TransferNetwork, **changes: Any) -> list[Any]:
-    where = small.setting(2, coding="categorical")
+    where = small.setting(2, target_encoding="categorical")
     settings = replace(LOOP, **changes)
     return small.without_seconds(small.run(model, feed(model), None, settings, where=where))
 
@@ -69,10 +69,10 @@ def norms(model: TransferNetwork) -> dict[str, nn.Module]:
 HEADS = [((), 1, "binary"), ((), 3, "sparse"), ((7,), 1, "binary"), ((9, 5), 4, "categorical")]
 
 
-@pytest.mark.parametrize(("hidden", "outputs", "coding"), HEADS)
+@pytest.mark.parametrize(("hidden", "outputs", "target_encoding"), HEADS)
 @pytest.mark.parametrize("standardised", [False, True])
 def test_head_in_numpy_says_what_torch_says(
-    hidden: tuple[int, ...], outputs: int, coding: str, standardised: bool
+    hidden: tuple[int, ...], outputs: int, target_encoding: str, standardised: bool
 ) -> None:
     rng = np.random.default_rng(0)
     features = (rng.normal(3, 5, (20, 12)) * 10 ** rng.uniform(-2, 2, 12)).astype(np.float32)
@@ -83,12 +83,12 @@ def test_head_in_numpy_says_what_torch_says(
     module.eval()
     with torch.no_grad():
         logits = module(torch.from_numpy(features)).double()
-    if coding == "binary":
+    if target_encoding == "binary":
         second = torch.sigmoid(logits)
         expected = torch.cat([1 - second, second], dim=1)
     else:
         expected = torch.softmax(logits, dim=1)
-    head = module.to_head(coding)
+    head = module.to_head(target_encoding)
     found = head.predict_proba(features)
     assert found.shape == (20, max(2, outputs))
     assert found.dtype == np.float32
@@ -137,10 +137,12 @@ def test_head_weights_follow_from_the_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("hidden", [(), (6,)])
-@pytest.mark.parametrize(("head_coding", "coding"), [
+@pytest.mark.parametrize(("head_coding", "target_encoding"), [
     ("softmax", "sparse"), ("softmax", "binary"), ("sigmoid", "binary"),
 ])  # fmt: skip
-def test_start_from_a_fitted_head(hidden: tuple[int, ...], head_coding: str, coding: str) -> None:
+def test_start_from_a_fitted_head(
+    hidden: tuple[int, ...], head_coding: str, target_encoding: str
+) -> None:
     rng = np.random.default_rng(1)
     widths = [5, *hidden, 1 if head_coding == "sigmoid" else 2]
     head = Head(
@@ -148,10 +150,10 @@ def test_start_from_a_fitted_head(hidden: tuple[int, ...], head_coding: str, cod
         tuple(rng.normal(size=b).astype(np.float32) for b in widths[1:]),
         head_coding,
     )
-    module = HeadModule(5, hidden, 1 if coding == "binary" else 2, 0.0, 0)
-    module.start_from(head, coding)
+    module = HeadModule(5, hidden, 1 if target_encoding == "binary" else 2, 0.0, 0)
+    module.start_from(head, target_encoding)
     features = rng.normal(size=(20, 5)).astype(np.float32)
-    found = module.to_head(coding).predict_proba(features)
+    found = module.to_head(target_encoding).predict_proba(features)
     np.testing.assert_allclose(found, head.predict_proba(features), rtol=1e-5, atol=1e-6)
 
 

@@ -47,7 +47,7 @@ def transfer(
     num_classes: int,
     *,
     dropout: float = 0.0,
-    coding: str = "auto",
+    target_encoding: str = "auto",
     unfreeze: str = "all",
     freeze_batch_norm: bool = True,
 ) -> Summary:
@@ -56,7 +56,7 @@ def transfer(
         hidden,
         dropout,
         num_classes,
-        coding=coding,
+        target_encoding=target_encoding,
         unfreeze=unfreeze,
         freeze_batch_norm=freeze_batch_norm,
     )
@@ -118,7 +118,7 @@ def test_block5_of_vgg16_is_trained(size: int) -> None:
 
 def test_small_network_with_three_hidden_layers() -> None:
     backbone = convnet("s128 p s256 p s128 p s64 p", 224)
-    summary = transfer(backbone, (128, 64, 32), 3, coding="categorical")
+    summary = transfer(backbone, (128, 64, 32), 3, target_encoding="categorical")
     assert summary.total == summary.trainable == 2_283_779
     assert summary.rows[-1].kind == "Linear, softmax"
 
@@ -162,7 +162,12 @@ def more_than_keras(name: str, rows: tuple[Row, ...]) -> int:
 @pytest.mark.parametrize(("name", "total", "trainable", "fixed"), COUNTED)
 def test_keras_networks_with_dense_16(name: str, total: int, trainable: int, fixed: int) -> None:
     summary = transfer(
-        keras(name, 224), (16,), 2, dropout=0.25, coding="categorical", freeze_batch_norm=False
+        keras(name, 224),
+        (16,),
+        2,
+        dropout=0.25,
+        target_encoding="categorical",
+        freeze_batch_norm=False,
     )
     more = more_than_keras(name, summary.rows)
     assert more == {"resnet50": -26_560, "inception_v3": 17_216}.get(name, 0)
@@ -381,7 +386,7 @@ def test_classes_that_are_asked_for() -> None:
 def test_small_network_in_writing_needs_torch_alone() -> None:
     """Each of these takes half a second or more to import."""
     code = (
-        "import sys; from photograft.workflows.pictures import summarise_name; "
+        "import sys; from photograft.workflows.summary import summarise_name; "
         "summarise_name('D1').lines(); print(*{'timm', 'torchvision', 'sympy'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -393,6 +398,6 @@ def test_what_can_not_be() -> None:
     with pytest.raises(UnknownNameError, match="conv7"):
         transfer(backbone, (), 2, unfreeze="conv7")
     with pytest.raises(InputError, match="binary"):
-        transfer(backbone, (), 3, coding="binary")
+        transfer(backbone, (), 3, target_encoding="binary")
     with pytest.raises(InputError, match="'all'; expected layers or blocks"):
         transfer(backbone, (), 2).lines("all")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from photograft.core.errors import InputError
 from photograft.learning.loop.targets import (
-    choose_coding,
+    choose_target_encoding,
     class_weights,
     make_loss,
     mixed_up,
@@ -35,7 +35,7 @@ def by_hand(logits: Numbers, targets: Numbers, weights: Numbers | None = None) -
 
 
 def measured(
-    coding: str,
+    target_encoding: str,
     logits: Numbers,
     targets: Numbers,
     weights: Numbers | None = None,
@@ -43,7 +43,7 @@ def measured(
 ) -> float:
     given = np.ones(len(logits)) if weights is None else weights
     parts = [torch.tensor(part, dtype=torch.float32) for part in (logits, targets, given)]
-    return float(make_loss(coding, smoothing)(*parts))
+    return float(make_loss(target_encoding, smoothing)(*parts))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def measured(
     ],
 )
 def test_choice_of_a_coding(wanted: str, num_classes: int, mixed: bool, chosen: str) -> None:
-    assert choose_coding(wanted, num_classes, mixed=mixed) == chosen
+    assert choose_target_encoding(wanted, num_classes, mixed=mixed) == chosen
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_choice_of_a_coding(wanted: str, num_classes: int, mixed: bool, chosen: 
 )
 def test_codings_that_do_not_fit(wanted: str, num_classes: int, mixed: bool, words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        choose_coding(wanted, num_classes, mixed=mixed)
+        choose_target_encoding(wanted, num_classes, mixed=mixed)
     assert "\n" not in str(caught.value)
 
 
@@ -83,12 +83,12 @@ def test_outputs() -> None:
     assert num_outputs("sparse", 7) == 7
 
 
-@pytest.mark.parametrize("coding", ["sparse", "categorical"])
+@pytest.mark.parametrize("target_encoding", ["sparse", "categorical"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
-def test_softmax_codings_are_what_they_are_by_hand(coding: str, smoothing: float) -> None:
+def test_softmax_codings_are_what_they_are_by_hand(target_encoding: str, smoothing: float) -> None:
     smooth = ONE_HOT * (1 - smoothing) + smoothing / 3
     weights = np.array([0.5, 2.0, 1.0, 0.25])
-    found = measured(coding, LOGITS, ONE_HOT, weights, smoothing)
+    found = measured(target_encoding, LOGITS, ONE_HOT, weights, smoothing)
     assert found == pytest.approx(by_hand(LOGITS, smooth, weights), rel=1e-6)
 
 
@@ -105,12 +105,14 @@ def test_binary_is_softmax_over_two(smoothing: float) -> None:
     assert measured("categorical", two, one_hot, weights, smoothing) == expected
 
 
-@pytest.mark.parametrize("coding", ["binary", "categorical"])
-def test_mixed_targets(coding: str) -> None:
+@pytest.mark.parametrize("target_encoding", ["binary", "categorical"])
+def test_mixed_targets(target_encoding: str) -> None:
     shares = np.array([[0.7, 0.3], [0.1, 0.9]])
     odds = np.array([[0.4], [-1.2]])
     two = np.concatenate([np.zeros_like(odds), odds], axis=1)
-    found = measured(coding, odds if coding == "binary" else two, shares, smoothing=0.1)
+    found = measured(
+        target_encoding, odds if target_encoding == "binary" else two, shares, smoothing=0.1
+    )
     assert found == pytest.approx(by_hand(two, shares * 0.9 + 0.05), rel=1e-6)
 
 

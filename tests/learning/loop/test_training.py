@@ -44,7 +44,7 @@ def outcome(settings: Training = LOOP, seed: int = 0, **more: Any) -> tuple[Any,
         train_on(),
         validation(),
         settings,
-        where=small.setting(coding="categorical", seed=seed),
+        where=small.setting(target_encoding="categorical", seed=seed),
         **more,
     )
     return small.weights_of(model), history
@@ -106,22 +106,22 @@ def test_no_validation_at_all() -> None:
     assert (len(history.epochs), history.kept) == (5, 5)
 
 
-def two_classes(coding: str) -> list[tuple[float, ...]]:
+def two_classes(target_encoding: str) -> list[tuple[float, ...]]:
     x, y = small.problem(num_classes=2)
-    model = small.head_model(outputs=1 if coding == "binary" else 2)
+    model = small.head_model(outputs=1 if target_encoding == "binary" else 2)
     for parameter in model.parameters():
         nn.init.zeros_(parameter)
-    rate = 0.2 if coding == "binary" else 0.1
+    rate = 0.2 if target_encoding == "binary" else 0.1
     settings = replace(LOOP, learning_rate=rate, label_smoothing=0.1)
-    where = small.setting(2, coding=coding)
+    where = small.setting(2, target_encoding=target_encoding)
     history = small.run(model, small.feed(x, y), small.feed(x, y), settings, where=where)
     return [(e.loss, e.accuracy, e.val_loss or 0, e.val_accuracy or 0) for e in history.epochs]
 
 
-@pytest.mark.parametrize("coding", ["binary", "categorical"])
-def test_codings_of_two_classes_learn_the_same(coding: str) -> None:
+@pytest.mark.parametrize("target_encoding", ["binary", "categorical"])
+def test_codings_of_two_classes_learn_the_same(target_encoding: str) -> None:
     """Begun at nothing, one output moves by what two outputs move apart: twice the rate."""
-    found, expected = two_classes(coding), two_classes("sparse")
+    found, expected = two_classes(target_encoding), two_classes("sparse")
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert len({row[0] for row in expected}) == 3
 
@@ -309,7 +309,7 @@ def scripted(logits: list[float], signs: list[float], settings: Training) -> tup
             "photograft.learning.loop.training.make_optimizer",
             lambda blocks, _: Counting([{"params": blocks[0].parameters(), "rate": 1.0}], lr=1.0),
         )
-        where = small.setting(2, coding="binary")
+        where = small.setting(2, target_encoding="binary")
         history = small.run(model, blank, rows, settings, where=where)
     return model.epoch(), history
 
@@ -375,7 +375,7 @@ def combined(settings: Training) -> Training:
 @pytest.mark.parametrize("after", [1, 4])
 def test_interrupted_and_gone_on_with(name: str, after: int, tmp_path: Path) -> None:
     settings = combined(COMBINATIONS[name])
-    where = small.setting(coding="categorical")
+    where = small.setting(target_encoding="categorical")
     more: dict[str, Any] = {"where": where}
     whole = small.head_model(hidden=(8,), dropout=0.3)
     expected = small.run(whole, train_on(), validation(), settings, **more)
@@ -503,7 +503,7 @@ def test_nothing_global_is_disturbed(fails: bool) -> None:
     settings = replace(LOOP, mixup=0.5)
     model = small.head_model(hidden=(8,), dropout=0.5)
     watcher = Watcher(in_step="Epoch 2" if fails else "")
-    where = small.setting(coding="categorical")
+    where = small.setting(target_encoding="categorical")
     try:
         small.run(model, train_on(), validation(), settings, progress=watcher, where=where)
     except InterruptedByTestError:

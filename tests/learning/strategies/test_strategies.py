@@ -49,7 +49,7 @@ LITE = {
 VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("flip", "features", {"test_views": "flip"}),
     ("mlp", "features", {"head": "mlp", "hidden": (8,), "dropout": 0.2}),
-    ("mlp of two classes", "features", {"head": "mlp", "coding": "binary"}),
+    ("mlp of two classes", "features", {"head": "mlp", "target_encoding": "binary"}),
     ("balanced flat", "features", {"class_weight": "balanced", "pooling": "flatten"}),
     ("mlp on views", "features+augment", {"head": "mlp", "hidden": (8,), "views": 2}),
     ("fresh", "features+augment", {"views": -1}),
@@ -64,7 +64,7 @@ VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("lite", "finetune", {**LITE, "keep": "always"}),
     ("lite mlp", "finetune", {**LITE, "head": "mlp", "layer": "joined", "keep": "always"}),
     ("lite named", "finetune", {**LITE, "layer": "blocks.4", "keep": "always"}),
-    ("binary", "scratch", {"coding": "binary", "loop": ALL_SORTS}),
+    ("binary", "scratch", {"target_encoding": "binary", "loop": ALL_SORTS}),
     ("whitened", "scratch", {"preprocessing": Preprocessing(input_size=16, zca_whitening=True),
                              "backbone": "convnet:g c8 p c8"}),
     ("by itself", "scratch", {"backbone": "auto", "preprocessing": Preprocessing(),
@@ -141,7 +141,7 @@ def test_contract(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    source = two_classes if changes.get("coding") == "binary" else photos
+    source = two_classes if changes.get("target_encoding") == "binary" else photos
     config = tiny_config(strategy, **{"views": 2, **changes})
     before = states()
     run = photograft.train(source, config, out=tmp_path / "run")
@@ -228,10 +228,10 @@ def test_every_strategy_is_known_and_no_other() -> None:
     [
         ("finetune", {"validation": 0.0}, "--validation, or choose --keep always"),
         ("auto", {"validation": 0.0}, "--validation"),
-        ("scratch", {"coding": "binary"}, "two classes"),
-        ("features", {"head": "mlp", "coding": "binary"}, "two classes"),
-        ("finetune", {"coding": "binary"}, "two classes"),
-        ("scratch", {"coding": "sparse", "loop": {"mixup": 0.2}}, "mixup"),
+        ("scratch", {"target_encoding": "binary"}, "two classes"),
+        ("features", {"head": "mlp", "target_encoding": "binary"}, "two classes"),
+        ("finetune", {"target_encoding": "binary"}, "two classes"),
+        ("scratch", {"target_encoding": "sparse", "loop": {"mixup": 0.2}}, "mixup"),
         ("finetune", {"unfreeze": "4"}, "unfreeze can't be 4"),
         ("finetune", {"unfreeze": "conv9"}, "conv9"),
         ("features", {"layer": "blocks.1"}, "blocks.1"),
@@ -536,7 +536,7 @@ def test_augmentation_is_kept_only_where_it_helps(
 @pytest.mark.parametrize("strategy", ["features", "scratch"])
 def test_mirrored_test_views_are_averaged(strategy: str, tmp_path: Path) -> None:
     source = draw_folder(tmp_path / "photos", n=10, size=48)
-    config = tiny_config(strategy, test_views="flip", coding="auto")
+    config = tiny_config(strategy, test_views="flip", target_encoding="auto")
     run = photograft.train(source, config, out=tmp_path / "run")
     classifier = Classifier.load(run.path)
     assert classifier.views == ("plain", "flip")

@@ -111,7 +111,7 @@ def seen_by_mlflow(folder: Path) -> list[Seen]:
     for run in client.search_runs(experiments, order_by=["attributes.start_time ASC"]):
         seen = Seen(run.info.run_name, run.info.status.lower(), texts=dict(run.data.tags))
         seen.settings = dict(run.data.params)
-        for name, value in run.data.scores.items():
+        for name, value in run.data.metrics.items():
             history = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, name)]
             if name.partition("/")[0] in ("validation", "test"):
                 assert history == [(0, value)]

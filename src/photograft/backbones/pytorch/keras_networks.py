@@ -144,7 +144,7 @@ def build(name: str, *, seed: int = 0) -> nn.Module:
     Raises:
         UnknownNameError: There is no such network.
     """
-    import timm  # two seconds, which a small network in writing does without
+    import timm  # two seconds, which an architecture spec does without
 
     record = keras_network(name)
     with torch.random.fork_rng(devices=[]):

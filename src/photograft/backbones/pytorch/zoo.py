@@ -40,7 +40,7 @@ def describe(name: str) -> Backbone:
     Raises:
         UnknownNameError: timm has no such model.
     """
-    import timm  # two seconds, which a small network in writing does without
+    import timm  # two seconds, which an architecture spec does without
 
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture) or (
@@ -75,7 +75,7 @@ def describe(name: str) -> Backbone:
 
 
 def describe_convnet(text: str, input_size: int) -> Backbone:
-    """Return the record of a small network in writing, `text` as `convnet` explains it.
+    """Return the record of an architecture spec, `text` as `convnet` explains it.
 
     Raises:
         InputError: The text can't be understood, or the input is too small for the network.

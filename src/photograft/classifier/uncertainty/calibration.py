@@ -194,7 +194,7 @@ def apply_to_head(head: Head, calibration: Calibration) -> Head:
     every answer as it is; Platt's offset may change those near the border.
 
     Args:
-        head: With either coding, linear or of several layers.
+        head: With either activation, linear or of several layers.
         calibration: Platt's needs two classes.
 
     Raises:
@@ -205,7 +205,7 @@ def apply_to_head(head: Head, calibration: Calibration) -> Head:
     weight = head.weights[-1].astype(np.float64) * calibration.slope
     bias = head.biases[-1].astype(np.float64) * calibration.slope
     if calibration.kind == "platt":
-        _check_two(2 if head.coding == "sigmoid" else len(bias))
+        _check_two(2 if head.activation == "sigmoid" else len(bias))
         bias[-1] += calibration.offset  # the log-odds' own, or the second class's logit
     return replace(
         head,

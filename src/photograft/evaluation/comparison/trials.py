@@ -81,7 +81,7 @@ def try_stored(context: TrialContext, candidate: Candidate) -> tuple[Trial, Sele
         Its scores, and the choice of layers and penalty that the head for good is fitted with.
     """
     extractor = context.extractor(candidate)
-    table, failures, extractor = extractor.look(context.pool.photos)
+    table, failures, extractor = extractor.extract(context.pool.photos)
     clean = context.pool.without(failures)
     job = Job(
         clean, context.everything(clean), extractor, table, candidate.config, context.progress
@@ -127,7 +127,7 @@ def try_folds(
     config = candidate.config
     extractor = context.extractor(candidate)
     if needs_features(config):
-        table, failures, extractor = extractor.look(context.pool.photos)
+        table, failures, extractor = extractor.extract(context.pool.photos)
         clean = context.pool.without(failures)
     else:
         table, clean = None, context.pool.verified(progress=context.progress)

@@ -70,15 +70,16 @@ class HeadModule(nn.Sequential):
             first.weight.div_(scale)
             first.bias.sub_(first.weight @ mean)
 
-    def start_from(self, head: Head, coding: str) -> None:
+    def start_from(self, head: Head, target_encoding: str) -> None:
         """Take the weights of a head of the same layers.
 
         Args:
             head: The head.
-            coding: Of this one: of a softmax over two classes, ``"binary"`` takes the difference.
+            target_encoding: Of this one: of a softmax over two classes, ``"binary"`` takes the
+                difference.
         """
         weights, biases = list(head.weights), list(head.biases)
-        if coding == "binary" and head.coding == "softmax":
+        if target_encoding == "binary" and head.activation == "softmax":
             weights[-1] = weights[-1][:, 1:] - weights[-1][:, :1]
             biases[-1] = biases[-1][1:] - biases[-1][:1]
         with torch.no_grad():
@@ -86,13 +87,13 @@ class HeadModule(nn.Sequential):
                 layer.weight.copy_(torch.from_numpy(np.array(weight)).T)
                 layer.bias.copy_(torch.from_numpy(np.array(bias)))
 
-    def to_head(self, coding: str) -> Head:
+    def to_head(self, target_encoding: str) -> Head:
         """Return the head without torch."""
         layers = [(m.weight.detach().cpu(), m.bias.detach().cpu()) for m in self.layers]
         return Head(
             tuple(w.float().numpy().T.copy(order="C") for w, _ in layers),
             tuple(b.float().numpy().copy() for _, b in layers),
-            "sigmoid" if coding == "binary" else "softmax",
+            "sigmoid" if target_encoding == "binary" else "softmax",
         )
 
 

@@ -27,7 +27,7 @@ from photograft.learning.job import Job
 from photograft.learning.loop.batches import PhotoBatches
 from photograft.learning.loop.checkpoints import Checkpoint
 from photograft.learning.loop.network import HeadModule, TransferNetwork
-from photograft.learning.loop.targets import choose_coding, class_weights, num_outputs
+from photograft.learning.loop.targets import choose_target_encoding, class_weights, num_outputs
 from photograft.learning.loop.training import Feed, Model, Setting, train_network
 from photograft.learning.settings import LearningSettings, Training
 
@@ -57,9 +57,11 @@ class HeadOnly(nn.Module):
         return dict(self.head.state_dict())
 
 
-def coding_of(job: Job, settings: Training) -> str:
+def target_encoding_of(job: Job, settings: Training) -> str:
     """Return how the job's classes are coded as targets."""
-    return choose_coding(job.config.coding, job.num_classes, mixed=settings.mixup > 0)
+    return choose_target_encoding(
+        job.config.target_encoding, job.num_classes, mixed=settings.mixup > 0
+    )
 
 
 def make_head(
@@ -83,7 +85,7 @@ def make_head(
         columns: Of its rows.
     """
     config = job.config
-    outputs = num_outputs(coding_of(job, config.loop), job.num_classes)
+    outputs = num_outputs(target_encoding_of(job, config.loop), job.num_classes)
     head = HeadModule(num_features, hidden, outputs, config.dropout, config.seed)
     if table is not None and config.pooling == "avg":
         rows = table.rows(job.digests("train"), columns)
@@ -132,7 +134,7 @@ def run_loop(
     device = find_device() if config.device == "auto" else config.device
     precision = _precision(job, model, device)
     setting = Setting(
-        coding=coding_of(job, settings),
+        target_encoding=target_encoding_of(job, settings),
         class_weights=class_weights(job.labels("train"), job.num_classes, config.class_weight),
         seed=config.seed,
         device=device,
@@ -157,7 +159,7 @@ def run_loop(
 
 
 def trained_classifier(
-    job: Job, transfer: TransferNetwork, checkpoint: Checkpoint, coding: str
+    job: Job, transfer: TransferNetwork, checkpoint: Checkpoint, target_encoding: str
 ) -> Classifier:
     """Return the classifier that a trained network is, its weights in a file of their own."""
     content = safetensors.torch.save(state_dict(transfer.network))
@@ -171,7 +173,7 @@ def trained_classifier(
         backbone=backbone,
         engine=job.extractor.engine,
         layers=(last.name,),
-        head=transfer.head.to_head(coding),
+        head=transfer.head.to_head(target_encoding),
         max_pixels=job.config.max_pixels,
         weights_path=path,
         views=job.views,

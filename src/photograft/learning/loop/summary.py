@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import InputError
 from photograft.learning.loop.network import HeadModule, TransferNetwork
-from photograft.learning.loop.targets import choose_coding, num_outputs
+from photograft.learning.loop.targets import choose_target_encoding, num_outputs
 
 DEPTHS = ("layers", "blocks")
 
@@ -135,7 +135,7 @@ def summarise(
     dropout: float,
     num_classes: int,
     *,
-    coding: str,
+    target_encoding: str,
     unfreeze: str,
     freeze_batch_norm: bool,
 ) -> Summary:
@@ -146,16 +146,17 @@ def summarise(
         hidden: Widths of the head's hidden layers.
         dropout: Before its last layer, in [0, 1).
         num_classes: At least two.
-        coding: Of the targets: ``"auto"``, ``"binary"``, ``"sparse"`` or ``"categorical"``.
+        target_encoding: ``"auto"``, ``"binary"``, ``"sparse"`` or ``"categorical"``.
         unfreeze: The part of the backbone that is trained: a number of blocks, a layer's name,
             ``"all"``, ``"auto"``, or ``"0"`` for the head alone.
         freeze_batch_norm: Whether batch normalisation is left as it is.
 
     Raises:
-        InputError: The network can't be parted there, or the coding does not go with the classes.
+        InputError: The network can't be parted there, or the target encoding does not go with
+            the classes.
     """
-    coding = choose_coding(coding, num_classes, mixed=False)
-    head = _head(backbone, hidden, num_outputs(coding, num_classes), dropout)
+    target_encoding = choose_target_encoding(target_encoding, num_classes, mixed=False)
+    head = _head(backbone, hidden, num_outputs(target_encoding, num_classes), dropout)
     transfer = TransferNetwork(
         backbone, None, head, unfreeze=unfreeze, freeze_batch_norm=freeze_batch_norm
     )
@@ -165,7 +166,7 @@ def summarise(
     if own[-1].shape != flat:
         kind = "Flatten" if transfer.pooling == "flatten" else "global pooling"
         behind.insert(0, Row("pooling", kind, flat))
-    activation = "sigmoid" if coding == "binary" else "softmax"
+    activation = "sigmoid" if target_encoding == "binary" else "softmax"
     behind[-1] = replace(behind[-1], kind=f"{behind[-1].kind}, {activation}")
     return Summary(
         f"{_title(backbone)}, with a head for {num_classes:,} classes",

@@ -1,4 +1,4 @@
-"""How classes are coded as targets, and the loss that goes with each coding.
+"""How classes are coded as targets, and the loss that goes with each encoding.
 
 binary        one output, sigmoid, binary cross-entropy; two classes only
 sparse        one output a class, softmax, cross-entropy of class indices
@@ -22,7 +22,7 @@ from photograft.core.errors import InputError
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def choose_coding(wanted: str, num_classes: int, *, mixed: bool) -> str:
+def choose_target_encoding(wanted: str, num_classes: int, *, mixed: bool) -> str:
     """Return ``"binary"``, ``"sparse"`` or ``"categorical"``.
 
     Args:
@@ -31,7 +31,7 @@ def choose_coding(wanted: str, num_classes: int, *, mixed: bool) -> str:
         mixed: Whether targets are mixtures of classes, which class indices can't say.
 
     Raises:
-        InputError: The coding does not go with the classes, or with mixing.
+        InputError: The encoding does not go with the classes, or with mixing.
     """
     if wanted == "auto":
         if num_classes == 2:
@@ -40,37 +40,37 @@ def choose_coding(wanted: str, num_classes: int, *, mixed: bool) -> str:
     if wanted == "binary" and num_classes != 2:
         raise InputError(
             "binary targets are for two classes",
-            expected="coding sparse or categorical",
+            expected="target_encoding sparse or categorical",
             got=f"{num_classes} classes",
         )
     if wanted == "sparse" and mixed:
         raise InputError(
-            "sparse targets can't be mixed by mixup", expected="coding categorical or auto"
+            "sparse targets can't be mixed by mixup", expected="target_encoding categorical or auto"
         )
     return wanted
 
 
-def num_outputs(coding: str, num_classes: int) -> int:
+def num_outputs(target_encoding: str, num_classes: int) -> int:
     """Return how many outputs a head has."""
-    return 1 if coding == "binary" else num_classes
+    return 1 if target_encoding == "binary" else num_classes
 
 
-def make_loss(coding: str, label_smoothing: float) -> Loss:
-    """Return the loss of a coding.
+def make_loss(target_encoding: str, label_smoothing: float) -> Loss:
+    """Return the loss of a target encoding.
 
     Args:
-        coding: From `choose_coding`.
+        target_encoding: From `choose_target_encoding`.
         label_smoothing: Share of the target that is spread over all classes.
     """
 
     def loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         logits = logits.float()
         smooth = targets * (1 - label_smoothing) + label_smoothing / targets.shape[1]
-        if coding == "binary":
+        if target_encoding == "binary":
             each = functional.binary_cross_entropy_with_logits(
                 logits[:, 0], smooth[:, 1], reduction="none"
             )
-        elif coding == "sparse":
+        elif target_encoding == "sparse":
             each = functional.cross_entropy(
                 logits, targets.argmax(dim=1), reduction="none", label_smoothing=label_smoothing
             )
@@ -81,9 +81,9 @@ def make_loss(coding: str, label_smoothing: float) -> Loss:
     return loss
 
 
-def predicted(coding: str, logits: Tensor) -> Tensor:
+def predicted(target_encoding: str, logits: Tensor) -> Tensor:
     """Return class indices, shape ``(n,)``."""
-    return (logits[:, 0] > 0).long() if coding == "binary" else logits.argmax(dim=1)
+    return (logits[:, 0] > 0).long() if target_encoding == "binary" else logits.argmax(dim=1)
 
 
 def class_weights(labels: npt.NDArray[np.int64], num_classes: int, kind: str) -> Tensor:

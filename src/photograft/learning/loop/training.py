@@ -67,14 +67,14 @@ class Setting:
     """Where and how a loop runs.
 
     Attributes:
-        coding: Of the targets.
+        target_encoding: Of the targets.
         class_weights: Shape ``(num_classes,)``.
         seed: Of all that is random.
         device: torch's name of the device.
         precision: ``"bf16"`` for mixed precision, or ``"fp32"``.
     """
 
-    coding: str
+    target_encoding: str
     class_weights: Tensor
     seed: int
     device: str = "cpu"
@@ -158,7 +158,7 @@ class _Loop:
         for block in model.blocks():
             block.to(setting.device)
         self.optimizer = make_optimizer(model.blocks(), settings)
-        self.loss: Loss = make_loss(setting.coding, settings.label_smoothing)
+        self.loss: Loss = make_loss(setting.target_encoding, settings.label_smoothing)
         self.weights = setting.class_weights.to(setting.device)
         num_photos, size = len(train.labels), settings.batch_size
         self.count = settings.steps_per_epoch * size or num_photos
@@ -211,7 +211,7 @@ class _Loop:
             logits = self.model.upper(x)
         loss = self.loss(logits, mixed, self.weights[wanted])
         (loss * share).backward()  # type: ignore[no-untyped-call]
-        hits = (predicted(self.setting.coding, logits.detach()) == wanted).sum()
+        hits = (predicted(self.setting.target_encoding, logits.detach()) == wanted).sum()
         return torch.stack([loss.detach() * len(labels), hits])
 
     def _update(self, factor: float, update: int) -> None:
@@ -234,7 +234,7 @@ class _Loop:
         """Return mean loss and accuracy on photos as they are."""
         self.model.train(False)
         total = torch.zeros(2, device=self.setting.device)
-        plain = make_loss(self.setting.coding, 0.0)
+        plain = make_loss(self.setting.target_encoding, 0.0)
         order = np.arange(len(feed.labels))
         size, done = self.settings.batch_size, 0
         batches = feed.batches.read(order, size, 0)
@@ -247,7 +247,9 @@ class _Loop:
                     x = feed.enter(torch.from_numpy(inputs).to(self.setting.device))
                     logits = self.model.upper(x)
                 loss = plain(logits, targets, torch.ones_like(self.weights[own])) * len(own)
-                total += torch.stack([loss, (predicted(self.setting.coding, logits) == own).sum()])
+                total += torch.stack(
+                    [loss, (predicted(self.setting.target_encoding, logits) == own).sum()]
+                )
                 done += len(own)
                 step.advance(len(own))
         loss, accuracy = (total / done).tolist()

@@ -113,7 +113,7 @@ def _gather(job: Job, tables: Sequence[FeatureTable]) -> Gather:
 
 def _fit_mlp(job: Job) -> Fitted:
     from photograft.learning.loop.batches import StoredBatches  # torch, only where needed
-    from photograft.learning.loop.setup import HeadOnly, coding_of, make_head, run_loop
+    from photograft.learning.loop.setup import HeadOnly, make_head, run_loop, target_encoding_of
     from photograft.learning.loop.training import Feed
 
     config, table = job.config, job.features()
@@ -128,7 +128,7 @@ def _fit_mlp(job: Job) -> Fitted:
     history, checkpoint = run_loop(
         job, HeadOnly(module), feeds[0], feeds[1], config.loop, stage="head"
     )
-    head = module.to_head(coding_of(job, config.loop))
+    head = module.to_head(target_encoding_of(job, config.loop))
     return Fitted(
         frozen_classifier(job, layers, head),
         "features",

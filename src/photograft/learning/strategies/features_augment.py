@@ -86,7 +86,7 @@ def view_tables(job: Job, most: int | None = None) -> list[FeatureTable]:
     return [
         job.features(),
         *(
-            job.extractor.look(photos, view, what=f"Extracting view {i}/{len(views)}")[0]
+            job.extractor.extract(photos, view, what=f"Extracting view {i}/{len(views)}")[0]
             for i, view in enumerate(views, 1)
         ),
     ]
@@ -132,11 +132,11 @@ def _fit_fresh(job: Job) -> Fitted:
     """Train a head on a frozen network that sees a new random view of each photo every epoch."""
     from photograft.learning.loop.network import TransferNetwork  # torch, only where needed
     from photograft.learning.loop.setup import (
-        coding_of,
         count_trained,
         make_head,
         photo_feed,
         run_loop,
+        target_encoding_of,
     )
 
     config, last = job.config, job.backbone.layers[-1]
@@ -150,7 +150,9 @@ def _fit_fresh(job: Job) -> Fitted:
     train = photo_feed(job, "train", transfer, augmentation_of(job))
     validation = photo_feed(job, "validation", transfer, None)
     history, checkpoint = run_loop(job, transfer, train, validation, config.loop, stage="fresh")
-    classifier = frozen_classifier(job, (last.name,), head.to_head(coding_of(job, config.loop)))
+    classifier = frozen_classifier(
+        job, (last.name,), head.to_head(target_encoding_of(job, config.loop))
+    )
     return Fitted(
         classifier,
         "features+augment",
@@ -165,7 +167,7 @@ def _fit_fresh(job: Job) -> Fitted:
 def _fit_mlp(job: Job) -> Fitted:
     """Train an MLP on the stored views."""
     from photograft.learning.loop.batches import StoredBatches, ViewBatches
-    from photograft.learning.loop.setup import HeadOnly, coding_of, make_head, run_loop
+    from photograft.learning.loop.setup import HeadOnly, make_head, run_loop, target_encoding_of
     from photograft.learning.loop.training import Feed
 
     config, last, columns = job.config, job.backbone.layers[-1], last_columns(job.backbone.layers)
@@ -183,7 +185,9 @@ def _fit_mlp(job: Job) -> Fitted:
     history, checkpoint = run_loop(
         job, HeadOnly(head), train, validation, config.loop, stage="views"
     )
-    classifier = frozen_classifier(job, (last.name,), head.to_head(coding_of(job, config.loop)))
+    classifier = frozen_classifier(
+        job, (last.name,), head.to_head(target_encoding_of(job, config.loop))
+    )
     return Fitted(
         classifier,
         "features+augment",

@@ -21,11 +21,11 @@ from photograft.learning.job import Fitted, Job
 from photograft.learning.loop.batches import ViewBatches
 from photograft.learning.loop.network import TransferNetwork
 from photograft.learning.loop.setup import (
-    coding_of,
     count_trained,
     make_head,
     photo_feed,
     run_loop,
+    target_encoding_of,
     trained_classifier,
 )
 from photograft.learning.loop.training import Feed
@@ -63,11 +63,11 @@ def tune(job: Job, frozen: Fitted | None) -> Fitted:
         frozen: The classifier whose head it begins with; None for a new head.
     """
     config, settings, last = job.config, job.config.loop, job.backbone.layers[-1]
-    coding = coding_of(job, settings)
+    target_encoding = target_encoding_of(job, settings)
     hidden = (config.hidden or (256,)) if config.head == "mlp" else ()
     head = make_head(job, last.num_features, hidden)
     if frozen is not None and config.head_first:
-        head.start_from(_head_on_last(job, frozen), coding)
+        head.start_from(_head_on_last(job, frozen), target_encoding)
     transfer = TransferNetwork(
         job.backbone,
         job.extractor.path,
@@ -86,7 +86,7 @@ def tune(job: Job, frozen: Fitted | None) -> Fitted:
     )
     leftovers = frozen.leftovers if frozen else ()
     return Fitted(
-        trained_classifier(job, transfer, checkpoint, coding),
+        trained_classifier(job, transfer, checkpoint, target_encoding),
         "finetune",
         {"boundary": transfer.boundary, **({"frozen": frozen.selection} if frozen else {})},
         history,

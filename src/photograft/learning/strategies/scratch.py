@@ -12,11 +12,11 @@ from photograft.features.settings import DEFAULT_AUGMENTATION
 from photograft.learning.job import Fitted, Job
 from photograft.learning.loop.network import TransferNetwork
 from photograft.learning.loop.setup import (
-    coding_of,
     count_trained,
     make_head,
     photo_feed,
     run_loop,
+    target_encoding_of,
     trained_classifier,
 )
 
@@ -48,7 +48,7 @@ def fit(job: Job) -> Fitted:
     train = photo_feed(job, "train", transfer, augmentation)
     validation = photo_feed(job, "validation", transfer, None)
     history, checkpoint = run_loop(job, transfer, train, validation, settings, stage="scratch")
-    classifier = trained_classifier(job, transfer, checkpoint, coding_of(job, settings))
+    classifier = trained_classifier(job, transfer, checkpoint, target_encoding_of(job, settings))
     return Fitted(
         classifier,
         "scratch",

@@ -16,8 +16,8 @@ from photograft.interfaces.cli.commands.options import (
 HELP = (
     "Classify photos.\n\n"
     "PATHS are files, folders, glob patterns in quotes, or - for a list on standard input. "
-    "A file that can't be read gets a row with its error, and the exit code is then 2. The novelty "
-    "says how unlike every class a photo is.\n\n"
+    "A file that can't be read gets a row with its error, and the exit code is then 2. The "
+    "out-of-distribution (OOD) score says how unlike every class a photo is.\n\n"
     "Examples:\n\n"
     "  photograft predict runs/fruit new/\n\n"
     "  photograft predict runs/fruit new/ --unknown --min-accuracy 0.99\n\n"

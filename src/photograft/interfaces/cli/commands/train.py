@@ -37,7 +37,7 @@ def train(
     ] = None,
     backbone: Annotated[
         str | None,
-        _option("An embedded backbone, any timm model, or a small network in writing."),
+        _option("An embedded backbone, any timm model, or an architecture spec."),
     ] = None,
     weights: Annotated[
         str | None, _option("pretrained, random, or a weight file. [default: pretrained]")
@@ -60,7 +60,8 @@ def train(
         str | None, _option("Such as rotation=20,zoom=0.1,horizontal_flip; none; default.")
     ] = None,
     views: Annotated[
-        int | None, _option("Augmented views of each photo; 0: by their number; -1: ever new.")
+        int | None,
+        _option("Augmented views of each photo; 0: by their number; -1: anew every epoch."),
     ] = None,
     test_views: Annotated[
         str | None, _option("flip: average with the mirror image.", choices.TEST_VIEWS)
@@ -81,7 +82,9 @@ def train(
     learning_rate: Annotated[float | None, _option("Of head and uppermost layers.")] = None,
     optimizer: Annotated[str | None, _option("", choices.OPTIMIZERS)] = None,
     input_size: Annotated[int | None, _option("Side of the network's input in pixels.")] = None,
-    coding: Annotated[str | None, _option("Of the targets.", choices.CODINGS)] = None,
+    target_encoding: Annotated[
+        str | None, _option("Of the targets.", choices.TARGET_ENCODINGS)
+    ] = None,
     class_weight: Annotated[
         str | None, _option("Make up for class sizes. [default: none]", choices.CLASS_WEIGHTS)
     ] = None,

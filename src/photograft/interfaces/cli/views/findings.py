@@ -35,7 +35,7 @@ def show_findings(
     looked_for: Sequence[str] = LOOKED_FOR,
     out: Path | None = None,
 ) -> None:
-    """Print what was found, the gravest first, then where it is written and what to do next.
+    """Print what was found, the most severe first, then where it is written and what to do next.
 
     Args:
         console: Where to. No line hangs on its colours; where it is no terminal, lines are not

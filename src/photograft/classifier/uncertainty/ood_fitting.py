@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from photograft.classifier.uncertainty.novelty import Novelty, doubt_of, strays
+from photograft.classifier.uncertainty.ood_detector import OODDetector, doubt_of, strays
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.features.similarity import (
@@ -47,7 +47,7 @@ _USUAL_NEIGHBOUR = 10
 _LEAST_SPREAD = 0.02
 
 
-class HeldOut(NamedTuple):
+class ValidationPhotos(NamedTuple):
     """Photos that nothing was learned from.
 
     Attributes:
@@ -61,16 +61,16 @@ class HeldOut(NamedTuple):
     labels: Labels
 
 
-def fit_novelty(
+def fit_ood_detector(
     features: Floats,
     labels: Labels,
     groups: Labels,
     log_probabilities: npt.NDArray[np.floating[Any]] | None,
     *,
     widths: Sequence[int],
-    held_out: HeldOut | None = None,
+    held_out: ValidationPhotos | None = None,
     rng: np.random.Generator,
-) -> Novelty:
+) -> OODDetector:
     """Learn where the photos of the known classes lie.
 
     The threshold is set by the scores of photos in `held_out` where there are at least 50.
@@ -144,7 +144,7 @@ def fit_novelty(
             (np.concatenate([*found.new, []]), np.concatenate([*found.new_doubts, []])),
         )
     ]
-    return Novelty(bounds, projection, rows, radii, k, spread, scores[0], scores[1])
+    return OODDetector(bounds, projection, rows, radii, k, spread, scores[0], scores[1])
 
 
 class _Strays(NamedTuple):

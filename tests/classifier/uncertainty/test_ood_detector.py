@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 from safetensors.numpy import load, save
 
-from photograft.classifier.uncertainty.novelty import Novelty
-from photograft.classifier.uncertainty.novelty_fitting import HeldOut, fit_novelty
+from photograft.classifier.uncertainty.ood_detector import OODDetector
+from photograft.classifier.uncertainty.ood_fitting import ValidationPhotos, fit_ood_detector
 from photograft.core.errors import InputError
 from photograft.features.similarity import unit_rows
 
@@ -40,16 +40,16 @@ def sure(n: int, p: float = 0.9) -> Floats:
     return np.tile(np.log(np.array([p, 1 - p], np.float32)), (n, 1))
 
 
-def fit(rows: Floats, labels: Labels, groups: Labels | None = None) -> Novelty:
+def fit(rows: Floats, labels: Labels, groups: Labels | None = None) -> OODDetector:
     groups = np.arange(len(rows)) if groups is None else groups
-    return fit_novelty(rows, labels, groups, sure(len(rows)), widths=WIDTHS, rng=generator())
+    return fit_ood_detector(rows, labels, groups, sure(len(rows)), widths=WIDTHS, rng=generator())
 
 
 def test_foreign_photos_score_higher_than_own() -> None:
     rows, labels = draw(generator(1), 100)
-    novelty = fit(rows, labels)
-    own = novelty.scores(draw(generator(2), 100)[0], sure(200))
-    foreign = novelty.scores(draw(generator(3), 100, first=1)[0], sure(200))
+    detector = fit(rows, labels)
+    own = detector.scores(draw(generator(2), 100)[0], sure(200))
+    foreign = detector.scores(draw(generator(3), 100, first=1)[0], sure(200))
     assert own.dtype == foreign.dtype == np.float32
     assert foreign.min() > own.max()
 
@@ -57,32 +57,32 @@ def test_foreign_photos_score_higher_than_own() -> None:
 @pytest.mark.parametrize("kept", [0.5, 0.8, 0.95])
 def test_a_threshold_keeps_the_share_of_new_own_photos_that_was_asked_for(kept: float) -> None:
     rows, labels = draw(generator(1), 300)
-    novelty = fit(rows, labels)
-    own = novelty.scores(draw(generator(2), 1000)[0], sure(2000))
-    assert np.mean(own <= novelty.threshold(kept)) == pytest.approx(kept, abs=0.05)
+    detector = fit(rows, labels)
+    own = detector.scores(draw(generator(2), 1000)[0], sure(2000))
+    assert np.mean(own <= detector.threshold(kept)) == pytest.approx(kept, abs=0.05)
 
 
 def test_the_share_that_was_kept_is_that_of_the_held_out_photos() -> None:
-    novelty = fit(*draw(generator(1), 50))
-    kept = novelty.share_kept(novelty.threshold(0.9))
+    detector = fit(*draw(generator(1), 50))
+    kept = detector.share_kept(detector.threshold(0.9))
     assert kept.num_photos == 100
     assert kept.share == pytest.approx(0.91)  # the 91st of 100, as the new one counts, too
     assert kept.interval[0] < 0.91 < kept.interval[1]
-    assert novelty.share_kept(novelty.threshold(1)).share == 1
-    assert novelty.share_kept(-1e6).share == 0
+    assert detector.share_kept(detector.threshold(1)).share == 1
+    assert detector.share_kept(-1e6).share == 0
 
 
 @pytest.mark.parametrize("kept", [0, -0.1, 1.01, float("nan")])
 def test_no_share_is_refused(kept: float) -> None:
-    novelty = fit(*draw(generator(1), 5))
+    detector = fit(*draw(generator(1), 5))
     with pytest.raises(InputError, match="above 0, at most 1"):
-        novelty.threshold(kept)
+        detector.threshold(kept)
 
 
 def test_doubt_of_the_head_makes_a_photo_more_novel() -> None:
     rows, labels = draw(generator(1), 20)
-    novelty = fit(rows, labels)
-    assert (novelty.scores(rows, sure(40, 0.5)) > novelty.scores(rows, sure(40, 0.99))).all()
+    detector = fit(rows, labels)
+    assert (detector.scores(rows, sure(40, 0.5)) > detector.scores(rows, sure(40, 0.99))).all()
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-4])
@@ -92,8 +92,8 @@ def test_duplicates_do_not_make_own_photos_seem_nearer_than_new_ones_are(noise: 
     again = np.tile(rows, (3, 1)) + noise * generator(4).random((360, WIDTH), np.float32)
     own, logs = draw(generator(2), 500)[0], sure(1000)
     for groups in (np.tile(np.arange(120), 3), np.arange(360)):
-        novelty = fit(again, np.tile(labels, 3), groups)
-        assert np.mean(novelty.scores(own, logs) <= novelty.threshold(0.9)) > 0.8
+        detector = fit(again, np.tile(labels, 3), groups)
+        assert np.mean(detector.scores(own, logs) <= detector.threshold(0.9)) > 0.8
 
 
 def test_photos_of_a_group_do_not_vouch_for_each_other() -> None:
@@ -106,8 +106,8 @@ def test_photos_of_a_group_do_not_vouch_for_each_other() -> None:
     own, logs = draw(generator(2), 300, noise=0.36)[0], sure(600)
 
     def kept(groups: Labels) -> float:
-        novelty = fit(burst, np.repeat(labels, 10), groups)
-        return float(np.mean(novelty.scores(own, logs) <= novelty.threshold(0.9)))
+        detector = fit(burst, np.repeat(labels, 10), groups)
+        return float(np.mean(detector.scores(own, logs) <= detector.threshold(0.9)))
 
     assert kept(groups) > 0.8 > kept(np.arange(600))
 
@@ -117,9 +117,9 @@ def test_held_out_photos_alone_set_the_threshold_where_there_are_enough() -> Non
     wide = draw(generator(2), 60, noise=0.6)[0]
     groups = np.arange(120)
 
-    def fitted(count: int, own: Floats | None) -> Novelty:
-        held_out = HeldOut(wide[:count], sure(count), labels[:count])
-        return fit_novelty(
+    def fitted(count: int, own: Floats | None) -> OODDetector:
+        held_out = ValidationPhotos(wide[:count], sure(count), labels[:count])
+        return fit_ood_detector(
             rows, labels, groups, own, widths=WIDTHS, held_out=held_out, rng=generator()
         )
 
@@ -127,8 +127,8 @@ def test_held_out_photos_alone_set_the_threshold_where_there_are_enough() -> Non
     assert len(fitted(20, sure(120)).held_out) == 140
     # A network that learned from its photos: they can't stand for new ones.
     assert len(fitted(20, None).held_out) == 20
-    for novelty in (fitted(120, sure(120)), fitted(20, sure(120)), fitted(20, None)):
-        assert len(novelty.left_out) == len(novelty.held_out)
+    for detector in (fitted(120, sure(120)), fitted(20, sure(120)), fitted(20, None)):
+        assert len(detector.left_out) == len(detector.held_out)
 
 
 def alike(seed: int, per_class: int) -> tuple[Floats, Labels, Floats]:
@@ -146,9 +146,9 @@ def test_what_a_class_that_is_not_known_lets_through() -> None:
     new, new_labels, said_of_new = alike(2, 200)
     numbers = np.arange(len(labels))
 
-    def learn(known: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_]) -> Novelty:
-        held_out = HeldOut(new[own], said_of_new[own], new_labels[own])
-        return fit_novelty(
+    def learn(known: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_]) -> OODDetector:
+        held_out = ValidationPhotos(new[own], said_of_new[own], new_labels[own])
+        return fit_ood_detector(
             rows[known],
             labels[known],
             numbers[known],
@@ -158,11 +158,11 @@ def test_what_a_class_that_is_not_known_lets_through() -> None:
             rng=generator(),
         )
 
-    novelty = learn(labels >= 0, new_labels >= 0)
+    detector = learn(labels >= 0, new_labels >= 0)
     shares = []
     for kept in (0.5, 0.8, 0.95):
-        threshold = novelty.threshold(kept)
-        said = novelty.let_through(threshold)
+        threshold = detector.threshold(kept)
+        said = detector.let_through(threshold)
         assert said is not None
         assert said.num_photos == len(new)
         assert said.interval[0] <= said.share <= said.interval[1]
@@ -180,21 +180,21 @@ def test_what_a_class_that_is_not_known_lets_through() -> None:
 
 def test_of_one_class_nothing_is_left_out() -> None:
     rows, _ = draw(generator(1), 60)
-    novelty = fit(rows, np.zeros(len(rows), np.int64), np.arange(len(rows)))
-    assert novelty.let_through(novelty.threshold()) is None
+    detector = fit(rows, np.zeros(len(rows), np.int64), np.arange(len(rows)))
+    assert detector.let_through(detector.threshold()) is None
 
 
 def test_what_is_saved_answers_the_same() -> None:
     rows, labels = draw(generator(1), 100)
-    novelty = fit(rows, labels)
-    tensors = load(save(novelty.tensors()))
-    again = Novelty.from_tensors(tensors)
+    detector = fit(rows, labels)
+    tensors = load(save(detector.tensors()))
+    again = OODDetector.from_tensors(tensors)
     new = draw(generator(2), 50)[0]
-    assert np.array_equal(again.scores(new, sure(100)), novelty.scores(new, sure(100)))
-    assert again.threshold(0.8) == novelty.threshold(0.8)
+    assert np.array_equal(again.scores(new, sure(100)), detector.scores(new, sure(100)))
+    assert again.threshold(0.8) == detector.threshold(0.8)
     assert tensors["held_out"].dtype == np.float32
     with pytest.raises(KeyError):
-        Novelty.from_tensors({name: t for name, t in tensors.items() if name != "radii"})
+        OODDetector.from_tensors({name: t for name, t in tensors.items() if name != "radii"})
 
 
 def test_the_same_seed_gives_the_same() -> None:
@@ -206,37 +206,37 @@ def test_the_same_seed_gives_the_same() -> None:
 
 def test_two_photos_a_class() -> None:
     rows, labels = draw(generator(1), 2)
-    novelty = fit(rows, labels)
+    detector = fit(rows, labels)
     foreign = draw(generator(3), 20, first=1)[0]
-    assert (novelty.scores(foreign, sure(40)) > novelty.threshold()).all()
+    assert (detector.scores(foreign, sure(40)) > detector.threshold()).all()
 
 
 def test_all_photos_one_group() -> None:
     rows, labels = draw(generator(1), 10)
-    novelty = fit(rows, labels, np.zeros(20, np.int64))
-    assert np.isfinite(novelty.scores(rows, sure(20))).all()
+    detector = fit(rows, labels, np.zeros(20, np.int64))
+    assert np.isfinite(detector.scores(rows, sure(20))).all()
     foreign = draw(generator(3), 20, first=1)[0]
-    assert (novelty.scores(foreign, sure(40)) > novelty.threshold()).all()
+    assert (detector.scores(foreign, sure(40)) > detector.threshold()).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_features_that_are_all_the_same(value: float) -> None:
     rows = np.full((10, WIDTH), value, np.float32)
-    novelty = fit(rows, np.arange(10) % 2)
-    assert np.isfinite(novelty.held_out).all()
-    assert (novelty.scores(rows, sure(10)) <= novelty.threshold()).all()
+    detector = fit(rows, np.arange(10) % 2)
+    assert np.isfinite(detector.held_out).all()
+    assert (detector.scores(rows, sure(10)) <= detector.threshold()).all()
 
 
 def test_one_photo() -> None:
     rows, labels = draw(generator(1), 1)
-    novelty = fit(rows[:1], labels[:1])
-    assert novelty.scores(rows[:1], sure(1)) <= novelty.threshold()
+    detector = fit(rows[:1], labels[:1])
+    assert detector.scores(rows[:1], sure(1)) <= detector.threshold()
 
 
 def test_nothing_held_out_is_refused() -> None:
     rows, labels = draw(generator(1), 5)
     with pytest.raises(InputError, match="held-out"):
-        fit_novelty(rows, labels, np.arange(10), None, widths=WIDTHS, rng=generator())
+        fit_ood_detector(rows, labels, np.arange(10), None, widths=WIDTHS, rng=generator())
 
 
 def test_layers_have_the_same_say_whatever_their_size() -> None:
@@ -252,8 +252,10 @@ def test_many_photos_are_quick_and_small() -> None:
     labels = np.where(np.arange(5000) < 30, 1, 0)
     widths = (16, 24, 40, 112, 320, 1280)
     start = time.thread_time()
-    novelty = fit_novelty(rows, labels, np.arange(5000), sure(5000), widths=widths, rng=generator())
+    detector = fit_ood_detector(
+        rows, labels, np.arange(5000), sure(5000), widths=widths, rng=generator()
+    )
     assert time.thread_time() - start < 10  # a second on an idle core
-    assert sum(tensor.nbytes for tensor in novelty.tensors().values()) < 2_000_000
+    assert sum(tensor.nbytes for tensor in detector.tensors().values()) < 2_000_000
     # The rarest class is carried along whole.
-    assert (novelty.scores(rows[:30], sure(30)) < novelty.threshold()).all()
+    assert (detector.scores(rows[:30], sure(30)) < detector.threshold()).all()

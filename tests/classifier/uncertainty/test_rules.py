@@ -20,17 +20,17 @@ from photograft.classifier.files import checksum
 from photograft.classifier.head import Head
 from photograft.classifier.reference import FILE_NAME as REFERENCE_NAME
 from photograft.classifier.reference import Reference
-from photograft.classifier.uncertainty.assurance import (
+from photograft.classifier.uncertainty.calibration import calibrate
+from photograft.classifier.uncertainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.ood_fitting import fit_ood_detector
+from photograft.classifier.uncertainty.uncertainty import (
     FILE_NAME,
     UNKNOWN,
     UNSURE,
-    Assurance,
     Rules,
+    Uncertainty,
     logs_of,
 )
-from photograft.classifier.uncertainty.calibration import calibrate
-from photograft.classifier.uncertainty.held_out import HeldOutAnswers
-from photograft.classifier.uncertainty.novelty_fitting import fit_novelty
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.files import sha256_of
 from training_helpers import tiny_backbone
@@ -59,7 +59,7 @@ def make_assured() -> tuple[Classifier, Rows]:
     said = classifier.classify(features)
     groups = np.arange(NUM_PHOTOS)
     found = calibrate(logs_of(said), labels, groups, rng=rng, fitted_on="made-up photos")
-    novelty = fit_novelty(
+    detector = fit_ood_detector(
         features,
         labels,
         groups,
@@ -70,11 +70,11 @@ def make_assured() -> tuple[Classifier, Rows]:
     reference = Reference.fit(
         features[:, classifier.last_columns()], labels, [f"{i}.jpg" for i in groups], rng=rng
     )
-    assurance = Assurance(
-        HeldOutAnswers.of(said, labels, "120 made-up photos"), novelty, found.to_json()
+    uncertainty = Uncertainty(
+        HeldOutAnswers.of(said, labels, "120 made-up photos"), detector, found.to_json()
     )
     new = np.concatenate([features[:20], rng.normal(0, 9, (20, width))]).astype(np.float32)
-    return replace(classifier, assurance=assurance, reference=reference), new
+    return replace(classifier, uncertainty=uncertainty, reference=reference), new
 
 
 @pytest.fixture(scope="module")
@@ -105,18 +105,18 @@ def change_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) ->
 def test_round_trip_to_the_bit(made: tuple[Classifier, Rows], folder: Path) -> None:
     classifier, new = made
     loaded = Classifier.load(folder)
-    ours, theirs = classifier.assurance, loaded.assurance
+    ours, theirs = classifier.uncertainty, loaded.uncertainty
     assert ours
     assert theirs
-    assert ours.novelty
-    assert theirs.novelty
+    assert ours.ood_detector
+    assert theirs.ood_detector
     assert theirs.calibration == json.loads(json.dumps(ours.calibration))
-    for part in ("held_out", "novelty"):
+    for part in ("held_out", "ood_detector"):
         for field in fields(getattr(ours, part)):
             one, other = (getattr(getattr(a, part), field.name) for a in (ours, theirs))
             assert np.array_equal(one, other), (part, field.name)
     said = classifier.classify(new)
-    before, after = classifier.novelty(new, said), loaded.novelty(new, loaded.classify(new))
+    before, after = classifier.ood_scores(new, said), loaded.ood_scores(new, loaded.classify(new))
     assert before is not None
     assert after is not None
     assert before.tobytes() == after.tobytes()
@@ -206,34 +206,34 @@ def test_one_of_before_all_this_answers_as_it_did(
 
     change_manifest(older, forget)
     loaded = Classifier.load(older)
-    assert (loaded.assurance, loaded.reference) == (None, None)
+    assert (loaded.uncertainty, loaded.reference) == (None, None)
     said = loaded.classify(new)
     assert said.tobytes() == classifier.classify(new).tobytes()
-    assert loaded.novelty(new, said) is None
+    assert loaded.ood_scores(new, said) is None
 
 
 def test_nothing_known_is_saved_as_nothing(made: tuple[Classifier, Rows], tmp_path: Path) -> None:
-    replace(made[0], assurance=Assurance()).save(tmp_path / "c", include_weights=False)
-    assert Classifier.load(tmp_path / "c").assurance == Assurance()
+    replace(made[0], uncertainty=Uncertainty()).save(tmp_path / "c", include_weights=False)
+    assert Classifier.load(tmp_path / "c").uncertainty == Uncertainty()
 
 
-def test_novelty_is_always_a_number(made: tuple[Classifier, Rows]) -> None:
+def test_ood_score_is_always_a_number(made: tuple[Classifier, Rows]) -> None:
     classifier, new = made
     odd = np.zeros((4, new.shape[1]), np.float32)
     odd[1], odd[2], odd[3] = 1e-30, 1e15, new[0]
     said = classifier.classify(odd)
     said[3] = [1, 0, 0]
-    scores = classifier.novelty(odd, said)
+    scores = classifier.ood_scores(odd, said)
     assert scores is not None
     assert np.isfinite(scores).all()
-    empty = classifier.novelty(odd[:0], said[:0])
+    empty = classifier.ood_scores(odd[:0], said[:0])
     assert empty is not None
     assert empty.shape == (0,)
     assert np.isfinite(logs_of(np.array([0.0, 1e-45, 1.0], np.float32))).all()
 
 
 def test_answers_by_rules() -> None:
-    rules = Rules(novelty=2.0, confidence=0.9)
+    rules = Rules(ood_threshold=2.0, confidence=0.9)
     assert rules.answers
     assert rules.answer("ants", 0.95, 1.0) == "ants"
     assert rules.answer("ants", 0.9, 2.0) == "ants"  # both just so
@@ -245,21 +245,23 @@ def test_answers_by_rules() -> None:
 
 
 def test_rules_are_what_was_asked(made: tuple[Classifier, Rows]) -> None:
-    assurance = made[0].assurance
-    assert assurance
-    assert assurance.novelty
-    assert assurance.held_out
-    assert assurance.rules() == Rules()
-    one = assurance.rules(kept=0.9)
-    assert one.novelty == assurance.novelty.threshold(0.9)
+    uncertainty = made[0].uncertainty
+    assert uncertainty
+    assert uncertainty.ood_detector
+    assert uncertainty.held_out
+    assert uncertainty.rules() == Rules()
+    one = uncertainty.rules(kept=0.9)
+    assert one.ood_threshold == uncertainty.ood_detector.threshold(0.9)
     assert (one.confidence, one.sets) == (None, None)
-    assert one.sentences[0].startswith(f"unknown: a novelty of more than {one.novelty:.3f}; 9")
+    assert one.sentences[0].startswith(
+        f"unknown: an OOD score of more than {one.ood_threshold:.3f}; 9"
+    )
     assert "of 120 photos" in one.sentences[0]
-    assert assurance.rules(kept=1.0).novelty == float(assurance.novelty.held_out[-1])
-    confidence = assurance.rules(min_accuracy=0.8).confidence
-    assert confidence == assurance.held_out.abstention(0.8).threshold
-    sets = assurance.rules(coverage=0.9)
-    assert sets.sets == assurance.held_out.sets(0.9)
+    assert uncertainty.rules(kept=1.0).ood_threshold == float(uncertainty.ood_detector.held_out[-1])
+    confidence = uncertainty.rules(min_accuracy=0.8).confidence
+    assert confidence == uncertainty.held_out.abstention(0.8).threshold
+    sets = uncertainty.rules(coverage=0.9)
+    assert sets.sets == uncertainty.held_out.sets(0.9)
     assert not sets.answers
     assert sets.sentences[0].startswith("classes: Sets hold the right class for at least 90%")
 
@@ -277,12 +279,12 @@ def test_rules_are_what_was_asked(made: tuple[Classifier, Rows]) -> None:
 def test_what_is_no_share_is_refused(
     made: tuple[Classifier, Rows], asked: dict[str, float]
 ) -> None:
-    assert made[0].assurance
+    assert made[0].uncertainty
     with pytest.raises(InputError):
-        made[0].assurance.rules(**asked)
+        made[0].uncertainty.rules(**asked)
 
 
 @pytest.mark.parametrize("asked", ["kept", "min_accuracy", "coverage"])
 def test_nothing_to_tell_by_is_said(asked: str) -> None:
     with pytest.raises(InputError, match=r"this classifier does not know .*Train again"):
-        Assurance().rules(**{asked: 0.9})
+        Uncertainty().rules(**{asked: 0.9})

@@ -49,7 +49,7 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Novelty:
+class OODDetector:
     """Where training photos lie, and the scores of photos that were held out.
 
     Attributes:
@@ -176,7 +176,7 @@ def strays(near: Near, radii: Floats) -> Floats:
 
     Args:
         near: The nearest training photos.
-        radii: As in `Novelty`.
+        radii: As in `OODDetector`.
     """
     distances, which = near
     stray: Floats = distances[:, -1] - np.float32(_LOCAL) * radii[which].mean(axis=1)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from photograft.classifier.uncertainty.conformal import ConformalSets
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
-from photograft.classifier.uncertainty.novelty import Novelty
+from photograft.classifier.uncertainty.ood_detector import OODDetector
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.text import count
 
@@ -20,7 +20,7 @@ FILE_NAME = "assurance.safetensors"
 
 UNKNOWN, UNSURE = "unknown", "unsure"
 
-_NOVELTY = "novelty."
+_OOD = "novelty."
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,14 @@ class Rules:
     """When a classifier had better not name a class.
 
     Attributes:
-        novelty: A photo with a higher score is none of the classes; None where that is not asked.
+        ood_threshold: A photo with a higher OOD score is none of the classes; None where that is
+            not asked.
         confidence: Below this the answer is left open; None likewise.
         sets: Which classes come into question; None likewise.
         sentences: What can be said of each rule, for users.
     """
 
-    novelty: float | None = None
+    ood_threshold: float | None = None
     confidence: float | None = None
     sets: ConformalSets | None = None
     sentences: tuple[str, ...] = ()
@@ -42,11 +43,15 @@ class Rules:
     @property
     def answers(self) -> bool:
         """Whether an answer may be another than the most probable class."""
-        return self.novelty is not None or self.confidence is not None
+        return self.ood_threshold is not None or self.confidence is not None
 
-    def answer(self, label: str, probability: float, novelty: float | None) -> str:
+    def answer(self, label: str, probability: float, ood_score: float | None) -> str:
         """Return the class, ``"unsure"``, or ``"unknown"``."""
-        if self.novelty is not None and novelty is not None and novelty > self.novelty:
+        if (
+            self.ood_threshold is not None
+            and ood_score is not None
+            and ood_score > self.ood_threshold
+        ):
             return UNKNOWN
         if self.confidence is not None and probability < self.confidence:
             return UNSURE
@@ -54,24 +59,24 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Assurance:
+class Uncertainty:
     """What is known of how sure a classifier may be.
 
     Attributes:
         held_out: How it did on photos that it did not learn from; None where there were none.
-        novelty: Where its training photos lie; None where nothing showed how new ones would.
+        ood_detector: Where its training photos lie; None where nothing showed how new ones would.
         calibration: What `calibration.Calibration` says, as plain JSON types; None where there were
             no photos to calibrate on.
     """
 
     held_out: HeldOutAnswers | None = None
-    novelty: Novelty | None = None
+    ood_detector: OODDetector | None = None
     calibration: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         num_held = len(self.held_out.confidence) if self.held_out else 0
-        known = "known" if self.novelty else "not known"
-        return f"Assurance({count(num_held, 'held-out answer')}, novelty {known})"
+        known = "known" if self.ood_detector else "not known"
+        return f"Uncertainty({count(num_held, 'held-out answer')}, OOD detector {known})"
 
     def rules(
         self,
@@ -90,17 +95,18 @@ class Assurance:
         Raises:
             InputError: A share is none, or the classifier carries nothing to tell by.
         """
-        novelty = confidence = sets = None
+        threshold = confidence = sets = None
         sentences: list[str] = []
         if kept is not None:
-            if self.novelty is None:
+            if self.ood_detector is None:
                 raise _lacking("what is unknown to it")
-            novelty = self.novelty.threshold(kept)
-            share, (low, high), count = self.novelty.share_kept(novelty)
+            threshold = self.ood_detector.threshold(kept)
+            share, (low, high), count = self.ood_detector.share_kept(threshold)
             sentences.append(
-                f"unknown: a novelty of more than {novelty:.3f}; {share:.1%} of {count:,} photos "
-                f"that it did not learn from are below (95% interval {low:.1%} to {high:.1%})"
-                + _lets_through(self.novelty, novelty)
+                f"unknown: an OOD score of more than {threshold:.3f}; {share:.1%} of {count:,} "
+                "photos that it did not learn from are below "
+                f"(95% interval {low:.1%} to {high:.1%})"
+                + _lets_through(self.ood_detector, threshold)
             )
         held_out = self.held_out
         if (min_accuracy is not None or coverage is not None) and held_out is None:
@@ -112,15 +118,15 @@ class Assurance:
         if coverage is not None and held_out is not None:
             sets = held_out.sets(coverage)
             sentences.append(f"classes: {sets.sentence}")
-        return Rules(novelty, confidence, sets, tuple(sentences))
+        return Rules(threshold, confidence, sets, tuple(sentences))
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Return its numbers by name, for a file."""
         found: dict[str, npt.NDArray[Any]] = {}
         if self.held_out is not None:
             found |= self.held_out.tensors()
-        if self.novelty is not None:
-            found |= {_NOVELTY + name: value for name, value in self.novelty.tensors().items()}
+        if self.ood_detector is not None:
+            found |= {_OOD + name: value for name, value in self.ood_detector.tensors().items()}
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -138,15 +144,15 @@ class Assurance:
             ClassifierError: A part is missing, or not as it was written.
         """
         own = {
-            name.removeprefix(_NOVELTY): value
+            name.removeprefix(_OOD): value
             for name, value in tensors.items()
-            if name.startswith(_NOVELTY)
+            if name.startswith(_OOD)
         }
         source = data.get("held_out")
         try:
             return cls(
                 HeldOutAnswers.from_tensors(tensors, source) if source is not None else None,
-                _read_novelty(own) if own else None,
+                _read_ood_detector(own) if own else None,
                 data.get("calibration"),
             )
         except (KeyError, ValueError, IndexError, TypeError) as error:
@@ -162,9 +168,9 @@ def logs_of(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floa
     return found
 
 
-def _lets_through(novelty: Novelty, threshold: float) -> str:
+def _lets_through(ood_detector: OODDetector, threshold: float) -> str:
     """Return what a threshold lets through, for users; empty where nobody knows."""
-    found = novelty.let_through(threshold)
+    found = ood_detector.let_through(threshold)
     if found is None:
         return ""
     return (
@@ -173,7 +179,7 @@ def _lets_through(novelty: Novelty, threshold: float) -> str:
     )
 
 
-def _read_novelty(tensors: Mapping[str, npt.NDArray[Any]]) -> Novelty:
+def _read_ood_detector(tensors: Mapping[str, npt.NDArray[Any]]) -> OODDetector:
     """Return what was read of a file, where it can answer.
 
     Raises:
@@ -187,14 +193,14 @@ def _read_novelty(tensors: Mapping[str, npt.NDArray[Any]]) -> Novelty:
     )
     if not is_finite:
         raise ValueError("no such numbers were ever written")
-    novelty = Novelty.from_tensors(tensors)
-    n, r = novelty.rows.shape
-    width = int((novelty.bounds[:, 1] - novelty.bounds[:, 0]).sum())
-    fits = novelty.projection.shape == (width, r) and novelty.radii.shape == (n,)
-    are_lists = novelty.held_out.ndim == novelty.left_out.ndim == 1
-    if not fits or not are_lists or novelty.neighbour < 1 or novelty.spread <= 0:
-        raise ValueError("no such novelty was ever written")
-    return novelty
+    ood_detector = OODDetector.from_tensors(tensors)
+    n, r = ood_detector.rows.shape
+    width = int((ood_detector.bounds[:, 1] - ood_detector.bounds[:, 0]).sum())
+    fits = ood_detector.projection.shape == (width, r) and ood_detector.radii.shape == (n,)
+    are_lists = ood_detector.held_out.ndim == ood_detector.left_out.ndim == 1
+    if not fits or not are_lists or ood_detector.neighbour < 1 or ood_detector.spread <= 0:
+        raise ValueError("no such numbers were ever written")
+    return ood_detector
 
 
 def _lacking(what: str) -> InputError:
