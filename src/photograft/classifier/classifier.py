@@ -28,6 +28,7 @@ from photograft._version import __version__
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
+from photograft.classifier.display import classifier_html
 from photograft.classifier.files import (
     FORMAT_VERSION,
     changed,
@@ -136,6 +137,9 @@ class Classifier:
 
     def __repr__(self) -> str:
         return f"Classifier({self.backbone.name!r}, {classes(self.class_names)})"
+
+    def _repr_html_(self) -> str:
+        return classifier_html(self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Classifier:

@@ -17,6 +17,7 @@ from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.thumbnails import Thumbnails
+from photograft.doctor.display import findings_html
 from photograft.doctor.findings import Finding, Flagged, ranked
 from photograft.doctor.hard_pairs import hard_pairs
 from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
@@ -49,6 +50,9 @@ class Diagnosis:
     def __repr__(self) -> str:
         found = " and ".join(counted(self.findings)) or "nothing wrong found"
         return f"Diagnosis({found} in {count(self.figures['num_photos'], 'photo')})"
+
+    def _repr_html_(self) -> str:
+        return findings_html(self.findings, self.figures["num_photos"])
 
 
 def examine(

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from photograft.core.text import count, shown
+from photograft.core.html import fragment, heading, paragraph, table
+from photograft.core.text import count, short, shown
 
 #: How grave a finding is, the most severe first.
 SEVERITIES = ("serious", "worth a look", "note")
+
+#: Photos of a finding that a notebook shows.
+_MOST_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,18 @@ class Finding:
     def __repr__(self) -> str:
         size = f", {count(len(self.photos), 'photo')}" if self.photos else ""
         return f"Finding({self.kind!r}, {self.severity}{size}: {shown(self.title)})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (short(photo.name, 48), short(photo.label), short(photo.suggestion), photo.detail)
+            for photo in self.photos
+        ]
+        names = ("photo", "label", "might be", "detail")
+        return fragment(
+            heading(self.title, self.severity),
+            paragraph(self.fix),
+            *([table(names, rows, most=_MOST_SHOWN)] if rows else []),
+        )
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:

@@ -13,9 +13,8 @@ from photograft.report import charts
 from photograft.report.page import write_page
 from photograft.report.run_page import Reads, run_context
 from photograft.runs.comparison import ranked
+from photograft.runs.display import VERDICTS
 from photograft.runs.folder import Facts
-
-_VERDICTS = {"best": "best", "tie": "as good", "worse": "worse"}
 
 
 def write_comparison_page(
@@ -50,7 +49,7 @@ def write_comparison_page(
     context = {
         "comparison": comparison,
         "candidates": candidates,
-        "verdicts": _VERDICTS,
+        "verdicts": VERDICTS,
         "bars": {row["id"]: Markup(svg) for row, svg in _bars(compared)},  # noqa: S704
         "scatters": [Markup(svg) for svg in _scatters(candidates)],  # noqa: S704
         "run": run,

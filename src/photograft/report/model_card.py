@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from photograft.core.text import count, listed, percent, short
+from photograft.evaluation.wording import how_good
 from photograft.report.confusion import Cell
 from photograft.runs.folder import Facts
 
@@ -34,20 +35,11 @@ def verdict(facts: Facts, pairs: Sequence[Cell]) -> list[str]:
     scores = facts.scores
     if scores is None:
         return [
-            " ".join(
-                ["How good this classifier is has not been measured.", *_cross_validated(facts)]
-            ),
+            " ".join([how_good(scores, facts.part), *_cross_validated(facts)]),
             "No photos were set aside to score it on: try it on labelled photos that it has not "
             "seen, with photograft evaluate, before you rely on it.",
         ]
-    low, high = scores["accuracy_interval"]
-    first = (
-        f"It classifies {percent(scores['accuracy'])} of {count(scores['num_photos'], 'photo')} "
-        f"that were set aside for {facts.part} correctly (95% interval {percent(low)} to "
-        f"{percent(high)}); always answering the commonest class would reach "
-        f"{percent(scores['baseline_accuracy'])}."
-    )
-    return [first, _careful(facts, scores, pairs)]
+    return [how_good(scores, facts.part), _careful(facts, scores, pairs)]
 
 
 def _careful(facts: Facts, scores: dict[str, Any], pairs: Sequence[Cell]) -> str:

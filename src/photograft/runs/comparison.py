@@ -21,6 +21,7 @@ from typing import Any
 from photograft.core.errors import ClassifierError
 from photograft.core.files import new_file, write_json
 from photograft.core.text import count
+from photograft.runs.display import comparison_html
 from photograft.runs.folder import RUN
 from photograft.runs.run import Run
 
@@ -110,6 +111,9 @@ class Comparison:
     def __repr__(self) -> str:
         size = count(len(self.info["candidates"]), "candidate")
         return f"Comparison({str(self.path)!r}, {size}, winner {self.info.get('winner')!r})"
+
+    def _repr_html_(self) -> str:
+        return comparison_html(self.path, self.info, self.leaderboard())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Comparison:

@@ -20,6 +20,7 @@ from photograft.core.text import classes, with_interval
 from photograft.doctor.findings import Finding
 from photograft.evaluation.metrics import Evaluation
 from photograft.learning.history import History
+from photograft.runs.display import run_html
 from photograft.runs.folder import (
     CLASSIFIER,
     FILES,
@@ -64,6 +65,9 @@ class Run:
             else "not scored"
         )
         return f"Run({str(self.path)!r}, {score}, {classes(self.class_names)})"
+
+    def _repr_html_(self) -> str:
+        return run_html(self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:

@@ -1,0 +1,52 @@
+"""What a notebook shows of a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from photograft.core.html import faint, fragment, heading, paragraph, table
+from photograft.core.text import brief, classes, count, listed, percent, short
+
+if TYPE_CHECKING:
+    from photograft.classifier.classifier import Classifier
+
+_MOST_NAMES = 30
+
+
+def classifier_html(classifier: Classifier) -> str:
+    """Return the classes of a classifier, what it is made of and its scores, as HTML."""
+    trained, backbone = classifier.trained, classifier.backbone
+    scored = [
+        (part, scores)
+        for part in ("test", "validation")
+        if isinstance(scores := trained.get(part), Mapping) and scores.get("accuracy_interval")
+    ]
+    learned = trained.get("num_train")
+    made_of = (
+        f"Backbone {backbone.name}, layers {listed(classifier.layers)}; a head of "
+        f"{brief(classifier.head.num_params)} parameters"
+        + (f", fitted on {count(learned, 'photo')}" if isinstance(learned, int) else "")
+    )
+    return fragment(
+        heading("Classifier", short(trained.get("name", ""), 60)),
+        paragraph(classes(classifier.class_names, _MOST_NAMES)),
+        table(
+            ("scored on", "photos", "accuracy", "95% interval"),
+            [_scores(part, scores) for part, scores in scored],
+            numbers=(1, 2),
+        )
+        if scored
+        else paragraph("How good it is has not been measured."),
+        paragraph(faint(f"{made_of}.")),
+    )
+
+
+def _scores(part: str, scores: Mapping[str, Any]) -> tuple[str, ...]:
+    low, high = scores["accuracy_interval"]
+    return (
+        part,
+        f"{scores['num_photos']:,}",
+        percent(scores["accuracy"]),
+        f"{percent(low)} to {percent(high)}",
+    )
