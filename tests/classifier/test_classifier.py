@@ -21,8 +21,8 @@ from drawing import MakePhotos
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, INCLUDED_WEIGHTS
-from photograft.classifier import classifier as module
 from photograft.classifier import files as classifier_files
+from photograft.classifier import opening
 from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.head import Head
 from photograft.core.errors import ClassifierError, WeightsError
@@ -83,7 +83,7 @@ class CheapNetwork:
 @pytest.fixture
 def cheap(made: Classifier, monkeypatch: pytest.MonkeyPatch) -> CheapNetwork:
     network = CheapNetwork(made)
-    monkeypatch.setattr(module, "_cached_network", lambda _: network)
+    monkeypatch.setattr(Classifier, "network", lambda _: network)
     return network
 
 
@@ -99,7 +99,7 @@ class TestSaveAndLoad:
         expected = made.predict_proba(files)
         assert np.isfinite(expected).all()
         assert len(np.unique(expected, axis=0)) == len(files)
-        module._open_cached.cache_clear()
+        opening.open_kept.cache_clear()
         assert loaded.predict_proba(files).tobytes() == expected.tobytes()
 
     def test_from_the_run_folder_or_its_own(self, made: Classifier, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ class TestWeights:
         with_weights = saved(made, tmp_path / "with", include_weights=True)
         without = saved(made, tmp_path / "without")
         monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-        module._open_cached.cache_clear()
+        opening.open_kept.cache_clear()
         loaded = Classifier.load(shutil.move(with_weights, tmp_path / "moved"))
         assert loaded.weights_path == tmp_path / "moved" / INCLUDED_WEIGHTS
         assert loaded.backbone == EMBEDDED["efficientnet_lite0"]
@@ -294,14 +294,14 @@ class TestWeights:
             opened.append(arguments)
             return CheapNetwork(made)
 
-        module._open_cached.cache_clear()
-        monkeypatch.setattr(module, "open_network", open_)
+        opening.open_kept.cache_clear()
+        monkeypatch.setattr(opening, "open_network", open_)
         made.predict(files[:1])
         made.predict(files)
         assert len(opened) == 1
         dataclasses.replace(made, engine=Engine("torch", "bf16")).predict(files[:1])
         assert len(opened) == 2
-        module._open_cached.cache_clear()
+        opening.open_kept.cache_clear()
 
 
 @pytest.mark.usefixtures("cheap")
@@ -462,7 +462,7 @@ class TestTrained:
         shutil.rmtree(tmp_path / "source")
         loaded = Classifier.load(folder)
         assert loaded.is_trained
-        module._open_cached.cache_clear()
+        opening.open_kept.cache_clear()
         expected = make_classifier().predict_proba(files[:3])
         assert loaded.predict_proba(files[:3]).tobytes() == expected.tobytes()
 

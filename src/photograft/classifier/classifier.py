@@ -12,7 +12,6 @@ On disk it is a folder:
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from PIL import Image
 from safetensors.numpy import save
 
 from photograft._version import __version__
-from photograft.backbones.engines import Engine, Network, open_network
+from photograft.backbones.engines import Engine, Network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.display import classifier_html
@@ -39,21 +38,22 @@ from photograft.classifier.files import (
     read_tensors,
 )
 from photograft.classifier.head import Head
+from photograft.classifier.opening import kept_network
 from photograft.classifier.reference import FILE_NAME as REFERENCE_NAME
 from photograft.classifier.reference import Reference, read_reference, write_reference
 from photograft.classifier.uncertainty import uncertainty as carried
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.classifier.views import average, looking_at
-from photograft.core.errors import ConversionError, ImageError, StorageError
+from photograft.core.errors import ImageError
 from photograft.core.files import sha256_of, write_json
-from photograft.core.store import FeatureStore, default_cache_dir
+from photograft.core.store import default_cache_dir
 from photograft.core.text import classes
 from photograft.data import images
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import photos_in
 from photograft.data.photo import Photo
 from photograft.data.photo_inputs import PhotoInput
-from photograft.features.extraction import feature_batches, open_space
+from photograft.features.extraction import feature_batches
 from photograft.features.layers import named_layers
 
 
@@ -375,7 +375,8 @@ class Classifier:
 
     def network(self) -> Network:
         """Return the running backbone, opened at the first call and kept."""
-        return _cached_network(self.located())
+        located = self.located()
+        return kept_network(located.backbone, located.weights_path, located.engine)
 
     def located(self) -> Classifier:
         """Return the classifier with the backbone's weight file found and checked.
@@ -393,22 +394,3 @@ class Classifier:
 
         located = self.located()
         path.write_bytes(weights_bytes(located.backbone, located.weights_path))
-
-
-@functools.lru_cache(maxsize=1)
-def _open_cached(
-    backbone: Backbone, path: Path | None, modified: int, engine: Engine, folder: Path
-) -> Network:
-    del modified  # another file at the same path is another network
-    return open_network(backbone, path, engine, folder)
-
-
-def _cached_network(classifier: Classifier) -> Network:
-    backbone, path = classifier.backbone, classifier.weights_path
-    modified = path.stat().st_mtime_ns if path else 0
-    engine = classifier.engine.available()
-    folder = open_space(FeatureStore(), backbone, engine).folder
-    try:
-        return _open_cached(backbone, path, modified, engine, folder)
-    except (ConversionError, StorageError):  # or there is no place for what is converted
-        return _open_cached(backbone, path, modified, engine.fallback(), folder)

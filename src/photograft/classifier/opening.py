@@ -1,0 +1,38 @@
+"""The network behind a classifier: opened once, and kept for the next call."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from photograft.backbones.engines import Engine, Network, open_network
+from photograft.backbones.registry import Backbone
+from photograft.core.errors import ConversionError, StorageError
+from photograft.core.store import FeatureStore
+from photograft.features.extraction import open_space
+
+
+def kept_network(backbone: Backbone, path: Path | None, engine: Engine) -> Network:
+    """Return a running backbone; the last one that was opened is kept.
+
+    Args:
+        backbone: The record.
+        path: Its weight file; None for random weights.
+        engine: What is to run it; torch stands in where it is not here, or can't.
+    """
+    modified = path.stat().st_mtime_ns if path else 0
+    engine = engine.available()
+    folder = open_space(FeatureStore(), backbone, engine).folder
+    try:
+        return open_kept(backbone, path, modified, engine, folder)
+    except (ConversionError, StorageError):  # or there is no place for what is converted
+        return open_kept(backbone, path, modified, engine.fallback(), folder)
+
+
+@functools.lru_cache(maxsize=1)
+def open_kept(
+    backbone: Backbone, path: Path | None, modified: int, engine: Engine, folder: Path
+) -> Network:
+    """Open a network, or return the one that was opened with the very same arguments before."""
+    del modified  # another file at the same path is another network
+    return open_network(backbone, path, engine, folder)
