@@ -23,11 +23,14 @@ from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 from photograft.data.photo import Photo as Photo
 from photograft.data.photo import examine
 from photograft.data.photo import read_as_listed as read_as_listed
-from photograft.data.sources.base import Listing, SkippedFile
+from photograft.data.sources.base import Item, Listing, SkippedFile
 from photograft.data.sources.frames import read_frame
 from photograft.data.sources.in_memory import read_in_memory
 from photograft.data.sources.named_sets import named_set
 from photograft.data.sources.open import open_source
+
+#: Kinds of sources whose photos are called by numbers.
+_NUMBERED = ("arrays", "tfds", "hf")
 
 
 @dataclass(frozen=True)
@@ -181,8 +184,13 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         """
         photos: list[Photo] = []
         skipped = list(listing.skipped)
+        is_numbered = listing.kind in _NUMBERED
+
+        def look(item: Item) -> Photo | SkippedFile:
+            return examine(item, max_pixels, is_numbered=is_numbered)
+
         with (progress or Silent()).step("Reading files", len(listing.items), "files") as step:
-            for result in in_order(lambda item: examine(item, max_pixels), listing.items):
+            for result in in_order(look, listing.items):
                 if isinstance(result, Photo):
                     photos.append(result)
                 else:

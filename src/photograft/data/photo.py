@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from photograft.core.errors import ImageError
 from photograft.data.images import expected_extension_note, read_header
@@ -45,12 +46,13 @@ class Photo:
     alike: int | None = None
 
 
-def examine(item: Item, max_pixels: int) -> Photo | SkippedFile:
+def examine(item: Item, max_pixels: int, *, is_numbered: bool = False) -> Photo | SkippedFile:
     """Read one file's bytes and header.
 
     Args:
         item: The file.
         max_pixels: A photo with more pixels is skipped as ``"too large"``.
+        is_numbered: Whether a name without an extension is a number, and nothing odd.
     """
     try:
         data = item.read()
@@ -59,6 +61,8 @@ def examine(item: Item, max_pixels: int) -> Photo | SkippedFile:
         return SkippedFile(item.name, error.reason, error.detail)
     except OSError as error:
         return SkippedFile(item.name, "unreadable", error.strerror or str(error))
+    note = expected_extension_note(header, item.name)
+    has_extension = bool(PurePosixPath(item.name).suffix)
     return Photo(
         name=item.name,
         label=item.label,
@@ -69,7 +73,7 @@ def examine(item: Item, max_pixels: int) -> Photo | SkippedFile:
         format=header.format,
         width=header.width,
         height=header.height,
-        note=expected_extension_note(header, item.name),
+        note="" if is_numbered and not has_extension else note,
         read=item.read,
     )
 
