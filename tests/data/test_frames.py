@@ -20,6 +20,7 @@ from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import check_outside, read_dataset
 from photograft.data.settings import DataSettings
+from photograft.data.subsets import make_subset
 from photograft.runs.folder import load_facts
 from photograft.workflows.doctor import doctor
 from photograft.workflows.evaluate import evaluate
@@ -175,6 +176,7 @@ class TestArrays:
         assert dataset.class_names == ("a", "b")
         assert (dataset.kind, dataset.name) == ("arrays", "arrays")
         assert {(photo.width, photo.height) for photo in dataset.photos} == {(40, 30)}
+        assert {photo.note for photo in dataset.photos} == {""}  # numbers need no extension
         assert len(dataset.verified().photos) == 12
 
     def test_the_same_photos_in_every_form(self, tmp_path: Path) -> None:
@@ -190,6 +192,8 @@ class TestArrays:
         assert [photo.name for photo in of_paths.photos] == [
             f"{i:06}/{path}" for i, path in enumerate(paths)
         ]
+        wrong = paths[0].rename(tmp_path / "a.jpg")
+        assert Dataset.from_arrays([wrong], [0]).photos[0].note == "a PNG named .jpg"
 
     @pytest.mark.parametrize(
         ("y", "expected"),
@@ -285,6 +289,16 @@ class TestInPlaceOfASource:
         monkeypatch.chdir(folder)
         check_outside(Path("runs"), Dataset.from_frame(columns(folder)))
         check_outside(Path("runs"), Dataset.from_arrays(pixels(2), [0, 1]))
+
+    def test_a_subset_beside_the_photos_of_a_table(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(folder)
+        dataset = Dataset.from_frame(columns(folder))
+        counts = make_subset(dataset, Path("subset"), train=2, validation=0, test=1)
+        assert counts["train"] == {"circle": 2, "square": 2}
+        with pytest.raises(StorageError, match="among the photos"):
+            make_subset(Dataset.load("."), Path("other"), train=1, validation=0, test=0)
 
     def test_workflows_take_it(self, tmp_path: Path, cache: Path) -> None:
         folder = draw_folder(tmp_path / "photos", CLASSES, n=12, size=40)

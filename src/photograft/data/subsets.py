@@ -120,7 +120,10 @@ def make_subset(
         StorageError: The folder can't be written, or would lie in the source.
     """
     _check_numbers(train, validation, test, start)
-    _check_out(out, dataset.source)
+    if dataset.kind == "folder":
+        _check_out(out, dataset.source)
+    else:  # a table's photos may lie anywhere, and its root may be the current folder
+        check_free(out)
     progress = progress or Silent()
     sizes = {"train": train, "validation": validation, "test": test}
     dataset, chosen = _choose(dataset, start, start + sum(sizes.values()), progress)
