@@ -200,7 +200,7 @@ def test_each_is_shown_on_one_short_line(tmp_path: Path) -> None:
         "Classifier('efficientnet_lite0', 3 classes: 'circle', 'square', 'triangle')",
         "Head(1280 -> 8 -> 3, softmax)",
         "Reference(24 photos, 24 numbers each)",
-        "Uncertainty(6 held-out answers, novelty known)",
+        "Uncertainty(6 held-out answers, OOD detector known)",
         "Comparison('F/comparison', 1 candidate, winner 'efficientnet_lite0 features')",
         "Dataset('T/photos', 60 photos, 2 classes: 'circle', 'square')",
         "Diagnosis(1 serious problem in 1,200 photos)",

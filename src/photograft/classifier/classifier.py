@@ -139,7 +139,9 @@ class Classifier:
         return f"Classifier({self.backbone.name!r}, {classes(self.class_names)})"
 
     def _repr_html_(self) -> str:
-        return classifier_html(self)
+        return classifier_html(
+            self.class_names, self.backbone.name, self.layers, self.head.num_params, self.trained
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Classifier:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from photograft.core.html import faint, fragment, heading, paragraph, table
 from photograft.core.text import brief, classes, count, listed, percent, short
 
-if TYPE_CHECKING:
-    from photograft.classifier.classifier import Classifier
-
 _MOST_NAMES = 30
 
 
-def classifier_html(classifier: Classifier) -> str:
-    """Return the classes of a classifier, what it is made of and its scores, as HTML."""
-    trained, backbone = classifier.trained, classifier.backbone
+def classifier_html(
+    class_names: Sequence[str],
+    backbone: str,
+    layers: Sequence[str],
+    num_params: int,
+    trained: Mapping[str, Any],
+) -> str:
+    """Return the classes of a classifier, what it is made of and its scores, as HTML.
+
+    Args:
+        class_names: Its classes.
+        backbone: The name of its backbone.
+        layers: Those that its head sees.
+        num_params: Of its head.
+        trained: Where it comes from.
+    """
     scored = [
         (part, scores)
         for part in ("test", "validation")
@@ -24,13 +34,13 @@ def classifier_html(classifier: Classifier) -> str:
     ]
     learned = trained.get("num_train")
     made_of = (
-        f"Backbone {backbone.name}, layers {listed(classifier.layers)}; a head of "
-        f"{brief(classifier.head.num_params)} parameters"
+        f"Backbone {backbone}, layers {listed(layers)}; a head of "
+        f"{brief(num_params)} parameters"
         + (f", fitted on {count(learned, 'photo')}" if isinstance(learned, int) else "")
     )
     return fragment(
         heading("Classifier", short(trained.get("name", ""), 60)),
-        paragraph(classes(classifier.class_names, _MOST_NAMES)),
+        paragraph(classes(class_names, _MOST_NAMES)),
         table(
             ("scored on", "photos", "accuracy", "95% interval"),
             [_scores(part, scores) for part, scores in scored],

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from photograft.core.html import Html, faint, fragment, heading, paragraph, strong, table
 from photograft.core.text import brief, classes, count, number, percent, short, size
 from photograft.evaluation.wording import how_good
-
-if TYPE_CHECKING:
-    from photograft.runs.run import Run
+from photograft.runs.folder import PAGE
 
 #: What is said of a candidate beside the best.
 VERDICTS = {"best": "best", "tie": "as good", "worse": "worse"}
 
 
-def run_html(run: Run) -> str:
-    """Return the verdict on a run, its warnings and the scores of its classes, as HTML."""
-    info, found = run.info, run.metrics
-    scores = found.to_json() if found else None
+def run_html(
+    path: Path, info: Mapping[str, Any], scores: Mapping[str, Any] | None, part: str
+) -> str:
+    """Return the verdict on a run, its warnings and the scores of its classes, as HTML.
+
+    Args:
+        path: Its folder.
+        info: What ``run.json`` holds.
+        scores: Those that count; None where there are none.
+        part: What they are of.
+    """
     made_by = [
         str((info.get("backbone") or {}).get("name", "")),
         f"strategy {info.get('strategy', 'not known')}",
         count(sum(info["data"].get("class_counts", {}).get("train", [])), "training photo"),
     ]
     return fragment(
-        heading(f"Run {short(info.get('name', ''), 60)}", run.path),
-        paragraph(how_good(scores, run.part)),
+        heading(f"Run {short(info.get('name', ''), 60)}", path),
+        paragraph(how_good(scores, part)),
         *_warnings(info),
-        _classes(scores) if scores else paragraph(classes(run.class_names, 20)),
-        paragraph(faint(", ".join(text for text in made_by if text) + f". Report: {run.report}")),
+        _classes(scores) if scores else paragraph(classes(info["data"]["class_names"], 20)),
+        paragraph(faint(", ".join(text for text in made_by if text) + f". Report: {path / PAGE}")),
     )
 
 

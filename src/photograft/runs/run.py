@@ -67,7 +67,7 @@ class Run:
         return f"Run({str(self.path)!r}, {score}, {classes(self.class_names)})"
 
     def _repr_html_(self) -> str:
-        return run_html(self)
+        return run_html(self.path, self.info, self.scores.get(self.part), self.part)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:

@@ -20,7 +20,7 @@ from photograft.runs.folder import load_facts
 from photograft.runs.run import Run
 from report_helpers import make_comparison, make_run
 
-FIXTURES = Path(__file__).parent / "fixtures" / "format_1"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "format_1"
 HOSTILE = "<script>alert(1)</script>\u202e&\"'<img src=x onerror=alert(2)>"
 
 
