@@ -25,7 +25,8 @@ from photograft.interfaces.sklearn.estimators import PhotoClassifier
 from photograft.learning.job import Fitted, Job
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
-from photograft.report.plots import epochs, figures
+from photograft.report.plots import figures
+from photograft.runs import plot
 from photograft.runs.run import Run
 from photograft.workflows.compare import compare_candidates as compare
 from training_helpers import TINY, make_job, tiny_config
@@ -40,7 +41,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without their pictures, which take longer than these trainings."""
-    for module, name in ((epochs, "plot"), (figures, "confusion_matrix"), (figures, "mistakes")):
+    for module, name in ((plot, "plot"), (figures, "confusion_matrix"), (figures, "mistakes")):
         monkeypatch.setattr(module, name, lambda *_, **__: None)
 
 

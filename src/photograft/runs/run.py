@@ -15,6 +15,7 @@ from typing import Any
 
 from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
+from photograft.core.files import new_file
 from photograft.core.parallel import num_cores
 from photograft.core.text import classes, with_interval
 from photograft.doctor.findings import Finding
@@ -158,6 +159,29 @@ class Run:
     def classifier(self) -> Classifier:
         """The fitted classifier, loaded anew from the folder."""
         return Classifier.load(self.path / CLASSIFIER)
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, smoothing: float = 0.0) -> Path:
+        """Draw accuracy and loss by epoch.
+
+        Args:
+            path: A ``.png`` or ``.svg`` file; ``curves.png`` among the run's pictures where not
+                given.
+            smoothing: Factor of a moving average, in [0, 0.999]; 0 for none.
+
+        Returns:
+            The picture.
+
+        Raises:
+            ClassifierError: The head was solved at once, not trained by epochs.
+            InputError: The file is of another kind.
+            StorageError: It can't be written.
+        """
+        from photograft.runs.plot import plot_epochs  # Matplotlib is slow to import
+
+        picture = self.path / PICTURES / "curves.png" if path is None else Path(path)
+        with new_file(picture, fix="Choose another file.") as partial:
+            plot_epochs({self.path.name: load_history(self.path)}, partial, smoothing=smoothing)
+        return picture
 
     @property
     def pictures(self) -> list[Path]:

@@ -24,7 +24,7 @@ def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> None:
         InputError: A run has no curves, or the file is of another kind.
         StorageError: The file can't be written.
     """
-    from photograft.report.plots import epochs  # Matplotlib is slow to import
+    from photograft.runs import plot  # Matplotlib is slow to import
     from photograft.runs.history import load_history
 
     if output.suffix.lower() not in (".png", ".svg"):
@@ -36,7 +36,7 @@ def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> None:
             title += "'"
         histories[title] = load_history(run)
     with new_file(output, fix="Choose another file with --output.") as partial:
-        epochs.plot(histories, partial, smoothing=smoothing)
+        plot.plot_epochs(histories, partial, smoothing=smoothing)
 
 
 def augmentation_picture(

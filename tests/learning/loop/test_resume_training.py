@@ -22,8 +22,8 @@ from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import StorageError
 from photograft.features.settings import Augmentation
 from photograft.learning.settings import TrainConfig, Training
-from photograft.report.plots import epochs as curves
 from photograft.report.plots import figures
+from photograft.runs import plot as curves
 from training_helpers import (
     TINY_NORM,
     InterruptedByTestError,

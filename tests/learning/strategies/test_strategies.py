@@ -33,7 +33,8 @@ from photograft.learning.recipes import get_recipe
 from photograft.learning.settings import TrainConfig, Training
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.registry import REGISTRY, find_strategy
-from photograft.report.plots import epochs, figures
+from photograft.report.plots import figures
+from photograft.runs import plot
 from training_helpers import TINY_NORM, make_job, tiny_config
 
 CHANGES = Augmentation(horizontal_flip=True, rotation=15, min_crop=0.7)
@@ -105,7 +106,7 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without their pictures, which take longer than these trainings."""
     for module, name in (
-        (epochs, "plot"),
+        (plot, "plot"),
         (figures, "confusion_matrix"),
         (figures, "mistakes"),
     ):

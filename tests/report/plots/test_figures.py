@@ -13,6 +13,7 @@ from PIL import Image
 
 from photograft.backbones.get import get_backbone
 from photograft.classifier.reference import Neighbour
+from photograft.core import drawing
 from photograft.report.plots import explanation as explained
 from photograft.report.plots import figures
 from photograft.report.plots.explanation import Explanation
@@ -37,7 +38,7 @@ def written(figure: Figure) -> Iterator[Text]:
 
 def check_layout(figure: Figure) -> None:
     """Every text is inside the figure, and no two that stand upright or lie overlap."""
-    with figures._boxes_for_letters():
+    with drawing.boxes_for_letters():
         figure.draw_without_rendering()
         boxes = [
             (text.get_text(), text.get_rotation(), text.get_window_extent())
@@ -59,7 +60,7 @@ def check_layout(figure: Figure) -> None:
 def test_confusion_matrix(drawn: list[Figure], tmp_path: Path, name: str, num_classes: int) -> None:
     names = [f"{name}{i}" for i in range(num_classes)]
     counts = np.diag(np.full(num_classes, 1234)) + 1
-    title = f"{figures.short_text(name, 40)}: 94.6% of 12,345 validation photos right\n(95%)"
+    title = f"{drawing.short_text(name, 40)}: 94.6% of 12,345 validation photos right\n(95%)"
     figures.confusion_matrix(counts, names, title, tmp_path / "matrix.png")
     check_layout(drawn[0])
     assert max(drawn[0].get_size_inches()) < 22
@@ -69,7 +70,7 @@ def test_confusion_matrix(drawn: list[Figure], tmp_path: Path, name: str, num_cl
 @pytest.mark.parametrize("num_rows", [1, 5])
 def test_mistakes(drawn: list[Figure], tmp_path: Path, name: str, num_rows: int) -> None:
     row = figures.Mistake(name, name, name, 0.987, lambda: b"gone")
-    title = f"{figures.short_text(name, 40)}: the most confident mistakes on validation"
+    title = f"{drawing.short_text(name, 40)}: the most confident mistakes on validation"
     figures.mistakes([row] * num_rows, title, tmp_path / "mistakes.png")
     check_layout(drawn[0])
 

@@ -27,6 +27,7 @@ from photograft.workflows.photos import (
     score_photos,
     understand,
 )
+from photograft.workflows.predict import load_classifier
 from photograft.workflows.settings import Augmentation, TrainConfig
 from photograft.workflows.types import Classifier
 
@@ -187,6 +188,27 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         with new_folder(Path(path)) as partial:
             self.classifier_.save(partial, include_weights=include_weights)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, cache: CacheFolder = None) -> Self:
+        """Return a fitted estimator for a saved classifier.
+
+        Args:
+            path: The folder of the classifier, or of its run.
+            cache: As for the class.
+
+        Returns:
+            One whose `classes_` are the names of the classes, as text.
+
+        Raises:
+            ClassifierError: There is no classifier, or it is damaged.
+            WeightsError: Its backbone's weights are not here.
+        """
+        classifier = load_classifier(path)
+        loaded = cls(classifier.backbone.name, layer=",".join(classifier.layers), cache=cache)
+        loaded.classes_ = np.unique(np.array(classifier.class_names))
+        loaded.classifier_, loaded.selection_ = classifier, {}
+        return loaded
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from photograft.core.drawing import FAINT, INK, plain_text, save_figure, short_text
 from photograft.core.errors import InputError
 from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 from photograft.features.augmentation import augment, generator
 from photograft.features.geometry import Pixels
 from photograft.features.settings import Augmentation
-from photograft.report.plots.figures import FAINT, INK, plain_text, save_figure, short_text
 
 #: In inches: the longer side of a panel, the space around panels, the room for a panel's words.
 _PANEL, _GAP, _WORDS = 2.4, 0.16, 0.26

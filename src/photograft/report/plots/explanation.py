@@ -15,10 +15,10 @@ from PIL import Image, ImageOps
 from photograft.backbones.registry import Backbone
 from photograft.classifier.heat_maps import Floats
 from photograft.classifier.reference import Neighbour
+from photograft.core.drawing import FAINT, INK, fill, save_figure
 from photograft.core.errors import ImageError
 from photograft.core.text import percent
 from photograft.data.images import decode
-from photograft.report.plots.figures import FAINT, INK, fill, save_figure
 from photograft.report.plots.overlays import COLOURS, overlay
 
 #: Longer side of the photo and of a neighbour, in pixels.

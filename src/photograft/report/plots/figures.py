@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +12,17 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from PIL import Image, ImageOps
 
+from photograft.core.drawing import (
+    FAINT,
+    INK,
+    boxes_for_letters,
+    fill,
+    plain_text,
+    save_figure,
+    short_text,
+)
 from photograft.core.errors import ImageError
 from photograft.core.text import percent
 from photograft.data.images import decode
@@ -24,17 +30,9 @@ from photograft.data.images import decode
 #: Beyond this many classes the cells of a confusion matrix carry no numbers.
 _MAX_NUMBERED_CLASSES = 25
 _MAX_NAME = 22
-#: What a name is never shortened below, in characters.
-_LEAST_NAME = 4
 _MISTAKE_COLUMNS = 4
 _THUMBNAIL = 256
-INK, _ACCENT, FAINT = "#1f2933", "#b42318", "#52606d"
-#: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow, which is
-#: too pale on white.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-GRID = "#e4e7eb"
-#: An accuracy axis shows at least this much: a hair's breadth must not look like a mile.
-LEAST_SPAN = 0.04
+_ACCENT = "#b42318"
 
 
 @dataclass(frozen=True)
@@ -134,26 +132,12 @@ def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
     save_figure(figure, path)
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as the kind of picture that its path names."""
-    with _boxes_for_letters():
-        figure.savefig(path, dpi=130, pil_kwargs={"compress_level": 2})
-
-
-@contextlib.contextmanager
-def _boxes_for_letters() -> Iterator[None]:
-    """Let a name in a script that the font lacks be drawn as boxes: no reason to alarm anyone."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
-        yield
-
-
 def _widest(names: Sequence[str], size: float) -> float:
     """Return how wide the widest of some texts is in a font of `size` points, in inches."""
     figure = Figure()
     FigureCanvasAgg(figure)
     written = [figure.text(0, 0, name, fontsize=size) for name in names]
-    with _boxes_for_letters():
+    with boxes_for_letters():
         return float(max(text.get_window_extent().width for text in written)) / figure.dpi
 
 
@@ -169,40 +153,3 @@ def _thumbnail(read: Callable[[], bytes]) -> Image.Image:
     except (ImageError, OSError):  # it was there a moment ago; the picture is not worth failing for
         return Image.new("RGB", (_THUMBNAIL, _THUMBNAIL), "#e4e7eb")
     return ImageOps.pad(image, (_THUMBNAIL, _THUMBNAIL), color="#f5f7fa")
-
-
-def short_text(text: str, most: int) -> str:
-    """Return `text`, its middle left out where it is too long."""
-    text = "".join(c if c.isprintable() else "?" for c in text)
-    if len(text) <= most:
-        return text
-    tail = (most - 1) * 2 // 3
-    return text[: most - 1 - tail] + "…" + text[-tail:]
-
-
-def fill(
-    figure: Figure, written: Text, text: str, width: float, *, before: str = "", after: str = ""
-) -> None:
-    """Say something in a text of a figure, its middle left out as far as it takes to fit.
-
-    Args:
-        figure: The figure.
-        written: The text, in its place and style.
-        text: What it is to say, which may be shortened.
-        width: What it all may take, in inches.
-        before: What stands before it, whole.
-        after: What stands behind it, whole.
-    """
-    most = len(text)
-    while True:
-        written.set_text(plain_text(before + short_text(text, most) + after))
-        with _boxes_for_letters():
-            took = written.get_window_extent().width / figure.dpi
-        if took <= width or most <= _LEAST_NAME:
-            return
-        most = max(_LEAST_NAME, min(most - 1, int(most * width / took)))
-
-
-def plain_text(text: str) -> str:
-    """Return `text` such that Matplotlib draws it and does not read it as mathematics."""
-    return text.replace("$", r"\$")

@@ -11,10 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from photograft.core.errors import InputError
-from photograft.evaluation.learning_curve.curve import LearningCurve
-from photograft.evaluation.learning_curve.extrapolation import LEVEL
-from photograft.report.plots.figures import (
+from photograft.core.drawing import (
     COLOURS,
     FAINT,
     GRID,
@@ -24,6 +21,9 @@ from photograft.report.plots.figures import (
     save_figure,
     short_text,
 )
+from photograft.core.errors import InputError
+from photograft.evaluation.learning_curve.curve import LearningCurve
+from photograft.evaluation.learning_curve.extrapolation import LEVEL
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _BLUE, _BAND = COLOURS[0], "#9ecae1"

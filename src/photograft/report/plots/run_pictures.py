@@ -29,19 +29,21 @@ def draw_run_pictures(
         scored: Validation and test, each where it has photos.
         history: Of the training loop; None where none ran.
     """
-    from photograft.report.plots import epochs, figures  # Matplotlib is slow to import
+    from photograft.core.drawing import short_text
+    from photograft.report.plots import figures  # Matplotlib is slow to import
+    from photograft.runs import plot
 
     folder.mkdir()
     if history and len(history.epochs) > 1:
         for suffix in ("png", "svg"):
-            epochs.plot({dataset.name: history}, folder / f"curves.{suffix}")
+            plot.plot_epochs({dataset.name: history}, folder / f"curves.{suffix}")
     name = "test" if scored["test"] else "validation"
     part = scored[name]
     if part is None:
         return
     scores = part.evaluation
     low, high = scores.accuracy_interval
-    about = figures.short_text(dataset.name, 40)
+    about = short_text(dataset.name, 40)
     figures.confusion_matrix(
         scores.confusion,
         dataset.class_names,

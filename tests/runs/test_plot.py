@@ -16,8 +16,8 @@ from PIL import Image
 
 from photograft.core.errors import ClassifierError, InputError
 from photograft.learning.history import Epoch, History
-from photograft.report.plots.epochs import plot
 from photograft.runs.history import load_history
+from photograft.runs.plot import plot_epochs
 
 SVG = "{http://www.w3.org/2000/svg}"
 BLUE, ORANGE = "#0072b2", "#d55e00"
@@ -56,7 +56,7 @@ class Picture:
         self, folder: Path, histories: dict[str, History], *, smoothing: float = 0.0
     ) -> None:
         path = folder / "curves.svg"
-        plot(histories, path, smoothing=smoothing, title="A title")
+        plot_epochs(histories, path, smoothing=smoothing, title="A title")
         self.root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
         self.texts = [text.text or "" for text in self.root.iter(f"{SVG}text")]
         #: Style and number of points of every line that is drawn within one of the panels.
@@ -113,7 +113,7 @@ def test_training_without_validation(tmp_path: Path) -> None:
 
 def test_one_epoch_is_seen_as_dots(tmp_path: Path) -> None:
     path = tmp_path / "curves.png"
-    plot({"cats": history(1)}, path)
+    plot_epochs({"cats": history(1)}, path)
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
     left, right = np.array_split(pixels[: -pixels.shape[0] // 6], 2, axis=1)  # above the legend
     for panel in (left, right):
@@ -178,7 +178,7 @@ def test_many_long_names_stay_apart_and_in_the_picture(tmp_path: Path) -> None:
     shown = [text for text in picture.texts if "имя" in text]
     assert len(set(shown)) == len(shown) == 20
     assert max(map(len, shown)) < 34
-    plot({name: history(3) for name in names}, tmp_path / "many.png")
+    plot_epochs({name: history(3) for name in names}, tmp_path / "many.png")
     with Image.open(tmp_path / "many.png") as image:
         pixels = np.asarray(image.convert("L"))
     assert pixels[:, [0, -1]].min() == pixels[[0, -1]].min() == 255  # nothing runs off the edge
@@ -189,7 +189,7 @@ def test_same_histories_same_svg_and_no_date(tmp_path: Path) -> None:
     first, second = tmp_path / "1.svg", tmp_path / "2.svg"
     options = dict(mpl.rcParams)
     for path in (first, second):
-        plot(runs, path, smoothing=0.5)
+        plot_epochs(runs, path, smoothing=0.5)
     assert first.read_bytes() == second.read_bytes()
     assert b"dc:date" not in first.read_bytes()
     assert dict(mpl.rcParams) == options
@@ -197,12 +197,12 @@ def test_same_histories_same_svg_and_no_date(tmp_path: Path) -> None:
 
 def test_what_can_not_be_drawn(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"PNG or SVG.*curves\.jpg"):
-        plot({"a": history()}, tmp_path / "curves.jpg")
+        plot_epochs({"a": history()}, tmp_path / "curves.jpg")
     for runs in ({}, {"a": history(), "b": History((), 0)}):
         with pytest.raises(InputError, match="no epoch"):
-            plot(runs, tmp_path / "curves.png")
+            plot_epochs(runs, tmp_path / "curves.png")
     with pytest.raises(InputError, match="smoothing can't be 1"):
-        plot({"a": history()}, tmp_path / "curves.png", smoothing=1.0)
+        plot_epochs({"a": history()}, tmp_path / "curves.png", smoothing=1.0)
     assert list(tmp_path.iterdir()) == []
 
 

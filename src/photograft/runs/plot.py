@@ -18,10 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from photograft.core.errors import InputError
-from photograft.core.schema import check_range
-from photograft.learning.history import History, smoothed
-from photograft.report.plots.figures import (
+from photograft.core.drawing import (
     COLOURS,
     FAINT,
     GRID,
@@ -31,6 +28,9 @@ from photograft.report.plots.figures import (
     save_figure,
     short_text,
 )
+from photograft.core.errors import InputError
+from photograft.core.schema import check_range
+from photograft.learning.history import History, smoothed
 
 #: Of a run's kept epoch; further runs have the same colours and the next of these.
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -76,7 +76,7 @@ class _Series:
         return values[np.isfinite(values)]
 
 
-def plot(
+def plot_epochs(
     histories: Mapping[str, History], path: Path, *, smoothing: float = 0.0, title: str = ""
 ) -> None:
     """Draw the accuracy and the loss of trainings by epoch.
