@@ -18,9 +18,9 @@ import numpy.typing as npt
 from benchmarks.common import report
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.doctor.hard_pairs import hard_pairs
-from photograft.doctor.outliers import find_outliers
-from photograft.doctor.suspects import Judgement, judge_labels
+from photograft.diagnosis.hard_pairs import hard_pairs
+from photograft.diagnosis.outliers import find_outliers
+from photograft.diagnosis.suspects import Judgement, judge_labels
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig
 

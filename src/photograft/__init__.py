@@ -10,10 +10,10 @@ Importing this imports nothing heavy: each name below is loaded when it is first
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from photograft._version import __version__ as __version__
+from photograft.core.lazy import hand_out
 
 if TYPE_CHECKING:
     from photograft.backbones.registry import Backbone as Backbone
@@ -80,13 +80,8 @@ _HOMES = {
     "train": "workflows.train",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'photograft' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"photograft.{_HOMES[name]}"), name)
+__getattr__, _, _names = hand_out(__name__, _HOMES)
+__all__ = sorted([*_names, "__version__"])
 
 
 def __dir__() -> list[str]:

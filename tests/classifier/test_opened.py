@@ -16,8 +16,8 @@ import pytest
 from drawing import draw_folder
 from photograft.core.errors import ClassifierError
 from photograft.data.dataset import Dataset
-from photograft.doctor.examine import Diagnosis
-from photograft.doctor.findings import Finding, Flagged
+from photograft.diagnosis.examine import Diagnosis
+from photograft.diagnosis.findings import Finding, Flagged
 from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
 from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run

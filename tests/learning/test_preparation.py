@@ -21,7 +21,7 @@ from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.loading import split_of
-from photograft.doctor.examine import Diagnosis
+from photograft.diagnosis.examine import Diagnosis
 from photograft.features.extractor import Extractor
 from photograft.features.pixel_statistics import with_statistics
 from photograft.learning.preparation import prepare_dataset

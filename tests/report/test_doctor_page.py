@@ -11,7 +11,7 @@ from rich.console import Console
 from drawing import MakePhotos
 from photograft.core.progress import Silent
 from photograft.data.dataset import Dataset
-from photograft.doctor.findings import Finding, Flagged
+from photograft.diagnosis.findings import Finding, Flagged
 from photograft.interfaces.cli.views.findings import show_brief, show_findings
 from photograft.report.doctor_page import write_doctor_report
 

@@ -30,8 +30,8 @@ from photograft.classifier.uncertainty.ood_fitting import fit_ood_detector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.progress import Silent
-from photograft.doctor.findings import Finding, Flagged
-from photograft.doctor.tables import write_findings
+from photograft.diagnosis.findings import Finding, Flagged
+from photograft.diagnosis.tables import write_findings
 from photograft.evaluation.uncertainty import describe
 from photograft.interfaces.cli.app import app
 from photograft.interfaces.cli.views.tables import show_run

@@ -12,8 +12,8 @@ import pytest
 
 from photograft.classifier.classifier import Classifier
 from photograft.core.text import percent
-from photograft.doctor.examine import Diagnosis
-from photograft.doctor.findings import Finding, Flagged
+from photograft.diagnosis.examine import Diagnosis
+from photograft.diagnosis.findings import Finding, Flagged
 from photograft.report.model_card import verdict
 from photograft.runs.comparison import Comparison
 from photograft.runs.folder import load_facts

@@ -21,10 +21,10 @@ from photograft.core.memo import remembered
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.thumbnails import load_thumbnails
-from photograft.doctor.examine import Diagnosis, examine
-from photograft.doctor.findings import Finding, Flagged, columns, ranked
-from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
-from photograft.doctor.tables import read_findings, write_findings
+from photograft.diagnosis.examine import Diagnosis, examine
+from photograft.diagnosis.findings import Finding, Flagged, columns, ranked
+from photograft.diagnosis.oddities import check_class_sizes, find_oddities, find_shortcuts
+from photograft.diagnosis.tables import read_findings, write_findings
 from photograft.workflows import doctor
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
@@ -299,7 +299,7 @@ def test_answers_are_remembered_and_no_longer_than_they_hold(
     swapped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = doctor.doctor(swapped).diagnosis
-    never = "photograft.doctor.diagnosis.examine"
+    never = "photograft.diagnosis.diagnose.examine"
     monkeypatch.setattr(never, lambda *_, **__: pytest.fail("examined again"))
     assert doctor.doctor(swapped).diagnosis == first
     shutil.move(swapped / "circle" / "00.jpg", swapped / "square" / "again.jpg")

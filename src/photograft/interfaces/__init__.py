@@ -2,3 +2,21 @@
 
 May import `workflows`, `runs`, `report` and `core`, and nothing else of Photograft.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from photograft.core.lazy import hand_out
+
+if TYPE_CHECKING:
+    from photograft.interfaces.sklearn.estimators import BackboneFeatures as BackboneFeatures
+    from photograft.interfaces.sklearn.estimators import PhotoClassifier as PhotoClassifier
+
+__getattr__, __dir__, __all__ = hand_out(
+    __name__,
+    {
+        "BackboneFeatures": "sklearn.estimators",
+        "PhotoClassifier": "sklearn.estimators",
+    },
+)

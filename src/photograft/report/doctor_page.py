@@ -9,9 +9,9 @@ from pathlib import Path
 from photograft.core.progress import Progress
 from photograft.core.text import count
 from photograft.data.images import DEFAULT_MAX_PIXELS
-from photograft.doctor.findings import Finding
-from photograft.doctor.tables import CSV_NAME
-from photograft.doctor.wording import LOOKED_FOR
+from photograft.diagnosis.findings import Finding
+from photograft.diagnosis.tables import CSV_NAME
+from photograft.diagnosis.wording import LOOKED_FOR
 from photograft.report.findings_section import Reads, findings_context
 from photograft.report.page import script_json, write_page
 

@@ -8,8 +8,8 @@ from typing import Any
 from photograft.core.progress import Progress
 from photograft.core.text import count, shown
 from photograft.data.images import DEFAULT_MAX_PIXELS
-from photograft.doctor.findings import SEVERITIES, Finding, Flagged, ranked
-from photograft.doctor.wording import LOOKED_FOR, grouped, suggested, verdict
+from photograft.diagnosis.findings import SEVERITIES, Finding, Flagged, ranked
+from photograft.diagnosis.wording import LOOKED_FOR, grouped, suggested, verdict
 from photograft.report.thumbnails import thumbnails
 
 #: Photos on a page, and of one finding; at some 5 kB each, a page stays well below 8 MB.

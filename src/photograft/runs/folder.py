@@ -24,8 +24,8 @@ from typing import Any
 
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.files import read_table
-from photograft.doctor.findings import Finding
-from photograft.doctor.tables import PARQUET_NAME, read_findings
+from photograft.diagnosis.findings import Finding
+from photograft.diagnosis.tables import PARQUET_NAME, read_findings
 from photograft.learning.history import History
 
 RUN, METRICS, SELECTION = "run.json", "metrics.json", "selection.json"

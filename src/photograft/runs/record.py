@@ -13,9 +13,9 @@ from photograft.core.files import printable, write_json, write_table
 from photograft.data.dataset import Dataset
 from photograft.data.sources.named_sets import named_set
 from photograft.data.splits import Split
-from photograft.doctor.examine import Diagnosis
-from photograft.doctor.findings import Finding
-from photograft.doctor.tables import write_findings
+from photograft.diagnosis.examine import Diagnosis
+from photograft.diagnosis.findings import Finding
+from photograft.diagnosis.tables import write_findings
 from photograft.evaluation.metrics import Scored
 from photograft.learning.history import History
 from photograft.learning.job import Fitted

@@ -18,7 +18,7 @@ from photograft.classifier.classifier import Classifier
 from photograft.core.files import new_file
 from photograft.core.parallel import num_cores
 from photograft.core.text import classes, with_interval
-from photograft.doctor.findings import Finding
+from photograft.diagnosis.findings import Finding
 from photograft.evaluation.metrics import Evaluation
 from photograft.learning.history import History
 from photograft.runs.display import run_html

@@ -13,9 +13,9 @@ from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import check_outside, read_dataset, with_near_duplicates
-from photograft.doctor.diagnosis import diagnose
-from photograft.doctor.examine import Diagnosis
-from photograft.doctor.tables import check_unanswered, write_findings
+from photograft.diagnosis.diagnose import diagnose
+from photograft.diagnosis.examine import Diagnosis
+from photograft.diagnosis.tables import check_unanswered, write_findings
 from photograft.features.opening import fit_preprocessing, open_extractor
 from photograft.features.pixel_statistics import goes_by_statistics
 from photograft.features.settings import ExtractionSettings

@@ -19,8 +19,8 @@ from photograft.core.files import new_folder
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.loading import check_out
-from photograft.doctor.diagnosis import diagnose
-from photograft.doctor.examine import Diagnosis
+from photograft.diagnosis.diagnose import diagnose
+from photograft.diagnosis.examine import Diagnosis
 from photograft.evaluation.metrics import Scored, evaluate_probabilities
 from photograft.evaluation.uncertainty import describe, fit_uncertainty
 from photograft.evaluation.warnings import warnings

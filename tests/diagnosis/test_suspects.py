@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from photograft.core.errors import InputError
-from photograft.doctor.hard_pairs import at_least, hard_pairs
-from photograft.doctor.suspects import Judgement, find_suspects, judge_labels, num_known
+from photograft.diagnosis.hard_pairs import at_least, hard_pairs
+from photograft.diagnosis.suspects import Judgement, find_suspects, judge_labels, num_known
 from photograft.learning.head.solver import make_basis
 
 

@@ -17,13 +17,13 @@ from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.thumbnails import Thumbnails
-from photograft.doctor.display import findings_html
-from photograft.doctor.findings import Finding, Flagged, ranked
-from photograft.doctor.hard_pairs import hard_pairs
-from photograft.doctor.oddities import check_class_sizes, find_oddities, find_shortcuts
-from photograft.doctor.outliers import find_outliers
-from photograft.doctor.suspects import Judgement, judge_labels
-from photograft.doctor.wording import counted
+from photograft.diagnosis.display import findings_html
+from photograft.diagnosis.findings import Finding, Flagged, ranked
+from photograft.diagnosis.hard_pairs import hard_pairs
+from photograft.diagnosis.oddities import check_class_sizes, find_oddities, find_shortcuts
+from photograft.diagnosis.outliers import find_outliers
+from photograft.diagnosis.suspects import Judgement, judge_labels
+from photograft.diagnosis.wording import counted
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.solver import Basis, make_basis
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from photograft.core.statistics import wilson_interval
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.thumbnails import Thumbnails
-from photograft.doctor.findings import Finding, Flagged
+from photograft.diagnosis.findings import Finding, Flagged
 
 #: Photos with a shorter side than this show little: a network looks at some 224 pixels.
 _TINY = 64

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from photograft.core.html import below, faint, fragment, heading, paragraph, strong, table
-from photograft.doctor.findings import Finding, ranked
-from photograft.doctor.wording import verdict
+from photograft.diagnosis.findings import Finding, ranked
+from photograft.diagnosis.wording import verdict
 
 
 def findings_html(findings: Sequence[Finding], num_photos: int) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from photograft.core.errors import InputError
-from photograft.doctor.outliers import find_outliers
+from photograft.diagnosis.outliers import find_outliers
 
 
 def drawn(num: int = 300, num_classes: int = 3, d: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -101,11 +101,11 @@ def test_blocks_and_references(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = drawn()
     features[[7, 200]] = strange(2)
     whole = find_outliers(features, labels)
-    monkeypatch.setattr("photograft.doctor.outliers._ROWS", 37)
+    monkeypatch.setattr("photograft.diagnosis.outliers._ROWS", 37)
     parts = find_outliers(features, labels)
     assert [o.index for o in parts] == [o.index for o in whole]
     np.testing.assert_allclose([o.score for o in parts], [o.score for o in whole], rtol=1e-3)
-    monkeypatch.setattr("photograft.doctor.outliers._REFERENCES", 100)
+    monkeypatch.setattr("photograft.diagnosis.outliers._REFERENCES", 100)
     assert {o.index for o in find_outliers(features, labels)} == {7, 200}
 
 

@@ -9,8 +9,8 @@ from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.data.dataset import Dataset
 from photograft.data.thumbnails import load_thumbnails
-from photograft.doctor.examine import Diagnosis, examine
-from photograft.doctor.findings import Finding, Flagged
+from photograft.diagnosis.examine import Diagnosis, examine
+from photograft.diagnosis.findings import Finding, Flagged
 from photograft.features.extractor import Extractor
 from photograft.features.layers import last_columns
 

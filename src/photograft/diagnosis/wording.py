@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from photograft.core.text import count, listed, percent
-from photograft.doctor.findings import SEVERITIES, Finding, Flagged, ranked
+from photograft.diagnosis.findings import SEVERITIES, Finding, Flagged, ranked
 
 #: What a look at a whole set looks for.
 LOOKED_FOR = (

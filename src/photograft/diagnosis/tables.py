@@ -17,7 +17,7 @@ from typing import Any
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import new_file, read_table, write_table
 from photograft.data.corrections import Corrections
-from photograft.doctor.findings import SEVERITIES, Finding, Flagged, columns
+from photograft.diagnosis.findings import SEVERITIES, Finding, Flagged, columns
 
 CSV_NAME, PARQUET_NAME = "findings.csv", "findings.parquet"
 
