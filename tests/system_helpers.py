@@ -9,8 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,37 +33,6 @@ class Result:
     code: int
     out: str
     err: str
-
-
-class Recorder:
-    """A `Progress` that remembers its steps, the notes beside them, and what was said."""
-
-    def __init__(self) -> None:
-        self.totals: dict[str, int] = {}
-        self.done: dict[str, int] = {}
-        self.said: list[str] = []
-        self.notes: dict[str, list[str]] = {}
-
-    @contextmanager
-    def step(self, what: str, total: int, unit: str) -> Iterator[_RecordedStep]:
-        assert unit
-        self.totals[what] = total
-        self.done[what] = 0
-        yield _RecordedStep(self, what)
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-
-class _RecordedStep:
-    def __init__(self, recorder: Recorder, what: str) -> None:
-        self._recorder, self._what = recorder, what
-
-    def advance(self, amount: int = 1) -> None:
-        self._recorder.done[self._what] += amount
-
-    def note(self, text: str) -> None:
-        self._recorder.notes.setdefault(self._what, []).append(text)
 
 
 def shared_cache(factory: pytest.TempPathFactory) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import Preprocessing
-from photograft.core.progress import Silent, Step
+from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import make_split
@@ -60,60 +59,6 @@ class Rows:
         self.orders.append(order.tolist())
         for i in range(0, len(order), batch_size):
             yield self.inputs[order[i : i + batch_size]]
-
-
-class InterruptedByTestError(Exception):
-    """Raised by a test in the middle of a training."""
-
-
-class Watcher:
-    """A `Follower` and a `Progress`: remembers, and raises where it is told to."""
-
-    def __init__(
-        self,
-        *,
-        after_epoch: int = 0,
-        in_step: str = "",
-        error: type[BaseException] = InterruptedByTestError,
-    ) -> None:
-        self.epochs: list[Epoch] = []
-        self.steps: list[str] = []
-        self.notes: list[str] = []
-        self.said: list[str] = []
-        self.after_epoch, self.in_step, self.error = after_epoch, in_step, error
-
-    def epoch(self, epoch: Epoch) -> None:
-        self.epochs.append(epoch)
-        if epoch.epoch == self.after_epoch:
-            raise self.error
-
-    def close(self) -> None:
-        pass
-
-    @contextmanager
-    def step(self, what: str, total: int, unit: str) -> Iterator[Step]:
-        assert total >= 0
-        assert unit
-        self.steps.append(what)
-        yield _WatchedStep(self, what)
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-
-class _WatchedStep:
-    def __init__(self, watcher: Watcher, what: str) -> None:
-        self._watcher, self._what, self._advanced = watcher, what, 0
-
-    def advance(self, amount: int = 1) -> None:
-        self._advanced += 1
-        stop = self._watcher.in_step
-        # In the middle: not at the first batch.
-        if stop and self._what.startswith(stop) and self._advanced == 2:
-            raise self._watcher.error
-
-    def note(self, text: str) -> None:
-        self._watcher.notes.append(text)
 
 
 def problem(n: int = 40, d: int = 6, num_classes: int = 3, seed: int = 0) -> tuple[Floats, Labels]:

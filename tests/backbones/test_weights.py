@@ -26,6 +26,7 @@ from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.weights import cached_path, locate_weights
 from photograft.core.errors import UnknownNameError, WeightsError
+from recording import Recorder
 
 MODEL = "test_resnet"
 REPOSITORY = "/timm/test_resnet.r160_in1k/resolve/main/model.safetensors"
@@ -167,11 +168,12 @@ class TestFetching:
 
     def test_the_steps_are_told(self, hub: Hub, cache: Path, backbone: Backbone) -> None:
         hub.replies[REPOSITORY] = Reply(b"x" * 3_000_000)
-        told = Told()
-        locate_weights(backbone, cache, progress=told)
-        assert told.steps == [("Fetching weights", 3_000_000, "bytes")]
-        assert told.done == 3_000_000
-        assert hub.address + REPOSITORY in told.said[0]
+        recorder = Recorder()
+        locate_weights(backbone, cache, progress=recorder)
+        assert recorder.opened == [("Fetching weights", 3_000_000, "bytes")]
+        assert recorder.done == {"Fetching weights": 3_000_000}
+        assert hub.address + REPOSITORY in recorder.said[0]
+        assert recorder.notes == []
 
     def test_as_hugging_face_redirects(
         self, hub: Hub, cache: Path, backbone: Backbone, body: bytes
@@ -289,8 +291,8 @@ class TestFetching:
     def test_interrupted_it_leaves_nothing(
         self, hub: Hub, cache: Path, backbone: Backbone, body: bytes
     ) -> None:
-        class Interrupting(Told):
-            def advance(self, amount: int = 1) -> None:
+        class Interrupting(Recorder):
+            def advance(self, what: str, amount: int) -> None:
                 raise KeyboardInterrupt
 
         hub.replies[REPOSITORY] = Reply(body)
@@ -353,34 +355,6 @@ class TestNamedHash:
         assert located.weights_sha256 == sha256(b"weights")
         assert path is not None
         assert path.name == name
-
-
-class Told:
-    """A progress that remembers."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, int, str]] = []
-        self.said: list[str] = []
-        self.done = 0
-
-    def step(self, what: str, total: int, unit: str) -> Told:
-        self.steps.append((what, total, unit))
-        return self
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    def advance(self, amount: int = 1) -> None:
-        self.done += amount
-
-    def note(self, text: str) -> None:
-        raise AssertionError(text)
-
-    def __enter__(self) -> Told:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 DATA = {

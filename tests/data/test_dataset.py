@@ -27,6 +27,7 @@ from photograft.data.groups import (
     same_content,
 )
 from photograft.data.sources.base import SkippedFile
+from recording import Recorder
 
 
 def picture(seed: int = 0, kind: str = "JPEG", size: tuple[int, int] = (24, 16)) -> bytes:
@@ -437,38 +438,17 @@ def test_fingerprint_changes_with_split_and_group(root: Path, tmp_path: Path) ->
 # --- progress
 
 
-class Watch:
-    """A progress that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, int, str]] = []
-        self.done = 0
-
-    @contextmanager
-    def step(self, what: str, total: int, unit: str) -> Iterator[Watch]:
-        self.steps.append((what, total, unit))
-        yield self
-
-    def advance(self, amount: int = 1) -> None:
-        self.done += amount
-
-    def note(self, text: str) -> None:
-        raise AssertionError(text)
-
-    def say(self, message: str) -> None:
-        raise AssertionError(message)
-
-
 def test_progress_is_told(root: Path) -> None:
     write(root / "cats" / "copy.jpg", picture(0))
     write(root / "cats" / "words.jpg", b"words")
-    watch = Watch()
-    dataset = Dataset.load(root, progress=watch)
-    assert watch.steps == [("Reading files", 8, "files")]
-    assert watch.done == 8
-    dataset.verified(progress=watch)
-    assert watch.steps[1:] == [("Decoding photos", 6, "photos")]
-    assert watch.done == 8 + 6
+    recorder = Recorder()
+    dataset = Dataset.load(root, progress=recorder)
+    assert recorder.opened == [("Reading files", 8, "files")]
+    assert recorder.done == {"Reading files": 8}
+    dataset.verified(progress=recorder)
+    assert recorder.opened[1:] == [("Decoding photos", 6, "photos")]
+    assert recorder.done == {"Reading files": 8, "Decoding photos": 6}
+    assert (recorder.notes, recorder.said) == ([], [])
 
 
 # --- duplicates

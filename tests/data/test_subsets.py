@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from photograft import Dataset
 from photograft.core.errors import DatasetError, InputError, SourceError, StorageError
 from photograft.data.sources.base import Item, make_listing
 from photograft.data.subsets import label_in_name, list_by_name, make_subset, run_subset
+from recording import Recorder
 
 SIZES: dict[str, Any] = {"train": 3, "validation": 2, "test": 1}
 
@@ -346,29 +346,11 @@ def test_where_no_folder_can_be(tmp_path: Path) -> None:
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
-    told: dict[str, list[int]] = {}
-
-    class Told:
-        @contextmanager
-        def step(self, what: str, total: int, unit: str) -> Iterator[Any]:
-            del unit
-            told[what] = [total, 0]
-
-            class Step:
-                def advance(self, amount: int = 1) -> None:
-                    told[what][1] += amount
-
-            yield Step()
-
-        def say(self, message: str) -> None:
-            raise AssertionError(message)
-
-    run_subset(draw(tmp_path / "source", 8), tmp_path / "out", **SIZES, progress=Told())
-    assert told == {
-        "Reading files": [16, 16],
-        "Decoding photos": [12, 12],
-        "Copying photos": [12, 12],
-    }
+    recorder = Recorder()
+    run_subset(draw(tmp_path / "source", 8), tmp_path / "out", **SIZES, progress=recorder)
+    expected = {"Reading files": 16, "Decoding photos": 12, "Copying photos": 12}
+    assert recorder.totals == recorder.done == expected
+    assert recorder.said == []
 
 
 # --- classes told by the names of files

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from photograft.report.plots import figures
 from photograft.runs import plot
 from photograft.runs.run import Run
 from photograft.workflows.compare import compare_candidates as compare
+from recording import Recorder
 from training_helpers import TINY, make_job, tiny_config
 
 
@@ -305,23 +304,11 @@ def test_many_photos_are_sampled(
 
 def test_steps_do_not_lie_within_steps(photos: Path, tmp_path: Path) -> None:
     """A terminal draws one at a time."""
-    depth = [0]
-
-    class Watching(system.Recorder):
-        @contextmanager
-        def step(self, what: str, total: int, unit: str) -> Iterator[Any]:
-            assert not depth[0], what
-            depth[0] += 1
-            try:
-                with super().step(what, total, unit) as found:
-                    yield found
-            finally:
-                depth[0] -= 1
-
     config = tiny_config("finetune", keep="always", views=1, loop={"epochs": 1})
-    watching = Watching()
-    photograft.train(photos, config, out=tmp_path / "run", progress=watching)
-    assert watching.done["Classifying"]
+    recorder = Recorder()
+    photograft.train(photos, config, out=tmp_path / "run", progress=recorder)
+    assert recorder.done["Classifying"]
+    assert recorder.overlapping == []
 
 
 def test_winner_of_a_comparison_carries_it(photos: Path, cache: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from photograft.features.extraction import (
     open_space,
     space_key,
 )
+from recording import Recorder
 
 SIZE = 8
 
@@ -363,40 +364,14 @@ class TestExtract:
         assert np.array_equal(table.rows([given[1].digest])[0], expected(1))
 
     def test_progress(self, space: Space) -> None:
-        told = Told()
+        recorder = Recorder()
         given = [*(photo(i, gone if i % 3 else None) for i in range(40)), photo(0)]
-        extract(given, TINY, space, Counting().open, progress=told)
-        assert told.steps == [("Extracting features", 40, "photos")]
-        assert told.done == 40
-        extract(photos(0), TINY, space, never, progress=told)
-        assert len(told.steps) == 1
-
-
-class Told:
-    """A progress that remembers."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, int, str]] = []
-        self.done = 0
-
-    def step(self, what: str, total: int, unit: str) -> Told:
-        self.steps.append((what, total, unit))
-        return self
-
-    def say(self, message: str) -> None:
-        pass
-
-    def advance(self, amount: int = 1) -> None:
-        self.done += amount
-
-    def note(self, text: str) -> None:
-        raise AssertionError(text)
-
-    def __enter__(self) -> Told:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
+        extract(given, TINY, space, Counting().open, progress=recorder)
+        assert recorder.opened == [("Extracting features", 40, "photos")]
+        assert recorder.done == {"Extracting features": 40}
+        assert recorder.notes == []
+        extract(photos(0), TINY, space, never, progress=recorder)
+        assert len(recorder.steps) == 1
 
 
 class TestViews:

@@ -22,7 +22,8 @@ from photograft.data.dataset import Dataset, Photo
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.features import preprocessing as transforms
 from photograft.features.pixel_statistics import sample_pixels, small_input_size, with_statistics
-from training_helpers import TINY, Watcher
+from recording import Recorder
+from training_helpers import TINY
 
 
 @pytest.fixture(scope="module")
@@ -176,10 +177,10 @@ def test_many_photos_are_sampled_evenly(
     backbone = record(photos, Preprocessing())
     found = np.stack(list(sample_pixels(photos, backbone, DEFAULT_MAX_PIXELS)))
     assert np.array_equal(found, prepared([photos[i] for i in (0, 4, 9, 14, 19)], backbone))
-    watcher = Watcher()
+    recorder = Recorder()
     settings = Preprocessing(center="feature", input_size=32)
-    with_statistics(backbone, settings, photos, DEFAULT_MAX_PIXELS, watcher)
-    assert watcher.steps == ["Measuring pixels"]
+    with_statistics(backbone, settings, photos, DEFAULT_MAX_PIXELS, recorder)
+    assert recorder.steps == ["Measuring pixels"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from photograft.features.extractor import Extractor
 from photograft.features.pixel_statistics import with_statistics
 from photograft.learning.preparation import prepare_dataset
 from photograft.workflows.doctor import doctor
-from training_helpers import TINY, Watcher
+from recording import Recorder
+from training_helpers import TINY
 
 STATISTICS = Preprocessing(input_size=32, center="feature", standardize="feature")
 STRATEGIES: list[dict[str, Any]] = [
@@ -141,17 +142,17 @@ def test_photo_lost_on_the_way_gives_another_split_and_its_statistics(mixed: Dat
 
 
 def test_what_is_wrong_with_settings_is_said_before_any_photo_is_decoded(mixed: Dataset) -> None:
-    watcher = Watcher()
+    recorder = Recorder()
     for wrong, error in (
         (settings(STRATEGIES[0], backbone="nonsense_net"), UnknownNameError),
         (settings(STRATEGIES[1], layer="nonsense"), UnknownNameError),
     ):
         with pytest.raises(error):
-            prepare_dataset(mixed, wrong, store=FeatureStore(), progress=watcher)
+            prepare_dataset(mixed, wrong, store=FeatureStore(), progress=recorder)
     one_class = replace(mixed, photos=tuple(p for p in mixed.photos if p.label == "circle"))
     with pytest.raises(DatasetError, match="one class only"):
-        prepare_dataset(one_class, settings(STRATEGIES[0]), store=FeatureStore(), progress=watcher)
-    assert watcher.steps == []
+        prepare_dataset(one_class, settings(STRATEGIES[0]), store=FeatureStore(), progress=recorder)
+    assert recorder.steps == []
 
 
 def test_doctor_takes_statistics_of_the_photos_that_decode(

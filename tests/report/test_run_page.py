@@ -49,8 +49,9 @@ from photograft.runs.folder import load_facts
 from photograft.runs.photos import find_photos
 from photograft.runs.run import Run
 from photograft.workflows.report import write_report
+from recording import Recorder
 from report_helpers import SELECTION, Reads, make_comparison, make_run, photo_bytes
-from system_helpers import Recorder, read_json
+from system_helpers import read_json
 from training_helpers import tiny_backbone
 
 HOSTILE = (

@@ -18,6 +18,7 @@ import photograft
 import system_helpers as system
 from drawing import MakePhotos
 from photograft.core import segments
+from recording import Recorder
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 
@@ -140,7 +141,7 @@ def test_full_disk_while_the_run_is_written(
 
 
 def test_run_folder_that_another_took_meanwhile(photos: Path, tmp_path: Path) -> None:
-    class Rival(system.Recorder):
+    class Rival(Recorder):
         def say(self, message: str) -> None:
             del message
 
@@ -211,7 +212,7 @@ def test_full_disk_while_features_are_stored(
     assert system.num_stored(own_cache) == 28  # half of the fourth batch's keys were written
     assert not list(own_cache.rglob("*.lock"))
 
-    recorder = system.Recorder()
+    recorder = Recorder()
     run = photograft.train(photos, out=tmp_path / "run", progress=recorder)
     assert recorder.totals["Extracting features"] == 60 - 28
     assert system.same_results([run.path, run_path])
@@ -229,7 +230,7 @@ def test_no_room_in_the_cache(
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
     assert system.num_stored(own_cache) == 16
-    recorder = system.Recorder()
+    recorder = Recorder()
     run = photograft.train(photos, out=tmp_path / "run", progress=recorder)
     assert recorder.totals["Extracting features"] == 44
     assert system.same_results([run.path, run_path])
@@ -381,7 +382,7 @@ def test_photo_that_vanishes_during_the_run(make_photos: MakePhotos, tmp_path: P
     """Listed and looked at, then gone before its pixels were wanted."""
     source = make_photos(tmp_path / "photos", n=8, seed=5)
 
-    class Thief(system.Recorder):
+    class Thief(Recorder):
         def step(self, what: str, total: int, unit: str) -> Any:
             if what == "Extracting features":
                 (source / "circle" / "02.jpg").unlink()

@@ -46,8 +46,8 @@ from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run
 from photograft.workflows.compare import compare_candidates as compare
 from photograft.workflows.report import write_report
+from recording import Recorder
 from report_helpers import make_comparison
-from system_helpers import Recorder
 from training_helpers import TINY, TINY_NORM, tiny_config
 
 CONFIG = TrainConfig(

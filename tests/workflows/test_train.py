@@ -29,6 +29,7 @@ from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.features.settings import Augmentation
 from photograft.learning.settings import TrainConfig, Training
+from recording import Recorder
 
 HYMENOPTERA = Path(__file__).parents[3] / "shared" / "datasets" / "hymenoptera"
 
@@ -590,7 +591,7 @@ def cold(many_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     system.shared_run(tmp_path_factory)  # converts the network
     shared = system.shared_cache(tmp_path_factory)
     cache = system.without_rows(shared, tmp_path_factory.mktemp("cold") / "cache")
-    recorder = system.Recorder()
+    recorder = Recorder()
     store = FeatureStore(cache)
     run = photograft.train(many_photos, out=cache.parent / "run", store=store, progress=recorder)
     assert recorder.totals["Extracting features"] == recorder.done["Extracting features"] == 300
@@ -601,7 +602,7 @@ def test_warm_run_equals_cold_run_and_extracts_nothing(
     cold: tuple[Path, Path], many_photos: Path, tmp_path: Path
 ) -> None:
     run, cache = cold
-    recorder = system.Recorder()
+    recorder = Recorder()
     warm = photograft.train(
         many_photos, out=tmp_path / "warm", store=FeatureStore(cache), progress=recorder
     )
@@ -624,7 +625,7 @@ def test_killed_run_goes_on_and_ends_the_same(
     assert 24 <= kept < 300
     assert not (tmp_path / "killed").exists()
 
-    recorder = system.Recorder()
+    recorder = Recorder()
     again = photograft.train(
         many_photos, out=tmp_path / "again", store=FeatureStore(cache), progress=recorder
     )
@@ -654,7 +655,7 @@ def test_interrupted_run_says_so_and_goes_on(
     kept = system.num_stored(cache)
     assert 24 <= kept < 300
 
-    recorder = system.Recorder()
+    recorder = Recorder()
     again = photograft.train(
         many_photos, out=tmp_path / "again", store=FeatureStore(cache), progress=recorder
     )

@@ -24,10 +24,9 @@ from photograft.features.settings import Augmentation
 from photograft.learning.settings import TrainConfig, Training
 from photograft.report.plots import figures
 from photograft.runs import plot as curves
+from recording import InterruptedByTestError, Interrupting, Recorder
 from training_helpers import (
     TINY_NORM,
-    InterruptedByTestError,
-    Watcher,
     history_without_seconds,
     tiny_config,
     to_toml,
@@ -151,10 +150,10 @@ def test_killed_and_run_again(
         )
         assert again.returncode == 0, again.stderr
     else:
-        watcher = Watcher()
-        photograft.train(photos, config, out=tmp_path / "run", progress=watcher)
-        assert f"Going on after epoch {done}, where it was interrupted" in watcher.said
-        epochs = [step for step in watcher.steps if step.startswith("Epoch ")]
+        recorder = Recorder()
+        photograft.train(photos, config, out=tmp_path / "run", progress=recorder)
+        assert f"Going on after epoch {done}, where it was interrupted" in recorder.said
+        epochs = [step for step in recorder.steps if step.startswith("Epoch ")]
         assert epochs[0] == f"Epoch {done + 1}/{config.loop.epochs}"
     assert not list((cache / "training").iterdir())
 
@@ -167,7 +166,7 @@ def interrupted(
     photos: Path, config: TrainConfig, out: Path, in_step: str, error: type[BaseException]
 ) -> None:
     with pytest.raises(error):
-        photograft.train(photos, config, out=out, progress=Watcher(in_step=in_step, error=error))
+        photograft.train(photos, config, out=out, progress=Interrupting(in_step, error))
     assert not out.exists()
 
 
@@ -186,14 +185,14 @@ def test_interrupted_in_the_middle_of_an_epoch(
     epochs = config.loop.epochs
     for number in (2, 3):
         interrupted(photos, config, tmp_path / "run", f"Epoch {number}/{epochs}", error)
-    watcher = Watcher()
-    photograft.train(photos, config, out=tmp_path / "run", progress=watcher)
-    steps = [step for step in watcher.steps if step.startswith("Epoch ")]
+    recorder = Recorder()
+    photograft.train(photos, config, out=tmp_path / "run", progress=recorder)
+    steps = [step for step in recorder.steps if step.startswith("Epoch ")]
     if name == "mlp before":  # both trainings have three epochs; the first one was interrupted
         assert steps == ["Epoch 3/3", "Epoch 1/3", "Epoch 2/3", "Epoch 3/3"]
     else:
         assert steps == [f"Epoch {epochs}/{epochs}"]
-    assert "Extracting features" not in watcher.steps
+    assert "Extracting features" not in recorder.steps
     assert not list((cache / "training").iterdir())
     monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "other cache"))
     whole = photograft.train(photos, config, out=tmp_path / "whole")
@@ -206,7 +205,7 @@ def test_interrupted_after_training_and_before_the_run_is_written(
     config = CONFIGS["scratch"]
     config = replace(config, training=replace(config.loop, epochs=2))
 
-    class Late(Watcher):
+    class Late(Recorder):
         def step(self, what: str, total: int, unit: str) -> Any:
             if what == "Writing the run":
                 raise InterruptedByTestError
@@ -215,9 +214,9 @@ def test_interrupted_after_training_and_before_the_run_is_written(
     with pytest.raises(InterruptedByTestError):
         photograft.train(photos, config, out=tmp_path / "run", progress=Late())
     assert list((cache / "training").iterdir())
-    watcher = Watcher()
-    photograft.train(photos, config, out=tmp_path / "run", progress=watcher)
-    assert not [step for step in watcher.steps if step.startswith("Epoch ")]
+    recorder = Recorder()
+    photograft.train(photos, config, out=tmp_path / "run", progress=recorder)
+    assert not [step for step in recorder.steps if step.startswith("Epoch ")]
     assert not list((cache / "training").iterdir())
 
 
@@ -236,20 +235,20 @@ def test_other_settings_are_another_training(
     changes: dict[str, Any], photos: Path, tmp_path: Path
 ) -> None:
     interrupted(photos, tiny_config("scratch"), tmp_path / "run", "Epoch 2", InterruptedByTestError)
-    watcher = Watcher()
+    recorder = Recorder()
     config = tiny_config("scratch", **changes)
-    photograft.train(photos, config, out=tmp_path / "run", progress=watcher)
-    assert f"Epoch 1/{config.loop.epochs}" in watcher.steps
-    assert not watcher.said
+    photograft.train(photos, config, out=tmp_path / "run", progress=recorder)
+    assert f"Epoch 1/{config.loop.epochs}" in recorder.steps
+    assert not recorder.said
 
 
 def test_other_photos_are_another_training(photos: Path, tmp_path: Path) -> None:
     config = tiny_config("scratch")
     interrupted(photos, config, tmp_path / "run", "Epoch 2", InterruptedByTestError)
     others = draw_folder(tmp_path / "others", system.CLASSES, n=16, size=48, seed=1)
-    watcher = Watcher()
-    photograft.train(others, config, out=tmp_path / "run", progress=watcher)
-    assert "Epoch 1/3" in watcher.steps
+    recorder = Recorder()
+    photograft.train(others, config, out=tmp_path / "run", progress=recorder)
+    assert "Epoch 1/3" in recorder.steps
 
 
 def test_other_function_of_ones_own_is_another_training(
@@ -262,9 +261,9 @@ def test_other_function_of_ones_own_is_another_training(
     config = tiny_config("scratch", augmentation=own)
     interrupted(photos, config, tmp_path / "run", "Epoch 3", InterruptedByTestError)
     module.write_text("def turn(pixels, rng):\n    return pixels[:, ::-1]\n")
-    watcher = Watcher()
-    photograft.train(photos, config, out=tmp_path / "run", progress=watcher)
-    assert "Epoch 1/3" in watcher.steps
+    recorder = Recorder()
+    photograft.train(photos, config, out=tmp_path / "run", progress=recorder)
+    assert "Epoch 1/3" in recorder.steps
 
 
 @pytest.mark.parametrize("changes", [{"keep": "always"}, {"include_weights": "never"}])
@@ -273,9 +272,9 @@ def test_settings_that_decide_nothing_of_the_training(
 ) -> None:
     config = tiny_config("finetune", views=1, keep="better")
     interrupted(photos, config, tmp_path / "run", "Epoch 2", InterruptedByTestError)
-    watcher = Watcher()
-    photograft.train(photos, replace(config, **changes), out=tmp_path / "run", progress=watcher)
-    assert watcher.said == ["Going on after epoch 1, where it was interrupted"]
+    recorder = Recorder()
+    photograft.train(photos, replace(config, **changes), out=tmp_path / "run", progress=recorder)
+    assert recorder.said == ["Going on after epoch 1, where it was interrupted"]
 
 
 def cut(path: Path) -> None:
@@ -300,10 +299,10 @@ def test_damaged_state_starts_over(
     interrupted(photos, config, tmp_path / "run", "Epoch 3", InterruptedByTestError)
     (state,) = cache.glob("training/*/state.safetensors")
     damage(state)
-    watcher = Watcher()
-    photograft.train(photos, config, out=tmp_path / "run", progress=watcher)
-    assert "Epoch 1/3" in watcher.steps
-    assert not watcher.said
+    recorder = Recorder()
+    photograft.train(photos, config, out=tmp_path / "run", progress=recorder)
+    assert "Epoch 1/3" in recorder.steps
+    assert not recorder.said
     monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "other cache"))
     whole = photograft.train(photos, config, out=tmp_path / "whole")
     assert_same(whole.path, tmp_path / "run")
@@ -332,9 +331,9 @@ def test_full_disk_while_the_state_is_saved(
         result = system.invoke(capsys, *arguments)
     system.assert_one_line(result, "No space left", "goes on from the last finished epoch")
     assert not (tmp_path / "run").exists()
-    watcher = Watcher()
-    photograft.train(photos, config, out=tmp_path / "run", progress=watcher)
-    assert watcher.said == ["Going on after epoch 1, where it was interrupted"]
+    recorder = Recorder()
+    photograft.train(photos, config, out=tmp_path / "run", progress=recorder)
+    assert recorder.said == ["Going on after epoch 1, where it was interrupted"]
 
 
 def test_cache_that_can_not_be_written(

@@ -22,7 +22,7 @@ from photograft.learning.loop.checkpoints import Checkpoint
 from photograft.learning.loop.targets import class_weights
 from photograft.learning.loop.training import Feed
 from photograft.learning.settings import Training
-from training_helpers import InterruptedByTestError, Watcher
+from recording import EpochRecorder, InterruptedByTestError, Interrupting, Recorder
 
 X, Y = small.problem()
 VAL_X, VAL_Y = small.problem(30, seed=1)
@@ -384,15 +384,16 @@ def test_interrupted_and_gone_on_with(name: str, after: int, tmp_path: Path) -> 
     with pytest.raises(InterruptedByTestError):
         small.run(
             first, train_on(), validation(), settings,
-            checkpoint=checkpoint, followers=[Watcher(after_epoch=after)], **more,
+            checkpoint=checkpoint, followers=[EpochRecorder(raise_after=after)], **more,
         )  # fmt: skip
-    second, watcher = small.head_model(hidden=(8,), dropout=0.3, seed=5), Watcher()
+    second = small.head_model(hidden=(8,), dropout=0.3, seed=5)
+    recorder, follower = Recorder(), EpochRecorder()
     found = small.run(
         second, train_on(), validation(), settings,
-        checkpoint=checkpoint, progress=watcher, followers=[watcher], **more,
+        checkpoint=checkpoint, progress=recorder, followers=[follower], **more,
     )  # fmt: skip
-    assert watcher.said == [f"Going on after epoch {after}, where it was interrupted"]
-    assert [e.epoch for e in watcher.epochs] == list(range(after + 1, len(found.epochs) + 1))
+    assert recorder.said == [f"Going on after epoch {after}, where it was interrupted"]
+    assert [e.epoch for e in follower.epochs] == list(range(after + 1, len(found.epochs) + 1))
     assert small.without_seconds(found) == small.without_seconds(expected)
     assert (found.kept, found.notes) == (expected.kept, expected.notes)
     assert small.same_tensors(small.weights_of(second), small.weights_of(whole))
@@ -404,7 +405,7 @@ def test_interrupted_in_the_middle_of_an_epoch(error: type[BaseException], tmp_p
     expected = outcome(settings)
     checkpoint = Checkpoint(tmp_path, {})
     with pytest.raises(error):
-        outcome(settings, checkpoint=checkpoint, progress=Watcher(in_step="Epoch 3", error=error))
+        outcome(settings, checkpoint=checkpoint, progress=Interrupting("Epoch 3", error))
     state = checkpoint.load()
     assert state is not None
     assert len(state[1]["epochs"]) == 2
@@ -417,9 +418,9 @@ def test_finished_training_is_not_done_again(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path, {})
     settings = combined(COMBINATIONS["best average"])
     expected = outcome(settings, checkpoint=checkpoint)
-    watcher = Watcher()
-    found = outcome(settings, checkpoint=checkpoint, progress=watcher)
-    assert (watcher.steps, watcher.said) == ([], [])
+    recorder = Recorder()
+    found = outcome(settings, checkpoint=checkpoint, progress=recorder)
+    assert (recorder.steps, recorder.said) == ([], [])
     assert small.same_tensors(found[0], expected[0])
     assert found[1] == expected[1]
 
@@ -440,13 +441,13 @@ def test_damaged_state_starts_over(tmp_path: Path) -> None:
     expected = outcome()
     checkpoint = Checkpoint(tmp_path, {})
     with pytest.raises(InterruptedByTestError):
-        outcome(checkpoint=checkpoint, followers=[Watcher(after_epoch=2)])
+        outcome(checkpoint=checkpoint, followers=[EpochRecorder(raise_after=2)])
     (path,) = checkpoint.folder.iterdir()
     os.truncate(path, path.stat().st_size - 7)
-    watcher = Watcher()
-    found = outcome(checkpoint=checkpoint, progress=watcher)
-    assert watcher.said == []
-    assert watcher.steps[0] == "Epoch 1/3"
+    recorder = Recorder()
+    found = outcome(checkpoint=checkpoint, progress=recorder)
+    assert recorder.said == []
+    assert recorder.steps[0] == "Epoch 1/3"
     assert small.same_tensors(found[0], expected[0])
 
 
@@ -468,9 +469,9 @@ def test_full_disk_loses_one_epoch_at_most(tmp_path: Path, monkeypatch: pytest.M
         patched.setattr(os, "fsync", fill_up)
         with pytest.raises(StorageError, match="No space left"):
             outcome(checkpoint=checkpoint)
-    watcher = Watcher()
-    found = outcome(checkpoint=checkpoint, progress=watcher)
-    assert watcher.steps == ["Epoch 3/3"]
+    recorder = Recorder()
+    found = outcome(checkpoint=checkpoint, progress=recorder)
+    assert recorder.steps == ["Epoch 3/3"]
     assert small.same_tensors(found[0], expected[0])
 
 
@@ -502,10 +503,10 @@ def test_nothing_global_is_disturbed(fails: bool) -> None:
     threads, grad = torch.get_num_threads(), torch.is_grad_enabled()
     settings = replace(LOOP, mixup=0.5)
     model = small.head_model(hidden=(8,), dropout=0.5)
-    watcher = Watcher(in_step="Epoch 2" if fails else "")
+    recorder = Interrupting("Epoch 2") if fails else Recorder()
     where = small.setting(target_encoding="categorical")
     try:
-        small.run(model, train_on(), validation(), settings, progress=watcher, where=where)
+        small.run(model, train_on(), validation(), settings, progress=recorder, where=where)
     except InterruptedByTestError:
         assert fails
     assert states() == before
@@ -546,7 +547,7 @@ def test_runaway_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_progress_and_followers() -> None:
-    watcher = Watcher()
+    recorder, follower = Recorder(), EpochRecorder()
     ticks = iter(range(10_000))
 
     def timer() -> float:
@@ -554,14 +555,14 @@ def test_progress_and_followers() -> None:
 
     history = small.run(
         small.head_model(), train_on(), validation(),
-        progress=watcher, followers=[watcher], timer=timer,
+        progress=recorder, followers=[follower], timer=timer,
     )  # fmt: skip
-    assert watcher.steps == ["Epoch 1/3", "Epoch 2/3", "Epoch 3/3"]
-    assert tuple(watcher.epochs) == history.epochs
+    assert recorder.steps == ["Epoch 1/3", "Epoch 2/3", "Epoch 3/3"]
+    assert tuple(follower.epochs) == history.epochs
     assert [epoch.line() for epoch in history.epochs] == [
-        note for note in watcher.notes if "validation" in note
+        note for note in recorder.notes if "validation" in note
     ]
-    within = [note for note in watcher.notes if "validation" not in note]
+    within = [note for note in recorder.notes if "validation" not in note]
     assert within
     assert all(note.startswith("loss ") for note in within)
     assert all(epoch.seconds > 0.3 for epoch in history.epochs)

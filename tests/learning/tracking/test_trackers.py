@@ -26,7 +26,8 @@ from photograft.learning.tracking.protocol import Outcome, Scalar, Start, Tracki
 from photograft.learning.tracking.trackers import open_tracker
 from photograft.runs.run import Run
 from photograft.workflows import train as workflow
-from training_helpers import InterruptedByTestError, Watcher, make_job, tiny_config
+from recording import InterruptedByTestError, Interrupting, Recorder
+from training_helpers import make_job, tiny_config
 
 #: What the trackers' own telemetry and patience are set by, where the user does not.
 DEFAULTS = {
@@ -207,8 +208,8 @@ def history_of(run: Run) -> dict[str, list[tuple[int, float]]]:
 @pytest.mark.parametrize("track", TRACKERS)
 def test_a_training(track: str, photos: Path, tmp_path: Path) -> None:
     config = tiny_config("scratch", track=track, seed=7)
-    watcher = Watcher()
-    run = photograft.train(photos, config, out=tmp_path / "runs" / "first", progress=watcher)
+    recorder = Recorder()
+    run = photograft.train(photos, config, out=tmp_path / "runs" / "first", progress=recorder)
     (seen,) = READERS[track](tmp_path)
     assert (seen.name, seen.status) == ("first", "finished")
     assert seen.series.keys() == {f"scratch/{name}" for name in FIGURES}
@@ -243,10 +244,10 @@ def test_a_training(track: str, photos: Path, tmp_path: Path) -> None:
         assert seen.files - {"report.html"} == {"run.json", "metrics.json"} | pictures
         assert ("report.html" in seen.files) == (run.path / "report.html").exists()
     # Where to look is said, and nothing was wrong.
-    assert len(watcher.said) == 1
+    assert len(recorder.said) == 1
     assert {"tensorboard": f"tensorboard --logdir {tmp_path / 'runs'}", "mlflow": "mlruns"}.get(
         track, "wandb sync"
-    ) in watcher.said[0]
+    ) in recorder.said[0]
     assert run.info["warnings"] == Run.load(run.path).info["warnings"]
 
 
@@ -256,15 +257,15 @@ def test_interrupted_and_gone_on(track: str, photos: Path, tmp_path: Path) -> No
     config, out = tiny_config("scratch", track=track), tmp_path / "runs" / "again"
     with pytest.raises(KeyboardInterrupt):
         photograft.train(
-            photos, config, out=out, progress=Watcher(in_step="Epoch 3", error=KeyboardInterrupt)
+            photos, config, out=out, progress=Interrupting("Epoch 3", KeyboardInterrupt)
         )
     (first,) = READERS[track](tmp_path)
     assert first.status == "killed"
     assert first.scores == {}
     assert set(map(tuple, first.steps().values())) == {(1, 2)}
-    watcher = Watcher()
-    photograft.train(photos, config, out=out, progress=watcher)
-    assert "Going on after epoch 2, where it was interrupted" in watcher.said
+    recorder = Recorder()
+    photograft.train(photos, config, out=out, progress=recorder)
+    assert "Going on after epoch 2, where it was interrupted" in recorder.said
     seen = READERS[track](tmp_path)
     # TensorBoard has one run by the name; the others keep the attempt that was killed.
     assert [run.status for run in seen[:-1]] == ([] if track == "tensorboard" else ["killed"])
@@ -277,10 +278,12 @@ def test_interrupted_and_gone_on(track: str, photos: Path, tmp_path: Path) -> No
 def test_tracking_has_no_say_in_what_is_gone_on_from(photos: Path, tmp_path: Path) -> None:
     config = tiny_config("scratch")
     with pytest.raises(InterruptedByTestError):
-        photograft.train(photos, config, out=tmp_path / "run", progress=Watcher(in_step="Epoch 3"))
+        photograft.train(photos, config, out=tmp_path / "run", progress=Interrupting("Epoch 3"))
     tracked_config = replace(config, track="mlflow")
-    photograft.train(photos, tracked_config, out=tmp_path / "run", progress=(w := Watcher()))
-    assert "Going on after epoch 2, where it was interrupted" in w.said
+    photograft.train(
+        photos, tracked_config, out=tmp_path / "run", progress=(recorder := Recorder())
+    )
+    assert "Going on after epoch 2, where it was interrupted" in recorder.said
     (seen,) = seen_by_mlflow(tmp_path)
     assert set(map(tuple, seen.steps().values())) == {(1, 2, 3)}
 
@@ -306,7 +309,7 @@ def test_a_strategy_without_a_loop(photos: Path, tmp_path: Path, warm_cache: Pat
     assert (seen.status, seen.texts["strategy"]) == ("finished", "features")
 
 
-class Recorder:
+class RecordingTracker:
     """A tracker that remembers, and fails at the calls that it is told to."""
 
     name = "Recorder"
@@ -338,21 +341,21 @@ class Recorder:
         return [value for name, value in self.calls if name == what]
 
 
-def use(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
-    monkeypatch.setattr(workflow, "open_tracker", lambda name, out: recorder if name else None)
+def use(monkeypatch: pytest.MonkeyPatch, tracker: RecordingTracker) -> None:
+    monkeypatch.setattr(workflow, "open_tracker", lambda name, out: tracker if name else None)
 
 
 def test_stages_are_told_apart(photos: Path, cache: Path) -> None:
     config = tiny_config("finetune", head="mlp", hidden=(8,), weights="random", keep="always")
-    recorder = Recorder()
+    tracker = RecordingTracker()
     job = make_job(photos, config, cache)
-    with tracked(recorder, Start(Path("run"), "photos", {}), job.progress) as tracking:
+    with tracked(tracker, Start(Path("run"), "photos", {}), job.progress) as tracking:
         find_strategy("finetune")(replace(job, tracking=tracking))
-    assert recorder.of("epoch") == [
+    assert tracker.of("epoch") == [
         *(("head", number) for number in (1, 2, 3)),
         *(("tune", number) for number in (1, 2, 3)),
     ]
-    assert recorder.of("end") == ["finished"]
+    assert tracker.of("end") == ["finished"]
 
 
 @pytest.mark.parametrize(
@@ -375,30 +378,30 @@ def test_a_tracker_that_fails_harms_no_training(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recorder, watcher = Recorder(*failing, times=times), Watcher()
-    use(monkeypatch, recorder)
+    tracker, recorder = RecordingTracker(*failing, times=times), Recorder()
+    use(monkeypatch, tracker)
     config = tiny_config("scratch", track="mlflow")
-    run = photograft.train(photos, config, out=tmp_path / "run", progress=watcher)
+    run = photograft.train(photos, config, out=tmp_path / "run", progress=recorder)
     assert run.scores["test"]["accuracy"] > 0
-    assert recorder.of("epoch") == [("scratch", number) for number in epochs]
-    assert recorder.of("end") == ends
+    assert tracker.of("epoch") == [("scratch", number) for number in epochs]
+    assert tracker.of("end") == ends
     message = "Recorder fails (OSError: server gone): the training goes on without it"
-    assert watcher.said.count(message) == 1
+    assert recorder.said.count(message) == 1
     assert run.info["warnings"][-1:] == [message]
     assert sum(message in warning for warning in run.info["warnings"]) == 1
 
 
 def test_ctrl_c_in_a_tracker_is_not_swallowed() -> None:
-    recorder = Recorder("epoch", error=KeyboardInterrupt)
+    tracker = RecordingTracker("epoch", error=KeyboardInterrupt)
 
     def follow() -> None:
-        with tracked(recorder, Start(Path("run"), "x", {}), Watcher()) as tracking:
+        with tracked(tracker, Start(Path("run"), "x", {}), Recorder()) as tracking:
             assert tracking is not None
             tracking.follow("scratch").epoch(an_epoch(1))
 
     with pytest.raises(KeyboardInterrupt):
         follow()
-    assert recorder.of("end") == ["killed"]
+    assert tracker.of("end") == ["killed"]
 
 
 def test_nothing_is_tracked_unasked(photos: Path, tmp_path: Path) -> None:
@@ -539,8 +542,8 @@ def test_who_is_logged_in(
 def test_wandb_switched_off(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     config = tiny_config("scratch", track="wandb")
-    run = photograft.train(photos, config, out=tmp_path / "run", progress=(watcher := Watcher()))
-    assert watcher.said == ["W&B: disabled"]
+    run = photograft.train(photos, config, out=tmp_path / "run", progress=(recorder := Recorder()))
+    assert recorder.said == ["W&B: disabled"]
     assert not any("W&B" in warning for warning in run.info["warnings"])
     assert not (tmp_path / "wandb").exists()
 
