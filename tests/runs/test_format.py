@@ -178,13 +178,13 @@ def test_what_a_classifier_knows_of_how_sure_it_is_loads(name: str) -> None:
     run = Run.load(FORMAT_1 / name)
     manifest = system.read_json(run.path / "classifier" / "classifier.json")
     certainty = run.info["certainty"]
-    assurance = run.classifier.assurance
+    assurance = run.classifier.uncertainty
     assert assurance is not None
     assert assurance.held_out is not None
     assert assurance.held_out.source == manifest["assurance"]["held_out"] == certainty["held_out"]
     assert assurance.calibration == manifest["assurance"]["calibration"] == certainty["calibration"]
     rules = assurance.rules(kept=0.95, min_accuracy=0.95, coverage=0.95)
-    assert rules.novelty == pytest.approx(certainty["unknown"]["threshold"], rel=1e-6)
+    assert rules.ood_threshold == pytest.approx(certainty["unknown"]["threshold"], rel=1e-6)
     assert rules.confidence == pytest.approx(certainty["abstaining"][0]["threshold"], rel=1e-6)
     assert rules.sets is not None
     assert rules.sets.threshold == pytest.approx(certainty["sets"]["threshold"], rel=1e-6)
@@ -200,9 +200,9 @@ def test_what_a_classifier_knows_of_how_sure_it_is_loads(name: str) -> None:
     ("changes", "attribute", "value"),
     [
         ({"views": ["plain", "flip"]}, "views", ("plain", "flip")),
-        ({"coding": "sigmoid"}, "head.coding", "sigmoid"),
+        ({"coding": "sigmoid"}, "head.activation", "sigmoid"),
         ({"max_pixels": 7}, "max_pixels", 7),
-        ({"assurance": {}}, "assurance.calibration", None),
+        ({"assurance": {}}, "uncertainty.calibration", None),
     ],
 )
 def test_what_the_classifiers_file_says_counts(
@@ -231,19 +231,19 @@ def test_classifier_knows_its_photos_again(name: str, drawn: Path, warm_cache: P
     """What it carries fits what it sees: each training photo is most like itself, and not new."""
     classifier = Run.load(FORMAT_1 / name).classifier
     assert classifier.reference is not None
-    assert classifier.assurance is not None
+    assert classifier.uncertainty is not None
     names = classifier.reference.names[:4]
-    ((_, features, probabilities, failed),) = classifier.looks(
+    ((_, features, probabilities, failed),) = classifier.score_batches(
         [(drawn / photo).read_bytes for photo in names]
     )
     assert failed == []
     nearest, distances = classifier.reference.nearest(features[:, classifier.last_columns()], 1)
     assert [classifier.reference.names[i] for i in nearest[:, 0]] == list(names)
     assert distances.max() < 0.01
-    novelty = classifier.novelty(features, probabilities)
+    novelty = classifier.ood_scores(features, probabilities)
     assert novelty is not None
-    assert classifier.assurance.novelty is not None
-    assert novelty.max() < classifier.assurance.novelty.threshold(0.95)
+    assert classifier.uncertainty.ood_detector is not None
+    assert novelty.max() < classifier.uncertainty.ood_detector.threshold(0.95)
 
 
 def test_comparison_loads() -> None:
@@ -347,6 +347,7 @@ def test_all_that_is_shown_is_found_by_the_name_it_had(old: Path, folder: str, f
 def test_settings_are_understood(name: str) -> None:
     path = FORMAT_1 / name / "run.json"
     settings, written = read_settings(path).to_json(), system.read_json(path)["config"]
+    settings["coding"] = settings["target_encoding"]  # as it was called then
     assert {key: settings[key] for key in written} == written
 
 
