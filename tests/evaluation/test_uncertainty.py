@@ -40,7 +40,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without their pictures, which take longer than these trainings."""
-    for module, name in ((plot, "plot"), (figures, "confusion_matrix"), (figures, "mistakes")):
+    for module, name in ((plot, "plot_epochs"), (figures, "confusion_matrix"), (figures, "mistakes")):
         monkeypatch.setattr(module, name, lambda *_, **__: None)
 
 

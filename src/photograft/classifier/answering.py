@@ -19,13 +19,13 @@ def answered(prediction: Prediction, rules: Rules, class_names: Sequence[str]) -
         rules: Of its classifier.
         class_names: The classifier's.
     """
-    said, label = prediction.probabilities, prediction.label
-    if said is None or label is None:
+    probabilities, label = prediction.probabilities, prediction.label
+    if probabilities is None or label is None:
         return prediction
     answer = classes = None
     if rules.answers:
         answer = rules.answer(label, prediction.probability or 0.0, prediction.ood_score)
     if rules.sets is not None:
-        chosen = np.flatnonzero(rules.sets.sets(said[None])[0])
+        chosen = np.flatnonzero(rules.sets.sets(probabilities[None])[0])
         classes = tuple(class_names[c] for c in chosen.tolist())
     return replace(prediction, answer=answer, classes=classes)

@@ -75,30 +75,30 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
     with job.progress.step("Cross-validating", 1, "times") as step:
         folded = _out_of_fold(job, fitted)
         step.advance()
-    held_rows, held = _validation(job, fitted)
+    val_features, val_probs = _validation(job, fitted)
     with job.progress.step("Checking confidences", 1, "classifiers") as step:
-        calibration = _calibration(job, folded, held, seeds)
+        calibration = _calibration(job, folded, val_probs, seeds)
         step.advance()
     classifier, notes = fitted.classifier, fitted.notes
     if calibration is not None and calibration.kept:
         classifier = replace(classifier, head=apply_to_head(classifier.head, calibration))
-        held = _said_again(job, fitted, classifier, held_rows, held, calibration)
+        val_probs = _said_again(job, fitted, classifier, val_features, val_probs, calibration)
         folded = None if folded is None else _OutOfFold(folded.rows, _applied(folded, calibration))
         notes = (*notes, calibration.reason)
-    rows, features, logs = _training_rows(job, classifier, folded, seeds)
+    rows, features, log_probs = _training_rows(job, classifier, folded, seeds)
     labels, photos = job.labels("train")[rows], job.photos("train")
     with job.progress.step("Fitting the OOD detector", 1, "classifiers") as step:
         ood_detector = None
-        if logs is not None or held is not None:
+        if log_probs is not None or val_probs is not None:
             ood_detector = fit_ood_detector(
                 features,
                 labels,
                 job.groups("train")[rows],
-                logs,
+                log_probs,
                 widths=[layer.num_features for layer in classifier.backbone.layers],
                 held_out=None
-                if held is None or held_rows is None
-                else ValidationPhotos(held_rows, logs_of(held), job.labels("validation")),
+                if val_probs is None or val_features is None
+                else ValidationPhotos(val_features, logs_of(val_probs), job.labels("validation")),
                 rng=seeds,
             )
         reference = Reference.fit(
@@ -108,10 +108,10 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
             rng=seeds,
         )
         step.advance()
-    said = calibration.to_json() if calibration else None
-    uncertainty = Uncertainty(_answers(job, folded, held), ood_detector, said)
+    figures = calibration.to_json() if calibration else None
+    uncertainty = Uncertainty(_answers(job, folded, val_probs), ood_detector, figures)
     classifier = replace(classifier, uncertainty=uncertainty, reference=reference)
-    return Assessed(replace(fitted, classifier=classifier, notes=notes), held)
+    return Assessed(replace(fitted, classifier=classifier, notes=notes), val_probs)
 
 
 def describe(uncertainty: Uncertainty) -> dict[str, Any]:
@@ -149,11 +149,11 @@ class _OutOfFold(NamedTuple):
 
     Attributes:
         rows: Of the training part, shape ``(m,)``.
-        logs: Out-of-fold log-probabilities in each repeat, ``(m, r, num_classes)``.
+        log_probs: Out-of-fold log-probabilities in each repeat, ``(m, r, num_classes)``.
     """
 
     rows: npt.NDArray[np.intp]
-    logs: Floats
+    log_probs: Floats
 
 
 def _out_of_fold(job: Job, fitted: Fitted) -> _OutOfFold | None:
@@ -179,11 +179,11 @@ def _out_of_fold(job: Job, fitted: Fitted) -> _OutOfFold | None:
     )
     weights = photo_weights(labels[rows], balanced=job.config.class_weight == "balanced")
     l2 = chosen["l2"] * fitted.selection["num_photos"] / len(rows)
-    logs = out_of_fold(basis, labels[rows], folds, l2, photo_weights=weights)
-    missing = job.num_classes - logs.shape[2]  # classes that only other photos are of
+    log_probs = out_of_fold(basis, labels[rows], folds, l2, photo_weights=weights)
+    missing = job.num_classes - log_probs.shape[2]  # classes that only other photos are of
     if missing:
-        logs = np.pad(logs, ((0, 0), (0, 0), (0, missing)), constant_values=-30.0)
-    return _OutOfFold(rows, logs)
+        log_probs = np.pad(log_probs, ((0, 0), (0, 0), (0, missing)), constant_values=-30.0)
+    return _OutOfFold(rows, log_probs)
 
 
 def _some(num_photos: int, num_classes: int, seed: int) -> npt.NDArray[np.intp]:
@@ -208,14 +208,14 @@ def _said_again(
     fitted: Fitted,
     classifier: Classifier,
     rows: Floats | None,
-    held: Floats | None,
+    val_probs: Floats | None,
     calibration: Calibration,
 ) -> Floats | None:
     """Return what the calibrated classifier says of the validation photos."""
-    if held is None or rows is None:
+    if val_probs is None or rows is None:
         return None
     if fitted.before_refit is not None:  # said by a head that is no more
-        return apply(logs_of(held), calibration)
+        return apply(logs_of(val_probs), calibration)
     if classifier.views == ("plain",):
         return classifier.classify(rows)
     return job.score(classifier, "validation")
@@ -229,8 +229,8 @@ def _training_rows(
     most = max(_FEWEST_ROWS, _MAX_ELEMENTS // classifier.backbone.num_features)
     if folded is not None:
         kept = choose_rows(labels[folded.rows], rng, most=most)
-        rows, logs = folded.rows[kept], folded.logs[kept, 0]
-        return rows, job.features().rows([photos[i].digest for i in rows]), logs
+        rows, log_probs = folded.rows[kept], folded.log_probs[kept, 0]
+        return rows, job.features().rows([photos[i].digest for i in rows]), log_probs
     rows = choose_rows(labels, rng, most=min(_MOST_LOOKED_AT, most))
     chosen = [photos[i] for i in rows]
     features, _ = score_with_features(classifier, chosen, job.extractor, job.table)
@@ -238,42 +238,46 @@ def _training_rows(
 
 
 def _calibration(
-    job: Job, folded: _OutOfFold | None, held: Floats | None, rng: np.random.Generator
+    job: Job, folded: _OutOfFold | None, val_probs: Floats | None, rng: np.random.Generator
 ) -> Calibration | None:
     # A head whose classes were weighed alike does not mean its probabilities as photos come.
     if job.config.class_weight == "balanced":
         return None
     if folded is not None:
-        rows, logs = folded
+        rows, log_probs = folded
         labels, groups = job.labels("train")[rows], job.groups("train")[rows]
         what = f"{len(rows):,} training photos, held out in turn"
-        return calibrate(logs, labels, groups, rng=rng, fitted_on=what)
-    if held is None:
+        return calibrate(log_probs, labels, groups, rng=rng, fitted_on=what)
+    if val_probs is None:
         return None
     return calibrate(
-        logs_of(held),
+        logs_of(val_probs),
         job.labels("validation"),
         job.groups("validation"),
         rng=rng,
-        fitted_on=f"{len(held):,} validation photos",
+        fitted_on=f"{len(val_probs):,} validation photos",
     )
 
 
 def _applied(folded: _OutOfFold, calibration: Calibration) -> Floats:
-    return logs_of(apply(folded.logs, calibration))
+    return logs_of(apply(folded.log_probs, calibration))
 
 
-def _answers(job: Job, folded: _OutOfFold | None, held: Floats | None) -> HeldOutAnswers | None:
+def _answers(
+    job: Job, folded: _OutOfFold | None, val_probs: Floats | None
+) -> HeldOutAnswers | None:
     """Return answers to validation photos, and to training photos too where those are few."""
-    said, labels, what = [], [], []
-    if held is not None:
-        said.append(held)
+    probabilities, labels, what = [], [], []
+    if val_probs is not None:
+        probabilities.append(val_probs)
         labels.append(job.labels("validation"))
-        what.append(f"{len(held):,} validation photos")
-    if folded is not None and (held is None or len(held) < _ENOUGH):
-        said.append(np.exp(folded.logs[:, 0]))
+        what.append(f"{len(val_probs):,} validation photos")
+    if folded is not None and (val_probs is None or len(val_probs) < _ENOUGH):
+        probabilities.append(np.exp(folded.log_probs[:, 0]))
         labels.append(job.labels("train")[folded.rows])
         what.append(f"{len(folded.rows):,} training photos, held out in turn")
-    if not said:
+    if not probabilities:
         return None
-    return HeldOutAnswers.of(np.concatenate(said), np.concatenate(labels), " and ".join(what))
+    return HeldOutAnswers.of(
+        np.concatenate(probabilities), np.concatenate(labels), " and ".join(what)
+    )

@@ -138,17 +138,3 @@ def with_epochs(config: TrainConfig, epochs: int) -> TrainConfig:
     if head is not None:
         head = replace(head, epochs=min(epochs, head.epochs))
     return replace(config, training=training, head_training=head)
-
-
-def compare(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's published accuracy beside that of a run.
-
-    Args:
-        recipe: The recipe.
-        metrics: Of the run: ``validation`` and ``test``, each with its accuracy, or None.
-    """
-    if recipe.accuracy is None:
-        return {}
-    part, published = recipe.accuracy
-    scores = metrics.get(part) or {}
-    return {"part": part, "published": published, "here": scores.get("accuracy")}

@@ -79,22 +79,22 @@ def evaluate(
     majority = loaded.trained.get("majority_class")
     if majority not in loaded.class_names:
         majority = loaded.class_names[int(np.bincount(names).argmax())]
-    said = score(loaded, dataset.photos, extractor, table)
+    probabilities = score(loaded, dataset.photos, extractor, table)
     scores = evaluate_probabilities(
-        said, names, loaded.class_names, loaded.class_names.index(majority)
+        probabilities, names, loaded.class_names, loaded.class_names.index(majority)
     )
-    return Evaluated(scores, dataset, _asked(rules, said, names))
+    return Evaluated(scores, dataset, _asked(rules, probabilities, names))
 
 
 def _asked(
-    rules: Rules, said: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+    rules: Rules, probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
 ) -> dict[str, Any]:
     """Return how photos fare by rules, as plain JSON types."""
     found: dict[str, Any] = {}
     n = len(labels)
     if rules.confidence is not None:
-        answered = said.max(axis=1) >= rules.confidence
-        num_right = int((answered & (said.argmax(axis=1) == labels)).sum())
+        answered = probabilities.max(axis=1) >= rules.confidence
+        num_right = int((answered & (probabilities.argmax(axis=1) == labels)).sum())
         count = int(answered.sum())
         found["answered"] = {
             "confidence": rules.confidence,
@@ -104,5 +104,5 @@ def _asked(
             "share_interval": list(wilson_interval(count, n)),
         }
     if rules.sets is not None:
-        found["sets"] = check(rules.sets.sets(said), labels).to_json()
+        found["sets"] = check(rules.sets.sets(probabilities), labels).to_json()
     return found

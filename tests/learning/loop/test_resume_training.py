@@ -89,7 +89,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
-        (curves, "plot"),
+        (curves, "plot_epochs"),
         (figures, "confusion_matrix"),
         (figures, "mistakes"),
     ):

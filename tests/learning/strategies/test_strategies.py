@@ -106,7 +106,7 @@ def two_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without their pictures, which take longer than these trainings."""
     for module, name in (
-        (plot, "plot"),
+        (plot, "plot_epochs"),
         (figures, "confusion_matrix"),
         (figures, "mistakes"),
     ):

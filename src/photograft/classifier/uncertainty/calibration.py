@@ -122,15 +122,15 @@ def calibrate(
     Raises:
         InputError: The shapes do not fit together, a label has no column, or there is no photo.
     """
-    logs = _checked(log_probabilities, labels, groups)
-    kind = "platt" if logs.shape[2] == 2 else "temperature"
+    log_probs = _checked(log_probabilities, labels, groups)
+    kind = "platt" if log_probs.shape[2] == 2 else "temperature"
     _, witness = np.unique(groups, return_inverse=True)
-    calibrated = _cross_fitted(logs, labels, witness, rng)
+    calibrated = _cross_fitted(log_probs, labels, witness, rng)
     seed = rng.integers(2**63)  # the same resamples for both
-    before = _score(logs, labels, witness, np.random.default_rng(seed))
+    before = _score(log_probs, labels, witness, np.random.default_rng(seed))
     after = _score(calibrated, labels, witness, np.random.default_rng(seed))
-    slope, offset = fit(logs, labels)
-    gain, noise = _gain(logs, calibrated, labels, witness)
+    slope, offset = fit(log_probs, labels)
+    gain, noise = _gain(log_probs, calibrated, labels, witness)
     losses = f"from {before.log_loss:.4f} to {after.log_loss:.4f}"
     errors = f"from {before.calibration_error:.4f} to {after.calibration_error:.4f}"
     num_groups = int(witness.max()) + 1
@@ -181,10 +181,10 @@ def apply(
     Raises:
         InputError: The number of classes is another.
     """
-    logs = np.maximum(log_probabilities.astype(np.float64), _LEAST_LOG)
+    log_probs = np.maximum(log_probabilities.astype(np.float64), _LEAST_LOG)
     if calibration.kind == "platt":
-        _check_two(logs.shape[-1])
-    return np.exp(transformed(logs, calibration.slope, calibration.offset)).astype(np.float32)
+        _check_two(log_probs.shape[-1])
+    return np.exp(transformed(log_probs, calibration.slope, calibration.offset)).astype(np.float32)
 
 
 def apply_to_head(head: Head, calibration: Calibration) -> Head:
@@ -236,8 +236,8 @@ def _checked(
         )
     if np.isnan(log_probabilities).any() or log_probabilities.max() > 1e-3:
         raise InputError("these are no log-probabilities", expected="numbers up to 0")
-    logs = log_probabilities.reshape(shape[0], -1, shape[-1])
-    return np.maximum(logs.astype(np.float64), _LEAST_LOG)
+    log_probs = log_probabilities.reshape(shape[0], -1, shape[-1])
+    return np.maximum(log_probs.astype(np.float64), _LEAST_LOG)
 
 
 def _check_two(num_classes: int) -> None:
@@ -246,41 +246,41 @@ def _check_two(num_classes: int) -> None:
 
 
 def _cross_fitted(
-    logs: Doubles, labels: Labels, witness: npt.NDArray[np.intp], rng: np.random.Generator
+    log_probs: Doubles, labels: Labels, witness: npt.NDArray[np.intp], rng: np.random.Generator
 ) -> Doubles:
     """Return each photo's log-probabilities as calibrated on photos of other groups."""
     num_groups = int(witness.max()) + 1
-    found = logs.copy()
+    found = log_probs.copy()
     if num_groups < _NUM_FOLDS:
         return found
     fold = (rng.permutation(num_groups) % _NUM_FOLDS)[witness]
     for k in range(_NUM_FOLDS):
         out = fold == k
-        found[out] = transformed(logs[out], *fit(logs[~out], labels[~out]))
+        found[out] = transformed(log_probs[out], *fit(log_probs[~out], labels[~out]))
     return found
 
 
 def _gain(
-    logs: Doubles, calibrated: Doubles, labels: Labels, witness: npt.NDArray[np.intp]
+    log_probs: Doubles, calibrated: Doubles, labels: Labels, witness: npt.NDArray[np.intp]
 ) -> tuple[float, float]:
     """Return by how much the log loss falls, and the standard error over groups of photos."""
-    gains = (_losses(logs, labels) - _losses(calibrated, labels)).mean(axis=1)
+    gains = (_losses(log_probs, labels) - _losses(calibrated, labels)).mean(axis=1)
     counts = np.bincount(witness)
     means = np.bincount(witness, weights=gains) / counts
     return float(gains.mean()), standard_error(means, counts / len(labels))
 
 
-def _losses(logs: Doubles, labels: Labels) -> Doubles:
+def _losses(log_probs: Doubles, labels: Labels) -> Doubles:
     """Return each photo's log loss in each repeat, shape ``(n, r)``."""
-    found: Doubles = -np.take_along_axis(logs, labels[:, None, None], axis=2)[..., 0]
+    found: Doubles = -np.take_along_axis(log_probs, labels[:, None, None], axis=2)[..., 0]
     return found
 
 
 def _score(
-    logs: Doubles, labels: Labels, witness: npt.NDArray[np.intp], rng: np.random.Generator
+    log_probs: Doubles, labels: Labels, witness: npt.NDArray[np.intp], rng: np.random.Generator
 ) -> CalibrationScore:
-    n, num_repeats, _ = logs.shape
-    confidences, predicted = np.exp(logs.max(axis=2)), logs.argmax(axis=2)
+    n, num_repeats, _ = log_probs.shape
+    confidences, predicted = np.exp(log_probs.max(axis=2)), log_probs.argmax(axis=2)
 
     def error(truth: Labels) -> float:
         right = (predicted == truth[:, None]).ravel()
@@ -302,12 +302,12 @@ def _score(
     shift = found - resampled.mean()
     low, high = (np.clip(np.percentile(resampled, q) + shift, 0, 1) for q in (2.5, 97.5))
     # Were the probabilities right, labels would be drawn from them.
-    own = np.exp(logs).mean(axis=1)
+    own = np.exp(log_probs).mean(axis=1)
     steps = np.cumsum(own / own.sum(axis=1, keepdims=True), axis=1)[:, :-1]
     by_noise = [error((rng.random((n, 1)) > steps).sum(axis=1)) for _ in range(_NUM_DRAWS)]
     return CalibrationScore(
         calibration_error=found,
         interval=(float(low), float(high)),
         noise=float(np.mean(by_noise)),
-        log_loss=float(_losses(logs, labels).mean()),
+        log_loss=float(_losses(log_probs, labels).mean()),
     )

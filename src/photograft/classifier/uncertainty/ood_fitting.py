@@ -113,19 +113,24 @@ def fit_ood_detector(
     found = _Strays([], [], [], [])
 
     def look(
-        photos: Floats, their: Labels, logs: npt.NDArray[np.floating[Any]], groups: Labels | None
+        photos: Floats,
+        their: Labels,
+        log_probs: npt.NDArray[np.floating[Any]],
+        groups: Labels | None,
     ) -> None:
         for part in chunks(len(their)):
             squared = squared_distances(unit_rows(photos[part], bounds) @ projection, rows)
             if groups is not None:
                 squared = _of_others(squared, groups[part], own_groups, same)
             found.known.append(strays(nearest(squared, k), radii))
-            found.doubts.append(doubt_of(logs[part]))
+            found.doubts.append(doubt_of(log_probs[part]))
             foreign = np.where(their[part, None] == own_labels, np.float32(np.inf), squared)
             some = np.isfinite(foreign).any(axis=1)
-            if logs.shape[1] > 1 and some.any():
+            if log_probs.shape[1] > 1 and some.any():
                 found.new.append(strays(nearest(foreign[some], k), radii))
-                found.new_doubts.append(doubt_of(_without(logs[part][some], their[part][some])))
+                found.new_doubts.append(
+                    doubt_of(_without(log_probs[part][some], their[part][some]))
+                )
 
     if log_probabilities is not None and num_held_out < _ENOUGH_HELD_OUT:
         order = rng.permutation(len(features))[:_MAX_HELD_OUT]
@@ -194,8 +199,10 @@ def _of_others(squared: Floats, groups: Labels, row_groups: Labels, same: float)
 
 def _without(log_probabilities: npt.NDArray[np.floating[Any]], labels: Labels) -> Floats:
     """Return log-probabilities ``(n, C)`` had a photo's own class not been among the classes."""
-    logs = log_probabilities.astype(np.float64)
-    logs[np.arange(len(labels)), labels] = -np.inf
-    logs -= logs.max(axis=1, keepdims=True)
-    others: Floats = (logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))).astype(np.float32)
+    log_probs = log_probabilities.astype(np.float64)
+    log_probs[np.arange(len(labels)), labels] = -np.inf
+    log_probs -= log_probs.max(axis=1, keepdims=True)
+    others: Floats = (log_probs - np.log(np.exp(log_probs).sum(axis=1, keepdims=True))).astype(
+        np.float32
+    )
     return others
