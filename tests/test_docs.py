@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import runpy
 import shlex
@@ -27,6 +28,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
 PYTHON = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+#: The functions of the package.
+VERBS = [name for name in photograft.__all__ if name[0].islower()]
 #: As pages list them: the highest first.
 HIGHEST_FIRST = [name for names in reversed(FLOORS) for name in names]
 
@@ -237,6 +240,32 @@ def test_the_python_of_its_page_runs(capsys: pytest.CaptureFixture[str]) -> None
     assert (names["run"].path / "report.html").is_file()
     assert names["again"].scores == names["run"].scores
     assert names["why"].picture.is_file()
+
+
+#: Options that Python lacks, as its page says: what they write is returned, or it has other names.
+_NOT_IN_PYTHON = {
+    "predict": {"top", "format", "output"},
+    "evaluate": {"json"},
+    "inspect": {"files"},
+    "explain": {"class"},
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_functions_take_the_options_of_their_commands(verb: str) -> None:
+    function = getattr(photograft, verb)
+    taken = set()
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            (options,) = typing.get_args(
+                typing.get_type_hints(function, include_extras=True)[parameter.name]
+            )
+            taken |= set(typing.get_type_hints(options))
+        else:
+            taken.add(parameter.name)
+    command = dict(_commands())[f"photograft {verb.replace('_', '-')}"]
+    names = {o[2:].replace("-", "_") for p in command.params for o in p.opts if o[:2] == "--"}
+    assert names - {"help"} - taken == _NOT_IN_PYTHON.get(verb, set())
 
 
 def test_the_page_of_python_has_every_public_function_and_class() -> None:
