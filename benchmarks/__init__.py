@@ -1,1 +1,1 @@
-"""Benchmarks: a script each, printing one JSON line; the README's table says how to run them."""
+"""Benchmarks: a script each, printing one JSON line; docs/figures.md says how to run them."""

@@ -40,8 +40,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without their pictures, which take longer than these trainings."""
-    for module, name in ((plot, "plot_epochs"), (figures, "confusion_matrix"), (figures, "mistakes")):
-        monkeypatch.setattr(module, name, lambda *_, **__: None)
+    monkeypatch.setattr(plot, "plot_epochs", lambda *_, **__: None)
+    for name in ("confusion_matrix", "mistakes"):
+        monkeypatch.setattr(figures, name, lambda *_, **__: None)
 
 
 def train(source: Path, config: TrainConfig, out: Path) -> tuple[Run, Classifier]:

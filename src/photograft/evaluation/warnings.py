@@ -60,8 +60,7 @@ def _without_effect(config: TrainConfig) -> list[str]:
     found = []
     if config.strategy == "features" and config.augmentation and config.augmentation.changes:
         found.append("the strategy features does not augment: choose features+augment or finetune")
-    frozen = config.strategy in ("features", "features+augment") and config.views != -1
-    if config.training and frozen and config.head == "logistic":
+    if config.training and not config.has_loop:
         found.append(
             "a logistic head on a frozen backbone is solved, not trained: settings of the training "
             "loop have no effect without --head mlp"

@@ -90,6 +90,9 @@ class Training(Schema):
             )
 
 
+#: Strategies that always run a training loop.
+LOOPS = ("finetune", "scratch", "auto")
+
 #: What a strategy trains with where the user does not say.
 DEFAULT_TRAINING = {
     "features": Training(
@@ -200,9 +203,15 @@ class LearningSettings(Schema):
             check_range("a width in hidden", width, 1, 65_536)
 
     @property
+    def has_loop(self) -> bool:
+        """Whether a training loop runs: not where a head is solved on a frozen backbone."""
+        is_solved = self.head == "logistic" and self.views != -1
+        return self.strategy in LOOPS or not is_solved
+
+    @property
     def loop(self) -> Training:
         """The training loop: the user's, or the strategy's own."""
-        return self.training or DEFAULT_TRAINING[self.strategy]
+        return self.training or DEFAULT_TRAINING.get(self.strategy, Training())
 
 
 @dataclass(frozen=True, kw_only=True)

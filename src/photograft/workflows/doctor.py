@@ -15,7 +15,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.loading import check_outside, read_dataset, with_near_duplicates
 from photograft.diagnosis.diagnose import diagnose
 from photograft.diagnosis.examine import Diagnosis
-from photograft.diagnosis.tables import check_unanswered, write_findings
+from photograft.diagnosis.tables import PARQUET_NAME, check_unanswered, write_findings
 from photograft.features.opening import fit_preprocessing, open_extractor
 from photograft.features.pixel_statistics import goes_by_statistics
 from photograft.features.settings import ExtractionSettings
@@ -91,7 +91,7 @@ def _check_folder(folder: Path, source: str | os.PathLike[str]) -> None:
     """Make sure, before any work, that findings can be written to a folder."""
     check_outside(folder, source)
     if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / "findings.parquet").is_file():
+        if not (folder / PARQUET_NAME).is_file():
             raise StorageError(
                 f"{folder} holds something that is no examination of photos",
                 fix="Choose another folder with --out.",

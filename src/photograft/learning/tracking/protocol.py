@@ -207,8 +207,6 @@ def settings_of(
         environment: Versions and machine, likewise.
         recipe: Likewise.
     """
-    is_solved = config.head == "logistic" and config.views != -1
-    has_loop = config.strategy not in ("features", "features+augment") or not is_solved
     kept = ("source", "fingerprint", "num_photos", "num_skipped")
     counts = {
         part: [f"{label} {n}" for label, n in zip(data["class_names"], numbers, strict=True)]
@@ -217,7 +215,7 @@ def settings_of(
     return flat(
         {
             **config.to_json(),
-            "training": config.loop.to_json() if has_loop else None,
+            "training": config.loop.to_json() if config.has_loop else None,
             "recipe": recipe["id"] if recipe else None,
             "data": {"name": name, **{key: data[key] for key in kept}, **counts},
             **environment,
