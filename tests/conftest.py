@@ -1,13 +1,23 @@
-"""What every test gets: a cache folder of its own, and a maker of photos."""
+"""What every test gets: a cache folder of its own, a maker of photos, and a Ctrl-C that works."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 import system_helpers
 from drawing import MakePhotos, draw_folder
+
+
+def pytest_sessionstart() -> None:
+    """Heed SIGINT, also where a shell started the tests in the background and had it ignored.
+
+    Processes that tests start would inherit that, and could not be interrupted.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
