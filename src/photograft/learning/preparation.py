@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from photograft.backbones.get import default_convnet
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
-from photograft.data.loading import read_dataset, split_of, with_near_duplicates
+from photograft.data.loading import Source, read_dataset, split_of, with_near_duplicates
 from photograft.features.opening import fit_preprocessing, open_extractor
 from photograft.features.pixel_statistics import goes_by_statistics, small_input_size
 from photograft.features.settings import ExtractionSettings
@@ -17,9 +16,7 @@ from photograft.learning.job import Job, needs_features
 from photograft.learning.settings import TrainConfig
 
 
-def prepare(
-    source: str | os.PathLike[str], config: TrainConfig, *, store: FeatureStore, progress: Progress
-) -> Job:
+def prepare(source: Source, config: TrainConfig, *, store: FeatureStore, progress: Progress) -> Job:
     """Read a source, split it, and look at its photos as the settings' strategy needs it.
 
     Args:

@@ -20,7 +20,13 @@ from photograft.core.store import FeatureStore
 from photograft.core.text import command_line, parse_duration
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
-from photograft.data.loading import check_outside, read_dataset, split_of, with_near_duplicates
+from photograft.data.loading import (
+    Source,
+    check_outside,
+    read_dataset,
+    split_of,
+    with_near_duplicates,
+)
 from photograft.data.splits import Split
 from photograft.evaluation.comparison.candidates import (
     Candidate,
@@ -56,7 +62,7 @@ _TEST = (
 
 
 def compare(
-    source: str | os.PathLike[str],
+    source: Source,
     config: Config | None = None,
     *,
     backbones: Sequence[str] = (),
@@ -116,6 +122,7 @@ def compare(
         "prefer": prefer,
         **options,
     }
+    shown = source.source if isinstance(source, Dataset) else source
     usual = {**TrainConfig().to_json(), "budget": "10m", "prefer": "speed"}
     return compare_candidates(
         source,
@@ -124,7 +131,7 @@ def compare(
         out=out,
         budget=seconds,
         prefer=prefer,
-        command=command_line("compare", [source], told, usual),
+        command=command_line("compare", [shown], told, usual),
         store=store,
         progress=progress,
         clock=clock,
@@ -133,7 +140,7 @@ def compare(
 
 
 def compare_candidates(
-    source: str | os.PathLike[str],
+    source: Source,
     candidates: Sequence[Candidate],
     config: TrainConfig | None = None,
     *,
@@ -295,7 +302,7 @@ def _names(what: str, given: Sequence[str]) -> list[str]:
     return list(given)
 
 
-def _check_folder(folder: Path, source: str | os.PathLike[str]) -> None:
+def _check_folder(folder: Path, source: Source) -> None:
     check_folder(folder)
     check_outside(folder, source)
 

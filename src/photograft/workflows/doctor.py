@@ -12,7 +12,7 @@ from photograft.core.files import check_free
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
-from photograft.data.loading import check_outside, read_dataset, with_near_duplicates
+from photograft.data.loading import Source, check_outside, read_dataset, with_near_duplicates
 from photograft.diagnosis.diagnose import diagnose
 from photograft.diagnosis.examine import Diagnosis
 from photograft.diagnosis.tables import PARQUET_NAME, check_unanswered, write_findings
@@ -39,7 +39,7 @@ class Checkup:
 
 
 def doctor(
-    source: str | os.PathLike[str],
+    source: Source,
     config: Config | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
@@ -87,7 +87,7 @@ def doctor(
     return Checkup(dataset, found, folder)
 
 
-def _check_folder(folder: Path, source: str | os.PathLike[str]) -> None:
+def _check_folder(folder: Path, source: Source) -> None:
     """Make sure, before any work, that findings can be written to a folder."""
     check_outside(folder, source)
     if folder.is_dir() and any(folder.iterdir()):

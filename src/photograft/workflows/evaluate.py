@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
+from photograft.data.loading import Source
 from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
 from photograft.workflows.predict import AnyClassifier, load_classifier, read_rules
 
@@ -40,7 +40,7 @@ class Evaluated:
 
 def evaluate(
     classifier: AnyClassifier,
-    source: str | os.PathLike[str],
+    source: Source,
     *,
     min_accuracy: float | None = None,
     coverage: float | None = None,

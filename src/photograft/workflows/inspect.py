@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
 from photograft.core.progress import Progress
 from photograft.data.dataset import Dataset
 from photograft.data.groups import across_given_splits as across_given_splits
 from photograft.data.groups import conflicting_labels as conflicting_labels
 from photograft.data.groups import same_content as same_content
 from photograft.data.images import DEFAULT_MAX_PIXELS
+from photograft.data.loading import Source
 
 
 def inspect(
-    source: str | os.PathLike[str],
+    source: Source,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,

@@ -10,13 +10,14 @@ from photograft.core.errors import InputError
 from photograft.core.files import new_file
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
+from photograft.data.loading import Source
 from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare
 
 
 def learning_curve(
-    source: str | os.PathLike[str],
+    source: Source,
     config: Config | None = None,
     *,
     seeds: int | None = None,

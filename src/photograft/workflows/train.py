@@ -18,7 +18,7 @@ from photograft.core.arrays import Floats
 from photograft.core.files import new_folder
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
-from photograft.data.loading import check_out
+from photograft.data.loading import Source, check_out
 from photograft.diagnosis.diagnose import diagnose
 from photograft.diagnosis.examine import Diagnosis
 from photograft.evaluation.metrics import Scored, evaluate_probabilities
@@ -39,7 +39,7 @@ from photograft.runs.run import Clock, Run, default_path, environment, now
 
 
 def train(
-    source: str | os.PathLike[str],
+    source: Source,
     config: Config | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
@@ -56,7 +56,8 @@ def train(
 
     Args:
         source: A folder of class folders (flat or split into train, validation and test), a CSV or
-            Parquet manifest, an ``.npz``, or a ``.zip`` or ``.tar`` of class folders.
+            Parquet manifest, an ``.npz``, a ``.zip`` or ``.tar`` of class folders, the name of a
+            set (``mnist``, ``hf:NAME``, ``tfds:NAME``), or a `Dataset`.
         config: The settings, or a TOML file or ``run.json`` that holds them.
         out: The run folder; ``runs/NAME-TIMESTAMP`` where not given.
         store: Where features are kept; the user's cache where not given.
