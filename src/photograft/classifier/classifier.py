@@ -45,7 +45,7 @@ from photograft.classifier.uncertainty import uncertainty as carried
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.classifier.views import average, looking_at
 from photograft.core.errors import ImageError
-from photograft.core.files import sha256_of, write_json
+from photograft.core.files import path_of, sha256_of, write_json
 from photograft.core.store import default_cache_dir
 from photograft.core.text import classes
 from photograft.data import images
@@ -154,7 +154,7 @@ class Classifier:
             ClassifierError: There is none, it was changed since it was written, or it comes from
                 a newer version.
         """
-        folder = find_folder(Path(path))
+        folder = find_folder(path_of(path, "the classifier", "the path of its folder"))
         manifest = read_manifest(folder / "classifier.json")
         check_files(folder, manifest["files"], _FILES)
         tensors = read_tensors(folder / "head.safetensors")

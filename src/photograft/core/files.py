@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from photograft.core.errors import PhotograftError, StorageError
+from photograft.core.errors import InputError, PhotograftError, StorageError
 
 #: Files larger than this (bytes) are not read at all.
 MAX_FILE_BYTES = 512 * 2**20
@@ -156,6 +156,23 @@ def printable(path: str | os.PathLike[str]) -> str:
     r"""Return a path as ``/``-separated valid UTF-8, bytes that are not UTF-8 shown as ``\xNN``."""
     raw = os.fsencode(path)
     return raw.decode("utf-8", "backslashreplace").replace(os.sep, "/")
+
+
+def path_of(value: object, what: str, expected: str = "a path") -> Path:
+    """Return what somebody gave for a path.
+
+    Args:
+        value: Text or a path, one would hope.
+        what: What an error calls it.
+        expected: What it should have been, in words.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if isinstance(value, (str, os.PathLike)):
+        return Path(value)
+    got = f"{value!r:.60}, a {type(value).__name__}"
+    raise InputError(f"{what} can't be understood", expected=expected, got=got)
 
 
 def read_file(path: Path) -> bytes:

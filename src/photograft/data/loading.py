@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from photograft.core.errors import StorageError
-from photograft.core.files import check_free, printable
+from photograft.core.files import check_free, path_of, printable
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
@@ -122,7 +122,7 @@ def check_outside(folder: Path, source: Source) -> None:
         if source.kind != "folder":
             return
         source = source.source
-    root = Path(source).expanduser().resolve()
+    root = path_of(source, "the source", "a path, or a Dataset").expanduser().resolve()
     if root.is_dir() and folder.resolve().is_relative_to(root):
         raise StorageError(
             f"{folder} would lie in {printable(root)}, among the photos",

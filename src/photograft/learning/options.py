@@ -105,7 +105,7 @@ def read_settings(config: Config | None = None, **options: Unpack[TrainOptions])
         if name in given:
             given[name] = os.fspath(given[name]) if name != "unfreeze" else str(given[name])
     if hidden is not None:
-        given["hidden"] = _widths(hidden) if isinstance(hidden, str) else list(hidden)
+        given["hidden"] = _widths(hidden) if isinstance(hidden, str) else hidden
     if augment is not None:
         from photograft.features.augmentation import parse
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from photograft.core.errors import ClassifierError
-from photograft.core.files import new_file, write_json
+from photograft.core.files import new_file, path_of, write_json
 from photograft.core.text import count
 from photograft.runs.display import comparison_html
 from photograft.runs.folder import RUN
@@ -122,7 +122,7 @@ class Comparison:
         Raises:
             ClassifierError: It is none, or damaged, or the winner's run is gone.
         """
-        folder = Path(path)
+        folder = path_of(path, "the comparison", "the path of its folder")
         info = read_comparison(folder)
         run = winners_folder(folder, info)
         if run is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
-from photograft.core.files import new_file
+from photograft.core.files import new_file, path_of
 from photograft.core.parallel import num_cores
 from photograft.core.text import classes, with_interval
 from photograft.diagnosis.findings import Finding
@@ -77,7 +77,7 @@ class Run:
         Raises:
             ClassifierError: It is none, or damaged.
         """
-        folder = Path(path)
+        folder = path_of(path, "the run", "the path of its folder")
         info, scores = read_run_json(folder, RUN, METRICS)
         run = cls(folder, info, scores)
         try:

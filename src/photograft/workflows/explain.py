@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.heat_maps import HeatMaps
 from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
-from photograft.core.files import new_file, printable, read_file
+from photograft.core.files import new_file, path_of, printable, read_file
 from photograft.data.images import decode
 from photograft.report.plots.explanation import Explanation, Reads, draw
 from photograft.runs.photos import training_photos
@@ -44,10 +44,12 @@ def explain(
         ClassifierError: There is no classifier, or it is damaged.
         StorageError: The folder can't be written.
     """
-    paths = [photos] if isinstance(photos, (str, os.PathLike)) else list(photos)
+    is_one = isinstance(photos, (str, bytes, os.PathLike)) or not isinstance(photos, Iterable)
+    given: Iterable[object] = [photos] if is_one else cast("Iterable[object]", photos)
+    paths = [path_of(path, "the photo", "the path of a file or a folder") for path in given]
     found = iter_explanations(
         load_classifier(classifier),
-        expand_inputs([os.fspath(path) for path in paths]),
+        expand_inputs(map(os.fspath, paths)),
         class_name=class_name,
         out=None if out is None else Path(out),
         run=_folder_of(classifier),

@@ -17,7 +17,7 @@ from photograft.classifier.scoring import extractor_of, score_with_features, usa
 from photograft.classifier.suggestion import choose_suggestions
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
-from photograft.core.files import new_file, printable, read_file
+from photograft.core.files import new_file, path_of, printable, read_file
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
@@ -107,7 +107,7 @@ def suggest(
         raise InputError(f"{out} is no table by its name", expected=".csv")
     store, progress = store or FeatureStore(), progress or Silent()
     loaded = load_classifier(classifier)
-    dataset = read_unlabelled(Path(folder), loaded, progress)
+    dataset = read_unlabelled(path_of(folder, "the folder"), loaded, progress)
     dataset, rows, said = score_dataset(loaded, dataset, store, progress)
     if not dataset.photos:
         counts = ", ".join(f"{n:,} x {r!r}" for r, n in dataset.skipped_counts().items())

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from photograft.core.errors import SourceError
-from photograft.core.files import printable
+from photograft.core.files import path_of, printable
 from photograft.data.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
 from photograft.data.sources.arrays import read_arrays
 from photograft.data.sources.base import Listing
@@ -69,6 +69,8 @@ def open_source(source: str | os.PathLike[str]) -> Listing:
         SourceError: There is nothing there, or it is no source of labelled photos.
         StorageError: There is no room to unpack a compressed source.
     """
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        path_of(source, "the source", f"{_EXPECTED}, or a Dataset")
     text = os.fsdecode(source)
     if not text:
         raise SourceError("the source is an empty path", expected=_EXPECTED)

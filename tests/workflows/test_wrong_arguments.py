@@ -1,0 +1,64 @@
+"""What Python hands over by mistake is said plainly: no bare TypeError, nothing half done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import photograft
+from photograft.core.errors import InputError, PhotograftError
+
+#: As a user who is not held by types would call them.
+calls = cast("Any", photograft)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda run: calls.train(123), "the source can't be understood"),
+        (lambda run: calls.train("x", {"bogus": 1}), "no setting named 'bogus'"),
+        (lambda run: calls.train("x", [1]), "the settings can't be understood"),
+        (lambda run: calls.train("x", config="nope.toml"), "nope.toml can't be read"),
+        (lambda run: calls.train("x", bogus=1), "no setting named 'bogus'"),
+        (lambda run: calls.train("x", epochs="three"), "epochs is of another type"),
+        (lambda run: calls.train("x", hidden=5), "hidden is of another type"),
+        (lambda run: calls.compare("x", backbones="name"), "a list of names"),
+        (lambda run: calls.compare("x", budget="soon"), "such as 90s"),
+        (lambda run: calls.doctor(None), "the source can't be understood"),
+        (lambda run: calls.inspect(3.5), "the source can't be understood"),
+        (lambda run: calls.learning_curve(3.5), "the source can't be understood"),
+        (lambda run: calls.evaluate(run, None), "the source can't be understood"),
+        (lambda run: calls.evaluate(5, "x"), "no classifier"),
+        (lambda run: calls.predict("nowhere", "a.jpg"), "nowhere holds no classifier"),
+        (lambda run: calls.predict(5, "a.jpg"), "no classifier"),
+        (lambda run: calls.predict(run, 5), "no photo"),
+        (lambda run: calls.explain(run, 5), "the photo can't be understood"),
+        (lambda run: calls.explain(run, b"x"), "the photo can't be understood"),
+        (lambda run: calls.suggest(run, 5), "the folder can't be understood"),
+        (lambda run: calls.suggest(run, "nowhere"), "nowhere is no folder"),
+        (lambda run: calls.Dataset.load(5), "the source can't be understood"),
+        (lambda run: calls.Dataset.from_frame(5), "no table"),
+        (lambda run: calls.Classifier.load(5), "the classifier can't be understood"),
+        (lambda run: calls.Run.load(None), "the run can't be understood"),
+        (lambda run: calls.Comparison.load(None), "the comparison can't be understood"),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    call: Callable[[Path], object],
+    words: str,
+    run_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PhotograftError, match=words):
+        call(run_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_comes_is_said() -> None:
+    with pytest.raises(InputError, match="got 123, a int"):
+        calls.train(123)
