@@ -260,7 +260,7 @@ def test_what_is_no_photo_is_refused_in_words(classifier: Classifier, x: Any, wo
 def test_what_lies_ready_is_understood_before_any_work(
     classifier: Classifier, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Classifier, "looks", None)
+    monkeypatch.setattr(Classifier, "score_batches", None)
     for x in ([folder / "a.png", None], (folder / "a.png", None)):
         with pytest.raises(InputError, match=r"x\[1\] is no photo"):
             classifier.stream(x)
