@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import subprocess
 import sys
@@ -13,8 +14,7 @@ from pathlib import Path
 import pytest
 
 import photograft
-
-SOURCE = Path(photograft.__file__).parent
+from source_trees import FILES, SOURCE, Trees
 
 #: The packages, the lowest first: each may import those of the lines above it; those of one line do
 #: not know each other.
@@ -111,14 +111,9 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {
-    module_name(path): path
-    for path in sorted(SOURCE.rglob("*.py"))
-    if path.name not in ("__init__.py", "__main__.py")
+    module_name(path): path for path in FILES if path.name not in ("__init__.py", "__main__.py")
 }
-TREES = {
-    module_name(path): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(SOURCE.rglob("*.py"))
-}
+TREES = Trees({module_name(path): path for path in FILES})
 
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -132,6 +127,7 @@ def nodes(tree: ast.AST) -> Iterator[ast.AST]:
         yield from nodes(node)
 
 
+@functools.cache
 def imported(tree: ast.AST) -> set[str]:
     """What a module imports, as full dotted names: of ``from a import b`` both a and a.b.
 
@@ -151,6 +147,7 @@ def imported(tree: ast.AST) -> set[str]:
     return found
 
 
+@functools.cache
 def own_modules(tree: ast.AST) -> set[str]:
     """Photograft's own modules that a module imports, those for type checkers included."""
     everything = ast.Module([n for n in ast.walk(tree) if isinstance(n, ast.stmt)], [])
@@ -280,6 +277,7 @@ def at_top(tree: ast.AST) -> Iterator[ast.AST]:
         yield from at_top(node)
 
 
+@functools.cache
 def imported_at_top(tree: ast.AST) -> set[str]:
     """What importing a module imports with it, as `imported` names it."""
     return imported(

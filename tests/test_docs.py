@@ -20,7 +20,8 @@ import typer
 
 import photograft
 from photograft.interfaces.cli import app
-from test_architecture import FLOORS, SOURCE
+from source_trees import FILES, SOURCE, parse
+from test_architecture import FLOORS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -178,8 +179,8 @@ def test_options_that_texts_name_exist() -> None:
             for name in (*parameter.opts, *parameter.secondary_opts):
                 options.setdefault(name, []).append((command, parameter))
     unknown, wrong = set(), []
-    for path in sorted((ROOT / "src").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in FILES:
+        for node in ast.walk(parse(path)):
             if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
                 continue
             for option, word in re.findall(

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import io
 import re
 import sys
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,9 @@ import typer
 
 import photograft
 from photograft.interfaces.cli import app
+from source_trees import FILES, SOURCE, parse
 
-SOURCE = Path(photograft.__file__).parent
 ROOT = Path(__file__).parents[1]
-FILES = sorted(SOURCE.rglob("*.py"))
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 
 def defined(body: list[ast.stmt]) -> set[str]:
@@ -52,6 +52,7 @@ def members(tree: ast.ClassDef) -> set[str]:
     }
 
 
+@functools.cache
 def foreign(tree: ast.Module) -> set[str]:
     """Names that a file's imports bind to what is not of the program, and the packages."""
     found: set[str] = set()
@@ -65,6 +66,7 @@ def foreign(tree: ast.Module) -> set[str]:
     return found - {"photograft"}
 
 
+@functools.cache
 def written(tree: ast.Module) -> set[str]:
     """Every name that a file's code holds, and every text of its that is a word."""
     found: set[str] = set()
@@ -76,45 +78,82 @@ def written(tree: ast.Module) -> set[str]:
     return found
 
 
-#: Dotted path within the program -> what the module defines; packages, too, by their own names.
-MODULES: dict[str, set[str]] = {}
-for _path, _tree in TREES.items():
-    _name = ".".join(("photograft", *_path.relative_to(SOURCE).with_suffix("").parts))
-    MODULES[_name.removesuffix(".__init__")] = defined(_tree.body)
-MODULES["photograft"] |= set(photograft.__all__)
-MODULES |= {f"benchmarks.{path.stem}": set() for path in ROOT.glob("benchmarks/*.py")}
-#: Class -> what it has; classes of one name are put together.
-CLASSES: dict[str, set[str]] = defaultdict(set)
-for _tree in TREES.values():
-    for _node in ast.walk(_tree):
-        if isinstance(_node, ast.ClassDef):
-            CLASSES[_node.name] |= members(_node)
-BASES = {
-    node.name: [base.id for base in node.bases if isinstance(base, ast.Name)]
-    for tree in TREES.values()
-    for node in ast.walk(tree)
-    if isinstance(node, ast.ClassDef)
-}
-for _ in range(4):  # as deep as classes inherit here
-    for _name, _bases in BASES.items():
-        CLASSES[_name] |= set().union(*(CLASSES[base] for base in _bases if base in CLASSES))
-LAST_PARTS = {part for module in MODULES for part in module.split(".")}
-TOP_LEVEL = set().union(*MODULES.values())
-MEMBERS = set().union(*CLASSES.values())
-FOREIGN = set().union(*map(foreign, TREES.values()))
+@dataclass(frozen=True)
+class Known:
+    """What all files together know by a name.
+
+    Attributes:
+        modules: Dotted path within the program -> what the module defines; packages, too, by their
+            own names.
+        classes: Class -> what it has; classes of one name are put together.
+        foreign: As the function of that name has it, of all files.
+    """
+
+    modules: dict[str, set[str]]
+    classes: dict[str, set[str]]
+    foreign: set[str]
+
+    @functools.cached_property
+    def last_parts(self) -> set[str]:
+        return {part for module in self.modules for part in module.split(".")}
+
+    @functools.cached_property
+    def top_level(self) -> set[str]:
+        return set().union(*self.modules.values())
+
+    @functools.cached_property
+    def members(self) -> set[str]:
+        return set().union(*self.classes.values())
+
+
+@functools.cache
+def everything() -> Known:
+    """What the program's files know; not before a test asks."""
+    trees = {path: parse(path) for path in FILES}
+    modules = {}
+    for path, tree in trees.items():
+        name = ".".join(("photograft", *path.relative_to(SOURCE).with_suffix("").parts))
+        modules[name.removesuffix(".__init__")] = defined(tree.body)
+    modules["photograft"] |= set(photograft.__all__)
+    modules |= {f"benchmarks.{path.stem}": set() for path in ROOT.glob("benchmarks/*.py")}
+    classes: dict[str, set[str]] = defaultdict(set)
+    bases: dict[str, list[str]] = {}
+    for node in (node for tree in trees.values() for node in ast.walk(tree)):
+        if isinstance(node, ast.ClassDef):
+            classes[node.name] |= members(node)
+            bases[node.name] = [base.id for base in node.bases if isinstance(base, ast.Name)]
+    for _ in range(4):  # as deep as classes inherit here
+        for name, above in bases.items():
+            classes[name] |= set().union(*(classes[base] for base in above if base in classes))
+    return Known(modules, dict(classes), set().union(*map(foreign, trees.values())))
 
 
 def exists(reference: str, tree: ast.Module) -> bool:
     """Whether a name in backquotes is one that a reader can find."""
     owner, dot, name = reference.rpartition(".")
+    program = everything()
     if not dot:
-        known = (written(tree), TOP_LEVEL, MEMBERS, LAST_PARTS, FOREIGN, set(dir(builtins)))
-        return len(name) == 1 or any(name in names for names in known)  # a letter is mathematics
+        places = (
+            written(tree),
+            program.top_level,
+            program.members,
+            program.last_parts,
+            program.foreign,
+        )
+        return (
+            len(name) == 1  # a letter is mathematics
+            or hasattr(builtins, name)
+            or any(name in names for names in places)
+        )
     first = reference.partition(".")[0]
-    if first in foreign(tree) or (first in sys.stdlib_module_names and first not in LAST_PARTS):
+    is_python = first in sys.stdlib_module_names and first not in program.last_parts
+    if first in foreign(tree) or is_python:
         return True
-    owners = [CLASSES.get(owner, set()), *(found for m, found in MODULES.items() if ends(m, owner))]
-    return any(ends(m, reference) for m in MODULES) or any(name in found for found in owners)
+    owners = [found for m, found in program.modules.items() if ends(m, owner)]
+    owners.append(program.classes.get(owner, set()))
+    return any(ends(m, reference) for m in program.modules) or any(
+        name in found for found in owners
+    )
 
 
 def ends(module: str, name: str) -> bool:
@@ -124,7 +163,7 @@ def ends(module: str, name: str) -> bool:
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """The docstrings and comments of a file, each with its line."""
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(parse(path)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             text = ast.get_docstring(node, clean=False)
             yield node.body[0].lineno if text else 0, text or ""
@@ -140,7 +179,7 @@ def references(path: Path) -> Iterator[tuple[int, str]]:
         for found in re.finditer(r"(?<!`)(`{1,2})([^`\n]+)\1(?!`)", text):
             single, reference = found[1] == "`", found[2]
             constant = re.fullmatch(r"([a-z_.]+)\.[A-Z]\w+", reference)
-            if single or (constant and any(ends(m, constant[1]) for m in MODULES)):
+            if single or (constant and any(ends(m, constant[1]) for m in everything().modules)):
                 yield line + text[: found.start()].count("\n"), reference
 
 
@@ -150,7 +189,7 @@ def test_names_in_backquotes_exist(path: Path) -> None:
         f"{path.relative_to(SOURCE)}:{line}: {reference}"
         for line, reference in references(path)
         if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", reference)
-        and not exists(reference, TREES[path])
+        and not exists(reference, parse(path))
     ]
     assert not missing
 
@@ -179,4 +218,4 @@ def test_commands_in_backquotes_exist() -> None:
     ],
 )
 def test_what_counts_as_known(reference: str, known: bool) -> None:
-    assert exists(reference, TREES[SOURCE / "data" / "images.py"]) == known
+    assert exists(reference, parse(SOURCE / "data" / "images.py")) == known
