@@ -101,7 +101,7 @@ def test_every_strategy_carries_it(
     certainty = json.loads(json.dumps(run.info["certainty"], allow_nan=False))
     assert certainty["held_out"] == assurance.held_out.source
     assert [row["min_accuracy"] for row in certainty["abstaining"]] == [*uncertainty.TARGETS]
-    assert certainty["unknown"]["threshold"] == assurance.ood_detector.threshold(uncertainty.KEPT)
+    assert certainty["unknown"]["threshold"] == assurance.ood_detector.threshold()
 
     # A training photo is its own nearest neighbour.
     name = classifier.reference.names[3]

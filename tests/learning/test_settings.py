@@ -318,7 +318,12 @@ def test_ranges(kind: type[Schema], name: str, least: float, most: float) -> Non
     needed = {"monitor": "val_loss"} if name == "patience" else {}
     for value in (least, most):
         assert getattr(kind(**needed, **{name: value}), name) == value
-    for value in (math.nextafter(least, -math.inf), math.nextafter(most, math.inf), math.nan):
+    beyond: list[float] = [math.nextafter(least, -math.inf), math.nextafter(most, math.inf)]
+    if isinstance(getattr(kind(), name), int):  # of which there are no others
+        beyond = [int(least) - 1, int(most) + 1]
+    else:
+        beyond.append(math.nan)
+    for value in beyond:
         message = refusal(kind, {**needed, name: value})
         assert message.startswith(f"{name} can't be ")
         assert message.endswith(f"; expected a number from {least:g} to {most:g}")

@@ -44,6 +44,28 @@ calls = cast("Any", photograft)
         (lambda run: calls.Classifier.load(5), "the classifier can't be understood"),
         (lambda run: calls.Run.load(None), "the run can't be understood"),
         (lambda run: calls.Comparison.load(None), "the comparison can't be understood"),
+        (lambda run: calls.train("x", training=calls.Preprocessing()), "training is of another"),
+        (lambda run: calls.TrainConfig(seed="a"), "seed is of another type"),
+        (lambda run: calls.TrainConfig(preprocessing={"size": 8}), "no setting named 'size'"),
+        (lambda run: calls.train("x", out=3), "the run folder can't be understood"),
+        (lambda run: calls.train("x", corrections=3), "corrections can't be understood"),
+        (lambda run: calls.train("x", augment=3), "augment can't be understood"),
+        (lambda run: calls.train("x", {1: 3}), "no setting named 1"),
+        (lambda run: calls.compare("x", strategy="finetune"), "expected strategies"),
+        (lambda run: calls.compare("x", backbones=3), "a list of names"),
+        (lambda run: calls.compare("x", out=3), "comparison folder can't be understood"),
+        (lambda run: calls.doctor("x", out=3), "the folder can't be understood"),
+        (lambda run: calls.inspect("x", max_pixels="a"), "max_pixels can't be 'a'"),
+        (lambda run: calls.inspect("x", max_pixels=-5), "max_pixels can't be -5"),
+        (lambda run: calls.learning_curve("x", seeds="a"), "seeds can't be 'a'"),
+        (lambda run: calls.learning_curve("x", seeds=2.5), "a whole number"),
+        (lambda run: calls.learning_curve("x", strategy="scratch"), "strategy 'features'"),
+        (lambda run: calls.suggest(run, "x", num=2.5), "a whole number"),
+        (lambda run: calls.suggest(run, "x", seed=-1), "seed can't be -1"),
+        (lambda run: calls.predict(run, "a.jpg", keep="a"), "got a"),
+        (lambda run: calls.predict(run, "a.jpg", coverage="a"), "coverage"),
+        (lambda run: calls.explain(run, "a.jpg", class_name=3), "no class named 3"),
+        (lambda run: calls.FeatureStore(3), "cache folder can't be understood"),
     ],
 )
 def test_a_wrong_argument_is_named(
@@ -62,3 +84,12 @@ def test_a_wrong_argument_is_named(
 def test_what_comes_is_said() -> None:
     with pytest.raises(InputError, match="got 123, a int"):
         calls.train(123)
+
+
+def test_parts_of_settings_may_be_plain_data() -> None:
+    config = calls.TrainConfig(preprocessing={"input_size": 32})
+    assert config.preprocessing == calls.Preprocessing(input_size=32)
+
+
+def test_a_store_is_made_of_text_or_a_path(tmp_path: Path) -> None:
+    assert calls.FeatureStore(str(tmp_path)).root == calls.FeatureStore(tmp_path).root

@@ -184,7 +184,7 @@ class Classifier:
             reference=reference,
         )
 
-    def save(self, folder: Path, *, include_weights: bool) -> None:
+    def save(self, folder: str | os.PathLike[str], *, include_weights: bool = False) -> None:
         """Write the classifier into a folder, which is made.
 
         Args:
@@ -192,6 +192,7 @@ class Classifier:
             include_weights: Also write the backbone's weights. Otherwise loading needs the
                 package or the file that they came from, and checks it by its hash.
         """
+        folder = path_of(folder, "the folder")
         folder.mkdir(parents=True, exist_ok=True)
         # As bytes: written by safetensors itself, a full disk would be no OSError.
         data = save(self.head.tensors())

@@ -5,7 +5,7 @@
     │   ├── SourceError                 the source can't be read as a labelled set of photos
     │   ├── DatasetError                it can be read, and there is too little in it to learn from
     │   ├── ImageError                  one file is no usable picture; ``reason`` says why
-    │   ├── UnknownNameError            no such backbone; names the nearest
+    │   ├── UnknownNameError            no such backbone, class, photo ...; names the nearest
     │   └── ClassifierError             a saved classifier or run that is missing, changed, too new
     ├── ConversionError                 an engine can't run this network: another one is taken
     ├── WeightsError (OSError)          a backbone's weights are not here and can't be fetched
@@ -79,7 +79,7 @@ class UnknownNameError(InputError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str = "") -> None:
-        nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+        nearest = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
         super().__init__(f"there is no {kind} named {name!r}", fix=(hint + fix).strip())
 

@@ -11,6 +11,9 @@ from photograft.core.errors import InputError, UnknownNameError
 
 Part = TypeVar("Part", bound="Schema")
 
+#: Types of the settings of each class: to find them out takes longer than to check a value.
+_KNOWN: dict[type, dict[str, Any]] = {}
+
 
 class Schema:
     """What a frozen dataclass of settings inherits: to and from plain JSON types."""
@@ -19,7 +22,16 @@ class Schema:
     renamed: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
-        """Check the values; each class checks its own, and calls that of the others."""
+        """Check the values: here their types; each class checks its own, and calls the others'.
+
+        Raises:
+            InputError: A value is of another type, or out of its range.
+        """
+        for name, hint in _hints(type(self)).items():
+            value = getattr(self, name)
+            read = _read(name, value, hint)
+            if isinstance(value, Mapping):  # a part of its own, given as plain data
+                object.__setattr__(self, name, read)
 
     def part(self, kind: type[Part]) -> Part:
         """Return the settings of one of the classes that these inherit, and nothing else.
@@ -58,20 +70,22 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         )
 
 
-def check_range(name: str, value: float, least: float, most: float) -> None:
-    """Raise InputError where a number is out of its range, both ends included."""
-    if not least <= value <= most:
-        raise InputError(
-            f"{name} can't be {value:g}", expected=f"a number from {least:g} to {most:g}"
-        )
+def check_range(name: str, value: float, least: float, most: float, *, whole: bool = False) -> None:
+    """Raise InputError where something is no number, or out of its range, both ends included."""
+    kind = "a whole number" if whole else "a number"
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most or (whole and value != int(value)):
+        shown = f"{value:g}" if is_number else repr(value)
+        raise InputError(f"{name} can't be {shown}", expected=f"{kind} from {least:g} to {most:g}")
 
 
 def _hints(kind: type[Schema]) -> dict[str, Any]:
     """Return the settings of a class and their types."""
-    hints = typing.get_type_hints(kind)
-    return {
-        name: hints[name] for name in getattr(kind, "__dataclass_fields__", {}) if name != "renamed"
-    }
+    if kind not in _KNOWN:
+        hints = typing.get_type_hints(kind)
+        names = getattr(kind, "__dataclass_fields__", {})
+        _KNOWN[kind] = {name: hints[name] for name in names if name != "renamed"}
+    return _KNOWN[kind]
 
 
 def _write(value: Any) -> Any:
@@ -86,6 +100,8 @@ def _read(name: str, value: Any, hint: Any) -> Any:
     for option in options:
         if option is type(None) and value is None:
             return None
+        if isinstance(value, Schema) and type(value) is option:
+            return value
         if isinstance(option, type) and issubclass(option, Schema) and isinstance(value, Mapping):
             return option.from_json(value)
         if typing.get_origin(option) is tuple and isinstance(value, (list, tuple)):

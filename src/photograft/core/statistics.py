@@ -13,7 +13,7 @@ NEGLIGIBLE = 0.002
 
 
 #: The standard normal quantile of a two-sided 95 % interval.
-_Z95 = 1.959963984540054
+Z95 = 1.959963984540054
 
 
 def wilson_interval(num_right: float, num_photos: int) -> tuple[float, float]:
@@ -23,10 +23,10 @@ def wilson_interval(num_right: float, num_photos: int) -> tuple[float, float]:
     >>> round(low, 3), round(high, 3)
     (0.888, 0.978)
     """
-    share, z2 = num_right / num_photos, _Z95**2
+    share, z2 = num_right / num_photos, Z95**2
     middle = (share + z2 / (2 * num_photos)) / (1 + z2 / num_photos)
     spread = (share * (1 - share) + z2 / (4 * num_photos)) / num_photos
-    half = _Z95 * math.sqrt(spread) / (1 + z2 / num_photos)
+    half = Z95 * math.sqrt(spread) / (1 + z2 / num_photos)
     # The share lies within: of none or all, rounding would put the end beyond it.
     return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
 

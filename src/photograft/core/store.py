@@ -21,6 +21,7 @@ from typing import Any
 import platformdirs
 
 from photograft.core.errors import InputError
+from photograft.core.files import path_of
 from photograft.core.segments import Space, remove_segment, segment_stat
 
 #: Bytes that the store may take before the least recently used segments are dropped.
@@ -74,8 +75,10 @@ class FeatureStore:
         max_bytes: What the store may take; beyond that, `prune` drops the least recently used.
     """
 
-    def __init__(self, cache: Path | None = None, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        self.cache = default_cache_dir() if cache is None else cache
+    def __init__(
+        self, cache: str | os.PathLike[str] | None = None, *, max_bytes: int = DEFAULT_MAX_BYTES
+    ) -> None:
+        self.cache = default_cache_dir() if cache is None else path_of(cache, "the cache folder")
         self.max_bytes = max_bytes
 
     @property

@@ -1,4 +1,4 @@
-"""Names and numbers as a page shows them."""
+"""Text for people: names and numbers as they are shown, durations and commands as given."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from photograft.core.errors import ImageError, InputError
 from photograft.core.files import printable
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
+from photograft.core.schema import check_range
 from photograft.core.text import classes, count
 from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 from photograft.data.photo import Photo as Photo
@@ -82,6 +83,7 @@ class Dataset:
         Raises:
             SourceError: The source can't be read as labelled photos.
         """
+        check_range("max_pixels", max_pixels, 1, 2**62, whole=True)
         if isinstance(source, Dataset):
             return source
         listing = open_source(source)

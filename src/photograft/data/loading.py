@@ -54,7 +54,7 @@ def with_near_duplicates(
     Args:
         dataset: The photos.
         settings: The settings.
-        store: Where small looks at the photos are kept.
+        store: Where thumbnails of the photos are kept.
         progress: Told how far it is.
 
     Raises:

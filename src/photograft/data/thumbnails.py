@@ -1,4 +1,4 @@
-"""A small look at each photo: a thumbnail, and whether it is dark, blurred, of one colour.
+"""A thumbnail of each photo, and whether it is dark, blurred, of one colour.
 
 Made once per content and kept in the feature store, as features are: three of a thumbnail's bytes
 to each number, which float32 holds exactly.

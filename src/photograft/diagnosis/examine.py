@@ -1,4 +1,4 @@
-"""The doctor's whole examination: from photos, small looks and features to ranked findings."""
+"""The doctor's whole examination: from photos, thumbnails and features to ranked findings."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from photograft.classifier.uncertainty.calibration import (
     calibrate,
 )
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.ood_fitting import ValidationPhotos, fit_ood_detector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.core.arrays import Floats
@@ -43,7 +44,6 @@ _ENOUGH = 50
 #: What is told of abstaining and of sets, where nobody has asked yet.
 TARGETS = (0.95, 0.99)
 COVERAGE = 0.95
-KEPT = 0.95
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,11 @@ def describe(uncertainty: Uncertainty) -> dict[str, Any]:
         sets = held_out.sets(COVERAGE)
         found["sets"] = {**sets.to_json(), "sentence": sets.sentence}
     if uncertainty.ood_detector is not None:
-        threshold = uncertainty.ood_detector.threshold(KEPT)
+        threshold = uncertainty.ood_detector.threshold(DEFAULT_KEPT)
         share, interval, count = uncertainty.ood_detector.share_kept(threshold)
         through = uncertainty.ood_detector.let_through(threshold)
         found["unknown"] = {
-            "kept": KEPT,
+            "kept": DEFAULT_KEPT,
             "threshold": threshold,
             "share_kept": share,
             "share_kept_interval": list(interval),

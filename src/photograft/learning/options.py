@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack, cast
 
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError
-from photograft.core.schema import Schema
+from photograft.core.files import path_of
 from photograft.features.settings import Augmentation
 from photograft.learning.recipes import read_config
 from photograft.learning.settings import TrainConfig, Training
@@ -101,20 +101,22 @@ def read_settings(config: Config | None = None, **options: Unpack[TrainOptions])
     augment, hidden = given.pop("augment", None), given.get("hidden")
     loop = {name: given.pop(name) for name in _LOOP if name in given}
     prepared = {name: given.pop(name) for name in _PREPROCESSING if name in given}
-    for name in ("corrections", "weights", "unfreeze"):
+    for name in ("corrections", "weights"):
         if name in given:
-            given[name] = os.fspath(given[name]) if name != "unfreeze" else str(given[name])
+            given[name] = str(path_of(given[name], name)) if given[name] != "" else ""
+    if "unfreeze" in given:
+        given["unfreeze"] = str(given["unfreeze"])
     if hidden is not None:
         given["hidden"] = _widths(hidden) if isinstance(hidden, str) else hidden
     if augment is not None:
+        if not isinstance(augment, str):
+            raise InputError("augment can't be understood", expected="text", got=repr(augment))
         from photograft.features.augmentation import parse
 
         given["augmentation"] = parse(augment)
     # By way of plain data: there, unknown names and wrong types are said.
-    plain = {name: value for name, value in given.items() if not isinstance(value, Schema)}
-    checked = TrainConfig.from_json(plain)
-    given |= {name: getattr(checked, name) for name in plain}
-    settings = replace(settings, **given)
+    checked = TrainConfig.from_json(given)
+    settings = replace(settings, **{name: getattr(checked, name) for name in given})
     if prepared:
         merged = {**settings.preprocessing.to_json(), **prepared}
         settings = replace(settings, preprocessing=Preprocessing.from_json(merged))

@@ -205,8 +205,8 @@ class LearningSettings(Schema):
     @property
     def has_loop(self) -> bool:
         """Whether a training loop runs: not where a head is solved on a frozen backbone."""
-        is_solved = self.head == "logistic" and self.views != -1
-        return self.strategy in LOOPS or not is_solved
+        anew = self.strategy == "features+augment" and self.views == -1
+        return self.strategy in LOOPS or self.head != "logistic" or anew
 
     @property
     def loop(self) -> Training:

@@ -9,7 +9,7 @@ import os
 import platform
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ class Run:
     path: Path
     info: dict[str, Any]
     scores: dict[str, Any]
+    #: Known to the training that has just made the run.
+    _findings: tuple[Finding, ...] | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         found = self.metrics
@@ -144,7 +146,7 @@ class Run:
         Raises:
             ClassifierError: The run is damaged.
         """
-        return read_run_findings(self.path)
+        return read_run_findings(self.path) if self._findings is None else list(self._findings)
 
     @property
     def history(self) -> History | None:
@@ -178,7 +180,9 @@ class Run:
         """
         from photograft.runs.plot import plot_epochs  # Matplotlib is slow to import
 
-        picture = self.path / PICTURES / "curves.png" if path is None else Path(path)
+        picture = (
+            self.path / PICTURES / "curves.png" if path is None else path_of(path, "the picture")
+        )
         with new_file(picture, fix="Choose another file.") as partial:
             plot_epochs({self.path.name: load_history(self.path)}, partial, smoothing=smoothing)
         return picture

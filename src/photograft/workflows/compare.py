@@ -14,6 +14,7 @@ import numpy as np
 
 from photograft.classifier.classifier import Classifier
 from photograft.core.errors import InputError
+from photograft.core.files import path_of
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_choice
 from photograft.core.store import FeatureStore
@@ -59,6 +60,13 @@ _TEST = (
     "training sets (Nadeau & Bengio, 2003; Bayle et al., 2020); 'worse' is what is so at the 5% "
     "level after Bonferroni's correction for the number of candidates."
 )
+
+
+#: Options that the command has, too.
+_OPTIONS = {
+    *("class_weight", "validation", "test", "group_by", "near_duplicates", "corrections"),
+    *("seed", "engine"),
+}
 
 
 def compare(
@@ -108,6 +116,10 @@ def compare(
         StorageError: The folder or the cache can't be written, or another comparison is at work
             in the folder.
     """
+    for name in ("strategy", "backbone"):
+        if name in options:
+            several = {"strategy": "strategies", "backbone": "backbones"}[name]
+            raise InputError(f"compare takes several: {name} can't be one", expected=several)
     settings = read_settings(config, **options)
     names = {
         "backbones": _names("backbones", backbones),
@@ -131,7 +143,10 @@ def compare(
         out=out,
         budget=seconds,
         prefer=prefer,
-        command=command_line("compare", [shown], told, usual),
+        # What the command line could not say again is not put into its mouth.
+        command=""
+        if config is not None or set(options) - _OPTIONS
+        else command_line("compare", [shown], told, usual),
         store=store,
         progress=progress,
         clock=clock,
@@ -174,7 +189,7 @@ def compare_candidates(
     config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
     started, start = clock(), timer()
     if out is not None:
-        _check_folder(Path(out), source)
+        _check_folder(path_of(out, "the comparison folder"), source)
     dataset = read_dataset(source, config, progress=progress)
     folder = Path("comparisons", safe_name(dataset.name)) if out is None else Path(out)
     _check_folder(folder, source)
@@ -297,7 +312,8 @@ def _fit(
 
 
 def _names(what: str, given: Sequence[str]) -> list[str]:
-    if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+    is_list = isinstance(given, (list, tuple))
+    if not is_list or not all(isinstance(name, str) for name in given):
         raise InputError(f"{what} can't be understood", expected="a list of names", got=repr(given))
     return list(given)
 

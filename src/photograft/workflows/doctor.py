@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Unpack
 
 from photograft.core.errors import DatasetError, StorageError
-from photograft.core.files import check_free
+from photograft.core.files import check_free, path_of
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
@@ -21,6 +21,7 @@ from photograft.features.pixel_statistics import goes_by_statistics
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.options import Config, ExtractionOptions, read_settings
 from photograft.report.doctor_page import write_doctor_report
+from photograft.runs.folder import PAGE
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Checkup:
     dataset: Dataset
     diagnosis: Diagnosis
     out: Path | None
+
+    def _repr_html_(self) -> str:
+        return self.diagnosis._repr_html_()
 
 
 def doctor(
@@ -65,7 +69,7 @@ def doctor(
     """
     settings = read_settings(config, **options).part(ExtractionSettings)
     store, progress = store or FeatureStore(), progress or Silent()
-    folder = None if out is None else Path(out)
+    folder = None if out is None else path_of(out, "the folder")
     if folder is not None:
         _check_folder(folder, source)
     dataset = read_dataset(source, settings, progress=progress)
@@ -112,7 +116,7 @@ def _write(folder: Path, dataset: Dataset, found: Diagnosis, progress: Progress)
     write_doctor_report(
         found.findings,
         {photo.name: photo.read for photo in dataset.photos},
-        folder / "report.html",
+        folder / PAGE,
         name=dataset.name,
         source=dataset.source,
         num_photos=len(dataset.photos),

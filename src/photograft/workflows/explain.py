@@ -51,7 +51,7 @@ def explain(
         load_classifier(classifier),
         expand_inputs(map(os.fspath, paths)),
         class_name=class_name,
-        out=None if out is None else Path(out),
+        out=None if out is None else path_of(out, "the folder"),
         run=_folder_of(classifier),
         note=note,
     )

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Unpack
 
 from photograft.core.errors import InputError
-from photograft.core.files import new_file
+from photograft.core.files import new_file, path_of
 from photograft.core.progress import Progress, Silent
+from photograft.core.schema import check_range
 from photograft.core.store import FeatureStore
 from photograft.data.loading import Source
 from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
@@ -48,9 +49,16 @@ def learning_curve(
         StorageError: A file, or the cache, can't be written.
     """
     for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
-        if path is not None and Path(path).suffix.lower() != suffix:
+        if path is not None and path_of(path, f"the {kind}").suffix.lower() != suffix:
             raise InputError(f"{path} is no {kind} by its name", expected=suffix)
+    check_range("seeds", 1 if seeds is None else seeds, 1, 100, whole=True)
     settings = read_settings(config, **options)
+    if settings.strategy != "features":
+        raise InputError(
+            "the curve is that of a head on the frozen backbone",
+            expected="strategy 'features'",
+            got=repr(settings.strategy),
+        )
     job = prepare(source, settings, store=store or FeatureStore(), progress=progress or Silent())
     curve = measure_learning_curve(job, num_seeds=seeds, seed=settings.seed)
     if output is not None:

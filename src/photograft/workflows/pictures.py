@@ -1,4 +1,4 @@
-"""What the smaller tools do: summaries by name, curves of runs, pictures of augmentation."""
+"""Pictures on demand: the epochs of runs, and augmented versions of a photo."""
 
 from __future__ import annotations
 

@@ -10,14 +10,12 @@ from typing import IO, Any
 
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.errors import InputError
 from photograft.data.inputs import files_in
 from photograft.runs.run import Run
 from photograft.workflows.prediction_rows import Counts, open_writer, write_rows
-
-#: The share of photos like one's own that are kept where nobody says.
-USUAL_KEEP = 0.95
 
 #: What a verb takes for a classifier: itself, its run, or the folder of either.
 AnyClassifier = Classifier | Run | str | os.PathLike[str]
@@ -62,7 +60,7 @@ def read_rules(
             its range.
     """
     return (classifier.uncertainty or Uncertainty()).rules(
-        kept=USUAL_KEEP if unknown and keep is None else keep,
+        kept=DEFAULT_KEPT if unknown and keep is None else keep,
         min_accuracy=min_accuracy,
         coverage=coverage,
     )

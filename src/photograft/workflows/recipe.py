@@ -11,7 +11,7 @@ from photograft.core.store import FeatureStore
 from photograft.data.subsets import run_subset
 from photograft.learning.recipes import get_recipe, with_epochs
 from photograft.runs.run import Run
-from photograft.workflows.train import train
+from photograft.workflows.train import train_with
 
 
 def run_recipe(
@@ -68,4 +68,4 @@ def run_recipe(
     if epochs is not None:
         config = with_epochs(config, epochs)
     origin = {"id": recipe.id, "title": recipe.title, "reference": dict(recipe.reference)}
-    return train(source, config, out=out, store=store, progress=progress, recipe=origin)
+    return train_with(source, config, out=out, store=store, progress=progress, recipe=origin)

@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from photograft.classifier.classifier import Classifier
+from photograft.core.files import path_of
 from photograft.core.progress import Progress, Silent
 from photograft.report.comparison_page import write_comparison_page
 from photograft.report.run_page import write_run_page
 from photograft.runs.comparison import COMPARISON, read_comparison, winners_folder
-from photograft.runs.folder import PAGE, load_facts
+from photograft.runs.folder import PAGE, Facts, load_facts
 from photograft.runs.photos import find_photos
 
 
@@ -50,17 +52,15 @@ def report(
         ClassifierError: The folder is neither, or damaged.
         StorageError: The page can't be written.
     """
-    folder = Path(folder)
-    is_comparison = (folder / COMPARISON).is_file()
-    run = winners_folder(folder, read_comparison(folder)) if is_comparison else folder
-    reads: Mapping[str, Callable[[], bytes]] = {}
+    folder = path_of(folder, "the run or comparison", "the path of its folder")
+    found = _read(folder)
     source = ""
-    if run is not None:
-        facts = load_facts(run)
-        source = facts.info["data"]["source"]
-        reads = find_photos(source, facts.files)
-    out = folder / PAGE if output is None else Path(output)
-    write_report(folder, reads, out, progress=progress)
+    reads: Mapping[str, Callable[[], bytes]] = {}
+    if found.facts is not None:
+        source = found.facts.info["data"]["source"]
+        reads = find_photos(source, found.facts.files)
+    out = folder / PAGE if output is None else path_of(output, "the page")
+    _write(found, reads, out, progress or Silent())
     return Reported(out, source, bool(reads))
 
 
@@ -83,22 +83,36 @@ def write_report(
         ClassifierError: The folder is neither, or damaged.
         StorageError: The page can't be written.
     """
-    progress = progress or Silent()
-    if not (folder / COMPARISON).is_file():
-        classifier = _saved_classifier(folder)
-        facts = load_facts(folder)
+    _write(_read(folder), reads, out, progress or Silent())
+
+
+class _Folder(NamedTuple):
+    """What a folder holds: a comparison or None, and a run's facts and classifier, or None."""
+
+    comparison: dict[str, Any] | None
+    facts: Facts | None
+    classifier: Classifier | None
+
+
+def _read(folder: Path) -> _Folder:
+    is_comparison = (folder / COMPARISON).is_file()
+    comparison = read_comparison(folder) if is_comparison else None
+    run = folder if comparison is None else winners_folder(folder, comparison)
+    if run is None:
+        return _Folder(comparison, None, None)
+    return _Folder(comparison, load_facts(run), _saved_classifier(run))
+
+
+def _write(
+    found: _Folder, reads: Mapping[str, Callable[[], bytes]], out: Path, progress: Progress
+) -> None:
+    classifier, facts = found.classifier, found.facts
+    if found.comparison is not None:
+        write_comparison_page(
+            found.comparison, facts, reads, out, classifier=classifier, progress=progress
+        )
+    elif facts is not None:
         write_run_page(facts, reads, out, classifier=classifier, progress=progress)
-        return
-    comparison = read_comparison(folder)
-    run = winners_folder(folder, comparison)
-    write_comparison_page(
-        comparison,
-        load_facts(run) if run else None,
-        reads,
-        out,
-        classifier=_saved_classifier(run) if run else None,
-        progress=progress,
-    )
 
 
 def _saved_classifier(run: Path) -> Classifier | None:

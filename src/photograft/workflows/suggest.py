@@ -19,6 +19,7 @@ from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.core.files import new_file, path_of, printable, read_file
 from photograft.core.progress import Progress, Silent
+from photograft.core.schema import check_range
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.sources.base import Item, make_listing
@@ -102,7 +103,9 @@ def suggest(
         InputError: The folder holds no usable photo, or `out` is no table by its name.
         StorageError: The file can't be written.
     """
-    out = None if out is None else Path(out)
+    out = None if out is None else path_of(out, "the table")
+    check_range("num", num, 1, 1_000_000_000, whole=True)
+    check_range("seed", seed, 0, 2**32 - 1, whole=True)
     if out is not None and out.suffix.lower() != ".csv":
         raise InputError(f"{out} is no table by its name", expected=".csv")
     store, progress = store or FeatureStore(), progress or Silent()

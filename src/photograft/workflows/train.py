@@ -15,7 +15,7 @@ import numpy as np
 from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier
 from photograft.core.arrays import Floats
-from photograft.core.files import new_folder
+from photograft.core.files import new_folder, path_of
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.loading import Source, check_out
@@ -46,7 +46,6 @@ def train(
     store: FeatureStore | None = None,
     progress: Progress | None = None,
     clock: Clock = now,
-    recipe: dict[str, Any] | None = None,
     **options: Unpack[TrainOptions],
 ) -> Run:
     """Train a classifier on labelled photos, evaluate it, and write a run folder.
@@ -63,7 +62,6 @@ def train(
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is, and what the user should know.
         clock: Tells the time.
-        recipe: What the settings come from and the figures it was published with, for the record.
         options: Settings by name, as the command has them, that change `config`: ``strategy``,
             ``backbone``, ``epochs``, ``seed`` and so on; see `TrainOptions`.
 
@@ -76,15 +74,40 @@ def train(
         StorageError: The run folder or the cache can't be written.
     """
     settings = read_settings(config, **options)
+    return train_with(source, settings, out=out, store=store, progress=progress, clock=clock)
+
+
+def train_with(
+    source: Source,
+    settings: TrainConfig,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
+    clock: Clock = now,
+    recipe: dict[str, Any] | None = None,
+) -> Run:
+    """Do what `train` does, of settings that are read.
+
+    Args:
+        source: As in `train`, as are the others that are not here.
+        settings: The settings.
+        out: As in `train`.
+        store: Likewise.
+        progress: Likewise.
+        clock: Likewise.
+        recipe: What the settings come from and the figures it was published with, for the record.
+    """
     store, progress = store or FeatureStore(), progress or Silent()
     started, ticks = clock(), time.perf_counter()
-    check_out(default_path("run", clock) if out is None else Path(out), source)
-    tracker = open_tracker(settings.track, Path(out) if out is not None else None)
+    wanted = None if out is None else path_of(out, "the run folder")
+    check_out(default_path("run", clock) if wanted is None else wanted, source)
+    tracker = open_tracker(settings.track, wanted)
     job = prepare(source, settings, store=store, progress=progress)
     diagnosis = diagnose(
         job.dataset, job.extractor, job.table, seed=settings.seed, progress=progress
     )
-    folder = Path(out) if out is not None else default_path(job.dataset.name, clock)
+    folder = wanted or default_path(job.dataset.name, clock)
     data = describe_data(job.dataset, job.split)
     told = settings_of(settings, job.dataset.name, data, environment(), recipe)
     with tracked(tracker, Start(folder, job.dataset.name, told), progress) as tracking:
@@ -196,7 +219,7 @@ def finish(
         classifier = replace(classifier, weights_path=folder / CLASSIFIER / INCLUDED_WEIGHTS)
     for leftover in fitted.leftovers:
         shutil.rmtree(leftover, ignore_errors=True)
-    return Finished(Run(folder, info, metrics), facts, classifier)
+    return Finished(Run(folder, info, metrics, record.findings), facts, classifier)
 
 
 def _scored(

@@ -10,6 +10,7 @@ from photograft.diagnosis.findings import Finding as Finding
 from photograft.diagnosis.findings import Flagged as Flagged
 from photograft.diagnosis.findings import ranked as ranked
 from photograft.diagnosis.tables import CSV_NAME as CSV_NAME
+from photograft.diagnosis.tables import PARQUET_NAME as PARQUET_NAME
 from photograft.diagnosis.wording import LOOKED_FOR as LOOKED_FOR
 from photograft.diagnosis.wording import counted as counted
 from photograft.diagnosis.wording import grouped as grouped

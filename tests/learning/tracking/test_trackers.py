@@ -467,7 +467,7 @@ def test_recipes_can_be_tracked(monkeypatch: pytest.MonkeyPatch, photos: Path) -
         given.append(config)
         raise InputError("enough seen")
 
-    monkeypatch.setattr("photograft.workflows.recipe.train", train)
+    monkeypatch.setattr("photograft.workflows.recipe.train_with", train)
     from photograft.interfaces.cli.main import run
 
     assert run(["recipe", "run", "D4", str(photos), "--track", "mlflow"]) == 2

@@ -122,9 +122,9 @@ def fit_scores(scores: Floats, coverage: float) -> ConformalSets:
     Raises:
         InputError: The coverage is out of its range.
     """
-    if not 0 < coverage < 1:
+    if not isinstance(coverage, (int, float)) or not 0 < coverage < 1:
         raise InputError(
-            "that can't be a coverage", expected="above 0 and below 1", got=f"{coverage:g}"
+            "that can't be a coverage", expected="above 0 and below 1", got=str(coverage)
         )
     n, rank = len(scores), _rank(len(scores), coverage)
     threshold = 1.0 if rank > n else float(np.partition(scores, rank - 1)[rank - 1])

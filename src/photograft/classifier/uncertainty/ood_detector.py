@@ -106,7 +106,7 @@ class OODDetector:
         Raises:
             InputError: `kept` is no such share.
         """
-        if not 0 < kept <= 1:
+        if not isinstance(kept, (int, float)) or not 0 < kept <= 1:
             raise InputError(
                 "the share of photos to keep is not a share",
                 expected="a number above 0, at most 1",

@@ -23,10 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.statistics import Z95
+
 #: Two-sided level of all comparisons with the best together.
 LEVEL = 0.05
 
-_Z95 = 1.959963984540054
 
 #: Whether a photo was classified rightly: 1, 0, or NaN where it was not held out.
 Hits = npt.NDArray[np.float64]
@@ -80,7 +81,7 @@ def compare(hits: Hits, others: Hits, groups: npt.NDArray[np.int64], num_folds: 
         )
     mean = float(np.mean(means))
     error = math.sqrt(float(np.mean(variances)) * num_folds / (num_folds - 1))
-    half = _Z95 * error
+    half = Z95 * error
     interval = (max(mean - half, -1.0), min(mean + half, 1.0))
     return Paired(mean, error, interval, _p_value(mean, error, freedom), num_photos)
 

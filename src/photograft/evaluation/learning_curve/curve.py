@@ -127,6 +127,12 @@ class LearningCurve:
     classes: tuple[ClassGain, ...]
     band: tuple[Forecast, ...]
 
+    def __repr__(self) -> str:
+        return (
+            f"LearningCurve({self.name!r}, {self.backbone}, {self.num_photos} photos, "
+            f"accuracy {self.overall[-1]:.3f} at the most)"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON types; None stands for NaN."""
         data = {name: value for name, value in vars(self).items() if name != "band"}

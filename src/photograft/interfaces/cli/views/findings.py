@@ -10,9 +10,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from photograft.core.text import count, shown
+from photograft.runs.folder import PAGE
 from photograft.workflows.types import (
     CSV_NAME,
     LOOKED_FOR,
+    PARQUET_NAME,
     SEVERITIES,
     Finding,
     Flagged,
@@ -99,9 +101,9 @@ def _show_finding(console: Console, finding: Finding, number: int) -> None:
 
 def _show_next(console: Console, findings: Sequence[Finding], out: Path) -> None:
     flagged = {photo.name for finding in findings for photo in finding.photos}
-    lines = [f"Page:   {out / 'report.html'}"]
+    lines = [f"Page:   {out / PAGE}"]
     if findings:
-        lines.insert(0, f"Tables: {out / CSV_NAME}, {out / 'findings.parquet'}")
+        lines.insert(0, f"Tables: {out / CSV_NAME}, {out / PARQUET_NAME}")
     for text in lines:
         console.print(Text(shown(text)), highlight=False, soft_wrap=True)
     if flagged:

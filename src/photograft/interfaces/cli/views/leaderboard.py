@@ -13,6 +13,7 @@ from rich.text import Text
 from photograft.core.text import size
 from photograft.interfaces.cli.views.tables import quoted
 from photograft.runs.comparison import Comparison
+from photograft.runs.folder import PAGE
 
 _STYLES = {"best": "bold", "worse": "dim", "tie": "", "": "dim"}
 
@@ -54,7 +55,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     path = comparison.path
     for line in (
         f"Comparison: {path}",
-        f"Report:     {path / 'report.html'}",
+        f"Report:     {path / PAGE}",
         f"Run:        {comparison.run.path}",
         f"Next:       photograft predict {quoted(comparison.run.path)} PHOTOS...",
     ):

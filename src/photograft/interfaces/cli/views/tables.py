@@ -13,6 +13,7 @@ from rich.table import Table
 
 from photograft.core.store import FeatureStore
 from photograft.core.text import size
+from photograft.runs.folder import CLASSIFIER
 from photograft.runs.run import Run
 from photograft.workflows.inspect import across_given_splits, conflicting_labels, same_content
 from photograft.workflows.settings import Recipe
@@ -157,9 +158,9 @@ def show_run(console: Console, run: Run) -> None:
         console.print(found["sentence"], markup=False, highlight=False)
     for warning in run.info["warnings"]:
         console.print(f"Warning: {warning}", style="bold yellow", markup=False, highlight=False)
-    lines = [f"Run:        {run.path}", f"Classifier: {run.path / 'classifier'}"]
+    lines = [f"Run:        {run.path}", f"Classifier: {run.path / CLASSIFIER}"]
     lines += [f"Picture:    {picture}" for picture in run.pictures]
-    report = run.path / "report.html"
+    report = run.report
     if report.is_file():  # runs of older versions have none
         lines.append(f"Report:     {report}")
     lines.append(f"Next:       photograft predict {quoted(run.path)} PHOTOS...")
