@@ -17,7 +17,8 @@ from PIL import Image
 from photograft import Dataset
 from photograft.core.errors import DatasetError, InputError, SourceError, StorageError
 from photograft.data.sources.base import Item, make_listing
-from photograft.data.subsets import label_in_name, list_by_name, make_subset, run_subset
+from photograft.data.subsets import label_in_name, list_by_name, make_subset
+from photograft.workflows.subset import run_subset
 from recording import Recorder
 
 SIZES: dict[str, Any] = {"train": 3, "validation": 2, "test": 1}

@@ -503,7 +503,7 @@ def test_every_colour_of_the_style_sheet_is_defined(page: Page) -> None:
 
 
 def test_charts_take_odd_values() -> None:
-    flat = charts.learning_curve(
+    flat = charts.epoch_chart(
         "t", [charts.Series("a", "train", [0.0, float("inf")])], 1, lambda v: f"{v:g}"
     )
     assert "inf" not in flat.split("</desc>")[1]

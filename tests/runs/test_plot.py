@@ -1,4 +1,4 @@
-"""Learning curves: what is in the picture, and what becomes of odd histories."""
+"""Curves by epoch: what is in the picture, and what becomes of odd histories."""
 
 from __future__ import annotations
 

@@ -20,9 +20,7 @@ from photograft.core.files import check_free, new_folder, printable, read_file
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
 from photograft.data.dataset import Dataset, Photo, natural_key
-from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
-from photograft.data.sources.open import open_source
 from photograft.data.sources.tree import is_hidden
 
 #: Where a photo's class is told: by its folder (or whatever the source says), or by its name.
@@ -32,57 +30,6 @@ LABELS_FROM = ("folder", "name")
 _MAX_NAME_BYTES = 200
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 _EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif", "PPM": ".ppm", "JPEG2000": ".jp2"}
-
-
-def run_subset(
-    source: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    train: int,
-    validation: int,
-    test: int,
-    start: int = 0,
-    label_from: str = "folder",
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    progress: Progress | None = None,
-) -> dict[str, dict[str, int]]:
-    """Read a source and copy a subset of it into a new folder.
-
-    Args:
-        source: Labelled photos of any kind; see `open_source`.
-        out: The new folder.
-        train: Photos of each class for training.
-        validation: Likewise for validation.
-        test: Likewise for the test.
-        start: How many usable photos of each class to pass over first.
-        label_from: One of `LABELS_FROM`.
-        max_pixels: Photos with more pixels are passed over.
-        progress: Told how far it is.
-
-    Returns:
-        As `make_subset`.
-
-    Raises:
-        InputError: The numbers can't be used, or the source, or it holds too few photos.
-        StorageError: The folder can't be written, or would lie in the source.
-    """
-    _check_numbers(train, validation, test, start)
-    _check_out(Path(out), source)  # before the photos are read, which takes time
-    if label_from not in LABELS_FROM:
-        raise InputError(
-            "that can't tell a photo's class", expected=" or ".join(LABELS_FROM), got=label_from
-        )
-    listing = list_by_name(source) if label_from == "name" else open_source(source)
-    dataset = Dataset.from_listing(source, listing, max_pixels=max_pixels, progress=progress)
-    return make_subset(
-        dataset,
-        Path(out),
-        train=train,
-        validation=validation,
-        test=test,
-        start=start,
-        progress=progress,
-    )
 
 
 def make_subset(
@@ -119,9 +66,9 @@ def make_subset(
         SourceError: A photo has changed since it was listed.
         StorageError: The folder can't be written, or would lie in the source.
     """
-    _check_numbers(train, validation, test, start)
+    check_numbers(train, validation, test, start)
     if dataset.kind == "folder":
-        _check_out(out, dataset.source)
+        check_out(out, dataset.source)
     else:  # a table's photos may lie anywhere, and its root may be the current folder
         check_free(out)
     progress = progress or Silent()
@@ -217,7 +164,8 @@ def _scan(folder: Path) -> tuple[list[Item], list[SkippedFile]]:
     return items, skipped
 
 
-def _check_numbers(train: int, validation: int, test: int, start: int) -> None:
+def check_numbers(train: int, validation: int, test: int, start: int) -> None:
+    """Raise `InputError` unless the numbers ask for some photo, and none is negative."""
     numbers = {"train": train, "validation": validation, "test": test, "start": start}
     for name, number in numbers.items():
         if number < 0:
@@ -228,7 +176,8 @@ def _check_numbers(train: int, validation: int, test: int, start: int) -> None:
         raise InputError("no photo is asked for", fix="Give --train, --validation or --test.")
 
 
-def _check_out(out: Path, source: str | os.PathLike[str]) -> None:
+def check_out(out: Path, source: str | os.PathLike[str]) -> None:
+    """Raise `StorageError` if `out` is taken, or lies among the photos of `source`."""
     check_free(out)
     root = Path(source).expanduser()
     if root.is_dir() and out.resolve().is_relative_to(root.resolve()):

@@ -1,4 +1,4 @@
-"""Charts as inline SVG, in the colours of the page: learning curves, calibration, intervals, costs.
+"""Charts as inline SVG, in the colours of the page: curves by epoch, calibration, intervals, costs.
 
 Each is an image with a title and a description for those who can't see it. Widths are of the
 ``viewBox``; the page scales them. Only numbers and `shown` text go in, the latter escaped.
@@ -56,7 +56,7 @@ class ScatterPoint:
     high: float
 
 
-def learning_curve(
+def epoch_chart(
     title: str, series: Sequence[Series], kept: int, write: Callable[[float], str]
 ) -> str:
     """Draw some quantity by epoch.

@@ -182,7 +182,7 @@ def _curves(facts: Facts) -> list[str]:
         return []
     epochs = history.epochs
     return [
-        charts.learning_curve(
+        charts.epoch_chart(
             title,
             [
                 charts.Series("training", "train", [getattr(e, name) for e in epochs]),

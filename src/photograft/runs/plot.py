@@ -1,4 +1,4 @@
-"""Learning curves: accuracy and loss by epoch, of one training or of several in one chart."""
+"""Curves by epoch: accuracy and loss, of one training or of several in one chart."""
 
 from __future__ import annotations
 
@@ -94,11 +94,9 @@ def plot_epochs(
     """
     check_range("smoothing", smoothing, 0, 0.999)
     if path.suffix.lower() not in (".png", ".svg"):
-        raise InputError(
-            "learning curves are PNG or SVG", expected="NAME.png or NAME.svg", got=str(path)
-        )
+        raise InputError("curves are PNG or SVG", expected="NAME.png or NAME.svg", got=str(path))
     if not histories or not all(history.epochs for history in histories.values()):
-        raise InputError("there is no epoch to draw learning curves of")
+        raise InputError("there is no epoch to draw curves of")
     names = _distinct(histories)
     figure = Figure()
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)

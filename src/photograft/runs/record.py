@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from photograft.diagnosis.tables import write_findings
 from photograft.evaluation.metrics import Scored
 from photograft.learning.history import History
 from photograft.learning.job import Fitted
+from photograft.learning.settings import TrainConfig
 from photograft.runs.folder import (
     FILES,
     HISTORY,
@@ -29,6 +31,7 @@ from photograft.runs.folder import (
     Columns,
     Facts,
 )
+from photograft.runs.run import environment
 
 
 def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
@@ -52,6 +55,56 @@ def describe_data(dataset: Dataset, split: Split) -> dict[str, Any]:
         "class_names": list(dataset.class_names),
         "class_counts": counts,
         "notes": [*dataset.notes, *split.notes],
+    }
+
+
+def run_info(
+    dataset: Dataset,
+    split: Split,
+    config: TrainConfig,
+    fitted: Fitted,
+    *,
+    started: datetime.datetime,
+    seconds: float,
+    certainty: dict[str, Any],
+    warnings: list[str],
+    diagnosis: Diagnosis | None = None,
+    recipe: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what ``run.json`` says, as plain JSON types.
+
+    Args:
+        dataset: The photos.
+        split: Their parts.
+        config: The settings.
+        fitted: What the strategy gave back.
+        started: When the work began.
+        seconds: How long it took.
+        certainty: How sure the classifier may be.
+        warnings: What the user should be warned of, a sentence each.
+        diagnosis: What the doctor found; None where nobody looked.
+        recipe: What the settings come from; None where from no recipe.
+    """
+    classifier, history = fitted.classifier, fitted.history
+    return {
+        "name": dataset.name,
+        "started": started.isoformat(),
+        "seconds": round(seconds, 2),
+        "config": {**config.to_json(), "training": config.loop.to_json() if history else None},
+        "strategy": fitted.strategy,
+        "seed": config.seed,
+        "data": describe_data(dataset, split),
+        "backbone": classifier.backbone.to_json(),
+        "engine": vars(classifier.engine),
+        "layers": list(classifier.layers),
+        "params": fitted.params,
+        "notes": list(fitted.notes),
+        "certainty": certainty,
+        "history": {"kept": history.kept} if history else None,
+        "recipe": recipe,
+        "doctor": diagnosis.figures if diagnosis else None,
+        "warnings": warnings,
+        **environment(),
     }
 
 

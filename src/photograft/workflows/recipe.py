@@ -8,9 +8,9 @@ from dataclasses import replace
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
-from photograft.data.subsets import run_subset
 from photograft.learning.recipes import get_recipe, with_epochs
 from photograft.runs.run import Run
+from photograft.workflows.subset import run_subset
 from photograft.workflows.train import train_with
 
 

@@ -34,7 +34,14 @@ from photograft.learning.tracking.trackers import open_tracker
 from photograft.report.plots.run_pictures import draw_run_pictures
 from photograft.report.run_page import write_run_page
 from photograft.runs.folder import CLASSIFIER, PAGE, PICTURES, Facts
-from photograft.runs.record import describe_data, make_record, metrics_of, provenance, write_record
+from photograft.runs.record import (
+    describe_data,
+    make_record,
+    metrics_of,
+    provenance,
+    run_info,
+    write_record,
+)
 from photograft.runs.run import Clock, Run, default_path, environment, now
 
 
@@ -179,31 +186,18 @@ def finish(
         "test": _scored(job, classifier, "test"),
     }
     metrics = metrics_of(scored)
-    info = {
-        "name": dataset.name,
-        "started": started.isoformat(),
-        "seconds": round(seconds, 2),
-        "config": {
-            **config.to_json(),
-            "training": config.loop.to_json() if fitted.history else None,
-        },
-        "strategy": fitted.strategy,
-        "seed": config.seed,
-        "data": describe_data(dataset, split),
-        "backbone": fitted.classifier.backbone.to_json(),
-        "engine": vars(fitted.classifier.engine),
-        "layers": list(fitted.classifier.layers),
-        "params": fitted.params,
-        "notes": list(fitted.notes),
-        "certainty": describe(fitted.classifier.uncertainty)
-        if fitted.classifier.uncertainty
-        else {},
-        "history": {"kept": fitted.history.kept} if fitted.history else None,
-        "recipe": recipe,
-        "doctor": diagnosis.figures if diagnosis else None,
-        "warnings": warnings(dataset, split, scored["validation"], config),
-        **environment(),
-    }
+    info = run_info(
+        dataset,
+        split,
+        config,
+        fitted,
+        started=started,
+        seconds=seconds,
+        certainty=describe(classifier.uncertainty) if classifier.uncertainty else {},
+        warnings=warnings(dataset, split, scored["validation"], config),
+        diagnosis=diagnosis,
+        recipe=recipe,
+    )
     classifier = replace(classifier, trained=provenance(info, metrics))
     record = make_record(dataset, split, scored, fitted, info, diagnosis)
     facts = record.facts()
