@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import re
 import subprocess
 import sys
 import typing
@@ -142,9 +143,13 @@ def imported(tree: ast.AST) -> set[str]:
             assert node.module is not None
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and str(node.value).startswith("photograft."):
+        elif isinstance(node, ast.Constant) and DOTTED.fullmatch(str(node.value)):
             found.add(str(node.value))
     return found
+
+
+#: A module or one of its names, as registries give them.
+DOTTED = re.compile(r"photograft\.[\w.]+")
 
 
 @functools.cache
@@ -215,6 +220,7 @@ def test_names_in_registries_are_imports() -> None:
     found = own_modules(TREES["learning.strategies.registry"])
     assert {"learning.strategies.auto", "learning.strategies.features"} <= found
     assert own_modules(ast.parse('X = "photograft.core.errors"')) == {"core.errors"}
+    assert own_floors(ast.parse('X = "photograft.train(dataset)"')) == set()  # for users to type
 
 
 @pytest.mark.parametrize("floor", [name for names in FLOORS for name in names])

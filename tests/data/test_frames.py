@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import sys
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,7 @@ class TestArrays:
         assert [photo.name for photo in dataset.photos[:2]] == ["000000", "000001"]
         assert [photo.label for photo in dataset.photos] == ["b", "a"] * 6
         assert dataset.class_names == ("a", "b")
-        assert (dataset.kind, dataset.name) == ("arrays", "arrays")
+        assert (dataset.kind, dataset.name) == ("memory", "arrays")
         assert {(photo.width, photo.height) for photo in dataset.photos} == {(40, 30)}
         assert {photo.note for photo in dataset.photos} == {""}  # numbers need no extension
         assert len(dataset.verified().photos) == 12
@@ -315,7 +316,9 @@ class TestInPlaceOfASource:
         found = evaluate(run.classifier, dataset, store=store)
         assert found.scores.num_photos == 24
 
-    def test_a_run_on_photos_in_memory(self, tmp_path: Path, cache: Path) -> None:
+    def test_a_run_on_photos_in_memory(
+        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         paths = sorted(draw_folder(tmp_path / "photos", CLASSES, n=12, size=40).rglob("*.jpg"))
         X = [Image.open(path) for path in paths]
         y = [path.parent.name for path in paths]
@@ -325,4 +328,8 @@ class TestInPlaceOfASource:
         run = train(dataset, config, out=tmp_path / "run", store=store)
         assert run.info["data"]["source"] == "arrays"
         assert load_facts(run.path).class_names == list(CLASSES)
-        assert "arrays" in (run.path / "report.html").read_text(encoding="utf-8")
+        page = html.unescape((run.path / "report.html").read_text(encoding="utf-8"))
+        assert 'photograft.train(dataset, "run.json")' in page
+        assert "photograft train" not in page
+        monkeypatch.chdir(run.path)  # where the page says to do it
+        assert train(dataset, "run.json", store=store).scores == run.scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 from pathlib import Path
 
@@ -97,6 +98,25 @@ def page(make_photos: MakePhotos, tmp_path: Path) -> Path:
             progress=Silent(),
         )
     return tmp_path / "report.html"
+
+
+def test_photos_in_memory_are_examined_again_from_python(tmp_path: Path) -> None:
+    write_doctor_report(
+        findings(["0", "1"]),
+        {},
+        tmp_path / "report.html",
+        name="arrays",
+        source="arrays",
+        in_memory=True,
+        num_photos=24,
+        num_classes=2,
+        progress=Silent(),
+    )
+    text = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    answers = str(tmp_path / "findings.csv")
+    for verb in ("doctor", "train"):
+        assert f"photograft.{verb}(dataset, corrections={answers!r})" in text
+        assert f"photograft {verb}" not in text
 
 
 def test_page_shows_photos_and_is_the_same_again(page: Path) -> None:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+import photograft
 import system_helpers
 from drawing import MakePhotos, draw_folder
 from photograft.backbones.settings import Preprocessing
@@ -454,6 +455,15 @@ def test_command(
         f"photograft compare {photos} --out {out} --backbones efficientnet_lite0 "
         "--strategies features --seed 2"
     )
+    paths = sorted(photos.rglob("*.jpg"))
+    again = photograft.compare(
+        Dataset.from_arrays(paths, [path.parent.name for path in paths]),
+        backbones=["efficientnet_lite0"],
+        strategies=["features"],
+        out=tmp_path / "again",
+    )
+    assert again.info["command"] == ""  # no command can name photos in memory
+    assert "photograft compare" not in (again.path / "report.html").read_text(encoding="utf-8")
     assert main.run([*arguments, "--budget", "soon"]) == 2
     assert "such as 90s, 10m or 2h" in capsys.readouterr().err
 

@@ -31,7 +31,7 @@ from photograft.data.sources.named_sets import named_set
 from photograft.data.sources.open import open_source
 
 #: Kinds of sources whose photos are called by numbers.
-_NUMBERED = ("arrays", "tfds", "hf")
+_NUMBERED = ("arrays", "memory", "tfds", "hf")
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Dataset:
 
     Attributes:
         source: Where it was read from, as the user gave it.
-        kind: ``"folder"``, ``"manifest"``, ``"table"``, ``"arrays"``, ``"archive"``, ``"tfds"`` or
-            ``"hf"``.
+        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"tfds"``, ``"hf"``,
+            ``"table"`` or ``"memory"``.
         photos: The usable photos, sorted by name.
         skipped: The other files, sorted by name.
         notes: How the source was understood, where that is not plain.

@@ -35,6 +35,7 @@ def write_doctor_report(
     *,
     name: str,
     source: str,
+    in_memory: bool = False,
     num_photos: int,
     num_classes: int,
     looked_for: Sequence[str] = LOOKED_FOR,
@@ -53,6 +54,7 @@ def write_doctor_report(
             it is given here.
         name: What the photos are called, for the heading.
         source: Where they are, as the command line names it.
+        in_memory: Whether only Python can name them.
         num_photos: That were looked at.
         num_classes: That they are of.
         looked_for: What for, as plural nouns.
@@ -70,17 +72,20 @@ def write_doctor_report(
         max_pixels=max_pixels,
         progress=progress,
     )
-    table = shlex.quote(str(out.parent / CSV_NAME))
+    table = str(out.parent / CSV_NAME)
     context = {
         "found": found,
         "name_of_photos": name,
         "source": source,
+        "in_memory": in_memory,
         "size": f"{count(num_photos, 'photo')} in {count(num_classes, 'class', 'classes')}",
         "looked_for": looked_for,
         "has_pictures": bool(reads),
         "actions": _ACTIONS,
         "commands": [
-            f"photograft {command} {shlex.quote(source)} --corrections {table}"
+            f"photograft.{command}(dataset, corrections={table!r})"
+            if in_memory
+            else f"photograft {command} {shlex.quote(source)} --corrections {shlex.quote(table)}"
             for command in ("doctor", "train")
         ],
         "photos": script_json({}),  # no cells of a matrix to open

@@ -10,6 +10,7 @@ from typing import Any
 from photograft.classifier.classifier import Classifier
 from photograft.core.progress import Progress
 from photograft.core.text import number, percent, shown
+from photograft.data.sources.base import IN_MEMORY
 from photograft.report import charts, model_card, tried
 from photograft.report.certainty_section import certainty_context
 from photograft.report.confusion import Matrix, show_confusion
@@ -98,6 +99,7 @@ def run_context(
         "published": tried.published(facts),
         "settings": tried.settings(facts),
         "command": tried.repeat_command(facts),
+        "in_memory": facts.info["data"]["kind"] in IN_MEMORY,
         "card": model_card.model_card(facts),
         "sure": certainty_context(info),
         "found": _found(facts, reads, progress),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from photograft.core.text import number, percent
+from photograft.data.sources.base import IN_MEMORY
 from photograft.learning.settings import TrainConfig
 from photograft.runs.folder import Facts
 
@@ -154,6 +155,8 @@ def _plain(value: Any) -> str:
 
 
 def repeat_command(facts: Facts) -> str:
-    """Return the command that repeats a run, to be given in its folder."""
+    """Return the command that repeats a run, in its folder; that of Python for photos in memory."""
     source = str(facts.info["data"]["source"])
+    if facts.info["data"]["kind"] in IN_MEMORY:
+        return 'photograft.train(dataset, "run.json")'
     return f"photograft train {shlex.quote(source)} --config run.json"

@@ -28,6 +28,7 @@ from photograft.data.loading import (
     split_of,
     with_near_duplicates,
 )
+from photograft.data.sources.base import IN_MEMORY
 from photograft.data.splits import Split
 from photograft.evaluation.comparison.candidates import (
     Candidate,
@@ -145,7 +146,9 @@ def compare(
         prefer=prefer,
         # What the command line could not say again is not put into its mouth.
         command=""
-        if config is not None or set(options) - _OPTIONS
+        if config is not None
+        or set(options) - _OPTIONS
+        or (isinstance(source, Dataset) and source.kind in IN_MEMORY)
         else command_line("compare", [shown], told, usual),
         store=store,
         progress=progress,

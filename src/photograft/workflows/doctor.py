@@ -13,6 +13,7 @@ from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import Source, check_outside, read_dataset, with_near_duplicates
+from photograft.data.sources.base import IN_MEMORY
 from photograft.diagnosis.diagnose import diagnose
 from photograft.diagnosis.examine import Diagnosis
 from photograft.diagnosis.tables import PARQUET_NAME, check_unanswered, write_findings
@@ -119,6 +120,7 @@ def _write(folder: Path, dataset: Dataset, found: Diagnosis, progress: Progress)
         folder / PAGE,
         name=dataset.name,
         source=dataset.source,
+        in_memory=dataset.kind in IN_MEMORY,
         num_photos=len(dataset.photos),
         num_classes=len(dataset.class_names),
         max_pixels=dataset.max_pixels,

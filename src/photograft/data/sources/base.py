@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from photograft.core.errors import SourceError
 
+#: Kinds of sources that only Python can name: tables and photos in memory.
+IN_MEMORY = ("table", "memory")
+
 #: What a split may be called in a folder name or a manifest, and the name it has here.
 SPLIT_NAMES = {
     "train": "train",
@@ -63,8 +66,8 @@ class Listing:
     """All that a source holds, sorted by name.
 
     Attributes:
-        kind: ``"folder"``, ``"manifest"``, ``"table"``, ``"arrays"``, ``"archive"``, ``"tfds"`` or
-            ``"hf"``.
+        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"tfds"``, ``"hf"``, or
+            one of `IN_MEMORY`.
         items: The files that may be photos, sorted by name.
         skipped: The files known at sight not to be, sorted by name.
         notes: What the user should know about how the source was understood.

@@ -29,7 +29,7 @@ def read_in_memory(
         splits: The split of each photo; all may be empty.
 
     Returns:
-        The listing, of kind ``"arrays"``. Each photo is called by its number, and its path where it
+        The listing, of kind ``"memory"``. Each photo is called by its number, and its path where it
         has one.
 
     Raises:
@@ -72,7 +72,7 @@ def read_in_memory(
     notes = group_notes(rows)
     if names and labels.dtype.kind == "U":
         notes.append("class_names was not used, since the labels are names already")
-    return make_listing("arrays", items, skipped, notes)
+    return make_listing("memory", items, skipped, notes)
 
 
 def _labels(y: Any) -> Array:
