@@ -54,6 +54,7 @@ ONLY_IN = {
         "learning.loop.checkpoints",
         "learning.loop.setup",
     },
+    "pi_heif": {"data.heif"},
     "h5py": {"backbones.pytorch.keras_files"},
     "datasets": {"data.sources.hf"},
     "tensorflow_datasets": {"data.sources.tfds"},
@@ -392,7 +393,7 @@ def test_file_is_not_long(name: str) -> None:
 HEAVY = (
     "torch", "timm", "torchvision", "openvino", "numpy", "PIL", "matplotlib", "pyarrow", "rich",
     "h5py", "datasets", "tensorflow_datasets", "tensorboard", "sklearn", "pandas", "jinja2",
-    "mlflow", "wandb",
+    "mlflow", "wandb", "pi_heif",
 )  # fmt: skip
 
 

@@ -239,8 +239,8 @@ def test_without(root: Path) -> None:
     failures = {hashlib.sha256(picture(1)).digest(): ImageError("truncated", "at byte 7")}
     less = dataset.without(failures)
     assert less.skipped == (
-        SkippedFile("cats/1.jpg", "truncated", "at byte 7"),
-        SkippedFile("cats/again.jpg", "truncated", "at byte 7"),
+        SkippedFile("cats/1.jpg", "truncated", "at byte 7", "cats"),
+        SkippedFile("cats/again.jpg", "truncated", "at byte 7", "cats"),
     )
     assert len(less.photos) == 5
     assert [row["name"] for row in less.account()] == [row["name"] for row in dataset.account()]
@@ -260,8 +260,8 @@ def test_file_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(folder, "read_file", read)
     dataset = Dataset.load(root)
     assert dataset.skipped == (
-        SkippedFile("dogs/4.jpg", "unreadable", "Permission denied"),
-        SkippedFile("dogs/5.jpg", "unreadable", "the disk says no"),
+        SkippedFile("dogs/4.jpg", "unreadable", "Permission denied", "dogs"),
+        SkippedFile("dogs/5.jpg", "unreadable", "the disk says no", "dogs"),
     )
 
 

@@ -228,3 +228,16 @@ def signed(points: float) -> str:
     ('+1.3', '0.0', '-3.0')
     """
     return "0.0" if abs(points) < VISIBLE_POINTS else f"{points:+.1f}"
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a sort key that puts numbers within names in the order of their size.
+
+    The name itself tells ``"1"`` from ``"01"``, which would else come in any order.
+    """
+    parts = re.split(r"(\d+)", name)
+    numbers = (part.lstrip("0") if part.isdecimal() else None for part in parts)
+    return [
+        (-1, part) if number is None else (len(number), number)
+        for part, number in zip(parts, numbers, strict=True)
+    ], name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,17 +13,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.errors import ImageError, InputError
+from photograft.core import choices
+from photograft.core.errors import ImageError
 from photograft.core.files import printable
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
-from photograft.core.schema import check_range
-from photograft.core.text import classes, count
-from photograft.data.images import DEFAULT_MAX_PIXELS, decode
+from photograft.core.schema import check_choice, check_range
+from photograft.core.text import classes, count, natural_key
+from photograft.data.account import account_rows, photo_frame
+from photograft.data.empty_classes import refuse
+from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.photo import Photo as Photo
-from photograft.data.photo import examine
+from photograft.data.photo import examine_all, fault
 from photograft.data.photo import read_as_listed as read_as_listed
-from photograft.data.sources.base import Item, Listing, SkippedFile
+from photograft.data.sources.base import Listing, SkippedFile
 from photograft.data.sources.frames import read_frame
 from photograft.data.sources.in_memory import read_in_memory
 from photograft.data.sources.named_sets import named_set
@@ -48,6 +50,9 @@ class Dataset:
         max_pixels: Photos with more pixels were skipped.
         right: Names of photos that the user called right as they are: no label of theirs is
             suspected.
+        empty_classes: What happens where no photo of a class can be used: ``"error"``, or
+            ``"drop"`` to go on without the class.
+        dropped: The classes that the source names, and that were dropped so.
     """
 
     source: str
@@ -57,6 +62,8 @@ class Dataset:
     notes: tuple[str, ...]
     max_pixels: int = DEFAULT_MAX_PIXELS
     right: frozenset[str] = frozenset()
+    empty_classes: str = "error"
+    dropped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         skipped = f", {count(len(self.skipped), 'file')} skipped" if self.skipped else ""
@@ -69,6 +76,7 @@ class Dataset:
         source: str | os.PathLike[str] | Dataset,
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        empty_classes: str = "error",
         progress: Progress | None = None,
     ) -> Dataset:
         """Read a source: every file's bytes and header, but no pixels yet.
@@ -78,16 +86,25 @@ class Dataset:
                 or ``.tar`` of class folders, or the name of a set: ``mnist``, ``tfds:NAME``,
                 ``hf:NAME``. A dataset is returned as it is, so that either may be handed on.
             max_pixels: Photos with more pixels are skipped as ``"too large"``.
+            empty_classes: Where no photo of a class can be used: ``"error"``, or ``"drop"`` it.
             progress: Told how far it is.
 
         Raises:
             SourceError: The source can't be read as labelled photos.
+            DatasetError: No photo of a class can be used.
         """
         check_range("max_pixels", max_pixels, 1, 2**62, whole=True)
+        check_choice("empty_classes", empty_classes, choices.EMPTY_CLASSES)
         if isinstance(source, Dataset):
-            return source
-        listing = open_source(source)
-        return cls.from_listing(source, listing, max_pixels=max_pixels, progress=progress)
+            drops = empty_classes == "drop" and source.empty_classes != "drop"
+            return replace(source, empty_classes="drop") if drops else source
+        return cls.from_listing(
+            source,
+            open_source(source),
+            max_pixels=max_pixels,
+            empty_classes=empty_classes,
+            progress=progress,
+        )
 
     @classmethod
     def from_frame(
@@ -100,6 +117,7 @@ class Dataset:
         group: str | None = "group",
         root: str | os.PathLike[str] | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        empty_classes: str = "error",
         progress: Progress | None = None,
     ) -> Dataset:
         """Read the photos that a table names, as those of a manifest are read.
@@ -113,6 +131,7 @@ class Dataset:
             group: That of groups, likewise, but some rows may have none.
             root: What paths are relative to; the current folder where not given.
             max_pixels: As in `load`.
+            empty_classes: As in `load`.
             progress: As in `load`.
 
         Raises:
@@ -128,7 +147,13 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         columns = {"path": path, "label": label, "split": split, "group": group}
         listing = read_frame(frame, columns, root)
         source = Path(root or "").expanduser().absolute()
-        return cls.from_listing(source, listing, max_pixels=max_pixels, progress=progress)
+        return cls.from_listing(
+            source,
+            listing,
+            max_pixels=max_pixels,
+            empty_classes=empty_classes,
+            progress=progress,
+        )
 
     @classmethod
     def from_arrays(
@@ -140,6 +165,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         groups: Any = None,
         splits: Any = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        empty_classes: str = "error",
         progress: Progress | None = None,
     ) -> Dataset:
         """Read photos in memory, which must not change from now on; they keep their order.
@@ -155,6 +181,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
             groups: Photos with the same group stay on one side of a split; shape ``(n,)``.
             splits: ``"train"``, ``"validation"`` or ``"test"`` of each; shape ``(n,)``.
             max_pixels: As in `load`.
+            empty_classes: As in `load`.
             progress: As in `load`.
 
         Raises:
@@ -165,7 +192,13 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         {'cat': 1, 'dog': 1}
         """
         listing = read_in_memory(X, y, class_names=class_names, groups=groups, splits=splits)
-        return cls.from_listing("arrays", listing, max_pixels=max_pixels, progress=progress)
+        return cls.from_listing(
+            "arrays",
+            listing,
+            max_pixels=max_pixels,
+            empty_classes=empty_classes,
+            progress=progress,
+        )
 
     @classmethod
     def from_listing(
@@ -174,6 +207,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         listing: Listing,
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        empty_classes: str = "error",
         progress: Progress | None = None,
     ) -> Dataset:
         """Read the files of a listing: every file's bytes and header, but no pixels yet.
@@ -182,30 +216,27 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
             source: Where the listing is from.
             listing: The files.
             max_pixels: Photos with more pixels are skipped as ``"too large"``.
+            empty_classes: As in `load`.
             progress: Told how far it is.
+
+        Raises:
+            DatasetError: No photo of a class can be used.
         """
-        photos: list[Photo] = []
-        skipped = list(listing.skipped)
-        is_numbered = listing.kind in _NUMBERED
-
-        def look(item: Item) -> Photo | SkippedFile:
-            return examine(item, max_pixels, is_numbered=is_numbered)
-
-        with (progress or Silent()).step("Reading files", len(listing.items), "files") as step:
-            for result in in_order(look, listing.items):
-                if isinstance(result, Photo):
-                    photos.append(result)
-                else:
-                    skipped.append(result)
-                step.advance()
-        return cls(
+        check_choice("empty_classes", empty_classes, choices.EMPTY_CLASSES)
+        photos, skipped = examine_all(
+            listing.items, max_pixels, is_numbered=listing.kind in _NUMBERED, progress=progress
+        )
+        skipped += listing.skipped
+        found = cls(
             source=os.fspath(source),
             kind=listing.kind,
             photos=tuple(photos),
             skipped=tuple(sorted(skipped, key=lambda file: file.name)),
             notes=listing.notes,
             max_pixels=max_pixels,
+            empty_classes=empty_classes,
         )
+        return found._less({*listing.empty, *(file.label for file in skipped)})
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -245,8 +276,8 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         return {name: counts[name] for name in self.class_names}
 
     def skipped_counts(self) -> dict[str, int]:
-        """Return how many files were skipped for each reason, the commonest first."""
-        return dict(Counter(file.reason for file in self.skipped).most_common())
+        """Return how many files were skipped for each reason, as told, the commonest first."""
+        return dict(Counter(file.told for file in self.skipped).most_common())
 
     def to_frame(self) -> Any:
         """Return the photos as a pandas DataFrame: a row for each, in their order.
@@ -257,50 +288,50 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         Raises:
             InputError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise InputError(
-                "a DataFrame needs pandas", got=str(error), fix="Run: pip install pandas."
-            ) from error
-        names = ("name", "label", "split", "group", "width", "height", "format", "note")
-        columns = {name: [getattr(photo, name) for photo in self.photos] for name in names}
-        note = columns.pop("note")
-        digests = [photo.digest.hex() for photo in self.photos]
-        return pd.DataFrame({**columns, "sha256": digests, "note": note})
+        return photo_frame(self.photos)
 
     def without(self, failures: Mapping[bytes, ImageError]) -> Dataset:
         """Return the dataset less the photos whose pixels turned out not to decode.
 
         Args:
             failures: For each such content digest, what was wrong with it.
+
+        Raises:
+            DatasetError: No photo of a class can be used any more.
         """
         if not failures:
             return self
         bad = [photo for photo in self.photos if photo.digest in failures]
+        causes = [(photo, failures[photo.digest]) for photo in bad]
         more = [
-            SkippedFile(photo.name, failures[photo.digest].reason, failures[photo.digest].detail)
-            for photo in bad
+            SkippedFile(photo.name, cause.reason, cause.detail, photo.label)
+            for photo, cause in causes
         ]
-        return replace(
+        left = replace(
             self,
             photos=tuple(photo for photo in self.photos if photo.digest not in failures),
             skipped=tuple(sorted([*self.skipped, *more], key=lambda file: file.name)),
         )
+        return left._less({photo.label for photo in bad})
+
+    def _less(self, named: set[str]) -> Dataset:
+        """Return the dataset that drops the classes of `named` without a photo, or raise."""
+        lost = sorted(named - {photo.label for photo in self.photos} - {""}, key=natural_key)
+        if lost and self.empty_classes == "error":
+            raise refuse(printable(self.source), lost, self.skipped)
+        return replace(self, dropped=(*self.dropped, *lost)) if lost else self
 
     def verified(self, *, progress: Progress | None = None) -> Dataset:
-        """Return the dataset less the photos that do not decode, having decoded each one."""
+        """Return the dataset less the photos that do not decode, having decoded each one.
+
+        Raises:
+            DatasetError: No photo of a class decodes.
+        """
         distinct = {photo.digest: photo for photo in self.photos}
         failures: dict[bytes, ImageError] = {}
 
         def check(photo: Photo) -> tuple[bytes, ImageError | None]:
-            try:
-                decode(photo.read(), max_pixels=self.max_pixels, at_least=64)
-            except ImageError as error:
-                return photo.digest, error
-            except OSError as error:
-                return photo.digest, ImageError("unreadable", str(error))
-            return photo.digest, None
+            return photo.digest, fault(photo, self.max_pixels)
 
         with (progress or Silent()).step("Decoding photos", len(distinct), "photos") as step:
             for digest, failure in in_order(check, distinct.values()):
@@ -311,37 +342,4 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
 
     def account(self) -> list[dict[str, Any]]:
         """Return one row per file, sorted by name: what it is and what became of it."""
-        rows = [
-            {
-                "name": photo.name,
-                "status": "used",
-                "reason": "",
-                "detail": photo.note,
-                "label": photo.label,
-                "group": photo.group,
-                "sha256": photo.digest.hex(),
-                "num_bytes": photo.num_bytes,
-                "format": photo.format,
-                "width": photo.width,
-                "height": photo.height,
-            }
-            for photo in self.photos
-        ]
-        rows += [
-            {"name": file.name, "status": "skipped", "reason": file.reason, "detail": file.detail}
-            for file in self.skipped
-        ]
-        return sorted(rows, key=lambda row: str(row["name"]))
-
-
-def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Return a sort key that puts numbers within names in the order of their size.
-
-    The name itself tells ``"1"`` from ``"01"``, which would else come in any order.
-    """
-    parts = re.split(r"(\d+)", name)
-    numbers = (part.lstrip("0") if part.isdecimal() else None for part in parts)
-    return [
-        (-1, part) if number is None else (len(number), number)
-        for part, number in zip(parts, numbers, strict=True)
-    ], name
+        return account_rows(self.photos, self.skipped)

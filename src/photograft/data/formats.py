@@ -16,6 +16,7 @@ from typing import Final
 from PIL import ImageFile, TiffImagePlugin, UnidentifiedImageError, features
 
 from photograft.core.errors import ImageError
+from photograft.data import foreign, heif
 
 # Imported here and once, or Pillow would import all the plugins that it has, maybe from several
 # threads at once, on the first file of a kind that it has not met.
@@ -36,6 +37,7 @@ READABLE: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("TIFF", "a TIFF", ".tif .tiff"),
         ("WEBP", "a WebP", ".webp"),
         ("AVIF", "an AVIF", ".avif .avifs"),
+        ("HEIF", "an HEIC", ".heic .heif .hif .heics .heifs"),
         ("PPM", "a PPM", ".ppm .pgm .pbm .pnm .pfm"),
         ("JPEG2000", "a JPEG 2000", ".jp2 .j2k .jpf .jpx .j2c .jpc"),
         ("ICO", "an ICO", ".ico"),
@@ -64,50 +66,9 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
 
-#: Images, but none that we read. PostScript and PDF never will be: Pillow runs Ghostscript on them.
-_UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF", "a PDF document"),
-    (b"%!PS", "a PostScript file"),
-    (b"\xc5\xd0\xd3\xc6", "an EPS file"),
-    (b"8BPS", "a Photoshop document"),
-    (b"gimp xcf", "a GIMP document"),
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
-    (b"II\xbc\x01", "a JPEG XR picture"),
-    (b"FUJIFILMCCD-RAW", "a Fujifilm raw photo"),
-    (b"IIRO", "an Olympus raw photo"),
-    (b"IIRS", "an Olympus raw photo"),
-    (b"MMOR", "an Olympus raw photo"),
-    (b"IIU\0", "a Panasonic raw photo"),
-    (b"FOVb", "a Sigma raw photo"),
-    (b"\0MRM", "a Minolta raw photo"),
-    (b"v/1\x01", "an OpenEXR picture"),
-    (b"#?RADIANCE", "a Radiance HDR picture"),
-    (b"qoif", "a QOI picture"),
-    (b"DDS ", "a DDS texture"),
-    (b"icns", "an Apple icon"),
-    (b"\0\0\x02\0", "a Windows cursor or a TGA picture"),
-    (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
-    (b"AT&TFORM", "a DjVu document"),
-    (b"SIMPLE  =", "a FITS picture"),
-)
-
-#: Files that often lie among photos and are none; the name helps to find out why they are there.
-_OTHERS: tuple[tuple[bytes, str], ...] = (
-    (b"version https://git-lfs", "it is a Git LFS pointer; run `git lfs pull` to fetch the photo"),
-    (b"\0\x05\x16\x07", "it is a macOS resource fork, not the photo itself"),
-    (b"PK\x03\x04", "it is a ZIP archive"),
-    (b"\x1f\x8b", "it is a gzip archive"),
-    (b"Rar!", "it is a RAR archive"),
-    (b"7z\xbc\xaf", "it is a 7-Zip archive"),
-    (b"\x93NUMPY", "it is a NumPy array"),
-    (b"\x1aE\xdf\xa3", "it is a Matroska or WebM video"),
-    (b"RIFF", "it is a RIFF file, such as an AVI video or a WAV sound"),
-)
-
 _CUT_SHORT = re.compile(r"truncat|not enough image data|reached EOF|only got", re.IGNORECASE)
 
-_DNG_VERSION, _SUB_IFDS, _SUBFILE_TYPE, _REDUCED = 50706, 330, 254, 1
+_DNG_VERSION, _SUB_IFDS, _SUBFILE_TYPE, _REDUCED, _MAKE = 50706, 330, 254, 1, 271
 
 _HEIF_BRANDS = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2", b"heif")
@@ -132,21 +93,29 @@ def identify(data: bytes) -> str:
         raise ImageError("empty file")
     found = _readable(data)
     if found:
+        if found == "HEIF" and not heif.is_there():
+            raise ImageError(
+                "unsupported format",
+                "an HEIC, and its reader is missing; run `pip install pi-heif`, or convert it to "
+                "JPEG",
+            )
         if not can_decode(found):
             raise ImageError(
                 "unsupported format",
                 f"{READABLE[found][0]}, for which this Pillow has no decoder; convert it to PNG",
             )
         return found
-    foreign = _unsupported(data)
-    if foreign:
-        raise ImageError("unsupported format", f"{foreign}; convert it to JPEG or PNG")
-    raise ImageError("not an image", _other(data))
+    unread = foreign.unread(data)
+    if unread:
+        raise ImageError("unsupported format", unread)
+    raise ImageError("not an image", foreign.other(data))
 
 
 @functools.cache
 def can_decode(name: str) -> bool:
-    """Return whether this build of Pillow has a decoder for the format of that name."""
+    """Return whether there is a decoder for the format of that name."""
+    if name == "HEIF":
+        return heif.is_there()
     return name in READABLE and (name not in _OPTIONAL or bool(features.check(_OPTIONAL[name])))
 
 
@@ -204,8 +173,24 @@ def refuse_raw_photo(image: ImageFile.ImageFile) -> None:
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
     tags = image.tag_v2
-    if _DNG_VERSION in tags or (_SUB_IFDS in tags and tags.get(_SUBFILE_TYPE) == _REDUCED):
-        raise ImageError("unsupported format", "a camera's raw photo; convert it to JPEG or PNG")
+    if _DNG_VERSION in tags:
+        raise ImageError("unsupported format", foreign.raw_photo("DNG"))
+    if _SUB_IFDS in tags and tags.get(_SUBFILE_TYPE) == _REDUCED:
+        raise ImageError("unsupported format", foreign.raw_photo_of(str(tags.get(_MAKE, ""))))
+
+
+def refuse_by_name(name: str, file_name: str) -> None:
+    """Refuse a TIFF that by its name is a raw photo: what is read of it might be a thumbnail.
+
+    Args:
+        name: Pillow's name of the format.
+        file_name: The file's name.
+
+    Raises:
+        ImageError: It is such a raw photo.
+    """
+    if name == "TIFF" and (called := foreign.unread_by_name(file_name)):
+        raise ImageError("unsupported format", called)
 
 
 def failure(
@@ -229,7 +214,7 @@ def failure(
         if cut or read_to >= len(data):
             return ImageError("truncated", f"{called} that ends within its header")
         return ImageError("unreadable", f"{called} with a header that makes no sense")
-    message = str(error) or type(error).__name__
+    message = " ".join(str(error).split()) or type(error).__name__
     cut = cut or _CUT_SHORT.search(message) is not None
     return ImageError("truncated" if cut else "unreadable", message)
 
@@ -248,7 +233,7 @@ def _ends_early(data: bytes, name: str, image: ImageFile.ImageFile | None) -> bo
         return kind != b"IEND" or at > len(data)
     if name == "JPEG" or (name == "JPEG2000" and data[:1] == b"\xff"):
         return b"\xff\xd9" not in data[-4096:]
-    if name not in ("AVIF", "JPEG2000"):
+    if name not in ("AVIF", "HEIF", "JPEG2000"):
         return False
     at = 0
     while at + 8 <= len(data):
@@ -258,7 +243,7 @@ def _ends_early(data: bytes, name: str, image: ImageFile.ImageFile | None) -> bo
         if length == 1:
             length = int.from_bytes(data[at + 8 : at + 16], "big")
         at += max(length, 8)
-    return at != len(data) or (b"mdat" if name == "AVIF" else b"jp2c") not in data
+    return at != len(data) or (b"jp2c" if name == "JPEG2000" else b"mdat") not in data
 
 
 def _strips_end(image: TiffImagePlugin.TiffImageFile) -> int:
@@ -273,12 +258,14 @@ def _strips_end(image: TiffImagePlugin.TiffImageFile) -> int:
 def _readable(data: bytes) -> str | None:
     for magic, name in _MAGIC:
         if data.startswith(magic):
-            return None if _is_cr2(data) else name
+            return None if foreign.is_cr2(data) else name
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
-    brands = _brands(data)
+    brands = foreign.brands(data)
     if {b"avif", b"avis"} & set(brands) and brands[0] in (b"avif", b"avis", b"mif1", b"msf1"):
         return "AVIF"
+    if brands and brands[0] != b"crx " and _HEIF_BRANDS & set(brands):
+        return "HEIF"
     if data[:4] == b"\0\0\x01\0" and data[4:6] != b"\0\0" and data[9:10] in (b"\0", b"\xff"):
         return "ICO"
     # "BM", "P5" and a small number are also how a text may start; so more than that is asked for.
@@ -289,58 +276,9 @@ def _readable(data: bytes) -> str | None:
     return "PPM" if _PNM.match(data[:4096]) else None
 
 
-def _is_cr2(data: bytes) -> bool:
-    return data[:4] in (b"II*\0", b"MM\0*") and data[8:10] == b"CR"  # else it would be a TIFF
-
-
 def _dib_planes(data: bytes) -> int:
     at = 8 if data[0] == 12 else 12
     return int.from_bytes(data[at : at + 2], "little")
-
-
-def _brands(data: bytes) -> list[bytes]:
-    """Return the major brand of an ISO media file and then its compatible ones."""
-    if data[4:8] != b"ftyp":
-        return []
-    box = data[8 : min(int.from_bytes(data[:4], "big"), 512)] or data[8:12]
-    return [box[:4]] + [box[at : at + 4] for at in range(8, len(box), 4)]
-
-
-def _unsupported(data: bytes) -> str:
-    for magic, called in _UNSUPPORTED:
-        if data.startswith(magic):
-            return called
-    brands = _brands(data)
-    if brands and brands[0] == b"crx ":
-        return "a Canon raw photo (CR3)"
-    if _HEIF_BRANDS & set(brands):
-        return "an HEIC/HEIF photo"
-    if _is_cr2(data):
-        return "a Canon raw photo (CR2)"
-    if data[128:132] == b"DICM":
-        return "a DICOM image"
-    head = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith((b"<svg", b"<?xml", b"<!doctype svg", b"<!--")) and b"<svg" in head:
-        return "an SVG drawing"
-    return ""
-
-
-def _other(data: bytes) -> str:
-    for magic, called in _OTHERS:
-        if data.startswith(magic):
-            return called
-    if _brands(data):
-        return "it is a video, such as an MP4 or MOV"
-    head = data[:4096]
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
-        return "it is an HTML page, perhaps of a failed download"
-    if not head.strip(b"\0"):
-        return "it starts with nothing but zero bytes"
-    try:
-        head[:-4].decode("utf-8") if len(data) > len(head) else head.decode("utf-8")
-    except UnicodeDecodeError:
-        return "its first bytes are those of no known image format"
-    return "it is text"
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:

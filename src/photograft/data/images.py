@@ -7,24 +7,26 @@ warns of and limits by itself stays inside this module. No colour profile is app
 from __future__ import annotations
 
 import io
-import re
-import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from photograft.core.errors import ImageError
-from photograft.data import formats, libtiff
+from photograft.data import formats, heif, libtiff
+from photograft.data.pillow_state import NO_LIMIT, QUIET, ROOM
 
 #: Part of the feature store's key: raise it whenever decoded pixels change.
 CODE_VERSION: Final = 1
 
-DEFAULT_MAX_PIXELS: Final = 100_000_000
+#: Phones take photos of 108 and of 200 million pixels.
+DEFAULT_MAX_PIXELS: Final = 250_000_000
+
+#: Of a picture with more pixels, no second copy of full size is made where a small one will do.
+_LARGE: Final = 100_000_000
 
 #: No side may be longer than this, however few the pixels: a 1 x 100,000,000 strip is no photo,
 #: and would grow without bound when its shorter side is scaled.
@@ -123,84 +125,18 @@ def taken_at(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[str,
     return _opened(data, max_pixels, _moment)
 
 
-class _Shared:
-    """A process-wide setting of Pillow's, held as long as any thread is inside.
-
-    `warnings.catch_warnings` is not for threads: of two that overlap, the last to leave may put
-    back the other's setting, for good. And one lock around all of it would have the threads decode
-    one after the other. So the threads that are inside are counted.
-    """
-
-    def __init__(self, hold: Callable[[], None], release: Callable[[], None]) -> None:
-        self._hold, self._release = hold, release
-        self._lock = threading.Lock()
-        self._inside = 0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            self._hold()
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._release()
-
-
-# Matches what Pillow's own modules warn of, and nothing else. The comment in the pattern makes it
-# differ from any filter of the user's, which would be taken away with ours otherwise.
-_PILLOW_WARNS = ("ignore", None, Warning, re.compile(r"PIL\.(?#photograft)"), 0)
-
-
-def _hush() -> None:
-    # Anew on each entry: `warnings.catch_warnings` in another thread may have taken it away.
-    filters = cast("list[Any]", warnings.filters)
-    if not filters or filters[0] is not _PILLOW_WARNS:
-        filters.insert(0, _PILLOW_WARNS)
-
-
-def _unhush() -> None:
-    filters = cast("list[Any]", warnings.filters)
-    while _PILLOW_WARNS in filters:
-        filters.remove(_PILLOW_WARNS)
-
-
-_limits: list[int] = []  # Pillow's own, while they are lifted
-
-
-def _lift() -> None:
-    if Image.MAX_IMAGE_PIXELS is not None:
-        _limits.append(Image.MAX_IMAGE_PIXELS)
-        Image.MAX_IMAGE_PIXELS = None
-
-
-def _unlift() -> None:
-    if _limits and Image.MAX_IMAGE_PIXELS is None:
-        Image.MAX_IMAGE_PIXELS = _limits[-1]
-    _limits.clear()
-
-
-_QUIET = _Shared(_hush, _unhush)
-
-# All users of Pillow in this process lose its limit meanwhile. So it is only lifted for a file that
-# Pillow has just refused: to read its size, which our own limit then judges before any pixel is
-# decoded, or to decode it where the caller's limit is above Pillow's.
-_NO_PILLOW_LIMIT = _Shared(_lift, _unlift)
-
-
 def _opened(data: bytes, max_pixels: int, use: Callable[[ImageFile.ImageFile], _T]) -> _T:
     """Return what `use` makes of the opened file; any failure is an `ImageError`."""
     name = formats.identify(data)
     size = formats.declared_size(data, name)
     if size:
         _check_size(size, max_pixels)
-    with _QUIET:
+    with QUIET:
         try:
             return _attempt(data, name, max_pixels, use)
         except Image.DecompressionBombError:
             pass
-        with _NO_PILLOW_LIMIT:
+        with NO_LIMIT:
             try:
                 return _attempt(data, name, max_pixels, use)
             except Image.DecompressionBombError as error:  # someone has set it again meanwhile
@@ -215,7 +151,7 @@ def _attempt(
     stream = io.BytesIO(data)
     image: ImageFile.ImageFile | None = None
     try:
-        with Image.open(stream, formats=[name]) as image:
+        with _open(stream, name) as image:
             _check_size(image.size, max_pixels)
             formats.refuse_raw_photo(image)
             return use(image)
@@ -224,6 +160,10 @@ def _attempt(
     except Exception as error:
         # On damaged data, Pillow's decoders let out nearly every kind of exception.
         raise formats.failure(error, data, name, image, stream.tell()) from error
+
+
+def _open(stream: io.BytesIO, name: str) -> ImageFile.ImageFile:
+    return heif.open_heif(stream) if name == "HEIF" else Image.open(stream, formats=[name])
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
@@ -241,17 +181,21 @@ def _header(image: ImageFile.ImageFile) -> Header:
 
 
 def _pixels(image: ImageFile.ImageFile, at_least: int | None) -> Image.Image:
+    stored = image.size
     if at_least is not None:
         image.draft("RGB", (2 * at_least, 2 * at_least))  # does nothing unless it is a JPEG
     transparent = image.info.get("transparency")
     if isinstance(transparent, tuple) and image.tile and image.tile[0].args == "RGB;16B":
         # Pillow keeps the upper byte of each 16-bit sample, but all of the transparent colour.
         image.info["transparency"] = tuple(value >> 8 for value in transparent)
-    image.load()
-    turn = _turn(image)
-    rgb = _to_rgb(image)
-    if turn is not None:
-        rgb = rgb.transpose(turn)
+    # Of a progressive JPEG all coefficients are kept, also where it is decoded at an eighth.
+    width, height = stored if "progressive" in image.info else image.size
+    with ROOM.take(width * height):
+        image.load()
+        turn = _turn(image)
+        rgb = _to_rgb(image, at_least)
+        if turn is not None:
+            rgb = rgb.transpose(turn)
     rgb.info = {}  # with the orientation left there, whoever applies it would do so again
     return rgb
 
@@ -273,7 +217,7 @@ def _moment(image: ImageFile.ImageFile) -> tuple[str, float]:
     return text, float(f"0.{digits}") if text and digits.isascii() and digits.isdecimal() else 0.0
 
 
-def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
+def _to_rgb(image: ImageFile.ImageFile, at_least: int | None) -> Image.Image:
     if image.mode[0] == "I" or image.mode == "F":
         return Image.fromarray(_eight_bit(image)).convert("RGB")
     if image.has_transparency_data:
@@ -281,6 +225,9 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
         white = Image.new("RGB", rgba.size, (255, 255, 255))
         white.paste(rgba.convert("RGB"), mask=rgba.getchannel("A"))
         return white
+    factor = min(image.size) // (2 * at_least) if at_least is not None else 1
+    if factor > 1 and image.width * image.height > _LARGE and image.mode in ("L", "RGB", "CMYK"):
+        return image.reduce(factor).convert("RGB")
     if image.mode != "RGB":
         return image.convert("RGB")
     # A loaded JPEG has let go of its stream; others may hold on to it for their further frames.

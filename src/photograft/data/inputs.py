@@ -131,7 +131,9 @@ def read_photos(
         )
         for i, photo in enumerate(inputs)
     ]
-    dataset = Dataset.from_listing("X", Listing("arrays", tuple(items)), max_pixels=max_pixels)
+    listing = Listing("arrays", tuple(items))
+    # Each photo that can't be used is refused, that is soon enough.
+    dataset = Dataset.from_listing("X", listing, max_pixels=max_pixels, empty_classes="drop")
     refuse_unusable(dataset)
     return dataset
 

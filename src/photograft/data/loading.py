@@ -38,7 +38,12 @@ def read_dataset(source: Source, settings: DataSettings, *, progress: Progress) 
     """
     # First what may be wrong with the user's own file: that is soon said.
     corrections = Corrections.read(settings.corrections) if settings.corrections else Corrections()
-    dataset = Dataset.load(source, max_pixels=settings.max_pixels, progress=progress)
+    dataset = Dataset.load(
+        source,
+        max_pixels=settings.max_pixels,
+        empty_classes=settings.empty_classes,
+        progress=progress,
+    )
     if settings.group_by:
         dataset = group_by(dataset, settings.group_by)
     return corrections.apply(dataset)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from photograft.core.errors import ImageError
-from photograft.data.images import expected_extension_note, read_header
+from photograft.core.parallel import in_order
+from photograft.core.progress import Progress, Silent
+from photograft.data import foreign, formats
+from photograft.data.images import decode, expected_extension_note, read_header
 from photograft.data.sources.base import Item, SkippedFile
 
 
@@ -57,10 +60,14 @@ def examine(item: Item, max_pixels: int, *, is_numbered: bool = False) -> Photo 
     try:
         data = item.read()
         header = read_header(data, max_pixels=max_pixels)
+        formats.refuse_by_name(header.format, item.name)
     except ImageError as error:
-        return SkippedFile(item.name, error.reason, error.detail)
+        reason, detail = error.reason, error.detail
+        if detail == foreign.UNKNOWN and (named := foreign.unread_by_name(item.name)):
+            reason, detail = "unsupported format", named
+        return SkippedFile(item.name, reason, detail, item.label)
     except OSError as error:
-        return SkippedFile(item.name, "unreadable", error.strerror or str(error))
+        return SkippedFile(item.name, "unreadable", error.strerror or str(error), item.label)
     note = expected_extension_note(header, item.name)
     has_extension = bool(PurePosixPath(item.name).suffix)
     return Photo(
@@ -76,6 +83,48 @@ def examine(item: Item, max_pixels: int, *, is_numbered: bool = False) -> Photo 
         note="" if is_numbered and not has_extension else note,
         read=item.read,
     )
+
+
+def examine_all(
+    items: Sequence[Item],
+    max_pixels: int,
+    *,
+    is_numbered: bool = False,
+    progress: Progress | None = None,
+) -> tuple[list[Photo], list[SkippedFile]]:
+    """Examine files, several at once; return the photos, in order, and what is none.
+
+    Args:
+        items: The files.
+        max_pixels: As in `examine`.
+        is_numbered: Likewise.
+        progress: Told how far it is.
+    """
+
+    def look(item: Item) -> Photo | SkippedFile:
+        return examine(item, max_pixels, is_numbered=is_numbered)
+
+    photos: list[Photo] = []
+    skipped: list[SkippedFile] = []
+    with (progress or Silent()).step("Reading files", len(items), "files") as step:
+        for result in in_order(look, items):
+            if isinstance(result, Photo):
+                photos.append(result)
+            else:
+                skipped.append(result)
+            step.advance()
+    return photos, skipped
+
+
+def fault(photo: Photo, max_pixels: int) -> ImageError | None:
+    """Return what is wrong with a photo's pixels, having decoded them; None where nothing is."""
+    try:
+        decode(photo.read(), max_pixels=max_pixels, at_least=64)
+    except ImageError as error:
+        return error
+    except OSError as error:
+        return ImageError("unreadable", str(error))
+    return None
 
 
 def read_as_listed(photo: Photo) -> bytes:

@@ -23,6 +23,8 @@ class DataSettings(Schema):
         corrections: A CSV file with the user's word on photos; see `photograft.data.corrections`.
         seed: Decides the split, the folds, and all that is random in training.
         max_pixels: Photos with more pixels than this are skipped.
+        empty_classes: Where no photo of a class can be used, that is an ``"error"``, or the class
+            is left out (``"drop"``).
 
     Raises:
         InputError: A value is not one of those.
@@ -34,11 +36,13 @@ class DataSettings(Schema):
     group_by: str = ""
     corrections: str = ""
     seed: int = 0
-    max_pixels: int = 100_000_000
+    max_pixels: int = 250_000_000
+    empty_classes: str = "error"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("near_duplicates", self.near_duplicates, choices.NEAR_DUPLICATES)
+        check_choice("empty_classes", self.empty_classes, choices.EMPTY_CLASSES)
         for name in ("validation", "test"):
             share = getattr(self, name)
             if not 0 <= share <= 0.5:

@@ -19,8 +19,9 @@ from photograft.core.errors import DatasetError, InputError, SourceError, Storag
 from photograft.core.files import check_free, new_folder, printable, read_file
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
-from photograft.data.dataset import Dataset, Photo, natural_key
-from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
+from photograft.core.text import natural_key
+from photograft.data.dataset import Dataset, Photo
+from photograft.data.sources.base import HIDDEN, Item, Listing, SkippedFile, make_listing
 from photograft.data.sources.tree import is_hidden
 
 #: Where a photo's class is told: by its folder (or whatever the source says), or by its name.
@@ -29,7 +30,7 @@ LABELS_FROM = ("folder", "name")
 # Leaves room, of the 255 bytes that file systems allow, for what tells equal names apart.
 _MAX_NAME_BYTES = 200
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
-_EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif", "PPM": ".ppm", "JPEG2000": ".jp2"}
+_EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif", "PPM": ".ppm", "JPEG2000": ".jp2", "HEIF": ".heic"}
 
 
 def make_subset(
@@ -152,7 +153,7 @@ def _scan(folder: Path) -> tuple[list[Item], list[SkippedFile]]:
             for entry in entries:
                 name = printable(entry.name)
                 if is_hidden(entry.name):
-                    skipped.append(SkippedFile(name, "hidden or system file"))
+                    skipped.append(SkippedFile(name, HIDDEN))
                 elif entry.is_dir():
                     skipped.append(SkippedFile(name + "/", "not in the folder itself"))
                 else:

@@ -15,7 +15,7 @@ from photograft.features.extractor import Extractor
 from photograft.features.layers import last_columns
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
-_CODE_VERSION = 4
+_CODE_VERSION = 5
 
 
 def diagnose(
@@ -36,12 +36,15 @@ def diagnose(
         progress: Told how far it is.
     """
     alike = repr([photo.alike for photo in dataset.photos]).encode()
-    skipped = repr([(file.name, file.reason, file.detail) for file in dataset.skipped]).encode()
+    skipped = repr(
+        [(file.name, file.reason, file.detail, file.label) for file in dataset.skipped]
+    ).encode()
     key = {
         "what": "diagnosis",
         "code": _CODE_VERSION,
         "data": dataset.fingerprint(),
         "alike": hashlib.sha256(alike).hexdigest(),
+        "dropped": list(dataset.dropped),
         "skipped": hashlib.sha256(skipped).hexdigest(),
         "right": sorted(dataset.right),
         "features": None if table is None else extractor.space_key(),

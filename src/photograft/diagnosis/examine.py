@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from photograft.diagnosis.hard_pairs import hard_pairs
 from photograft.diagnosis.oddities import check_class_sizes, find_oddities, find_shortcuts
 from photograft.diagnosis.outliers import find_outliers
 from photograft.diagnosis.suspects import Judgement, judge_labels
+from photograft.diagnosis.unusable import find_unusable
 from photograft.diagnosis.wording import counted
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.solver import Basis, make_basis
@@ -92,7 +92,7 @@ def examine(
             figures["cross_validated"] = _compared(dataset, basis, judgement, groups, seed)
             step.advance()
     findings = [
-        *_unusable(dataset),
+        *find_unusable(dataset),
         *_conflicts(dataset, groups),
         *_leaks(dataset, groups, figures),
         *_near_duplicates(dataset, groups, figures),
@@ -122,28 +122,6 @@ def _compared(
         found[name] = float(hits.mean())
     shared = np.bincount(groups)[groups] > 1
     return {**found, "num_grouped": int(shared.sum()), "num_groups": len(np.unique(groups))}
-
-
-def _unusable(dataset: Dataset) -> list[Finding]:
-    files = [file for file in dataset.skipped if file.reason != "excluded"]
-    if not files:
-        return []
-    counts = Counter(file.reason for file in files).most_common()
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts)
-    number = "1 file" if len(files) == 1 else f"{len(files):,} files"
-    return [
-        Finding(
-            "unusable",
-            "worth a look",
-            len(files) / (len(files) + len(dataset.photos)),
-            f"{number} can't be used: {reasons}",
-            "Repair or replace what should be a photo; the rest does no harm.",
-            tuple(
-                Flagged(file.name, "", i, "", None, f"{file.reason}: {file.detail}".rstrip(": "))
-                for i, file in enumerate(files)
-            ),
-        )
-    ]
 
 
 def _conflicts(dataset: Dataset, groups: Labels) -> list[Finding]:

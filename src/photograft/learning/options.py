@@ -36,6 +36,7 @@ class DataOptions(TypedDict, total=False):
     corrections: str | os.PathLike[str]
     seed: int
     max_pixels: int
+    empty_classes: str
 
 
 class ExtractionOptions(DataOptions, total=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -54,6 +54,8 @@ def doctor(
 ) -> Checkup:
     """Examine photos and their labels; nothing is trained, and nothing in the source is changed.
 
+    A class of which no photo can be used is its gravest finding, and no error as it is elsewhere.
+
     Args:
         source: As in `train`.
         config: As in `train`; what concerns photos and backbone counts, the rest does not.
@@ -73,6 +75,8 @@ def doctor(
     folder = None if out is None else path_of(out, "the folder")
     if folder is not None:
         _check_folder(folder, source)
+    # A class of which no photo can be used is a finding, not an end.
+    settings = replace(settings, empty_classes="drop")
     dataset = read_dataset(source, settings, progress=progress)
     if not dataset.photos:
         raise DatasetError(

@@ -44,6 +44,8 @@ def evaluate(
     *,
     min_accuracy: float | None = None,
     coverage: float | None = None,
+    empty_classes: str = "error",
+    max_pixels: int | None = None,
     store: FeatureStore | None = None,
     progress: Progress | None = None,
 ) -> Evaluated:
@@ -54,6 +56,8 @@ def evaluate(
         source: As in `train`; its class names must be among the classifier's.
         min_accuracy: Also score what is answered where so many answers are to be right.
         coverage: Also score sets of classes that are to hold the right one so often.
+        empty_classes: Where no photo of a class can be used, ``"error"``, or ``"drop"`` it.
+        max_pixels: Photos with more pixels are skipped; as in its training where not given.
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
 
@@ -62,9 +66,11 @@ def evaluate(
         DatasetError: The source has no usable photo, or classes that the classifier does not know.
     """
     store, progress = store or FeatureStore(), progress or Silent()
-    loaded = load_classifier(classifier)
+    loaded = load_classifier(classifier, max_pixels)
     rules = read_rules(loaded, min_accuracy=min_accuracy, coverage=coverage)
-    dataset = Dataset.load(source, max_pixels=loaded.max_pixels, progress=progress)
+    dataset = Dataset.load(
+        source, max_pixels=loaded.max_pixels, empty_classes=empty_classes, progress=progress
+    )
     dataset, extractor, table = usable(loaded, dataset, extractor_of(loaded, store, progress))
     if not dataset.photos:
         raise DatasetError(f"{dataset.source} has no usable photo")

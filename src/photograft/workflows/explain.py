@@ -24,6 +24,7 @@ def explain(
     *,
     class_name: str = "",
     out: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Explanation]:
     """Say why photos are classified as they are.
@@ -34,6 +35,7 @@ def explain(
         photos: Files and folders, one or many.
         class_name: Evidence for this class; for the predicted one where it is empty.
         out: Pictures go into this folder, a PNG a photo; none are drawn where it is not given.
+        max_pixels: Photos with more pixels get an error; as in its training where not given.
         note: Told what can't be shown, and why.
 
     Returns:
@@ -48,7 +50,7 @@ def explain(
     given: Iterable[object] = [photos] if is_one else cast("Iterable[object]", photos)
     paths = [path_of(path, "the photo", "the path of a file or a folder") for path in given]
     found = iter_explanations(
-        load_classifier(classifier),
+        load_classifier(classifier, max_pixels),
         expand_inputs(map(os.fspath, paths)),
         class_name=class_name,
         out=None if out is None else path_of(out, "the folder"),

@@ -9,6 +9,7 @@ from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.files import new_file
 from photograft.core.progress import Progress
 from photograft.data.dataset import Dataset
+from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.learning.recipes import get_recipe
 
 
@@ -49,6 +50,7 @@ def augmentation_picture(
     views: int,
     size: int,
     seed: int,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress,
 ) -> str:
     """Draw a grid of augmented versions of one photo; return the photo's name.
@@ -62,6 +64,7 @@ def augmentation_picture(
         views: Pictures in the grid, the photo as it is among them.
         size: Side of each in pixels.
         seed: Of the changes.
+        max_pixels: Photos with more pixels are passed over.
         progress: Told how far it is.
 
     Raises:
@@ -79,7 +82,7 @@ def augmentation_picture(
         if config is None or config.augmentation is None or not config.augmentation.changes:
             raise InputError(f"{recipe} changes no photos", expected="such as A3, B4 or D5")
         wanted = config.augmentation
-    dataset = Dataset.load(source, progress=progress)
+    dataset = Dataset.load(source, max_pixels=max_pixels, empty_classes="drop", progress=progress)
     photos = {item.name: item for item in dataset.photos}
     if not photos:
         raise InputError(f"{source} has no usable photo")
@@ -93,6 +96,7 @@ def augmentation_picture(
             wanted,
             views=views,
             seed=seed,
+            max_pixels=max_pixels,
             path=partial,
             title=chosen.name,
         )

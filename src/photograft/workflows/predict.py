@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +14,7 @@ from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.errors import InputError
+from photograft.core.schema import check_range
 from photograft.data.inputs import files_in
 from photograft.runs.run import Run
 from photograft.workflows.prediction_rows import Counts, open_writer, write_rows
@@ -21,11 +23,12 @@ from photograft.workflows.prediction_rows import Counts, open_writer, write_rows
 AnyClassifier = Classifier | Run | str | os.PathLike[str]
 
 
-def load_classifier(classifier: AnyClassifier) -> Classifier:
+def load_classifier(classifier: AnyClassifier, max_pixels: int | None = None) -> Classifier:
     """Return a classifier with its backbone's weights found.
 
     Args:
         classifier: Itself, its run, or the folder of either.
+        max_pixels: Photos with more pixels get an error; as in its training where not given.
 
     Raises:
         ClassifierError: There is none, or it is damaged.
@@ -42,6 +45,9 @@ def load_classifier(classifier: AnyClassifier) -> Classifier:
             expected="a Classifier, a Run, or the folder of either",
             got=f"a {type(classifier).__name__}",
         )
+    if max_pixels is not None:
+        check_range("max_pixels", max_pixels, 1, 2**62, whole=True)
+        classifier = replace(classifier, max_pixels=max_pixels)
     return classifier.located()
 
 
@@ -74,6 +80,7 @@ def predict(
     keep: float | None = None,
     min_accuracy: float | None = None,
     coverage: float | None = None,
+    max_pixels: int | None = None,
 ) -> Prediction | list[Prediction]:
     """Classify photos.
 
@@ -85,6 +92,7 @@ def predict(
         min_accuracy: Answer ``"unsure"`` below the confidence from which on so many answers are
             right, in (0, 1).
         coverage: Also give the classes that hold the right one so often, in (0, 1).
+        max_pixels: Photos with more pixels get an error; as in its training where not given.
 
     Returns:
         A prediction for one photo, a list for many; its `answer` is by these rules.
@@ -94,7 +102,7 @@ def predict(
         ClassifierError: There is no classifier, or it is damaged.
         WeightsError: Its backbone's weights are not here.
     """
-    loaded = load_classifier(classifier)
+    loaded = load_classifier(classifier, max_pixels)
     rules = read_rules(
         loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
+from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.learning.recipes import get_recipe, with_epochs
 from photograft.runs.run import Run
 from photograft.workflows.subset import run_subset
@@ -23,6 +24,8 @@ def run_recipe(
     epochs: int | None = None,
     seed: int = 0,
     track: str = "",
+    empty_classes: str = "error",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
     store: FeatureStore | None = None,
     progress: Progress | None = None,
 ) -> Run | dict[str, dict[str, int]]:
@@ -36,6 +39,8 @@ def run_recipe(
         epochs: Train for at most so many epochs.
         seed: Decides all that is random.
         track: The experiment tracker that is told of the training.
+        empty_classes: Where no photo of a class can be used, ``"error"``, or ``"drop"`` it.
+        max_pixels: Photos with more pixels are skipped.
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
 
@@ -60,9 +65,17 @@ def run_recipe(
             train=num_train,
             validation=num_validation,
             test=num_test,
+            empty_classes=empty_classes,
+            max_pixels=max_pixels,
             progress=progress,
         )
-    config = replace(recipe.config, seed=seed, track=track)
+    config = replace(
+        recipe.config,
+        seed=seed,
+        track=track,
+        empty_classes=empty_classes,
+        max_pixels=max_pixels,
+    )
     if weights is not None:
         config = replace(config, weights=weights)
     if epochs is not None:

@@ -19,5 +19,5 @@ def doctor_options(settings: TrainConfig) -> dict[str, object]:
     return {
         name: value
         for name, value in data.items()
-        if value != usual[name] and name not in ("validation", "test")
+        if value != usual[name] and name not in ("validation", "test", "empty_classes")
     }

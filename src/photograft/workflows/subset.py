@@ -23,6 +23,7 @@ def run_subset(
     start: int = 0,
     label_from: str = "folder",
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    empty_classes: str = "error",
     progress: Progress | None = None,
 ) -> dict[str, dict[str, int]]:
     """Read a source and copy a subset of it into a new folder.
@@ -36,6 +37,7 @@ def run_subset(
         start: How many usable photos of each class to pass over first.
         label_from: One of `LABELS_FROM`.
         max_pixels: Photos with more pixels are passed over.
+        empty_classes: Where no photo of a class can be used, ``"error"``, or ``"drop"`` it.
         progress: Told how far it is.
 
     Returns:
@@ -52,7 +54,13 @@ def run_subset(
             "that can't tell a photo's class", expected=" or ".join(LABELS_FROM), got=label_from
         )
     listing = list_by_name(source) if label_from == "name" else open_source(source)
-    dataset = Dataset.from_listing(source, listing, max_pixels=max_pixels, progress=progress)
+    dataset = Dataset.from_listing(
+        source,
+        listing,
+        max_pixels=max_pixels,
+        empty_classes=empty_classes,
+        progress=progress,
+    )
     return make_subset(
         dataset,
         Path(out),

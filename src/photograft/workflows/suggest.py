@@ -84,6 +84,7 @@ def suggest(
     labelled: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    max_pixels: int | None = None,
     store: FeatureStore | None = None,
     progress: Progress | None = None,
 ) -> Suggestions:
@@ -96,6 +97,7 @@ def suggest(
         labelled: What has labels already, as for `train`: its like is not suggested again.
         out: Also write a row per photo to this ``.csv`` file.
         seed: Decides all that is random.
+        max_pixels: Photos with more pixels are skipped; as in its training where not given.
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
 
@@ -109,7 +111,7 @@ def suggest(
     if out is not None and out.suffix.lower() != ".csv":
         raise InputError(f"{out} is no table by its name", expected=".csv")
     store, progress = store or FeatureStore(), progress or Silent()
-    loaded = load_classifier(classifier)
+    loaded = load_classifier(classifier, max_pixels)
     dataset = read_unlabelled(path_of(folder, "the folder"), loaded, progress)
     dataset, rows, said = score_dataset(loaded, dataset, store, progress)
     if not dataset.photos:
@@ -119,7 +121,9 @@ def suggest(
         )
     known = counted = None
     if labelled is not None:
-        source = Dataset.load(labelled, max_pixels=loaded.max_pixels, progress=progress)
+        source = Dataset.load(
+            labelled, max_pixels=loaded.max_pixels, empty_classes="drop", progress=progress
+        )
         source, known_rows, _ = score_dataset(loaded, source, store, progress)
         known = comparable(loaded, known_rows)
         counted = [sum(p.label == name for p in source.photos) for name in loaded.class_names]

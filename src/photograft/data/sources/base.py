@@ -12,6 +12,9 @@ from photograft.core.errors import SourceError
 #: Kinds of sources that only Python can name: tables and photos in memory.
 IN_MEMORY = ("table", "memory")
 
+#: The reason for files that operating systems and programs leave, and for those with a dot.
+HIDDEN = "hidden or system file"
+
 #: What a split may be called in a folder name or a manifest, and the name it has here.
 SPLIT_NAMES = {
     "train": "train",
@@ -54,11 +57,24 @@ class SkippedFile:
         name: As in `Item`.
         reason: A short phrase under which such files are counted, such as ``"hidden"``.
         detail: What exactly was wrong with this one; may be empty.
+        label: The class that it would be of; empty where the source does not say.
     """
 
     name: str
     reason: str
     detail: str = ""
+    label: str = ""
+
+    @property
+    def is_system(self) -> bool:
+        """Whether it is none that people mean to show: nothing is wrong where it is left out."""
+        return self.reason == HIDDEN
+
+    @property
+    def told(self) -> str:
+        """The reason as it is told of several files; with the format, and the way out of it."""
+        told_with = self.reason == "unsupported format" and self.detail
+        return f"{self.reason} ({self.detail})" if told_with else self.reason
 
 
 @dataclass(frozen=True)
@@ -71,12 +87,14 @@ class Listing:
         items: The files that may be photos, sorted by name.
         skipped: The files known at sight not to be, sorted by name.
         notes: What the user should know about how the source was understood.
+        empty: The names of classes, such as folders', that hold no file at all.
     """
 
     kind: str
     items: tuple[Item, ...]
     skipped: tuple[SkippedFile, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    empty: tuple[str, ...] = ()
 
 
 def split_name(name: str) -> str | None:
@@ -133,6 +151,7 @@ def make_listing(
     items: Iterable[Item],
     skipped: Iterable[SkippedFile] = (),
     notes: Iterable[str] = (),
+    empty: Iterable[str] = (),
 ) -> Listing:
     """Return a listing whose names are unique and sorted, with notes on classes that look alike.
 
@@ -141,6 +160,7 @@ def make_listing(
         items: In any order; among items of one name, the first keeps it.
         skipped: In any order; an item keeps its name before a skipped file does.
         notes: What the user should know.
+        empty: As in `Listing`.
 
     Returns:
         The listing.
@@ -161,6 +181,7 @@ def make_listing(
         items=tuple(sorted(used, key=lambda item: item.name)),
         skipped=tuple(sorted(passed, key=lambda file: file.name)),
         notes=(*notes, *lookalikes(item.label for item in used)),
+        empty=tuple(empty),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from photograft.core.errors import SourceError
 from photograft.core.files import printable
 from photograft.data.sources.base import (
     Item,
@@ -18,7 +19,7 @@ from photograft.data.sources.base import (
     split_name,
     unique_names,
 )
-from photograft.data.sources.tree import Parts, Tree, TreeView, show
+from photograft.data.sources.tree import Parts, Passed, Tree, TreeView, show
 
 _EXPECTED = (
     "class folders, each with photos (cats/1.jpg, dogs/2.jpg), "
@@ -41,6 +42,7 @@ class Layout:
     placed: list[Placed] = field(default_factory=list)
     skipped: list[SkippedFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
 
 
 def arrange(tree: Tree) -> Layout:
@@ -50,7 +52,10 @@ def arrange(tree: Tree) -> Layout:
         tree: The paths below the source's root.
 
     Returns:
-        The files with their classes, those that are skipped, and notes.
+        The files with their classes, those that are skipped, notes, and empty classes.
+
+    Raises:
+        SourceError: A split folder can't be read.
     """
     view = TreeView(tree)
     layout = Layout(skipped=view.skipped)
@@ -68,7 +73,7 @@ def arrange(tree: Tree) -> Layout:
         ]
     depth = len(top) + (1 if split else 0)
     found: list[tuple[PurePosixPath, str, str | None]] = []
-    filled = set(view.busy)
+    filled: set[Parts] = set()
     for path in view.files:
         parts = path.parts
         part_of = split_name(parts[len(top)]) if split and len(parts) > len(top) + 1 else None
@@ -81,8 +86,22 @@ def arrange(tree: Tree) -> Layout:
             filled.add(parts[: depth + 1])
     roots = [(*top, name) for name in view.subfolders(top) if split_name(name)] if split else [top]
     classes = [(*root, name) for root in roots for name in view.subfolders(root)]
-    layout.notes += [f"class folder {show(c)} is empty" for c in classes if c not in filled]
-    labels = _labels({folder for _, folder, _ in found})
+    known = set(classes)
+    labels = _labels({folder[-1] for folder in classes})
+    for passed in view.passed:
+        parts = passed.path.parts
+        if split and passed.is_folder and parts in roots:
+            raise _unreadable_split(passed)
+        within = parts if passed.is_folder else parts[:-1]
+        of = within[: depth + 1] if within[: depth + 1] in known else None
+        if of is not None:
+            filled.add(of)
+        name = printable(passed.path) + ("/" if passed.is_folder else "")
+        label = "" if of is None else labels[of[-1]]
+        layout.skipped.append(SkippedFile(name, passed.reason, passed.detail, label))
+    bare = [folder for folder in classes if folder not in filled]
+    layout.notes += [f"class folder {show(folder)} is empty" for folder in bare]
+    layout.empty = sorted({labels[folder[-1]] for folder in bare})
     layout.placed = [Placed(path, labels[folder], part_of) for path, folder, part_of in found]
     return layout
 
@@ -116,7 +135,16 @@ def build_listing(
         Item(printable(path), label, split, None, reader(path))
         for path, label, split in layout.placed
     ]
-    return make_listing(kind, items, layout.skipped, layout.notes)
+    return make_listing(kind, items, layout.skipped, layout.notes, layout.empty)
+
+
+def _unreadable_split(passed: Passed) -> SourceError:
+    """Return the error for a folder such as ``test/``: without it, all would be split anew."""
+    return SourceError(
+        f"the split folder {printable(passed.path)}/ can't be read",
+        got=passed.detail,
+        fix="Check its permissions with `ls -ld`, or take it away.",
+    )
 
 
 def _split_notes(view: TreeView, top: Parts) -> list[str]:

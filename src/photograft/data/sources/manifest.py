@@ -62,7 +62,8 @@ def list_rows(rows: Sequence[Row], root: Path, *, kind: str, shown: str, root_is
     seen: dict[tuple[str, str, str | None], str] = {}
     for row in rows:
         if not row.path:
-            skipped.append(SkippedFile(row.where, "no path", f"{row.where} has no path"))
+            detail = f"{row.where} has no path"
+            skipped.append(SkippedFile(row.where, "no path", detail, row.label))
             continue
         file = root / row.path
         name = _name(file, root)
@@ -78,7 +79,7 @@ def list_rows(rows: Sequence[Row], root: Path, *, kind: str, shown: str, root_is
         seen[key] = row.where
         fault = _fault(file)
         if fault is not None:
-            skipped.append(SkippedFile(name, fault[0], f"{row.where}: {fault[1]}"))
+            skipped.append(SkippedFile(name, fault[0], f"{row.where}: {fault[1]}", row.label))
             continue
         items.append(Item(name, row.label, split, row.group or None, partial(read_file, file)))
     if not items:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from photograft.core.files import printable
-from photograft.data.sources.base import SkippedFile, split_name
+from photograft.data.sources.base import HIDDEN, SkippedFile, split_name
 
 #: The names of the folders on the way from the root; empty for the root itself.
 Parts = tuple[str, ...]
@@ -79,14 +79,14 @@ class TreeView:
 
     Attributes:
         files: The files that are visible, in the tree's order.
-        skipped: What is hidden, and what was passed over.
-        busy: The folders that hold something that was passed over, so that they are not empty.
+        skipped: What is hidden, and what lies outside.
+        passed: What else was passed over.
     """
 
     def __init__(self, tree: Tree) -> None:
         self.files: list[PurePosixPath] = []
         self.skipped = list(tree.outside)
-        self.busy: set[Parts] = set()
+        self.passed: list[Passed] = []
         self._children: defaultdict[Parts, set[str]] = defaultdict(set)
         self._known: set[Parts] = set()
         self._with_photos: set[Parts] = set()
@@ -103,14 +103,9 @@ class TreeView:
         for passed in tree.passed:
             if self._note_hidden(passed.path, is_folder=passed.is_folder):
                 continue
-            name = printable(passed.path) + ("/" if passed.is_folder else "")
-            self.skipped.append(SkippedFile(name, passed.reason, passed.detail))
-            folder = passed.path.parts if passed.is_folder else passed.path.parts[:-1]
-            self._register(folder)
-            self.busy.update(folder[:depth] for depth in range(1, len(folder) + 1))
-        self.skipped += [
-            SkippedFile(show(parts) + "/", "hidden or system file") for parts in self._hidden
-        ]
+            self.passed.append(passed)
+            self._register(passed.path.parts if passed.is_folder else passed.path.parts[:-1])
+        self.skipped += [SkippedFile(show(parts) + "/", HIDDEN) for parts in self._hidden]
 
     def subfolders(self, folder: Parts) -> list[str]:
         """Return the names of the visible folders in a folder, sorted."""
@@ -153,6 +148,6 @@ class TreeView:
                 if depth < len(parts) or is_folder:
                     self._hidden.add(parts[:depth])
                 else:
-                    self.skipped.append(SkippedFile(printable(path), "hidden or system file"))
+                    self.skipped.append(SkippedFile(printable(path), HIDDEN))
                 return True
         return False

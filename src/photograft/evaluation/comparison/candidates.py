@@ -238,6 +238,7 @@ def make_candidates(
         own = replace(
             recipe.config, seed=config.seed, engine=config.engine, device=config.device,
             validation=config.validation, test=config.test, max_pixels=config.max_pixels,
+            empty_classes=config.empty_classes,
         )  # fmt: skip
         found.append(Candidate(replace(own, keep="always"), recipe.id))
     unique = list({candidate.name: candidate for candidate in found}.values())

@@ -9,6 +9,7 @@ import typer
 
 from photograft.interfaces.cli.commands.options import (
     LAYOUTS,
+    MaxPixels,
     Source,
 )
 
@@ -34,6 +35,7 @@ def augment(
     views: Annotated[int, typer.Option(min=2, max=100, help="Pictures in the grid.")] = 9,
     size: Annotated[int, typer.Option(min=16, max=2048, help="Side in pixels.")] = 224,
     seed: Annotated[int, typer.Option(help="Of the random changes.")] = 0,
+    max_pixels: MaxPixels = 250_000_000,
 ) -> None:
     """Draw a grid; the help text is above."""
     from photograft.interfaces.cli.views.progress import make_progress
@@ -48,6 +50,7 @@ def augment(
         views=views,
         size=size,
         seed=seed,
+        max_pixels=max_pixels,
         progress=make_progress(),
     )
     print(f"Picture of {name}: {output}")

@@ -11,7 +11,9 @@ from photograft.core import choices
 from photograft.interfaces.cli.commands.options import (
     LAYOUTS,
     Corrections,
+    EmptyClasses,
     GroupBy,
+    MaxPixels,
     NearDuplicates,
     Source,
 )
@@ -66,6 +68,8 @@ def compare(
     group_by: GroupBy = "",
     near_duplicates: NearDuplicates = "group",
     corrections: Corrections = "",
+    empty_classes: EmptyClasses = "error",
+    max_pixels: MaxPixels = 250_000_000,
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
     engine: Annotated[
         str,
@@ -95,6 +99,8 @@ def compare(
         group_by=group_by,
         near_duplicates=near_duplicates,
         corrections=corrections,
+        empty_classes=empty_classes,
+        max_pixels=max_pixels,
         seed=seed,
         engine=engine,
         progress=make_progress(),

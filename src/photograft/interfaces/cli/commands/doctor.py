@@ -40,7 +40,7 @@ def doctor(
     near_duplicates: NearDuplicates = "group",
     backbone: Annotated[str, typer.Option(help="The network that looks at the photos.")] = "auto",
     seed: Annotated[int, typer.Option(help="Decides the folds.")] = 0,
-    max_pixels: MaxPixels = 100_000_000,
+    max_pixels: MaxPixels = 250_000_000,
 ) -> None:
     """Examine; the help text is above."""
     from rich.console import Console

@@ -9,7 +9,9 @@ import typer
 
 from photograft.interfaces.cli.commands.options import (
     LAYOUTS,
+    ClassifierMaxPixels,
     ClassifierPath,
+    EmptyClasses,
     Source,
 )
 
@@ -36,6 +38,8 @@ def evaluate(
         float | None,
         typer.Option(help="Also score sets of classes that are to hold the right one so often."),
     ] = None,
+    empty_classes: EmptyClasses = "error",
+    max_pixels: ClassifierMaxPixels = None,
 ) -> None:
     """Score; the help text is above."""
     from rich.console import Console
@@ -50,6 +54,8 @@ def evaluate(
         source,
         min_accuracy=min_accuracy,
         coverage=coverage,
+        empty_classes=empty_classes,
+        max_pixels=max_pixels,
         progress=make_progress(),
     )
     console, scores = Console(), found.scores.to_json()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photograft.interfaces.cli.commands.options import ClassifierPath, fail
+from photograft.interfaces.cli.commands.options import ClassifierMaxPixels, ClassifierPath, fail
 
 if TYPE_CHECKING:
     from photograft.report.plots.explanation import Explanation
@@ -36,6 +36,7 @@ def explain(
         ),
     ] = "",
     out: Annotated[Path, typer.Option(help="Pictures go into this folder.")] = Path("explanations"),
+    max_pixels: ClassifierMaxPixels = None,
 ) -> None:
     """Explain; the help text is above."""
     from photograft.workflows.explain import iter_explanations
@@ -43,7 +44,7 @@ def explain(
 
     number = failed = 0
     explanations = iter_explanations(
-        load_classifier(classifier),
+        load_classifier(classifier, max_pixels),
         expand_inputs(photos, sys.stdin),
         class_name=class_,
         out=out,

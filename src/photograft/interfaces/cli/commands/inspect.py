@@ -26,7 +26,7 @@ def inspect(
     files: Annotated[
         Path | None, typer.Option(help="Also write a row per file to this Parquet file.")
     ] = None,
-    max_pixels: MaxPixels = 100_000_000,
+    max_pixels: MaxPixels = 250_000_000,
 ) -> None:
     """Account; the help text is above."""
     from rich.console import Console

@@ -10,7 +10,9 @@ import typer
 from photograft.interfaces.cli.commands.options import (
     LAYOUTS,
     Corrections,
+    EmptyClasses,
     GroupBy,
+    MaxPixels,
     NearDuplicates,
     Source,
 )
@@ -38,6 +40,8 @@ def learning_curve(
     group_by: GroupBy = "",
     near_duplicates: NearDuplicates = "group",
     corrections: Corrections = "",
+    empty_classes: EmptyClasses = "error",
+    max_pixels: MaxPixels = 250_000_000,
     seed: Annotated[int, typer.Option(help="Of split, repeats and intervals.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png file.")] = Path(
         "learning_curve.png"
@@ -62,6 +66,8 @@ def learning_curve(
         group_by=group_by,
         near_duplicates=near_duplicates,
         corrections=corrections,
+        empty_classes=empty_classes,
+        max_pixels=max_pixels,
         seed=seed,
         progress=make_progress(),
     )

@@ -18,6 +18,19 @@ optionally split and group; an .npz with X_train, y_train, X_test, y_test or X, 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Labelled photos.")]
 ClassifierPath = Annotated[str, typer.Argument(metavar="CLASSIFIER", help="A run folder.")]
 MaxPixels = Annotated[int, typer.Option(help="Skip photos with more pixels than this.")]
+ClassifierMaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Skip photos with more pixels than this. [default: as in its training]"
+    ),
+]
+EmptyClasses = Annotated[
+    str,
+    typer.Option(
+        help="Where no photo of a class can be used: stop, or go on without the class.",
+        metavar="|".join(choices.EMPTY_CLASSES),
+    ),
+]
 GroupBy = Annotated[
     str,
     typer.Option(help="Keep together photos whose names have this in common: 'nest(\\d+)'."),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from photograft.interfaces.cli.commands.options import (
+    ClassifierMaxPixels,
     ClassifierPath,
     fail,
 )
@@ -57,6 +58,7 @@ def predict(
         float | None,
         typer.Option(help="Also give the classes that hold the right one so often."),
     ] = None,
+    max_pixels: ClassifierMaxPixels = None,
 ) -> None:
     """Classify; the help text is above."""
     from photograft.interfaces.cli.views.progress import make_progress
@@ -69,7 +71,7 @@ def predict(
     from photograft.workflows.prediction_rows import output_format
 
     chosen = output_format(format_, output, to_terminal=sys.stdout.isatty())
-    loaded = load_classifier(classifier)
+    loaded = load_classifier(classifier, max_pixels)
     rules = read_rules(
         loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
     )

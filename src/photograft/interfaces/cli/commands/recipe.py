@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from photograft.core.choices import TRACKERS
-from photograft.interfaces.cli.commands.options import LAYOUTS, Source, choice
+from photograft.interfaces.cli.commands.options import (
+    LAYOUTS,
+    EmptyClasses,
+    MaxPixels,
+    Source,
+    choice,
+)
 
 recipe_app = typer.Typer(
     help="Run systems from the literature, and see their figures beside yours.\n\n"
@@ -72,6 +78,8 @@ def run(
         int | None, typer.Option(min=1, help="Train for at most so many epochs.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
+    empty_classes: EmptyClasses = "error",
+    max_pixels: MaxPixels = 250_000_000,
     track: Annotated[
         str,
         typer.Option(
@@ -93,6 +101,8 @@ def run(
         weights=weights,
         epochs=epochs,
         seed=seed,
+        empty_classes=empty_classes,
+        max_pixels=max_pixels,
         track=track,
         progress=make_progress(),
     )

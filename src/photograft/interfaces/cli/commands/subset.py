@@ -9,6 +9,8 @@ import typer
 
 from photograft.interfaces.cli.commands.options import (
     LAYOUTS,
+    EmptyClasses,
+    MaxPixels,
     Source,
 )
 
@@ -30,6 +32,8 @@ def subset(
     label_from: Annotated[
         str, typer.Option(metavar="[folder|name]", help="name: cat.0.jpg is a cat.")
     ] = "folder",
+    empty_classes: EmptyClasses = "error",
+    max_pixels: MaxPixels = 250_000_000,
 ) -> None:
     """Copy; the help text is above."""
     from rich.console import Console
@@ -46,6 +50,8 @@ def subset(
         test=test,
         start=start,
         label_from=label_from,
+        empty_classes=empty_classes,
+        max_pixels=max_pixels,
         progress=make_progress(),
     )
     tables.show_subset(Console(), out, counts)

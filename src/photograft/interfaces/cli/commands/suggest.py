@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photograft.interfaces.cli.commands.options import ClassifierPath
+from photograft.interfaces.cli.commands.options import ClassifierMaxPixels, ClassifierPath
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,7 @@ def suggest(
         Path | None, typer.Option("--out", "-o", help="Also write a row per photo to this .csv.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides all that is random.")] = 0,
+    max_pixels: ClassifierMaxPixels = None,
 ) -> None:
     """Suggest; the help text is above."""
     from rich.console import Console
@@ -60,6 +61,7 @@ def suggest(
         labelled=labelled,
         out=out,
         seed=seed,
+        max_pixels=max_pixels,
         progress=make_progress(),
     )
     console = Console()

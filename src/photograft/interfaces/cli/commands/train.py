@@ -106,6 +106,14 @@ def train(
     corrections: Annotated[
         str | None, _option("Your answers to the doctor's findings: a CSV file.")
     ] = None,
+    empty_classes: Annotated[
+        str | None,
+        _option(
+            "Where no photo of a class can be used: stop, or go on without the class. "
+            "[default: error]",
+            choices.EMPTY_CLASSES,
+        ),
+    ] = None,
     seed: Annotated[int | None, _option("Decides all that is random. [default: 0]")] = None,
     engine: Annotated[
         str | None, _option("auto: the fastest that is installed.", choices.ENGINES)
@@ -117,7 +125,7 @@ def train(
         str | None, _option("auto: an accelerator where there is one.", choices.DEVICES)
     ] = None,
     max_pixels: Annotated[
-        int | None, _option("Skip photos with more pixels than this. [default: 100000000]")
+        int | None, _option("Skip photos with more pixels than this. [default: 250000000]")
     ] = None,
     include_weights: Annotated[
         str | None,

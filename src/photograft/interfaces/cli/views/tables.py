@@ -15,7 +15,14 @@ from photograft.core.store import FeatureStore
 from photograft.core.text import size
 from photograft.runs.folder import CLASSIFIER
 from photograft.runs.run import Run
-from photograft.workflows.inspect import across_given_splits, conflicting_labels, same_content
+from photograft.workflows.inspect import (
+    HIDDEN,
+    across_given_splits,
+    conflicting_labels,
+    of_classes,
+    same_content,
+    told,
+)
 from photograft.workflows.settings import Recipe
 from photograft.workflows.types import Backbone, Dataset
 
@@ -36,16 +43,26 @@ def show_account(console: Console, dataset: Dataset) -> None:
     for name in list(counts)[:_MAX_ROWS]:
         own = [p.split for p in dataset.photos if p.label == name]
         table.add_row(escape(name), f"{counts[name]:,}", *(f"{own.count(s):,}" for s in splits))
+    for name in dataset.dropped:
+        table.add_row(escape(name), "0", *("0" for _ in splits), style="bold yellow")
     console.print(table)
     if len(counts) > _MAX_ROWS:
         console.print(f"… and {len(counts) - _MAX_ROWS} more classes")
     _list(console, dataset.notes)
-    show_skipped(console, dataset.skipped_counts())
-    for file in dataset.skipped[:5]:
+    for name, files in of_classes(dataset.dropped, dataset.skipped).items():
+        console.print(
+            f"Warning: no photo of the class {name!r} can be used: {told(files)}",
+            style="bold yellow",
+            markup=False,
+            highlight=False,
+        )
+    show_skipped(console, dataset.skipped_counts(), all_of_them=True)
+    passed = sorted(dataset.skipped, key=lambda file: file.is_system)
+    for file in passed[:5]:
         detail = f": {file.detail}" if file.detail else ""
         console.print(f"  {file.name} ({file.reason}{detail})", markup=False, highlight=False)
-    if len(dataset.skipped) > 5:
-        console.print(f"  … and {len(dataset.skipped) - 5:,} more")
+    if len(passed) > 5:
+        console.print(f"  … and {len(passed) - 5:,} more")
     noted = [photo for photo in dataset.photos if photo.note]
     if noted:
         console.print(f"{_count(len(noted), 'photo')} used though odd:")
@@ -71,8 +88,15 @@ def show_account(console: Console, dataset: Dataset) -> None:
             )
 
 
-def show_skipped(console: Console, counts: dict[str, int]) -> None:
-    """Print how many files were skipped for each reason, in one line."""
+def show_skipped(console: Console, counts: dict[str, int], *, all_of_them: bool = False) -> None:
+    """Print how many files were skipped for each reason, in one line.
+
+    Args:
+        console: Where to.
+        counts: By reason.
+        all_of_them: Also where systems left them, such as ``.DS_Store``.
+    """
+    counts = {why: n for why, n in counts.items() if all_of_them or why != HIDDEN}
     if counts:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
         console.print(f"Skipped {_count(sum(counts.values()), 'file')}: {reasons}", markup=False)

@@ -1,0 +1,33 @@
+"""HEIC and HEIF photos, opened as Pillow opens others; their reader is imported with the first."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import IO
+
+from PIL import ImageFile
+
+
+@functools.cache
+def is_there() -> bool:
+    """Return whether their reader is installed."""
+    return importlib.util.find_spec("pi_heif") is not None
+
+
+def open_heif(stream: IO[bytes]) -> ImageFile.ImageFile:
+    """Return a photo whose pixels are not decoded yet: upright, and of 8 bits.
+
+    The container turns the picture; what its EXIF says of the orientation is then taken away. The
+    reader is not made known to Pillow, so that other users of Pillow in this process see no change.
+
+    Args:
+        stream: The file.
+
+    Raises:
+        SyntaxError: It is none, or damaged.
+    """
+    from pi_heif import HeifImageFile
+
+    image: ImageFile.ImageFile = HeifImageFile(stream)
+    return image

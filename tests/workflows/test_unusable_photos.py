@@ -1,0 +1,114 @@
+"""Photos that can't be used, from the command line: classes without any, formats, sizes, places."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import photograft
+import system_helpers as system
+from drawing import MakePhotos
+from photograft.core.errors import DatasetError
+
+pytestmark = pytest.mark.usefixtures("warm_cache")
+
+JPEG_XL = b"\xff\x0a" + bytes(20)
+TOLD = "a JPEG XL picture; convert it to JPEG or PNG"
+
+
+@pytest.fixture
+def with_elk(tmp_path: Path, make_photos: MakePhotos) -> Path:
+    """Two classes of a dozen photos, and a third whose two files can't be used."""
+    root = make_photos(tmp_path / "photos")
+    (root / "elk").mkdir()
+    for number in range(2):
+        (root / "elk" / f"{number}.jxl").write_bytes(JPEG_XL)
+    return root
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["train", "compare", "learning-curve", "evaluate", "subset", "recipe run D4"],
+)
+def test_a_class_without_a_usable_photo_stops_the_command(
+    command: str,
+    with_elk: Path,
+    run_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments: list[object] = [*command.split(), with_elk]
+    if command == "evaluate":
+        arguments.insert(1, run_path)
+    if command == "subset":
+        arguments.append(tmp_path / "small")
+    result = system.invoke(capsys, *arguments)
+    assert result.code == 2
+    assert result.err.startswith(
+        f"photograft: no photo of the class 'elk' in {with_elk} can be used; got 2 files "
+        f"(2 unsupported format ({TOLD}))"
+    )
+    assert "--empty-classes drop" in result.err
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_with_the_users_word_it_is_the_gravest_finding(with_elk: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="the class 'elk'"):
+        photograft.train(with_elk, out=tmp_path / "run")
+    run = photograft.train(with_elk, out=tmp_path / "run", empty_classes="drop")
+    first = run.findings()[0]
+    assert (first.kind, first.severity) == ("lost class", "serious")
+    assert first.title == (
+        f"no photo of the class 'elk' can be used: 2 files (2 unsupported format ({TOLD}))"
+    )
+    assert run.classifier.class_names == ("circle", "square")
+    assert f"unsupported format ({TOLD})" in run.report.read_text("utf-8")
+
+
+def test_the_doctor_and_inspect_tell_of_it(
+    with_elk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (with_elk / "fox").mkdir()
+    result = system.invoke(capsys, "doctor", with_elk)
+    assert result.code == 0
+    assert "\n 1  SERIOUS: no photo of the class 'elk' can be used: 2 files" in result.out
+    assert "SERIOUS: no photo of the class 'fox' can be used: no files" in result.out
+    result = system.invoke(capsys, "inspect", with_elk)
+    assert result.code == 0
+    said = " ".join(result.out.split())
+    assert "│ elk │ 0 │" in said
+    assert "Warning: no photo of the class 'elk' can be used: 2 files" in said
+    assert f"Skipped 2 files: 2 unsupported format ({TOLD})" in said
+
+
+def test_what_systems_leave_is_accounted_for_and_no_finding(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "photos"
+    shutil.copytree(photos, root)
+    for name in (".DS_Store", "circle/Thumbs.db", "circle/desktop.ini", "circle/._00.jpg"):
+        (root / name).write_bytes(b"\0\5\x16\7")
+    kinds = {finding.kind for finding in photograft.doctor(root).diagnosis.findings}
+    assert "unusable" not in kinds
+    result = system.invoke(capsys, "train", root, "--out", tmp_path / "run")
+    assert "Skipped" not in result.out
+    result = system.invoke(capsys, "inspect", root)
+    assert "Skipped 4 files: 4 hidden or system file" in result.out
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "explain", "suggest"])
+def test_a_bound_on_pixels_where_a_classifier_reads_photos(
+    command: str, run_path: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = photos / "circle" / "00.jpg" if command in ("predict", "explain") else photos
+    limits = ["--max-pixels", 96 * 96 - 1]
+    more = ["--out", tmp_path / "why"] if command == "explain" else []
+    result = system.invoke(capsys, command, run_path, source, *more, *limits)
+    assert result.code == 2
+    assert "too large" in result.out + result.err
+    limits[1] = 96 * 96
+    assert system.invoke(capsys, command, run_path, source, *more, *limits).code == 0
