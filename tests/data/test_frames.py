@@ -333,3 +333,25 @@ class TestInPlaceOfASource:
         assert "photograft train" not in page
         monkeypatch.chdir(run.path)  # where the page says to do it
         assert train(dataset, "run.json", store=store).scores == run.scores
+
+
+def test_what_is_no_file_has_no_format_of_one(tmp_path: Path) -> None:
+    """Arrays and pictures are read as files of a format that is nobody's business."""
+    Image.new("RGB", (20, 30)).save(tmp_path / "a.png")
+    clear = np.zeros((20, 30, 4), np.uint8)
+    photos: list[Any] = [
+        np.zeros((20, 30, 3), np.uint8),
+        clear,
+        Image.new("L", (9, 9)),
+        tmp_path / "a.png",
+    ]
+    dataset = Dataset.from_arrays(photos, list("aabb"))
+    assert [photo.format for photo in dataset.photos] == ["pixels", "pixels", "pixels", "PNG"]
+    assert not any(photo.note for photo in dataset.photos)
+    np.savez(tmp_path / "a.npz", X=np.stack([photos[0]] * 2), y=["a", "b"])
+    rows = Dataset.load(tmp_path / "a.npz").account()
+    assert {(row["format"], row["detail"]) for row in rows} == {("pixels", "")}
+    # Of a copy on the disk it is the format of the file.
+    make_subset(dataset, tmp_path / "out", train=2, validation=0, test=0)
+    names = {path.name for path in (tmp_path / "out").rglob("*.*")}
+    assert names == {"000000.ppm", "000001.png", "000002.ppm", "a.png"}

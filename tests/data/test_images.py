@@ -7,6 +7,7 @@ import random
 import re
 import struct
 import threading
+import time
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -258,6 +259,50 @@ def test_too_large_is_decided_from_the_header_alone() -> None:
     bomb = png(20_000, 20_000)  # with no pixels at all: decoding it would say something else
     assert reason(bomb) == "too large"
     assert detail(bomb) == "20,000 × 20,000 pixels, the limit is 250,000,000"
+
+
+def test_phones_of_two_hundred_megapixels_are_read() -> None:
+    assert images.read_header(png(12_000, 9_000)).width == 12_000
+    assert images.read_header(png(16_384, 12_288)).width == 16_384
+
+
+def test_of_a_large_picture_a_small_one_is_made_at_once() -> None:
+    """In place of a second one of full size; where not, it is the picture itself."""
+    levels = np.full((10_000, 10_100), 200, np.uint8)
+    levels[:, 5050:] = 40
+    data = encode(Image.fromarray(levels), "PNG", compress_level=1)
+    small = images.decode(data, at_least=100)
+    assert min(small.size) >= 200
+    assert max(small.size) < 220
+    assert pixels(small)[50, 50].tolist() == [200] * 3
+    assert pixels(small)[50, -50].tolist() == [40] * 3
+
+
+def test_no_more_pixels_are_decoded_at_once_than_there_is_room_for() -> None:
+    room, held, most = pillow_state.Room(10), 0, 0
+    lock = threading.Lock()
+
+    def work(wanted: int) -> None:
+        nonlocal held, most
+        with room.take(wanted):
+            with lock:
+                held += min(wanted, 10)
+                most = max(most, held)
+            time.sleep(0.002)
+            with lock:
+                held -= min(wanted, 10)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in (3, 4, 25, 5, 1, 10, 6) * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert held == 0
+    assert 5 < most <= 10
+    with pytest.raises(ZeroDivisionError), room.take(10):
+        raise ZeroDivisionError
+    with room.take(10):
+        pass
 
 
 def test_a_real_bomb() -> None:

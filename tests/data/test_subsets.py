@@ -145,7 +145,7 @@ def test_photos_that_do_not_decode_are_passed_over_and_counted(tmp_path: Path) -
     broken[broken.index(b"IDAT") + 6] ^= 0xFF  # what read_header does not look at
     (source / "cat/cat.1.png").write_bytes(broken)
     (source / "cat/cat.3.png").write_bytes(b"no picture")
-    (source / "dog/dog.8.png").write_bytes(broken)  # not among those that are looked at
+    (source / "dog/dog.8.png").write_bytes(broken + b"x")  # not among those that are looked at
     counts = run_subset(source, tmp_path / "out", **SIZES)
     assert [name for name in sorted(files(tmp_path / "out")) if "cat" in name] == [
         "test/cat/cat.7.png",
@@ -164,11 +164,28 @@ def test_photos_that_do_not_decode_are_passed_over_and_counted(tmp_path: Path) -
 def test_too_few_photos(tmp_path: Path) -> None:
     source = draw(tmp_path / "source", 6)
     (source / "dog/dog.5.png").write_bytes(b"no picture")
-    with pytest.raises(DatasetError, match=r"dog has 5; expected 6 of each class. 1 files can't"):
+    with pytest.raises(DatasetError, match=r"dog has 5; expected 6 of each class. 1 file can't"):
         run_subset(source, tmp_path / "out", **SIZES)
     with pytest.raises(DatasetError, match="cat has 6, dog has 5; expected 7 of each class"):
         run_subset(source, tmp_path / "out", **SIZES, start=1)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_photos_that_do_not_decode_are_not_counted(tmp_path: Path) -> None:
+    source = draw(tmp_path / "source", 6)
+    broken = bytearray(picture(0))
+    broken[broken.index(b"IDAT") + 6] ^= 0xFF
+    for name in ("dog/dog.1.png", "dog/dog.5.png", "cat/cat.5.png"):
+        (source / name).write_bytes(broken)
+    (source / ".DS_Store").touch()
+    with pytest.raises(DatasetError, match=r"cat has 5, dog has 4; expected 7 .* 3 files can't"):
+        run_subset(source, tmp_path / "out", **SIZES, start=1)
+    # Also where those that are wanted come first, and all of them are damaged.
+    for number in range(4):
+        (source / f"cat/cat.{number}.png").write_bytes(broken)
+    counts = run_subset(source, tmp_path / "out", train=1, validation=0, test=0)
+    assert counts["train"] == {"cat": 1, "dog": 1}
+    assert "train/cat/cat.4.png" in files(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +210,7 @@ def test_nothing_is_written_into_the_source_or_over_anything(tmp_path: Path) -> 
         with pytest.raises(StorageError, match="among the photos"):
             run_subset(source, out, **SIZES)
     for out in (source, source / "cat", source / "cat/cat.0.png"):
-        with pytest.raises(StorageError, match="exists already"):
+        with pytest.raises(StorageError, match=r"exists already. Choose another folder, or remove"):
             run_subset(source, out, **SIZES)
     assert files(tmp_path) == before
 

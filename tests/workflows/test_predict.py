@@ -123,7 +123,7 @@ def test_glob_that_matches_nothing_is_a_missing_file(
     assert result.code == 2
     (row,) = read_csv(result.out)
     assert row["file"] == "*.png"
-    assert "No such file" in row["error"]
+    assert "no file matches this pattern" in row["error"]
 
 
 def test_list_on_standard_input(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import resource
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -112,3 +116,70 @@ def test_a_bound_on_pixels_where_a_classifier_reads_photos(
     assert "too large" in result.out + result.err
     limits[1] = 96 * 96
     assert system.invoke(capsys, command, run_path, source, *more, *limits).code == 0
+
+
+@pytest.mark.parametrize("folder", ["run", "run/classifier", "."])
+def test_a_run_given_as_photos_is_recognised(
+    folder: str, run_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = run_path.parent / folder if folder != "." else tmp_path
+    shutil.copytree(run_path, tmp_path / "first")
+    what = "classifier" if "/" in folder else "run"
+    result = system.invoke(capsys, "inspect", given)
+    system.assert_one_line(result, f"is a {what} that Photograft wrote", "Give the photos")
+
+
+def test_a_pattern_that_the_shell_left_as_it_was(
+    run_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pattern = tmp_path / "*.jpg"
+    result = system.invoke(capsys, "predict", run_path, pattern, "--format", "csv")
+    assert result.code == 2
+    assert f"{pattern},unreadable: no file matches this pattern," in result.out
+    result = system.invoke(capsys, "explain", run_path, pattern, "--out", tmp_path / "why")
+    assert "no file matches this pattern" in result.out
+    result = system.invoke(capsys, "train", pattern)
+    system.assert_one_line(result, f"nothing matches the pattern {pattern}")
+    result = system.invoke(capsys, "suggest", run_path, pattern)
+    system.assert_one_line(result, "Give a folder in place of a pattern")
+
+
+def test_the_run_that_can_not_be_written_is_called_as_it_would_be(
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    result = system.invoke(capsys, "train", photos)
+    assert result.code == 2
+    assert re.match(r"photograft: runs/photos-\d{8}-\d{6} can't be written: ", result.err)
+
+
+def test_a_subset_recommends_no_option_that_it_lacks(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("text")
+    result = system.invoke(capsys, "subset", photos, tmp_path / "taken")
+    system.assert_one_line(result, "exists already. Choose another folder, or remove this one.")
+    assert "--out" not in result.err
+
+
+@pytest.mark.slow
+def test_a_network_that_finds_no_room(photos: Path, tmp_path: Path) -> None:
+    """The library says no more than "basic_ios::clear: iostream error"."""
+
+    def lower() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000))
+
+    done = subprocess.run(
+        system.command("train", photos, "--out", tmp_path / "run", "--engine", "openvino"),
+        env={**os.environ, "PHOTOGRAFT_CACHE": str(tmp_path / "cache")},
+        preexec_fn=lower,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "ios" not in done.stderr.replace("photos", "")
+    assert "Free some space" in done.stderr

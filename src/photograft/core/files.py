@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -19,6 +20,9 @@ from photograft.core.errors import InputError, PhotograftError, StorageError
 MAX_FILE_BYTES = 512 * 2**20
 
 
+#: What helps where a folder can't be made, in commands that have this option.
+_CHOOSE = "Choose another folder with --out."
+
 #: What helps where `is_full` holds.
 _FREE_SPACE = "Free some space and run the same command again: what was computed is kept."
 
@@ -29,11 +33,12 @@ def is_full(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, fix: str = _CHOOSE) -> Iterator[Path]:
     """Make a folder that appears complete or not at all.
 
     Args:
         path: Where it will be. It must not exist yet, or be empty.
+        fix: What the user can do where that fails, other than on a full disk.
 
     Yields:
         A temporary folder beside it, renamed to `path` at the end, deleted on any error. What a
@@ -44,7 +49,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     partial = path.parent / f".{path.name}.partial"
     try:
-        check_free(path)
+        check_free(path, fix=fix)
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -57,7 +62,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(
             f"{path} can't be written ({error.strerror or error})",
-            fix=_FREE_SPACE if is_full(error) else "Choose another folder with --out.",
+            fix=_FREE_SPACE if is_full(error) else fix,
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -95,8 +100,12 @@ def new_file(path: Path, *, fix: str) -> Iterator[Path]:
             partial.unlink()
 
 
-def check_free(path: Path) -> None:
+def check_free(path: Path, *, fix: str = _CHOOSE) -> None:
     """Make sure that a new folder can be put at `path`.
+
+    Args:
+        path: Where it will be.
+        fix: As in `new_folder`.
 
     Raises:
         StorageError: Something is there already, or the nearest existing parent is read-only.
@@ -106,16 +115,14 @@ def check_free(path: Path) -> None:
     except OSError:
         taken = True
     if taken or not path.name:  # "." and "/" are there, and no new folder can take their place
-        raise StorageError(
-            f"{path} exists already", fix="Choose another folder with --out, or remove this one."
-        )
+        raise StorageError(f"{path} exists already", fix=f"{fix.rstrip('.')}, or remove this one.")
     parent = path.absolute().parent
     while not parent.exists():
         parent = parent.parent
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
         raise StorageError(
             f"{path} can't be written: {parent} is not a folder that you may write to",
-            fix="Choose another folder with --out.",
+            fix=fix,
         )
 
 
@@ -185,6 +192,12 @@ def read_file(path: Path) -> bytes:
         mode = path.stat().st_mode
     except ValueError as error:  # a NUL byte in the name
         raise OSError(str(error)) from error
+    except FileNotFoundError as error:
+        if glob.has_magic(os.fspath(path)):  # a shell leaves it so where nothing matches
+            raise FileNotFoundError(
+                errno.ENOENT, "no file matches this pattern", os.fspath(path)
+            ) from error
+        raise
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError("not a regular file")  # opening a pipe would wait for someone to write
     with path.open("rb") as file:

@@ -16,20 +16,19 @@ import numpy.typing as npt
 from photograft.core import choices
 from photograft.core.errors import ImageError
 from photograft.core.files import printable
-from photograft.core.parallel import in_order
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Progress
 from photograft.core.schema import check_choice, check_range
 from photograft.core.text import classes, count, natural_key
 from photograft.data.account import account_rows, photo_frame
 from photograft.data.empty_classes import refuse
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.photo import Photo as Photo
-from photograft.data.photo import examine_all, fault
+from photograft.data.photo import examine_all, find_faults
 from photograft.data.photo import read_as_listed as read_as_listed
 from photograft.data.sources.base import Listing, SkippedFile
 from photograft.data.sources.frames import read_frame
 from photograft.data.sources.in_memory import read_in_memory
-from photograft.data.sources.named_sets import named_set
+from photograft.data.sources.named_sets import short_name
 from photograft.data.sources.open import open_source
 
 #: Kinds of sources whose photos are called by numbers.
@@ -255,12 +254,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
 
         Of a set that goes by a name, that name without owner, version and parts.
         """
-        named = named_set(self.source)
-        if named is not None:
-            return printable(named.short_name)
-        path = Path(self.source).resolve()
-        name = path.name if path.is_dir() else path.name.split(".")[0]
-        return printable(name)
+        return short_name(self.source)
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over every photo's name, label, split, group and content."""
@@ -327,18 +321,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         Raises:
             DatasetError: No photo of a class decodes.
         """
-        distinct = {photo.digest: photo for photo in self.photos}
-        failures: dict[bytes, ImageError] = {}
-
-        def check(photo: Photo) -> tuple[bytes, ImageError | None]:
-            return photo.digest, fault(photo, self.max_pixels)
-
-        with (progress or Silent()).step("Decoding photos", len(distinct), "photos") as step:
-            for digest, failure in in_order(check, distinct.values()):
-                if failure is not None:
-                    failures[digest] = failure
-                step.advance()
-        return self.without(failures)
+        return self.without(find_faults(self.photos, self.max_pixels, progress))
 
     def account(self) -> list[dict[str, Any]]:
         """Return one row per file, sorted by name: what it is and what became of it."""

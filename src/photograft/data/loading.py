@@ -18,6 +18,7 @@ from photograft.data import near_duplicates
 from photograft.data.corrections import Corrections, group_by
 from photograft.data.dataset import Dataset
 from photograft.data.settings import DataSettings
+from photograft.data.sources.named_sets import short_name
 from photograft.data.splits import Split, make_split
 from photograft.data.thumbnails import load_thumbnails
 
@@ -103,6 +104,13 @@ def split_of(dataset: Dataset, settings: DataSettings) -> Split:
     return make_split(
         dataset, validation=settings.validation, test=settings.test, seed=settings.seed
     )
+
+
+def name_of(source: Source) -> str:
+    """Return what a source is called, before it is read; see `Dataset.name`."""
+    if isinstance(source, Dataset):
+        return source.name
+    return short_name(path_of(source, "the source", "a path, or a Dataset"))
 
 
 def check_out(folder: Path, source: Source) -> None:

@@ -14,6 +14,9 @@ from photograft.data import foreign, formats
 from photograft.data.images import decode, expected_extension_note, read_header
 from photograft.data.sources.base import Item, SkippedFile
 
+#: The format of photos that were arrays or pictures in memory.
+PIXELS = "pixels"
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -26,7 +29,7 @@ class Photo:
         group: The group that the source gives it, or None.
         digest: SHA-256 of the file's bytes: its identity in the feature store.
         num_bytes: The file's size.
-        format: Pillow's name of the file format.
+        format: Pillow's name of the file format; `PIXELS` of what is no file.
         width: Pixels across, as stored (before EXIF orientation).
         height: Pixels down, as stored.
         note: What is odd about it though it is used, such as a wrong extension; may be empty.
@@ -77,10 +80,10 @@ def examine(item: Item, max_pixels: int, *, is_numbered: bool = False) -> Photo 
         group=item.group,
         digest=hashlib.sha256(data).digest(),
         num_bytes=len(data),
-        format=header.format,
+        format=PIXELS if item.is_pixels else header.format,
         width=header.width,
         height=header.height,
-        note="" if is_numbered and not has_extension else note,
+        note="" if item.is_pixels or (is_numbered and not has_extension) else note,
         read=item.read,
     )
 
@@ -116,15 +119,34 @@ def examine_all(
     return photos, skipped
 
 
-def fault(photo: Photo, max_pixels: int) -> ImageError | None:
-    """Return what is wrong with a photo's pixels, having decoded them; None where nothing is."""
-    try:
-        decode(photo.read(), max_pixels=max_pixels, at_least=64)
-    except ImageError as error:
-        return error
-    except OSError as error:
-        return ImageError("unreadable", str(error))
-    return None
+def find_faults(
+    photos: Sequence[Photo], max_pixels: int, progress: Progress | None = None
+) -> dict[bytes, ImageError]:
+    """Decode photos, each content once, and return what is wrong with those that do not.
+
+    Args:
+        photos: The photos.
+        max_pixels: As in `examine`.
+        progress: Told how far it is.
+    """
+    distinct = {photo.digest: photo for photo in photos}
+    failures: dict[bytes, ImageError] = {}
+
+    def check(photo: Photo) -> tuple[bytes, ImageError | None]:
+        try:
+            decode(photo.read(), max_pixels=max_pixels, at_least=64)
+        except ImageError as error:
+            return photo.digest, error
+        except OSError as error:
+            return photo.digest, ImageError("unreadable", str(error))
+        return photo.digest, None
+
+    with (progress or Silent()).step("Decoding photos", len(distinct), "photos") as step:
+        for digest, failure in in_order(check, distinct.values()):
+            if failure is not None:
+                failures[digest] = failure
+            step.advance()
+    return failures
 
 
 def read_as_listed(photo: Photo) -> bytes:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,10 +19,14 @@ from photograft.core.errors import DatasetError, InputError, SourceError, Storag
 from photograft.core.files import check_free, new_folder, printable, read_file
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
-from photograft.core.text import natural_key
+from photograft.core.text import count, natural_key
 from photograft.data.dataset import Dataset, Photo
+from photograft.data.images import read_header
+from photograft.data.photo import PIXELS, find_faults
 from photograft.data.sources.base import HIDDEN, Item, Listing, SkippedFile, make_listing
 from photograft.data.sources.tree import is_hidden
+
+_ELSEWHERE = "Choose another folder."
 
 #: Where a photo's class is told: by its folder (or whatever the source says), or by its name.
 LABELS_FROM = ("folder", "name")
@@ -71,7 +75,7 @@ def make_subset(
     if dataset.kind == "folder":
         check_out(out, dataset.source)
     else:  # a table's photos may lie anywhere, and its root may be the current folder
-        check_free(out)
+        check_free(out, fix=_ELSEWHERE)
     progress = progress or Silent()
     sizes = {"train": train, "validation": validation, "test": test}
     dataset, chosen = _choose(dataset, start, start + sum(sizes.values()), progress)
@@ -86,7 +90,7 @@ def make_subset(
             for photo, name in zip(photos[first : first + size], names[first:], strict=False):
                 plan.append((photo, PurePosixPath(part, folders[label], name)))
             first += size
-    with new_folder(out) as partial_folder:
+    with new_folder(out, fix=_ELSEWHERE) as partial_folder:
         for part, size in sizes.items():
             for label in chosen if size else ():
                 (partial_folder / part / folders[label]).mkdir(parents=True)
@@ -179,7 +183,7 @@ def check_numbers(train: int, validation: int, test: int, start: int) -> None:
 
 def check_out(out: Path, source: str | os.PathLike[str]) -> None:
     """Raise `StorageError` if `out` is taken, or lies among the photos of `source`."""
-    check_free(out)
+    check_free(out, fix=_ELSEWHERE)
     root = Path(source).expanduser()
     if root.is_dir() and out.resolve().is_relative_to(root.resolve()):
         raise StorageError(
@@ -203,28 +207,31 @@ def _choose(
         for photo in sorted(dataset.photos, key=lambda photo: natural_key(photo.name)):
             by_class[photo.label].append(photo)
         ordered = {name: by_class[name] for name in sorted(by_class, key=natural_key)}
-        few = [f"{name} has {len(p):,}" for name, p in ordered.items() if len(p) < stop]
-        if few:
-            raise DatasetError(
-                f"there are too few usable photos: {', '.join(few[:10])}"
-                + (f" and {len(few) - 10} more classes" if len(few) > 10 else ""),
-                expected=f"{stop:,} of each class",
-                fix=f"{len(dataset.skipped):,} files can't be used; `photograft inspect` says why."
-                if dataset.skipped
-                else "",
-            )
-        # Also those before `start`: whether they count must not depend on where one starts.
-        wanted = [p for photos in ordered.values() for p in photos[:stop] if p.name not in checked]
-        if not wanted:
+        few = {name: photos for name, photos in ordered.items() if len(photos) < stop}
+        # Where there are too few, how many of them decode is still to be told; else also those
+        # before `start`: whether they count must not depend on where one starts.
+        looked = few or ordered
+        wanted = [p for photos in looked.values() for p in photos[:stop] if p.name not in checked]
+        if wanted:
+            checked.update(photo.name for photo in wanted)
+            dataset = dataset.without(find_faults(wanted, dataset.max_pixels, progress))
+        elif few:
+            raise _too_few(dataset, {name: len(photos) for name, photos in few.items()}, stop)
+        else:
             return dataset, {name: photos[start:stop] for name, photos in ordered.items()}
-        found = replace(dataset, photos=tuple(wanted), skipped=()).verified(progress=progress)
-        bad = {file.name for file in found.skipped}
-        checked.update(photo.name for photo in found.photos)
-        dataset = replace(
-            dataset,
-            photos=tuple(photo for photo in dataset.photos if photo.name not in bad),
-            skipped=(*dataset.skipped, *found.skipped),
-        )
+
+
+def _too_few(dataset: Dataset, counts: Mapping[str, int], wanted: int) -> DatasetError:
+    few = [f"{name} has {number:,}" for name, number in counts.items()]
+    unusable = sum(not file.is_system for file in dataset.skipped)
+    return DatasetError(
+        f"there are too few usable photos: {', '.join(few[:10])}"
+        + (f" and {len(few) - 10} more classes" if len(few) > 10 else ""),
+        expected=f"{wanted:,} of each class",
+        fix=f"{count(unusable, 'file')} can't be used; `photograft inspect` says why."
+        if unusable
+        else "",
+    )
 
 
 def _read(photo: Photo) -> bytes | SourceError:
@@ -242,7 +249,8 @@ def _file_name(photo: Photo) -> str:
     name = PurePosixPath(photo.name).name
     suffix = PurePosixPath(name).suffix
     if not re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{1,4}", suffix):
-        suffix = _EXTENSIONS.get(photo.format, f".{photo.format.lower()}")
+        kind = read_header(photo.read()).format if photo.format == PIXELS else photo.format
+        suffix = _EXTENSIONS.get(kind, f".{kind.lower()}")
         return _safe(name, suffix)
     return _safe(name.removesuffix(suffix), suffix)
 

@@ -66,6 +66,7 @@ _TEST = (
 #: Options that the command has, too.
 _OPTIONS = {
     *("class_weight", "validation", "test", "group_by", "near_duplicates", "corrections"),
+    *("empty_classes", "max_pixels"),
     *("seed", "engine"),
 }
 

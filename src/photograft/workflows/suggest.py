@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -166,7 +167,9 @@ def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) ->
         raise InputError(
             f"{printable(folder)} is no folder",
             expected="a folder with photos",
-            fix="Check its name.",
+            fix="Give a folder in place of a pattern."
+            if glob.has_magic(os.fspath(folder))
+            else "Check its name.",
         )
     items = [
         Item(

@@ -18,7 +18,7 @@ from photograft.core.arrays import Floats
 from photograft.core.files import new_folder, path_of
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
-from photograft.data.loading import Source, check_out
+from photograft.data.loading import Source, check_out, name_of
 from photograft.diagnosis.diagnose import diagnose
 from photograft.diagnosis.examine import Diagnosis
 from photograft.evaluation.metrics import Scored, evaluate_probabilities
@@ -108,7 +108,7 @@ def train_with(
     store, progress = store or FeatureStore(), progress or Silent()
     started, ticks = clock(), time.perf_counter()
     wanted = None if out is None else path_of(out, "the run folder")
-    check_out(default_path("run", clock) if wanted is None else wanted, source)
+    check_out(default_path(name_of(source), clock) if wanted is None else wanted, source)
     tracker = open_tracker(settings.track, wanted)
     job = prepare(source, settings, store=store, progress=progress)
     diagnosis = diagnose(

@@ -11,6 +11,8 @@ import pytest
 from photograft.core.errors import SourceError
 from photograft.data.sources.base import Listing
 from photograft.data.sources.folder import read_folder
+from photograft.runs.comparison import COMPARISON
+from photograft.runs.folder import RUN
 
 
 @pytest.fixture
@@ -221,3 +223,20 @@ def test_classes_that_differ_by_case_are_noted(root: Path) -> None:
     listing = read_folder(root)
     assert {item.label for item in listing.items} == {"Cats", "cats", "dogs"}
     assert listing.notes[0].startswith("classes 'Cats', 'cats' differ only by case")
+
+
+@pytest.mark.parametrize("inside", ["", "first"])
+@pytest.mark.parametrize(
+    ("marker", "what"),
+    [(RUN, "a run"), (COMPARISON, "a comparison"), ("classifier.json", "a classifier")],
+)
+def test_what_photograft_wrote_is_no_source(
+    root: Path, marker: str, what: str, inside: str
+) -> None:
+    (root / inside).mkdir(exist_ok=True)
+    write(root / inside / marker, b"{}")
+    with pytest.raises(SourceError) as caught:
+        read_folder(root)
+    assert f"{root / inside} is {what} that Photograft wrote" in str(caught.value)
+    assert f"photograft predict {root / inside} PHOTOS" in str(caught.value)
+    assert ("holds more than photos" in str(caught.value)) == bool(inside)

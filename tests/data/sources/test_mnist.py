@@ -92,7 +92,7 @@ def test_by_name_as_a_dataset(cache: Path, tmp_path: Path, monkeypatch: pytest.M
     write(cache / "datasets/mnist", packed=True)
     dataset = Dataset.load("mnist")
     assert (dataset.name, dataset.kind, len(dataset.photos)) == ("mnist", "arrays", 9)
-    assert {(p.format, p.width, p.height) for p in dataset.photos} == {("PPM", 4, 5)}
+    assert {(p.format, p.width, p.height) for p in dataset.photos} == {("pixels", 4, 5)}
     assert dataset.skipped == ()
 
 

@@ -85,8 +85,11 @@ def _save(model: Any, folder: Path) -> None:
         for name in (*FILES, f"{NAME}.json"):
             os.replace(temporary.with_suffix(Path(name).suffix), folder / name)
     except (OSError, RuntimeError) as error:
+        # Of a stream that fails, OpenVINO says "basic_ios::clear: iostream error" and no more.
+        known = isinstance(error, OSError) or "basic_ios" not in str(error)
+        reason = first_line(error) if known else "a file could not be written to its end"
         raise StorageError(
-            f"the converted network can't be written to {folder} ({first_line(error)})",
+            f"the converted network can't be written to {folder} ({reason})",
             fix="Free some space, or give another folder in the variable PHOTOGRAFT_CACHE.",
         ) from error
     finally:

@@ -59,7 +59,8 @@ def read_arrays(path: Path) -> Listing:
         for index, label in enumerate(texts[pair["y"]]):
             name = f"{split}/{index:0{width}}" if split else f"{index:0{width}}"
             if label:
-                items.append(Item(name, label, split, None, partial(encode, array, index, scale)))
+                read = partial(encode, array, index, scale)
+                items.append(Item(name, label, split, None, read, is_pixels=True))
             else:
                 skipped.append(SkippedFile(name, "no label", f"{pair['y']} is empty here"))
     if not items:

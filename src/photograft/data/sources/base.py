@@ -40,6 +40,7 @@ class Item:
         split: ``"train"``, ``"validation"``, ``"test"``, or None where the source gives no split.
         group: Photos with the same group stay on one side of a split; None where none is given.
         read: Returns the file's bytes; raises OSError where that fails.
+        is_pixels: Whether it is no file: its bytes are made of pixels, in a format of our choice.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Item:
     split: str | None
     group: str | None
     read: Callable[[], bytes]
+    is_pixels: bool = False
 
 
 @dataclass(frozen=True)

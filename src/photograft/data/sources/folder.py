@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from contextlib import suppress
 from functools import partial
@@ -14,6 +15,13 @@ from photograft.core.files import printable, read_file
 from photograft.data.sources.base import Listing
 from photograft.data.sources.layout import build_listing
 from photograft.data.sources.tree import Passed, Tree, is_hidden
+
+#: The files that tell folders which Photograft wrote, and what those are.
+MARKERS = {
+    "comparison.json": "a comparison",
+    "run.json": "a run",
+    "classifier.json": "a classifier",
+}
 
 _Identity = tuple[int, int]
 
@@ -31,9 +39,11 @@ def read_folder(path: Path) -> Listing:
         The listing, of kind ``"folder"``.
 
     Raises:
-        SourceError: The folder can't be read, or holds no file in a class folder.
+        SourceError: The folder can't be read, holds no file in a class folder, or is no source but
+            a run, a comparison or a classifier.
     """
     root = path.absolute()
+    _refuse_our_own(root)
     try:
         tree = _walk(root)
     except OSError as error:
@@ -44,6 +54,35 @@ def read_folder(path: Path) -> Listing:
             fix="Check its permissions with `ls -ld`.",
         ) from error
     return build_listing("folder", root, tree, lambda inner: partial(read_file, root / inner))
+
+
+def _refuse_our_own(root: Path) -> None:
+    """Raise an error where a folder, or one in it, is what Photograft wrote.
+
+    Else its pictures would be taken for a class.
+    """
+    what, where = _made_here(root), root
+    if not what:
+        with suppress(OSError), os.scandir(root) as entries:
+            for entry in entries:
+                if entry.is_dir() and (what := _made_here(Path(entry.path))):
+                    where = Path(entry.path)
+                    break
+    if what:
+        beside = "" if where == root else f"{printable(root)} holds more than photos: "
+        raise SourceError(
+            f"{beside}{printable(where)} is {what} that Photograft wrote",
+            expected="a folder of class folders",
+            fix="Give the photos themselves. To classify others by it: `photograft predict "
+            f"{shlex.quote(printable(where))} PHOTOS`.",
+        )
+
+
+def _made_here(folder: Path) -> str:
+    """Return what of ours a folder is; empty for any other."""
+    with suppress(OSError):
+        return next((what for name, what in MARKERS.items() if (folder / name).is_file()), "")
+    return ""
 
 
 def _walk(root: Path) -> Tree:

@@ -64,7 +64,9 @@ def read_in_memory(
         name = f"{i:0{width}}" + (f"/{printable(photo.name)}" if photo.is_path else "")
         if row.label:
             split = split_name(row.split) if has_splits else None
-            items.append(Item(name, row.label, split, row.group or None, photo.read))
+            group = row.group or None
+            pixels = not photo.is_path
+            items.append(Item(name, row.label, split, group, photo.read, is_pixels=pixels))
         else:
             skipped.append(SkippedFile(name, "no label", f"y[{i}] is empty"))
     if not items:

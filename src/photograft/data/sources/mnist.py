@@ -109,7 +109,7 @@ def read_mnist(name: str, *, cache: Path | None = None, fetch: Fetch | None = No
         labels = np.asarray(_open(folder, label_file, num_dims=1))
         _check_labels(folder / label_file, labels, len(images), len(idx_set.class_names))
         texts = [idx_set.class_names[label] for label in labels.tolist()]
-        found, passed = number_items(split, texts, partial(_reader, images))
+        found, passed = number_items(split, texts, partial(_reader, images), are_pixels=True)
         items += found
         skipped += passed
     return make_listing("arrays", items, skipped)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photograft.core.errors import SourceError
+from photograft.core.files import printable
 from photograft.data.sources.base import split_name
 
 #: Names that need no scheme, and the folder of each in the cache; all are read by `mnist`.
@@ -76,6 +77,28 @@ def named_set(source: str | os.PathLike[str]) -> NamedSet | None:
     except ValueError:  # a NUL byte, which no name holds either
         return None
     return parse_set(text)
+
+
+def short_name(source: str | os.PathLike[str]) -> str:
+    """Return a short name for a source: the last part of its path, without its extension.
+
+    Of a set that goes by a name, that name without owner, version and parts.
+
+    Args:
+        source: As the user gave it; nothing need be there.
+
+    Raises:
+        SourceError: It begins as the name of a set, and what follows is none.
+
+    >>> short_name("photos/fruit.zip"), short_name("hf:user/beans[train]")
+    ('fruit', 'beans')
+    """
+    named = named_set(source)
+    if named is not None:
+        return printable(named.short_name)
+    path = Path(source).resolve()
+    name = path.name if path.is_dir() else path.name.split(".")[0]
+    return printable(name)
 
 
 def parse_set(text: str) -> NamedSet | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import os
 import stat
 import zipfile
@@ -162,6 +163,12 @@ def _missing(path: Path, given: str) -> SourceError:
     if path.is_symlink():
         return SourceError(f"{shown} is a link to {printable(os.readlink(path))}, which is gone")
     fix = "Check the path."
+    if glob.has_magic(given):
+        return SourceError(
+            f"nothing matches the pattern {shown}",
+            expected=_EXPECTED,
+            fix="Give the folder that holds the class folders, or check the pattern.",
+        )
     if "://" in given:
         fix = "Addresses on the web are not fetched; download the photos first."
     else:

@@ -99,7 +99,11 @@ def choose_column(
 
 
 def number_items(
-    split: str | None, labels: Sequence[str], reader: Callable[[int], Callable[[], bytes]]
+    split: str | None,
+    labels: Sequence[str],
+    reader: Callable[[int], Callable[[], bytes]],
+    *,
+    are_pixels: bool = False,
 ) -> tuple[list[Item], list[SkippedFile]]:
     """Return rows as items called by their numbers.
 
@@ -107,6 +111,7 @@ def number_items(
         split: The split that they are all in, or None.
         labels: The class of each row; an empty one is skipped.
         reader: Returns the function that reads the row of such a number.
+        are_pixels: As `Item.is_pixels`.
     """
     width = max(6, len(str(max(0, len(labels) - 1))))
     items: list[Item] = []
@@ -114,7 +119,7 @@ def number_items(
     for index, label in enumerate(labels):
         name = f"{split}/{index:0{width}}" if split else f"{index:0{width}}"
         if label:
-            items.append(Item(name, label, split, None, reader(index)))
+            items.append(Item(name, label, split, None, reader(index), are_pixels))
         else:
             skipped.append(SkippedFile(name, "no label"))
     return items, skipped

@@ -81,7 +81,7 @@ def damaged(source: str, error: Exception) -> SourceError:
     """Return the error for a source whose bytes are broken."""
     return SourceError(
         f"{source} is damaged or incomplete",
-        got=f"{type(error).__name__}: {error}",
+        got=str(error).rstrip(".") or type(error).__name__,
         fix="Copy or download it again.",
     )
 

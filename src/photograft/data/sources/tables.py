@@ -188,7 +188,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(
             f"the manifest {shown} can't be read as Parquet",
-            got=str(error),
+            got=str(error).partition("\n")[0].rstrip("."),
             fix="Write it again; it may have been cut short.",
         ) from error
 
