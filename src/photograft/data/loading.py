@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from photograft.core.errors import StorageError
+from photograft.core.errors import InputError, StorageError
 from photograft.core.files import check_free, path_of, printable
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
+from photograft.core.text import count
 from photograft.data import near_duplicates
 from photograft.data.corrections import Corrections, group_by
 from photograft.data.dataset import Dataset
@@ -37,11 +38,15 @@ def read_dataset(source: Source, settings: DataSettings, *, progress: Progress) 
         InputError: The source, or a setting, can't be used.
     """
     # First what may be wrong with the user's own file: that is soon said.
+    if settings.new_class and not settings.corrections:
+        raise InputError(
+            "new_class is for photos that corrections relabel", fix="Give --corrections, too."
+        )
     corrections = Corrections.read(settings.corrections) if settings.corrections else Corrections()
     dataset = Dataset.load(source, max_pixels=settings.max_pixels, progress=progress)
     if settings.group_by:
         dataset = group_by(dataset, settings.group_by)
-    return corrections.apply(dataset)
+    return corrections.apply(dataset, settings.new_class)
 
 
 def with_near_duplicates(
@@ -87,8 +92,9 @@ def with_near_duplicates(
         for photo, group, alike in zip(dataset.photos, groups, shared, strict=True)
     )
     note = (
-        f"{int(shared.sum()):,} photos are near duplicates of others, in "
-        f"{int((counts > 1).sum()):,} groups: what is split here keeps each group on one side"
+        f"{count(int(shared.sum()), 'photo')} are near duplicates of others, in "
+        f"{count(int((counts > 1).sum()), 'group')}: what is split here keeps each group on one "
+        "side"
     )
     return replace(dataset, photos=photos, notes=(*dataset.notes, note))
 

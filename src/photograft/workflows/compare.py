@@ -66,7 +66,7 @@ _TEST = (
 #: Options that the command has, too.
 _OPTIONS = {
     *("class_weight", "validation", "test", "group_by", "near_duplicates", "corrections"),
-    *("seed", "engine"),
+    *("new_class", "seed", "engine"),
 }
 
 

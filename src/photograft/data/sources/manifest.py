@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -31,15 +32,17 @@ def read_manifest(path: Path) -> Listing:
             one of another name, or names no photo that is there.
     """
     path = path.absolute()
-    rows = list(read_rows(path))
+    notes: list[str] = []
+    rows = list(read_rows(path, notes.append))
     if not rows:
         raise SourceError(
             f"the manifest {printable(path)} has a header and no rows",
             expected="one row for each photo",
         )
-    return list_rows(
+    listing = list_rows(
         rows, path.parent, kind="manifest", shown=printable(path), root_is="the manifest's folder"
     )
+    return replace(listing, notes=(*notes, *listing.notes))
 
 
 def list_rows(rows: Sequence[Row], root: Path, *, kind: str, shown: str, root_is: str) -> Listing:

@@ -13,6 +13,7 @@ from photograft.interfaces.cli.commands.options import (
     Corrections,
     GroupBy,
     NearDuplicates,
+    NewClass,
     Source,
 )
 
@@ -66,6 +67,7 @@ def compare(
     group_by: GroupBy = "",
     near_duplicates: NearDuplicates = "group",
     corrections: Corrections = "",
+    new_class: NewClass = None,
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
     engine: Annotated[
         str,
@@ -95,6 +97,7 @@ def compare(
         group_by=group_by,
         near_duplicates=near_duplicates,
         corrections=corrections,
+        new_class=new_class or (),
         seed=seed,
         engine=engine,
         progress=make_progress(),

@@ -12,6 +12,7 @@ from photograft.interfaces.cli.commands.options import (
     Corrections,
     GroupBy,
     NearDuplicates,
+    NewClass,
     Source,
 )
 
@@ -38,6 +39,7 @@ def learning_curve(
     group_by: GroupBy = "",
     near_duplicates: NearDuplicates = "group",
     corrections: Corrections = "",
+    new_class: NewClass = None,
     seed: Annotated[int, typer.Option(help="Of split, repeats and intervals.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png file.")] = Path(
         "learning_curve.png"
@@ -62,6 +64,7 @@ def learning_curve(
         group_by=group_by,
         near_duplicates=near_duplicates,
         corrections=corrections,
+        new_class=new_class or (),
         seed=seed,
         progress=make_progress(),
     )
