@@ -11,9 +11,9 @@ import pytest
 
 from drawing import MakePhotos
 from photograft.core.errors import InputError
-from photograft.data.corrections import Corrections, group_by
+from photograft.data.corrections import Corrections
 from photograft.data.dataset import Dataset
-from photograft.data.groups import content_groups
+from photograft.data.groups import content_groups, group_by
 
 
 @pytest.fixture

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -216,48 +214,6 @@ class Corrections:
                 f"{'is' if len(missing) == 1 else 'are'} not there: {listed(sorted(missing), 3)}"
             )
         return tuple(notes)
-
-
-def group_by(dataset: Dataset, pattern: str) -> Dataset:
-    """Return a dataset whose photos are grouped by a part of their names.
-
-    Args:
-        dataset: The photos; groups that the source gives are replaced.
-        pattern: A regular expression that is searched for in each name. Photos of which its
-            parentheses (or all of it, where it has none) hold the same text are a group; one in
-            which it does not occur is a group of its own.
-
-    Raises:
-        InputError: The pattern is not well-formed, or occurs in no name.
-    """
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise InputError(
-            "the pattern to group by is no regular expression",
-            expected=r"one such as 'person(\d+)'",
-            got=f"{pattern!r}: {error}",
-        ) from error
-    found = [compiled.search(photo.name) for photo in dataset.photos]
-    if dataset.photos and not any(found):
-        raise InputError(
-            f"the pattern to group by, {pattern!r}, occurs in no photo's name",
-            expected=f"one that occurs in names such as {dataset.photos[0].name}",
-        )
-    groups = [
-        None if match is None else "/".join(part or "" for part in match.groups() or (match[0],))
-        for match in found
-    ]
-    sizes = Counter(group for group in groups if group is not None)
-    alone = groups.count(None)
-    note = (
-        f"grouped by {pattern!r}: {count(sum(sizes.values()), 'photo')} in "
-        f"{count(len(sizes), 'group')}"
-    )
-    if alone:
-        note += f"; {alone:,} without it, each on its own"
-    photos = [replace(p, group=group) for p, group in zip(dataset.photos, groups, strict=True)]
-    return replace(dataset, photos=tuple(photos), notes=(*dataset.notes, note))
 
 
 def _rows(path: Path, shown: str) -> tuple[list[tuple[str, str, str, str]], str]:

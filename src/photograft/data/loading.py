@@ -16,8 +16,9 @@ from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.core.text import count
 from photograft.data import near_duplicates
-from photograft.data.corrections import Corrections, group_by
+from photograft.data.corrections import Corrections
 from photograft.data.dataset import Dataset
+from photograft.data.groups import group_by
 from photograft.data.settings import DataSettings
 from photograft.data.splits import Split, make_split
 from photograft.data.thumbnails import load_thumbnails

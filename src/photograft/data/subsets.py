@@ -19,6 +19,7 @@ from photograft.core.errors import DatasetError, InputError, SourceError, Storag
 from photograft.core.files import check_free, new_folder, printable, read_file
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
+from photograft.core.text import count
 from photograft.data.dataset import Dataset, Photo, natural_key
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
 from photograft.data.sources.tree import is_hidden
@@ -204,11 +205,14 @@ def _choose(
         ordered = {name: by_class[name] for name in sorted(by_class, key=natural_key)}
         few = [f"{name} has {len(p):,}" for name, p in ordered.items() if len(p) < stop]
         if few:
+            unused = count(len(dataset.skipped), "file")
             raise DatasetError(
                 f"there are too few usable photos: {', '.join(few[:10])}"
-                + (f" and {len(few) - 10} more classes" if len(few) > 10 else ""),
+                + (
+                    f" and {count(len(few) - 10, 'more class', 'more classes')}" if few[10:] else ""
+                ),
                 expected=f"{stop:,} of each class",
-                fix=f"{len(dataset.skipped):,} files can't be used; `photograft inspect` says why."
+                fix=f"{unused} can't be used; `photograft inspect` says why."
                 if dataset.skipped
                 else "",
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable, read_file
+from photograft.core.text import count
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing, split_name
 from photograft.data.sources.tables import Row, read_rows
 
@@ -104,7 +105,7 @@ def check_splits(rows: Sequence[Row], shown: str, column: str = "the column spli
     unknown = [row for row in rows if row.split and split_name(row.split) is None]
     if unknown:
         raise SourceError(
-            f"{_rows(len(unknown))} of {shown} name a split that is not known",
+            f"{shown} names a split that is not known in {count(len(unknown), 'row')}",
             expected=f"train, validation or test in {column}",
             got=f"{unknown[0].split!r} in {unknown[0].where} ({unknown[0].path})",
             fix=f"Correct them, or leave {column} out to have Photograft split the photos.",
@@ -112,16 +113,13 @@ def check_splits(rows: Sequence[Row], shown: str, column: str = "the column spli
     blank = [row for row in rows if not row.split]
     if blank and len(blank) < len(rows):
         raise SourceError(
-            f"{_rows(len(blank))} of {shown} have no split, and {len(rows) - len(blank):,} have",
+            f"{shown} gives no split in {count(len(blank), 'row')}, and one in "
+            f"{len(rows) - len(blank):,}",
             expected="a split in every row or in none",
             got=f"none in {blank[0].where} ({blank[0].path})",
             fix=f"Fill {column}, or leave it out to have Photograft split the photos.",
         )
     return not blank
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" + ("s" if count != 1 else "")
 
 
 def _name(file: Path, folder: Path) -> str:
@@ -152,7 +150,7 @@ def _nothing_usable(
     elif any("\\" in row.path for row in rows):
         fix += " Write them with / instead of \\."
     return SourceError(
-        f"none of the {_rows(len(rows))} of {shown} gives a photo and its label",
+        f"none of the {count(len(rows), 'row')} of {shown} gives a photo and its label",
         expected="paths of files that are there, each with a label",
         got=f"{skipped[0].reason!r}: {skipped[0].detail}",
         fix=fix,
@@ -164,4 +162,4 @@ def group_notes(rows: Sequence[Row]) -> list[str]:
     without = sum(not row.group for row in rows)
     if without in (0, len(rows)):
         return []
-    return [f"{_rows(without)} without a group: each such photo is a group of its own"]
+    return [f"{count(without, 'row')} without a group: each such photo is a group of its own"]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from photograft.core.progress import Progress
 from photograft.core.schema import check_range
-from photograft.core.text import VISIBLE_POINTS, signed
+from photograft.core.text import VISIBLE_POINTS, count, signed
 from photograft.data.splits import make_folds
 from photograft.evaluation.learning_curve.extrapolation import (
     LEVEL,
@@ -127,7 +127,7 @@ class LearningCurve:
 
     def __repr__(self) -> str:
         return (
-            f"LearningCurve({self.name!r}, {self.backbone}, {self.num_photos} photos, "
+            f"LearningCurve({self.name!r}, {self.backbone}, {count(self.num_photos, 'photo')}, "
             f"accuracy {self.overall[-1]:.3f} at the most)"
         )
 
