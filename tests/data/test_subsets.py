@@ -164,7 +164,7 @@ def test_photos_that_do_not_decode_are_passed_over_and_counted(tmp_path: Path) -
 def test_too_few_photos(tmp_path: Path) -> None:
     source = draw(tmp_path / "source", 6)
     (source / "dog/dog.5.png").write_bytes(b"no picture")
-    with pytest.raises(DatasetError, match=r"dog has 5; expected 6 of each class. 1 files can't"):
+    with pytest.raises(DatasetError, match=r"dog has 5; expected 6 of each class. 1 file can't"):
         run_subset(source, tmp_path / "out", **SIZES)
     with pytest.raises(DatasetError, match="cat has 6, dog has 5; expected 7 of each class"):
         run_subset(source, tmp_path / "out", **SIZES, start=1)

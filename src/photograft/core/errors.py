@@ -38,7 +38,7 @@ class PhotograftError(Exception):
             parts.append(f"got {got}")
         message = "; ".join(parts)
         if fix:
-            message += f". {fix}"
+            message += f" {fix}" if message.endswith(("?", ".", "!")) else f". {fix}"
         super().__init__(message)
 
 

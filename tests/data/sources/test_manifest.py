@@ -119,7 +119,7 @@ def test_split_column_that_is_all_blank_gives_no_split(folder: Path) -> None:
 
 def test_splits_that_are_partly_blank_are_refused(folder: Path) -> None:
     text = "path,label,split\na.jpg,cat,train\nb.jpg,cat,\nsub/c.jpg,dog,\n"
-    with pytest.raises(SourceError, match=r"2 rows of .* and 1 have.*line 3 \(b\.jpg\)"):
+    with pytest.raises(SourceError, match=r"2 rows of .* and 1 has.*line 3 \(b\.jpg\)"):
         read_manifest(csv(folder, text))
 
 

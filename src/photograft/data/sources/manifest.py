@@ -105,7 +105,8 @@ def check_splits(rows: Sequence[Row], shown: str, column: str = "the column spli
     unknown = [row for row in rows if row.split and split_name(row.split) is None]
     if unknown:
         raise SourceError(
-            f"{shown} names a split that is not known in {count(len(unknown), 'row')}",
+            count(len(unknown), f"row of {shown} names", f"rows of {shown} name")
+            + " a split that is not known",
             expected=f"train, validation or test in {column}",
             got=f"{unknown[0].split!r} in {unknown[0].where} ({unknown[0].path})",
             fix=f"Correct them, or leave {column} out to have Photograft split the photos.",
@@ -113,8 +114,8 @@ def check_splits(rows: Sequence[Row], shown: str, column: str = "the column spli
     blank = [row for row in rows if not row.split]
     if blank and len(blank) < len(rows):
         raise SourceError(
-            f"{shown} gives no split in {count(len(blank), 'row')}, and one in "
-            f"{len(rows) - len(blank):,}",
+            count(len(blank), f"row of {shown} has", f"rows of {shown} have")
+            + f" no split, and {count(len(rows) - len(blank), 'has', 'have')}",
             expected="a split in every row or in none",
             got=f"none in {blank[0].where} ({blank[0].path})",
             fix=f"Fill {column}, or leave it out to have Photograft split the photos.",
