@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -76,6 +77,18 @@ def invoke(capsys: pytest.CaptureFixture[str], *arguments: object) -> Result:
     code = main.run([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return Result(code, captured.out, captured.err)
+
+
+def lock(monkeypatch: pytest.MonkeyPatch, name: str = "locked") -> None:
+    """Let no folder of that name be listed: the tests may run as root, who may list any."""
+    scandir = os.scandir
+
+    def refuse(path: Any = ".") -> Any:
+        if not isinstance(path, int) and Path(os.fsdecode(path)).name == name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fsdecode(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
 
 
 def assert_one_line(result: Result, *parts: str) -> None:

@@ -194,7 +194,7 @@ def unlabelled(tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -204,7 +204,7 @@ def test_the_command(warm_cache: Path, run_path: Path, unlabelled: Path, tmp_pat
     done = run(run_path, unlabelled, "-n", 4, "--out", out)
     assert done.exit_code == 0, done.output
     rows = read(out)
-    assert list(rows[0]) == ["name", "rank", "reason", "predicted", "probability"]
+    assert list(rows[0]) == ["name", "rank", "reason", "predicted", "probability", "error"]
     assert [row["rank"] for row in rows] == ["1", "2", "3", "4"]
     names = {f"{'deep/er/' if i % 2 else ''}{i}.png" for i in range(6)}
     assert {row["name"] for row in rows} <= names
@@ -245,6 +245,18 @@ def test_files_that_cannot_be_used_and_copies(
     assert not {"0.png", "0 again.png"} <= set(names)
     assert f"{len(names)} of the 50 asked for" in done.output
     assert "skipped" in done.output.lower()
+
+
+def test_labels_that_the_classifier_does_not_know_are_told(
+    warm_cache: Path, run_path: Path, unlabelled: Path, photos: Path, tmp_path: Path
+) -> None:
+    del warm_cache
+    shutil.copytree(photos / "circle", tmp_path / "labelled" / "cirlce")
+    shutil.copytree(photos / "square", tmp_path / "labelled" / "square")
+    done = run(run_path, unlabelled, "-n", 2, "--labelled", tmp_path / "labelled")
+    assert done.exit_code == 0, done.output
+    assert "20 labelled photos of 'cirlce', which the classifier does not know" in done.output
+    assert "Did you mean circle?" in done.output
 
 
 def test_what_is_labelled_is_left_out(

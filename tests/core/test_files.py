@@ -13,6 +13,7 @@ import pytest
 
 from photograft.core.errors import PhotograftError, StorageError, WeightsError
 from photograft.core.files import (
+    check_file,
     check_free,
     new_file,
     new_folder,
@@ -258,7 +259,22 @@ def test_full_disk_asks_for_space_and_for_no_other_file(tmp_path: Path, code: in
     assert names(tmp_path) == []
 
 
-def test_new_file_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    message = r"a.csv can't be written \(No such file.*Try elsewhere"
-    with pytest.raises(StorageError, match=message):
-        fill(tmp_path / "none" / "a.csv")
+def test_new_file_in_a_folder_that_is_not_there_makes_it(tmp_path: Path) -> None:
+    fill(tmp_path / "none" / "deeper" / "a.csv")
+    assert names(tmp_path / "none" / "deeper") == ["a.csv"]
+
+
+@pytest.mark.parametrize("place", ["file/a.csv", "file/none/a.csv"])
+def test_new_file_in_a_folder_that_can_not_be_made(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(StorageError, match=r"folder .*file.* can't be made .*Try elsewhere"):
+        fill(tmp_path / place)
+    with pytest.raises(StorageError, match=r"file is not a folder .*Try elsewhere"):
+        check_file(tmp_path / place, fix="Try elsewhere.")
+
+
+def test_a_folder_where_a_file_is_to_be_is_known_beforehand(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="it is a folder"):
+        check_file(tmp_path, fix="")
+    check_file(tmp_path / "none" / "a.csv", fix="")
+    assert names(tmp_path) == []

@@ -255,7 +255,7 @@ class TestArrays:
             (pixels(2), [[1, 0], [0, 1]], {}, r"y\.argmax"),
             (pixels(2), [[1], [0, 1]], {}, "y holds no labels"),
             (pixels(2), ["", ""], {}, "all labels are empty"),
-            (pixels(2), [0.5, 1], {}, "no whole numbers"),
+            (pixels(2), [0.5, 1], {}, "no whole number;"),
             (pixels(2), [0, 5], {"class_names": ["a", "b"]}, "no name in class_names"),
             (pixels(2), [0, 1], {"class_names": "ab"}, "class_names is no column"),
             (pixels(2), [0, 1], {"class_names": ["a", "a"]}, "class_names holds 'a' 2 times"),

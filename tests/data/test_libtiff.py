@@ -81,7 +81,8 @@ def test_libtiff_says_nothing_in_inspect(damaged: Path, tmp_path: Path) -> None:
 
 
 def test_errors_of_the_program_come_through(damaged: Path, tmp_path: Path) -> None:
-    account = tmp_path / "nowhere" / "account.csv"
+    (tmp_path / "file").touch()
+    account = tmp_path / "file" / "account.csv"
     done = run("-m", "photograft", "inspect", str(damaged), "--files", str(account))
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

@@ -37,6 +37,12 @@ def test_table_there_and_back(validated: bool) -> None:
     assert text.splitlines()[1].startswith("1,")
 
 
+def test_table_that_a_spreadsheet_saved() -> None:
+    history = History((epoch(1), epoch(2)), kept=2).rounded()
+    text = history.to_csv().replace(",", ";").replace(".", ",")
+    assert History.from_csv("\ufeff" + text.replace("\n", "\r\n"), kept=2) == history
+
+
 def test_figures_have_six_digits() -> None:
     row = Epoch(**{**vars(epoch(3)), "seconds": 1.23456789, "learning_rate": 1.23456789e-7})
     cells = History((row,), 1).to_csv().splitlines()[1].split(",")

@@ -106,6 +106,7 @@ OTHER_CONFIG = TrainConfig(
     near_duplicates="ignore",
     group_by=r"nest(\d+)",
     corrections="corrections.csv",
+    new_class=("bird",),
     seed=7,
     max_pixels=1000,
     include_weights="never",
@@ -336,7 +337,7 @@ def test_every_number_and_every_choice_has_its_test() -> None:
     }
     others = {
         *((TrainConfig, name) for name in ("hidden", "validation", "test", "seed", "max_pixels")),
-        *((TrainConfig, name) for name in ("group_by", "corrections")),
+        *((TrainConfig, name) for name in ("group_by", "corrections", "new_class")),
         *((TrainConfig, f) for f in ("preprocessing", "augmentation", "training")),
         (TrainConfig, "head_training"),
         (Preprocessing, "input_size"),

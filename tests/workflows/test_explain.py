@@ -130,7 +130,7 @@ def test_what_can_not_be_read_is_said_and_the_rest_explained(
     assert found.exit_code == 2
     assert "broken.jpg: can't be read: " in found.output
     assert "none.jpg: can't be read: " in found.output
-    assert "2 of 4 photos could not be read" in found.output
+    assert "2 of 4 files could not be read" in found.output
     assert len(list((tmp_path / "why").iterdir())) == 2
 
 

@@ -240,8 +240,11 @@ def test_formats_say_the_same(
     answers = new / ".hidden"  # elsewhere the next call would want to classify them
     for suffix in ("csv", "jsonl", "ndjson", "parquet"):
         out = run("-o", f".hidden/answers.{suffix}")
-        assert out == f"Predictions: .hidden/answers.{suffix}\n"
-    assert read_csv((answers / "answers.csv").read_text()) == as_text
+        assert out.splitlines() == [
+            f"Predictions: .hidden/answers.{suffix}",
+            "5 photos: circle 2, square 2, triangle 1",
+        ]
+    assert read_csv((answers / "answers.csv").read_text("utf-8-sig")) == as_text
     for suffix in ("jsonl", "ndjson"):
         text = (answers / f"answers.{suffix}").read_text()
         assert [json.loads(line) for line in text.splitlines()] == lines
@@ -271,7 +274,7 @@ def test_output_appears_whole_or_not_at_all(
         k: v for k, v in before.items() if k != "."
     }
     assert system.invoke(capsys, "predict", run_path, "a.jpg", "-o", "answers.csv").code == 0
-    assert read_csv((new / "answers.csv").read_text())[0]["label"] == "circle"
+    assert read_csv((new / "answers.csv").read_text("utf-8-sig"))[0]["label"] == "circle"
 
 
 @pytest.mark.parametrize(
@@ -281,7 +284,7 @@ def test_output_appears_whole_or_not_at_all(
         (["-o", "answers"], "--format"),
         (["--format", "xml"], "there is no format 'xml'"),
         (["--format", "parquet"], "Parquet can't be written to the terminal"),
-        (["-o", "none/answers.csv"], "none/answers.csv can't be written"),
+        (["-o", "a.jpg/answers.csv"], "the folder a.jpg can't be made"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )

@@ -282,8 +282,8 @@ def test_leaks_across_a_given_split_are_counted(
     result = system.invoke(capsys, "train", source, "--out", tmp_path / "run")
     assert result.code == 0
     (warning,) = system.read_json(tmp_path / "run" / "run.json")["warnings"]
-    assert "two sides of the given split 3 times" in warning
-    assert "Warning: photos that belong together (copies," in result.out
+    assert "3 groups of photos that belong together" in warning
+    assert "Warning: 3 groups of photos that belong together (copies," in result.out
 
 
 def test_same_content_under_two_labels_is_reported(make_photos: MakePhotos, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
+from photograft.core.text import count
 from photograft.features.similarity import chunks, main_axes, unit_rows
 
 Indices = npt.NDArray[np.int64]
@@ -271,6 +272,5 @@ def _reason(
         both = ", ".join(f"{class_names[c]} {float(probabilities[c]):.0%}" for c in order)
         parts.append(f"unsure: {both}")
     if num_like_it > 0:
-        noun = "photo" if num_like_it == 1 else "photos"
-        parts.append(f"stands for {num_like_it:,} {noun} like it")
+        parts.append(f"stands for {count(num_like_it, 'photo')} like it")
     return "; ".join(parts) or "unlike the others"

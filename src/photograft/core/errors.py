@@ -38,7 +38,7 @@ class PhotograftError(Exception):
             parts.append(f"got {got}")
         message = "; ".join(parts)
         if fix:
-            message += f". {fix}"
+            message += f" {fix}" if message.endswith(("?", ".", "!")) else f". {fix}"
         super().__init__(message)
 
 
@@ -79,9 +79,8 @@ class UnknownNameError(InputError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str = "") -> None:
-        nearest = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
-        super().__init__(f"there is no {kind} named {name!r}", fix=(hint + fix).strip())
+        hint = did_you_mean(name, known)
+        super().__init__(f"there is no {kind} named {name!r}", fix=f"{hint} {fix}".strip())
 
 
 class ClassifierError(InputError):
@@ -98,6 +97,17 @@ class WeightsError(PhotograftError, OSError):
 
 class StorageError(PhotograftError, OSError):
     """A folder can't be written to, or the disk is full."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the nearest of the names that there are, as a question; empty where none is near.
+
+    >>> did_you_mean("BEES", ["ants", "bees"]), did_you_mean("x", ["ants"])
+    ('Did you mean bees?', '')
+    """
+    names = {other.casefold(): other for other in known}
+    near = difflib.get_close_matches(str(name).casefold(), list(names), n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(names[key] for key in near)}?" if near else ""
 
 
 def one_line(message: str) -> str:

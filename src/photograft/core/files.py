@@ -73,7 +73,7 @@ def new_file(path: Path, *, fix: str) -> Iterator[Path]:
     """Write a file that appears, or takes an older one's place, complete or not at all.
 
     Args:
-        path: Where it will be.
+        path: Where it will be. Folders above it are made.
         fix: What the user can do where that fails, other than on a full disk.
 
     Yields:
@@ -86,6 +86,7 @@ def new_file(path: Path, *, fix: str) -> Iterator[Path]:
     # With the same suffix: what writes pictures goes by it.
     partial = path.parent / f".{path.stem}.{os.getpid()}.partial{path.suffix}"
     try:
+        make_folder(path.parent, fix=fix)
         yield partial
         os.replace(partial, path)
     except PhotograftError:
@@ -98,6 +99,27 @@ def new_file(path: Path, *, fix: str) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def make_folder(folder: Path, *, fix: str) -> None:
+    """Make a folder and those above it, where they are not there yet.
+
+    Args:
+        folder: Its path.
+        fix: As in `new_file`.
+
+    Raises:
+        StorageError: It can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        is_file = isinstance(error, FileExistsError)
+        reason = "a file is called so" if is_file else error.strerror or str(error)
+        raise StorageError(
+            f"the folder {folder} can't be made ({reason})",
+            fix=_FREE_SPACE if is_full(error) else fix,
+        ) from error
 
 
 def check_free(path: Path, *, fix: str = _CHOOSE) -> None:
@@ -116,13 +138,31 @@ def check_free(path: Path, *, fix: str = _CHOOSE) -> None:
         taken = True
     if taken or not path.name:  # "." and "/" are there, and no new folder can take their place
         raise StorageError(f"{path} exists already", fix=f"{fix.rstrip('.')}, or remove this one.")
+    _check_parent(path, fix)
+
+
+def check_file(path: Path, *, fix: str) -> None:
+    """Make sure, before any long work, that `new_file` can write a file.
+
+    Args:
+        path: Where it will be.
+        fix: As in `new_file`.
+
+    Raises:
+        StorageError: It is a folder, or the nearest existing parent is read-only.
+    """
+    if path.is_dir():
+        raise StorageError(f"{path} can't be written: it is a folder", fix=fix)
+    _check_parent(path, fix)
+
+
+def _check_parent(path: Path, fix: str) -> None:
     parent = path.absolute().parent
     while not parent.exists():
         parent = parent.parent
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
         raise StorageError(
-            f"{path} can't be written: {parent} is not a folder that you may write to",
-            fix=fix,
+            f"{path} can't be written: {parent} is not a folder that you may write to", fix=fix
         )
 
 
@@ -200,6 +240,8 @@ def read_file(path: Path) -> bytes:
         raise
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError("not a regular file")  # opening a pipe would wait for someone to write
+    if stat.S_ISDIR(mode):
+        os.scandir(path).close()  # of a folder that can't be listed, that is what is to be said
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:

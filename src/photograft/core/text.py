@@ -88,6 +88,15 @@ def count(value: int, noun: str, plural: str = "") -> str:
     return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
 
 
+def of(value: int, total: int, noun: str, plural: str = "") -> str:
+    """Return how many there are of some, of all that there are.
+
+    >>> of(1, 1, "photo"), of(1, 1200, "photo")
+    ('1 of 1 photo', '1 of 1,200 photos')
+    """
+    return f"{value:,} of {count(total, noun, plural)}"
+
+
 def brief(value: float | None) -> str:
     """Return a large number in three figures.
 
@@ -207,7 +216,8 @@ def command_line(
     Args:
         command: Its name.
         arguments: That stand without a name.
-        options: By their names in Python; those that are None, empty or as usual are left out.
+        options: By their names in Python; those that are None, empty or as usual are left out. Of
+            several values, each has the option's name before it.
         usual: What an option is where nobody gives it.
 
     >>> command_line("doctor", ["my photos"], {"group_by": "", "seed": 1, "out": None})
@@ -217,7 +227,8 @@ def command_line(
     for name, value in options.items():
         if value is None or value == "" or (usual and value == usual.get(name, object())):
             continue
-        parts += ["--" + name.replace("_", "-"), str(value)]
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            parts += ["--" + name.replace("_", "-"), str(one)]
     return shlex.join(parts)
 
 

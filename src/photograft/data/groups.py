@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.errors import InputError
+from photograft.core.text import count
 from photograft.data.dataset import Dataset
 
 
@@ -67,3 +71,45 @@ def across_given_splits(dataset: Dataset) -> list[list[int]]:
         for indices in members.values()
         if len({dataset.photos[i].split for i in indices}) > 1
     ]
+
+
+def group_by(dataset: Dataset, pattern: str) -> Dataset:
+    """Return a dataset whose photos are grouped by a part of their names.
+
+    Args:
+        dataset: The photos; groups that the source gives are replaced.
+        pattern: A regular expression that is searched for in each name. Photos of which its
+            parentheses (or all of it, where it has none) hold the same text are a group; one in
+            which it does not occur is a group of its own.
+
+    Raises:
+        InputError: The pattern is not well-formed, or occurs in no name.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            "the pattern to group by is no regular expression",
+            expected=r"one such as 'person(\d+)'",
+            got=f"{pattern!r}: {error}",
+        ) from error
+    found = [compiled.search(photo.name) for photo in dataset.photos]
+    if dataset.photos and not any(found):
+        raise InputError(
+            f"the pattern to group by, {pattern!r}, occurs in no photo's name",
+            expected=f"one that occurs in names such as {dataset.photos[0].name}",
+        )
+    groups = [
+        None if match is None else "/".join(part or "" for part in match.groups() or (match[0],))
+        for match in found
+    ]
+    sizes = Counter(group for group in groups if group is not None)
+    alone = groups.count(None)
+    note = (
+        f"grouped by {pattern!r}: {count(sum(sizes.values()), 'photo')} in "
+        f"{count(len(sizes), 'group')}"
+    )
+    if alone:
+        note += f"; {alone:,} without it, each on its own"
+    photos = [replace(p, group=group) for p, group in zip(dataset.photos, groups, strict=True)]
+    return replace(dataset, photos=tuple(photos), notes=(*dataset.notes, note))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -93,12 +94,51 @@ def photos_in(x: Any, place: str = "x") -> PhotoInput | Iterable[PhotoInput]:
 def files_in(folder: str) -> Iterator[str]:
     """Yield a folder's visible files at every depth, sorted, following no link to a folder.
 
+    A folder that can't be listed is yielded itself, with ``/`` at its end: to read it fails, and
+    says why.
+
     Args:
         folder: Its path, with which each yielded path begins.
     """
-    for here, folders, files in os.walk(folder):
+    failed: list[OSError] = []
+
+    def closed() -> Iterator[str]:
+        yield from (os.path.join(error.filename or folder, "") for error in failed)
+        failed.clear()
+
+    for here, folders, files in os.walk(folder, onerror=failed.append):
+        yield from closed()
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (os.path.join(here, name) for name in sorted(files) if not name.startswith("."))
+    yield from closed()
+
+
+def matching(pattern: str) -> Iterator[str]:
+    """Yield the files that a glob pattern matches, sorted, and then folders that kept some hidden.
+
+    Args:
+        pattern: As a shell has them; ``**`` is folders at any depth. One that matches nothing is
+            yielded itself.
+    """
+    found = sorted(path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
+    closed = set()
+    above = os.path.dirname(pattern)
+    while above:
+        closed |= {os.path.join(path, "") for path in glob.iglob(above, recursive=True)}
+        above = os.path.dirname(above) if glob.has_magic(above) else ""
+    refused = sorted(path for path in closed if _is_closed(path))
+    yield from [*found, *refused] or [pattern]
+
+
+def _is_closed(folder: str) -> bool:
+    """Return whether it is a folder that can't be listed."""
+    try:
+        os.scandir(folder).close()
+    except NotADirectoryError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def read_photos(

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from photograft.core.errors import StorageError
+from photograft.core.errors import InputError, StorageError
 from photograft.core.files import check_free, path_of, printable
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
+from photograft.core.text import count
 from photograft.data import near_duplicates
-from photograft.data.corrections import Corrections, group_by
+from photograft.data.corrections import Corrections
 from photograft.data.dataset import Dataset
+from photograft.data.groups import group_by
 from photograft.data.settings import DataSettings
 from photograft.data.sources.named_sets import short_name
 from photograft.data.splits import Split, make_split
@@ -38,6 +40,10 @@ def read_dataset(source: Source, settings: DataSettings, *, progress: Progress) 
         InputError: The source, or a setting, can't be used.
     """
     # First what may be wrong with the user's own file: that is soon said.
+    if settings.new_class and not settings.corrections:
+        raise InputError(
+            "new_class is for photos that corrections relabel", fix="Give --corrections, too."
+        )
     corrections = Corrections.read(settings.corrections) if settings.corrections else Corrections()
     dataset = Dataset.load(
         source,
@@ -47,7 +53,7 @@ def read_dataset(source: Source, settings: DataSettings, *, progress: Progress) 
     )
     if settings.group_by:
         dataset = group_by(dataset, settings.group_by)
-    return corrections.apply(dataset)
+    return corrections.apply(dataset, settings.new_class)
 
 
 def with_near_duplicates(
@@ -93,8 +99,9 @@ def with_near_duplicates(
         for photo, group, alike in zip(dataset.photos, groups, shared, strict=True)
     )
     note = (
-        f"{int(shared.sum()):,} photos are near duplicates of others, in "
-        f"{int((counts > 1).sum()):,} groups: what is split here keeps each group on one side"
+        f"{count(int(shared.sum()), 'photo')} are near duplicates of others, in "
+        f"{count(int((counts > 1).sum()), 'group')}: what is split here keeps each group on one "
+        "side"
     )
     return replace(dataset, photos=photos, notes=(*dataset.notes, note))
 

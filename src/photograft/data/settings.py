@@ -21,6 +21,7 @@ class DataSettings(Schema):
         group_by: A regular expression; photos in whose names it finds the same are kept together,
             too.
         corrections: A CSV file with the user's word on photos; see `photograft.data.corrections`.
+        new_class: Classes that corrections may relabel photos to though the source has none such.
         seed: Decides the split, the folds, and all that is random in training.
         max_pixels: Photos with more pixels than this are skipped.
         empty_classes: Where no photo of a class can be used, that is an ``"error"``, or the class
@@ -35,6 +36,7 @@ class DataSettings(Schema):
     near_duplicates: str = "group"
     group_by: str = ""
     corrections: str = ""
+    new_class: tuple[str, ...] = ()
     seed: int = 0
     max_pixels: int = 250_000_000
     empty_classes: str = "error"

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.errors import DatasetError
+from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.groups import across_given_splits, content_groups
 
@@ -117,7 +118,8 @@ def _given_split(dataset: Dataset, validation: float, seed: int) -> Split | None
     if not len(parts["validation"]) and len(parts["test"]) and validation > 0:
         train, held, _ = _deal_classes(dataset, parts["train"], (validation, 0.0), seed)
         parts |= {"train": train, "validation": held}
-        notes.append(f"it has no validation part: {len(held):,} photos of train were set aside")
+        aside = count(len(held), "photo of train was", "photos of train were")
+        notes.append(f"it has no validation part: {aside} set aside")
     if not len(parts["test"]):
         notes.append(
             "it has no test part: there is no test score, and the validation score stands alone"
@@ -237,7 +239,7 @@ def _check_train(dataset: Dataset, split: Split) -> None:
         raise DatasetError(
             "too few photos to train on in "
             + ", ".join(f"{name!r} ({counts[name]})" for name in few[:10])
-            + (f" and {len(few) - 10} more classes" if len(few) > 10 else ""),
+            + (f" and {count(len(few) - 10, 'more class', 'more classes')}" if few[10:] else ""),
             expected=f"at least {MIN_TRAIN_PHOTOS} different ones in each class",
             fix="Add photos, or take the class away.",
         )
@@ -248,10 +250,11 @@ def _small_class_notes(dataset: Dataset, parts: tuple[Indices, ...]) -> list[str
     counts = [np.bincount(labels[part], minlength=len(dataset.class_names)) for part in parts]
     notes = []
     for c, name in enumerate(dataset.class_names):
-        train, validation, test = (int(count[c]) for count in counts)
-        if not (validation and test) and train + validation + test < 7:
+        train, validation, test = (int(row[c]) for row in counts)
+        total = train + validation + test
+        if not (validation and test) and total < 7:
             notes.append(
-                f"class {name!r} has {train + validation + test} photos only: {train} train, "
+                f"class {name!r} has {count(total, 'photo')} only: {train} train, "
                 f"{validation} validation, {test} test"
             )
     return notes

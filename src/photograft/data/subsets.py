@@ -226,7 +226,7 @@ def _too_few(dataset: Dataset, counts: Mapping[str, int], wanted: int) -> Datase
     unusable = sum(not file.is_system for file in dataset.skipped)
     return DatasetError(
         f"there are too few usable photos: {', '.join(few[:10])}"
-        + (f" and {len(few) - 10} more classes" if len(few) > 10 else ""),
+        + (f" and {count(len(few) - 10, 'more class', 'more classes')}" if few[10:] else ""),
         expected=f"{wanted:,} of each class",
         fix=f"{count(unusable, 'file')} can't be used; `photograft inspect` says why."
         if unusable

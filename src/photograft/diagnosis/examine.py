@@ -136,7 +136,9 @@ def _conflicts(dataset: Dataset, groups: Labels) -> list[Finding]:
             "conflicting labels",
             _graded(cost),
             cost,
-            f"{_times(len(wrong), 'photo')} nearly or exactly the same under several labels",
+            f"{count(len(wrong), 'group')} of photos that are nearly or exactly the same "
+            f"{'stands' if len(wrong) == 1 else 'stand'} under several labels, "
+            f"{count(sum(map(len, wrong)), 'photo')} in all",
             "Where they show the same, at most one of the labels is right: relabel or exclude the "
             "others.",
             _flagged(dataset, wrong),
@@ -165,7 +167,7 @@ def _leaks(dataset: Dataset, groups: Labels, figures: dict[str, Any]) -> list[Fi
             "leak",
             _graded(cost),
             cost,
-            f"{_times(len(across), 'group')} of photos that belong together "
+            f"{count(len(across), 'group')} of photos that belong together "
             f"{'lies' if len(across) == 1 else 'lie'} on several sides of the given split, "
             f"{later:,} of them in validation or test{said}",
             "What is learned by heart counts as known: put each group on one side, or take the "
@@ -193,7 +195,7 @@ def _near_duplicates(dataset: Dataset, groups: Labels, figures: dict[str, Any]) 
             "worth a look" if flattery >= _SERIOUS else "note",
             max(num_photos / len(dataset.photos) / 10, flattery),
             f"{num_photos:,} photos are copies or near duplicates of others, in "
-            f"{_times(len(members), 'group')}{_said(figures)}",
+            f"{count(len(members), 'group')}{_said(figures)}",
             f"{kept} Exclude copies that add nothing; --near-duplicates ignore parts them.",
             _flagged(dataset, members),
         )
@@ -222,7 +224,7 @@ def _suspects(dataset: Dataset, judgement: Judgement) -> list[Finding]:
             "suspect labels",
             _graded(share),
             share,
-            f"{_times(len(found), 'label')} {'looks' if len(found) == 1 else 'look'} wrong to what "
+            f"{count(len(found), 'label')} {'looks' if len(found) == 1 else 'look'} wrong to what "
             "was learned from the other photos",
             "Look at each: relabel it, exclude it, or say ok where the label is right.",
             tuple(found),
@@ -263,7 +265,7 @@ def _outliers(
             "outliers",
             "worth a look",
             len(found) / len(photos),
-            f"{_times(len(found), 'photo')} {'looks' if len(found) == 1 else 'look'} like no class",
+            f"{count(len(found), 'photo')} {'looks' if len(found) == 1 else 'look'} like no class",
             "Exclude what does not belong here, such as placeholders and pictures of something "
             "else; say ok to what does.",
             tuple(found),
@@ -325,7 +327,3 @@ def _said(figures: dict[str, Any]) -> str:
         low, high = wilson_interval(compared[name] * n, n)
         shown.append(f"{compared[name]:.1%} ({low:.1%} to {high:.1%})")
     return f"; cross-validated, a random split says {shown[0]}, a grouped one {shown[1]}"
-
-
-def _times(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.statistics import wilson_interval
+from photograft.core.text import count, of
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.thumbnails import Thumbnails
 from photograft.diagnosis.findings import Finding, Flagged
@@ -173,9 +174,9 @@ def check_class_sizes(dataset: Dataset) -> list[Finding]:
             for name in counts
         ]
     found = []
-    few = {name: count for name, count in counts.items() if count < _FEW}
+    few = {name: number for name, number in counts.items() if number < _FEW}
     if few:
-        shown = ", ".join(f"{name} ({count})" for name, count in list(few.items())[:6])
+        shown = ", ".join(f"{name} ({number})" for name, number in list(few.items())[:6])
         more = f" and {len(few) - 6} more" if len(few) > 6 else ""
         found.append(
             Finding(
@@ -194,7 +195,8 @@ def check_class_sizes(dataset: Dataset) -> list[Finding]:
                 "uneven classes",
                 "note",
                 counts[smallest] / len(dataset.photos),
-                f"{counts[largest]:,} photos of {largest} to {counts[smallest]:,} of {smallest}",
+                f"{count(counts[largest], 'photo')} of {largest} to {counts[smallest]:,} of "
+                f"{smallest}",
                 "--class-weight balanced gives every class the same say; look at each class's "
                 "recall rather than at the accuracy.",
             )
@@ -210,20 +212,21 @@ def _odd(
     fix: str,
     detail: Callable[[int], str],
 ) -> Finding | None:
-    count = int(which.sum())
-    if not count:
+    found = int(which.sum())
+    if not found:
         return None
-    share = count / len(which)
-    number = "1 photo" if count == 1 else f"{count:,} photos"
-    if share > _COMMON and count > 1:
-        title = f"{number} of {len(which):,} {what}: that is how this set is, so none is listed"
+    share = found / len(which)
+    if share > _COMMON and found > 1:
+        title = (
+            f"{of(found, len(which), 'photo')} {what}: that is how this set is, so none is listed"
+        )
         return Finding(kind, "note", share / 10, title, "Nothing, if you expected that.")
     photos = tuple(
         Flagged(dataset.photos[i].name, dataset.photos[i].label, group, "", None, detail(i))
         for group, i in enumerate(np.flatnonzero(which).tolist())
     )
     one = what.replace("have ", "has ", 1).replace("are ", "is ", 1).replace("and will", "and will")
-    title = f"{number} {one if count == 1 else what}"
+    title = f"{count(found, 'photo')} {one if found == 1 else what}"
     return Finding(kind, "worth a look", share / 2, title, fix, photos)
 
 
@@ -255,9 +258,11 @@ def _example(values: Sequence[object], labels: Sequence[str], name: str) -> str:
     for value, label in zip(values, labels, strict=True):
         counts[value][label] += 1
     value, own = max(counts.items(), key=lambda pair: max(pair[1].values()) ** 2 / pair[1].total())
-    label, count = own.most_common(1)[0]
+    label, most = own.most_common(1)[0]
     if name == "image size" and isinstance(value, tuple):
         value = f"{value[0]} × {value[1]}"
     if name == "shape":
         value = {1: "wide", 0: "square", -1: "tall"}.get(int(str(value)), value)
-    return f"of the {own.total():,} that are {value}, {count:,} are {label}"
+    return (
+        f"{most:,} of the {own.total():,} that are {value} {'is' if most == 1 else 'are'} {label}"
+    )

@@ -2,32 +2,24 @@
 
 The CSV is handed back as corrections, so a name stands in it exactly as it is: it is the key by
 which an answer finds its photo, and another spelling would lose the answer. A name that begins like
-a formula (a class folder called ``=1``, say) is therefore left alone. Cells that are never read
-back are guarded: an apostrophe before what a spreadsheet would run makes text of it.
+a formula (a class folder called ``=1``, say) is therefore left alone; other cells are guarded.
 """
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import new_file, read_table, write_table
+from photograft.core.spreadsheets import new_csv
 from photograft.data.corrections import Corrections
 from photograft.diagnosis.findings import SEVERITIES, Finding, Flagged, columns
 
 CSV_NAME, PARQUET_NAME = "findings.csv", "findings.parquet"
 
 _FIX = "Choose another folder with --out."
-#: Text columns of the CSV that nothing reads back.
-_GUARDED = ("kind", "severity", "label", "suggestion", "detail", "title", "fix")
-#: The wide signs are run as well, in Japanese.
-_STARTS_FORMULA = re.compile(r"[\t\r\n ]*[=+\-@＝＋－＠]")
-#: -5 is a number, and - alone is text, to any spreadsheet.
-_HARMLESS = re.compile(r"[+\-]?(\d+([.,]\d+)?)?")
 _NUMBERS = {"finding": "int64", "group": "int64", "score": "float64", "cost": "float64"}
 
 
@@ -35,8 +27,7 @@ def write_findings(folder: Path, findings: Sequence[Finding]) -> None:
     """Write ``findings.csv`` and ``findings.parquet``, each whole or not at all.
 
     A row per photo and finding: the columns of `findings.columns`, ``action`` and ``value`` after
-    ``name``, left empty for the user's answers, and the finding's ``cost`` at the end. The CSV is
-    UTF-8 with a byte-order mark, without which Excel would spoil names that are not ASCII.
+    ``name``, left empty for the user's answers, and the finding's ``cost`` at the end.
 
     Args:
         folder: An existing folder. Older tables in it are replaced.
@@ -49,14 +40,9 @@ def write_findings(folder: Path, findings: Sequence[Finding]) -> None:
     table = _table(findings)
     with new_file(folder / PARQUET_NAME, fix=_FIX) as partial:
         write_table(partial, _typed(table))
-    with (
-        new_file(folder / CSV_NAME, fix=_FIX) as partial,
-        partial.open("w", encoding="utf-8-sig", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(table)
-        cells = [[_cell(key, value) for value in column] for key, column in table.items()]
-        writer.writerows(zip(*cells, strict=True))
+    with new_csv(folder / CSV_NAME, list(table), fix=_FIX, keys=("name",)) as write:
+        for cells in zip(*table.values(), strict=True):
+            write(dict(zip(table, cells, strict=True)))
 
 
 def read_findings(path: Path) -> list[Finding]:
@@ -126,12 +112,6 @@ def _typed(table: Mapping[str, list[Any]]) -> dict[str, Any]:
         key: pa.array(cells, pa.type_for_alias(_NUMBERS.get(key, "string")))
         for key, cells in table.items()
     }
-
-
-def _cell(key: str, value: Any) -> Any:
-    if key not in _GUARDED or _HARMLESS.fullmatch(value) or not _STARTS_FORMULA.match(value):
-        return value
-    return "'" + value
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:

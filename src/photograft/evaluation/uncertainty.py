@@ -22,6 +22,7 @@ from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.ood_fitting import ValidationPhotos, fit_ood_detector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.core.arrays import Floats
+from photograft.core.text import count
 from photograft.features.similarity import choose_rows
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.solver import make_basis, photo_weights
@@ -246,7 +247,7 @@ def _calibration(
     if folded is not None:
         rows, log_probs = folded
         labels, groups = job.labels("train")[rows], job.groups("train")[rows]
-        what = f"{len(rows):,} training photos, held out in turn"
+        what = f"{count(len(rows), 'training photo')}, held out in turn"
         return calibrate(log_probs, labels, groups, rng=rng, fitted_on=what)
     if val_probs is None:
         return None
@@ -255,7 +256,7 @@ def _calibration(
         job.labels("validation"),
         job.groups("validation"),
         rng=rng,
-        fitted_on=f"{len(val_probs):,} validation photos",
+        fitted_on=count(len(val_probs), "validation photo"),
     )
 
 
@@ -271,11 +272,11 @@ def _answers(
     if val_probs is not None:
         probabilities.append(val_probs)
         labels.append(job.labels("validation"))
-        what.append(f"{len(val_probs):,} validation photos")
+        what.append(count(len(val_probs), "validation photo"))
     if folded is not None and (val_probs is None or len(val_probs) < _ENOUGH):
         probabilities.append(np.exp(folded.log_probs[:, 0]))
         labels.append(job.labels("train")[folded.rows])
-        what.append(f"{len(folded.rows):,} training photos, held out in turn")
+        what.append(f"{count(len(folded.rows), 'training photo')}, held out in turn")
     if not probabilities:
         return None
     return HeldOutAnswers.of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.groups import conflicting_labels, content_groups
 from photograft.data.splits import Split
@@ -22,16 +23,18 @@ def warnings(
     """Return what the user should be warned of, a sentence each."""
     found = _without_effect(config)
     if split.num_leaks:
+        leaks = count(split.num_leaks, "group of photos", "groups of photos")
         found.append(
-            "photos that belong together (copies, near duplicates, or one group) lie on two sides "
-            f"of the given split {_times(split.num_leaks)}: scores on the later side are too good"
+            f"{leaks} that belong together (copies, near duplicates, or by the source) "
+            f"{'lies' if split.num_leaks == 1 else 'lie'} on several sides of the given split: "
+            "scores on the later side are too good"
         )
     conflicts = conflicting_labels(dataset)
     if conflicts:
         names = ", ".join(dataset.photos[i].name for i in conflicts[0][:3])
         found.append(
-            f"the very same content stands under two labels {_times(len(conflicts))} "
-            f"(such as {names}): one of the labels is wrong"
+            f"{count(len(conflicts), 'photo stands', 'photos stand')} under several labels with "
+            f"the very same content (such as {names}): one of the labels is wrong"
         )
     labels, groups = dataset.labels[split.train], content_groups(dataset)[split.train]
     for c, name in enumerate(dataset.class_names):
@@ -66,7 +69,3 @@ def _without_effect(config: TrainConfig) -> list[str]:
             "loop have no effect without --head mlp"
         )
     return found
-
-
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number:,} times"

@@ -70,13 +70,17 @@ class History:
     def from_csv(cls, text: str, kept: int = 0) -> History:
         """Return the history that a table from `to_csv` tells.
 
+        A spreadsheet may have saved it since, with semicolons, and commas in its numbers.
+
         Raises:
             ValueError: It is no such table.
         """
         epochs = []
-        for row in csv.DictReader(io.StringIO(text)):
+        text = text.removeprefix("\ufeff")
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        for row in csv.DictReader(io.StringIO(text), delimiter=delimiter):
             try:
-                values = {name: float(value) if value else None for name, value in row.items()}
+                values = {name: _number(value) for name, value in row.items()}
                 number = int(float(row["epoch"]))
                 epochs.append(Epoch(**{**values, "epoch": number}))  # type: ignore[arg-type]
             except (TypeError, KeyError, AttributeError) as error:
@@ -105,6 +109,10 @@ def smoothed(values: Sequence[float], factor: float) -> list[float]:
     for value in values:
         result.append(factor * result[-1] + (1 - factor) * value if result else value)
     return result
+
+
+def _number(text: str) -> float | None:
+    return float(text.replace(",", ".")) if text else None
 
 
 def _rounded(epoch: Epoch) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class DataOptions(TypedDict, total=False):
     near_duplicates: str
     group_by: str
     corrections: str | os.PathLike[str]
+    new_class: str | Sequence[str]
     seed: int
     max_pixels: int
     empty_classes: str
@@ -105,6 +106,8 @@ def read_settings(config: Config | None = None, **options: Unpack[TrainOptions])
     for name in ("corrections", "weights"):
         if name in given:
             given[name] = str(path_of(given[name], name)) if given[name] != "" else ""
+    if isinstance(given.get("new_class"), str):
+        given["new_class"] = [given["new_class"]]
     if "unfreeze" in given:
         given["unfreeze"] = str(given["unfreeze"])
     if hidden is not None:

@@ -252,8 +252,8 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
       head_first, head_training, views, test_views, augmentation, training
     * `BackboneSettings`: backbone, weights, layer, pooling, preprocessing
     * `ExecutionSettings`: engine, precision, device
-    * `DataSettings`: validation, test, near_duplicates, group_by, corrections, seed, max_pixels,
-      empty_classes
+    * `DataSettings`: validation, test, near_duplicates, group_by, corrections, new_class, seed,
+      max_pixels, empty_classes
     * `OutcomeSettings`: keep, include_weights, track
 
     Raises:

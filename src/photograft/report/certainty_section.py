@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from photograft.core.text import number, percent
+from photograft.core.text import count, number, percent
 
 
 def certainty_context(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _unknown(found: Mapping[str, Any]) -> str:
     said = (
         f"A photo whose OOD score is above {number(found['threshold'])} may be called unknown: "
         f"that keeps {percent(found['share_kept'])} ({percent(low)} to {percent(high)}) of "
-        f"{found['num_photos']:,} photos of these classes that it did not learn from."
+        f"{count(found['num_photos'], 'photo')} of these classes that it did not learn from."
     )
     through = found.get("let_through")
     if not through:

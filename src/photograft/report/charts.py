@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from photograft.core.text import percent, short
+from photograft.core.text import count, percent, short
 from photograft.report.reliability import Bin
 
 WIDTH, HEIGHT = 460, 280
@@ -92,7 +92,7 @@ def epoch_chart(
         for line in series
         if line.values and line.values[-1] is not None
     )
-    return _svg(title, f"{steps} epochs, epoch {kept} was kept. {last}.", parts)
+    return _svg(title, f"{count(steps, 'epoch')}, epoch {kept} was kept. {last}.", parts)
 
 
 def reliability_diagram(bins: Sequence[Bin]) -> str:
@@ -113,7 +113,10 @@ def reliability_diagram(bins: Sequence[Bin]) -> str:
     for b in bins:
         if b.num_photos:
             radius = 3 + 4 * math.sqrt(b.num_photos / most)
-            words = f"{b.num_photos:,} photos: {percent(b.confidence)} sure, {percent(b.accuracy)}"
+            words = (
+                f"{count(b.num_photos, 'photo')}: {percent(b.confidence)} sure, "
+                f"{percent(b.accuracy)}"
+            )
             place = _at(x(b.confidence), y(b.accuracy))
             parts.append(
                 f'<circle class="train solid" {place} r="{radius:.1f}"><title>{words} right'
@@ -185,7 +188,7 @@ def cost_scatter(points: Sequence[ScatterPoint], cost: str, write: Callable[[flo
         parts.append(f'<circle class="point {p.kind}" {_at(a, b)} r="8"><title>{words}</title>')
         parts.append(f"</circle>{_text(a, b + 3.6, str(p.rank), 'middle', 'rank')}")
     best = max(points, key=lambda p: p.accuracy)
-    words = f"{len(points)} candidates; {short(best.name, 60)} is the most accurate"
+    words = f"{count(len(points), 'candidate')}; {short(best.name, 60)} is the most accurate"
     return _svg(f"Accuracy against {cost}", words + f" with {percent(best.accuracy)}.", parts)
 
 

@@ -124,8 +124,8 @@ def _cross_validated(facts: Facts) -> list[str]:
         return []
     return [
         f"While its head was chosen, heads like it classified {percent(chosen['accuracy'])} of the "
-        f"{facts.selection['num_photos']:,} training photos correctly, each time without having "
-        "learned from them."
+        f"{count(facts.selection['num_photos'], 'training photo')} correctly, each time without "
+        "having learned from them."
     ]
 
 

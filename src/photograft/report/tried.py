@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from photograft.core.text import number, percent
+from photograft.core.text import count, number, percent
 from photograft.data.sources.base import IN_MEMORY
 from photograft.learning.settings import TrainConfig
 from photograft.runs.folder import Facts
@@ -83,7 +83,7 @@ def tried(selection: dict[str, Any], title: str = "") -> Iterator[Table]:
     if rows and "num_folds" in selection:
         how = (
             f"{selection['num_folds']}-fold cross-validation, {selection['num_repeats']} times, on "
-            f"{selection['num_photos']:,} training photos"
+            f"{count(selection['num_photos'], 'training photo')}"
         )
     if rows or facts:
         yield Table(title or "Head", how, rows, facts)

@@ -9,8 +9,6 @@ report.html             all of it to read
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -20,6 +18,7 @@ from typing import Any
 
 from photograft.core.errors import ClassifierError
 from photograft.core.files import new_file, path_of, write_json
+from photograft.core.spreadsheets import new_csv
 from photograft.core.text import count
 from photograft.runs.display import comparison_html
 from photograft.runs.folder import RUN
@@ -160,13 +159,9 @@ def write_comparison(folder: Path, info: dict[str, Any]) -> None:
         StorageError: They can't be written.
     """
     fix = "Make it writable, and run the same command again: what was computed is kept."
-    folder.mkdir(parents=True, exist_ok=True)
     names = [name for name in info["candidates"][0] if name != "chosen"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore", restval="")
-    writer.writeheader()
-    writer.writerows(info["candidates"])
-    with new_file(folder / LEADERBOARD, fix=fix) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8")
+    with new_csv(folder / LEADERBOARD, names, fix=fix) as write:
+        for row in info["candidates"]:
+            write(row)
     with new_file(folder / COMPARISON, fix=fix) as partial:
         write_json(partial, info)

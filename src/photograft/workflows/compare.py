@@ -18,7 +18,7 @@ from photograft.core.files import path_of
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_choice
 from photograft.core.store import FeatureStore
-from photograft.core.text import command_line, parse_duration
+from photograft.core.text import command_line, count, parse_duration
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.loading import (
@@ -66,7 +66,7 @@ _TEST = (
 #: Options that the command has, too.
 _OPTIONS = {
     *("class_weight", "validation", "test", "group_by", "near_duplicates", "corrections"),
-    *("empty_classes", "max_pixels"),
+    *("empty_classes", "max_pixels", "new_class"),
     *("seed", "engine"),
 }
 
@@ -240,8 +240,9 @@ def compare_candidates(
         else:
             low, high = scores["accuracy_interval"]
             verdict += (
-                f" On the {scores['num_photos']:,} test photos, which had no part in the choice, "
-                f"{scores['accuracy']:.1%} are right (95% interval {low:.1%} to {high:.1%})."
+                f" On the {count(scores['num_photos'], 'test photo')}, which had no part in the "
+                f"choice, {scores['accuracy']:.1%} are right (95% interval {low:.1%} to "
+                f"{high:.1%})."
             )
         info = {
             "name": dataset.name,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Unpack
 
 from photograft.core.errors import DatasetError, StorageError
-from photograft.core.files import check_free, path_of
+from photograft.core.files import check_free, make_folder, path_of
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
@@ -111,12 +111,7 @@ def _check_folder(folder: Path, source: Source) -> None:
 
 
 def _write(folder: Path, dataset: Dataset, found: Diagnosis, progress: Progress) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"{folder} can't be made ({error.strerror})", fix="Choose another one with --out."
-        ) from error
+    make_folder(folder, fix="Choose another folder with --out.")
     write_findings(folder, found.findings)
     write_doctor_report(
         found.findings,

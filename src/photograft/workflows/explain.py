@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.heat_maps import HeatMaps
-from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
-from photograft.core.files import new_file, path_of, printable, read_file
+from photograft.core.errors import ImageError, InputError, UnknownNameError
+from photograft.core.files import make_folder, new_file, path_of, printable, read_file
 from photograft.data.images import decode
 from photograft.report.plots.explanation import Explanation, Reads, draw
 from photograft.runs.photos import training_photos
@@ -91,12 +91,7 @@ def iter_explanations(
         if not reads:
             note("the training photos are not found any more: only their names are shown")
     if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"{out} can't be made ({error.strerror})", fix="Choose another folder with --out."
-            ) from error
+        make_folder(out, fix="Choose another folder with --out.")
     explainer = _Explainer(classifier, class_name, reads, note)
     taken: set[str] = set()
     for prediction in classifier.stream(paths):

@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Unpack
 
 from photograft.core.errors import InputError
-from photograft.core.files import new_file, path_of
+from photograft.core.files import check_file, new_file, path_of
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_range
+from photograft.core.spreadsheets import new_csv
 from photograft.core.store import FeatureStore
 from photograft.data.loading import Source
 from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare
+
+_FIX = {
+    "picture": "Choose another file with --output.",
+    "table": "Choose another file with --table.",
+}
 
 
 def learning_curve(
@@ -51,6 +57,8 @@ def learning_curve(
     for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
         if path is not None and path_of(path, f"the {kind}").suffix.lower() != suffix:
             raise InputError(f"{path} is no {kind} by its name", expected=suffix)
+        if path is not None:
+            check_file(Path(path), fix=_FIX[kind])
     check_range("seeds", 1 if seeds is None else seeds, 1, 100, whole=True)
     settings = read_settings(config, **options)
     if settings.strategy != "features":
@@ -66,9 +74,11 @@ def learning_curve(
             draw_learning_curve,  # Matplotlib is slow to import
         )
 
-        with new_file(Path(output), fix="Choose another file with --output.") as partial:
+        with new_file(Path(output), fix=_FIX["picture"]) as partial:
             draw_learning_curve(curve, partial)
     if table is not None:
-        with new_file(Path(table), fix="Choose another file with --table.") as partial:
-            partial.write_text(curve.to_csv(), encoding="utf-8", newline="")
+        rows = curve.rows()
+        with new_csv(Path(table), list(rows[0]), fix=_FIX["table"]) as write:
+            for row in rows:
+                write(row)
     return curve

@@ -15,9 +15,10 @@ from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.errors import InputError
 from photograft.core.schema import check_range
-from photograft.data.inputs import files_in
+from photograft.data.inputs import files_in, matching
 from photograft.runs.run import Run
-from photograft.workflows.prediction_rows import Counts, open_writer, write_rows
+from photograft.workflows.prediction_counts import Counts
+from photograft.workflows.prediction_rows import open_writer, write_rows
 
 #: What a verb takes for a classifier: itself, its run, or the folder of either.
 AnyClassifier = Classifier | Run | str | os.PathLike[str]
@@ -153,7 +154,8 @@ def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterat
             patterns, or ``-`` for a list of files on standard input, one a line.
         stdin: Standard input; where not given, ``-`` is a file of that name.
 
-    A path that does not exist is yielded as it is, and fails when it is read.
+    A path that does not exist, or a folder that can't be listed, is yielded as it is, and fails
+    when it is read.
     """
     for text in inputs:
         if text == "-" and stdin is not None:
@@ -161,7 +163,6 @@ def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterat
         elif os.path.isdir(text):
             yield from files_in(text)
         elif not os.path.lexists(text) and glob.has_magic(text):
-            found = sorted(glob.glob(text, recursive=True))
-            yield from (path for path in found if not os.path.isdir(path)) if found else [text]
+            yield from matching(text)
         else:
             yield text

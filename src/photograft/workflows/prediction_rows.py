@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,10 +13,12 @@ import numpy as np
 
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Prediction
-from photograft.classifier.uncertainty.uncertainty import UNKNOWN, UNSURE, Rules
+from photograft.classifier.uncertainty.uncertainty import UNKNOWN, Rules
 from photograft.core.errors import InputError
 from photograft.core.files import new_file
+from photograft.core.spreadsheets import WriteRow, csv_rows, new_csv
 from photograft.core.text import percent
+from photograft.workflows.prediction_counts import Counts, sent_away
 
 FORMATS = ("table", "csv", "jsonl", "parquet")
 
@@ -81,17 +81,9 @@ def row_of(
     return row
 
 
-@dataclass(frozen=True)
-class Counts:
-    """How many rows were written, and how many of them say that a file could not be read."""
-
-    rows: int
-    failed: int
-
-
 def write_rows(
     predictions: Iterable[Prediction],
-    write: Callable[[dict[str, Any]], None],
+    write: Callable[[dict[str, Any]], object],
     class_names: Sequence[str],
     top: int,
     advance: Callable[[], None] = lambda: None,
@@ -110,16 +102,19 @@ def write_rows(
     Raises:
         InputError: There is no prediction at all: a folder without files, or an empty list.
     """
-    rows = failed = 0
+    counts = Counts(0, 0, 0, dict.fromkeys(class_names, 0))
+    if rules is not None:
+        counts.unknown = None if rules.ood_threshold is None else 0
+        counts.unsure = None if rules.confidence is None else 0
     for prediction in predictions:
         if rules is not None:
             prediction = answered(prediction, rules, class_names)
         write(row_of(prediction, class_names, top, rules))
-        rows, failed = rows + 1, failed + bool(prediction.error)
+        counts.add(prediction)
         advance()
-    if not rows:
+    if not counts.rows:
         raise InputError("there is nothing to classify", expected="at least one file", got="none")
-    return Counts(rows, failed)
+    return counts
 
 
 def open_writer(
@@ -128,7 +123,7 @@ def open_writer(
     stdout: IO[str],
     num_ranks: int,
     rules: Rules | None = None,
-) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+) -> AbstractContextManager[Callable[[dict[str, Any]], object]]:
     """Open a writer of rows: it streams, and an output file appears whole or not at all.
 
     Args:
@@ -146,10 +141,15 @@ def open_writer(
 @contextmanager
 def _file_writer(
     format_: str, output: Path, num_ranks: int, rules: Rules | None
-) -> Iterator[Callable[[dict[str, Any]], None]]:
-    with new_file(output, fix="Choose another file with --output.") as partial:
+) -> Iterator[Callable[[dict[str, Any]], object]]:
+    columns, fix = _columns(num_ranks, rules), "Choose another file with --output."
+    if format_ == "csv":
+        with new_csv(output, list(columns), fix=fix, keys=("file",)) as write:
+            yield write
+        return
+    with new_file(output, fix=fix) as partial:
         if format_ == "parquet":
-            with partial.open("wb") as raw, _parquet_writer(raw, num_ranks, rules) as write:
+            with partial.open("wb") as raw, _parquet_writer(raw, columns) as write:
                 yield write
         else:
             with (
@@ -160,44 +160,49 @@ def _file_writer(
 
 
 @contextmanager
-def _text_writer(format_: str, file: IO[str]) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _text_writer(format_: str, file: IO[str]) -> Iterator[Callable[[dict[str, Any]], object]]:
     if format_ == "jsonl":
         yield lambda row: print(json.dumps(row, ensure_ascii=False), file=file)
     elif format_ == "csv":
-        yield _CsvWriter(file)
+        yield _CsvForPrograms(file)
     else:
         yield lambda row: print(_line(row), file=file)
 
 
-class _CsvWriter:
+class _CsvForPrograms:
+    """Writes rows as they are, and the header with the first."""
+
     def __init__(self, file: IO[str]) -> None:
-        self._writer = csv.writer(file, lineterminator="\n")
-        self._started = False
+        self._file = file
+        self._write: WriteRow | None = None
 
     def __call__(self, row: dict[str, Any]) -> None:
-        if not self._started:
-            self._writer.writerow(row)
-            self._started = True
-        self._writer.writerow(["" if value is None else value for value in row.values()])
+        self._write = self._write or csv_rows(self._file, list(row))
+        self._write(row)
+
+
+def _columns(num_ranks: int, rules: Rules | None) -> dict[str, str]:
+    """Return the columns that `row_of` makes, and their types."""
+    columns = {"file": "string", "error": "string"}
+    for rank in range(num_ranks):
+        suffix = "" if rank == 0 else f"_{rank + 1}"
+        columns |= {f"label{suffix}": "string", f"probability{suffix}": "float64"}
+    columns["ood_score"] = "float64"
+    if rules is not None and rules.answers:
+        columns["answer"] = "string"
+    if rules is not None and rules.sets is not None:
+        columns["classes"] = "string"
+    return columns
 
 
 @contextmanager
 def _parquet_writer(
-    file: IO[bytes], num_ranks: int, rules: Rules | None
-) -> Iterator[Callable[[dict[str, Any]], None]]:
+    file: IO[bytes], columns: Mapping[str, str]
+) -> Iterator[Callable[[dict[str, Any]], object]]:
     import pyarrow as pa  # slow to import
     import pyarrow.parquet as pq
 
-    fields = [("file", pa.string()), ("error", pa.string())]
-    for rank in range(num_ranks):
-        suffix = "" if rank == 0 else f"_{rank + 1}"
-        fields += [(f"label{suffix}", pa.string()), (f"probability{suffix}", pa.float64())]
-    fields.append(("ood_score", pa.float64()))
-    if rules is not None and rules.answers:
-        fields.append(("answer", pa.string()))
-    if rules is not None and rules.sets is not None:
-        fields.append(("classes", pa.string()))
-    schema = pa.schema(fields)
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
     rows: list[dict[str, Any]] = []
     with pq.ParquetWriter(file, schema) as writer:
 
@@ -225,10 +230,10 @@ def _line(row: dict[str, Any]) -> str:
             # Rows are rounded, but no head is ever certain.
             probability = min(max(row["probability" + key[5:]], _LEAST), 1 - _LEAST)
             cells.append(f"{label} {percent(probability)}")
-    answer = row.get("answer")
-    if answer in (UNKNOWN, UNSURE) and answer != row["label"]:  # a class may be called so
-        score = f", OOD score {row['ood_score']:.2f}" if answer == UNKNOWN else ""
-        cells = [answer, f"(nearest {cells[0]}{score})", *cells[1:]]
+    instead = sent_away(row.get("answer"), row["label"])
+    if instead:
+        score = f", OOD score {row['ood_score']:.2f}" if instead == UNKNOWN else ""
+        cells = [instead, f"(nearest {cells[0]}{score})", *cells[1:]]
     if row.get("classes"):
         cells.append(f"[{row['classes']}]")
     return "  ".join([row["file"], *cells])

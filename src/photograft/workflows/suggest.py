@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import os
 from collections.abc import Sequence
@@ -17,15 +16,19 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.scoring import extractor_of, score_with_features, usable
 from photograft.classifier.suggestion import choose_suggestions
 from photograft.core.arrays import Floats
-from photograft.core.errors import InputError
-from photograft.core.files import new_file, path_of, printable, read_file
+from photograft.core.errors import InputError, did_you_mean
+from photograft.core.files import check_file, path_of, printable, read_file
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_range
+from photograft.core.spreadsheets import new_csv
 from photograft.core.store import FeatureStore
+from photograft.core.text import count
 from photograft.data.dataset import Dataset, Photo
-from photograft.data.sources.base import Item, make_listing
+from photograft.data.sources.base import Item, SkippedFile, make_listing
 from photograft.features.similarity import unit_rows
 from photograft.workflows.predict import AnyClassifier, expand_inputs, load_classifier
+
+_FIX = "Choose another file with --out."
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,17 @@ class Suggestions:
         num_wanted: How many were asked for.
         num_photos: How many there are in the folder.
         skipped: How many files were skipped for each reason.
+        unreadable: The files and folders that could not be read, with the reason; a folder's name
+            ends with ``/``.
+        notes: What the user should know of the photos that have labels.
     """
 
     photos: tuple[SuggestedPhoto, ...]
     num_wanted: int
     num_photos: int
     skipped: dict[str, int]
+    unreadable: tuple[SkippedFile, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def shortfall(self) -> str:
@@ -69,11 +77,11 @@ class Suggestions:
         if len(self.photos) >= self.num_wanted:
             return ""
         if len(self.photos) == self.num_photos:
-            return f"There are no more than {len(self.photos):,} photos"
+            return f"There are no more than {count(len(self.photos), 'photo')}"
         return (
             f"{len(self.photos):,} of the {self.num_wanted:,} asked for: of the "
-            f"{self.num_photos:,} photos, the others are near-identical to one of these or to one "
-            "that has a label"
+            f"{count(self.num_photos, 'photo')}, the others are near-identical to one of these or "
+            "to one that has a label"
         )
 
 
@@ -96,7 +104,8 @@ def suggest(
         folder: Photos without labels, at any depth; nothing in it is changed.
         num: Photos to suggest, at least 1.
         labelled: What has labels already, as for `train`: its like is not suggested again.
-        out: Also write a row per photo to this ``.csv`` file.
+        out: Also write a row per photo to this ``.csv`` file, and one per file or folder that could
+            not be read.
         seed: Decides all that is random.
         max_pixels: Photos with more pixels are skipped; as in its training where not given.
         store: Where features are kept; the user's cache where not given.
@@ -111,6 +120,8 @@ def suggest(
     check_range("seed", seed, 0, 2**32 - 1, whole=True)
     if out is not None and out.suffix.lower() != ".csv":
         raise InputError(f"{out} is no table by its name", expected=".csv")
+    if out is not None:
+        check_file(out, fix=_FIX)
     store, progress = store or FeatureStore(), progress or Silent()
     loaded = load_classifier(classifier, max_pixels)
     dataset = read_unlabelled(path_of(folder, "the folder"), loaded, progress)
@@ -121,6 +132,7 @@ def suggest(
             f"{folder} holds no usable photo", expected="photos, at any depth", got=counts or "none"
         )
     known = counted = None
+    notes: list[str] = []
     if labelled is not None:
         source = Dataset.load(
             labelled, max_pixels=loaded.max_pixels, empty_classes="drop", progress=progress
@@ -128,6 +140,7 @@ def suggest(
         source, known_rows, _ = score_dataset(loaded, source, store, progress)
         known = comparable(loaded, known_rows)
         counted = [sum(p.label == name for p in source.photos) for name in loaded.class_names]
+        notes = _not_known(source, loaded.class_names)
     distinct = _first_of_each(dataset.photos)
     rows, said = rows[distinct], said[distinct]
     with progress.step("Choosing", 1, "batches") as step:
@@ -152,9 +165,11 @@ def suggest(
         )
         for rank, suggestion in enumerate(found, start=1)
     )
+    unreadable = tuple(file for file in dataset.skipped if file.reason == "unreadable")
     if out is not None:
-        _write_csv(out, photos)
-    return Suggestions(photos, num, len(dataset.photos), dataset.skipped_counts())
+        _write_csv(out, photos, unreadable)
+    skipped = dataset.skipped_counts()
+    return Suggestions(photos, num, len(dataset.photos), skipped, unreadable, tuple(notes))
 
 
 def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) -> Dataset:
@@ -172,9 +187,7 @@ def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) ->
             else "Check its name.",
         )
     items = [
-        Item(
-            printable(os.path.relpath(path, folder)), "", None, None, partial(read_file, Path(path))
-        )
+        Item(_name(path, folder), "", None, None, partial(read_file, Path(path)))
         for path in expand_inputs([os.path.abspath(folder)])
     ]
     return Dataset.from_listing(
@@ -234,12 +247,28 @@ def _first_of_each(photos: Sequence[Photo]) -> npt.NDArray[np.intp]:
     return np.array(list(first.values()), np.intp)
 
 
-def _write_csv(path: Path, photos: Sequence[SuggestedPhoto]) -> None:
-    with (
-        new_file(path, fix="Choose another file with --out.") as partial,
-        partial.open("w", encoding="utf-8", newline="") as file,
-    ):
-        names = [field.name for field in fields(SuggestedPhoto)]
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(photo) for photo in photos)
+def _name(path: str, folder: Path) -> str:
+    """Return what a file is called, relative to the folder; another folder has ``/`` at its end."""
+    name = printable(os.path.relpath(path, folder))
+    return f"{name}/" if path.endswith(os.sep) else name
+
+
+def _not_known(source: Dataset, class_names: Sequence[str]) -> list[str]:
+    """Return a note for each label that is no class of the classifier's."""
+    return [
+        f"{count(number, 'labelled photo')} of {label!r}, which the classifier does not know. "
+        f"{did_you_mean(label, class_names)}".strip()
+        for label, number in source.class_counts().items()
+        if label not in class_names
+    ]
+
+
+def _write_csv(
+    path: Path, photos: Sequence[SuggestedPhoto], unreadable: Sequence[SkippedFile]
+) -> None:
+    columns = [*(field.name for field in fields(SuggestedPhoto)), "error"]
+    with new_csv(path, columns, fix=_FIX, keys=("name",)) as write:
+        for photo in photos:
+            write(asdict(photo))
+        for file in unreadable:
+            write({"name": file.name, "error": f"{file.reason}: {file.detail}"})

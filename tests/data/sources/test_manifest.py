@@ -1,3 +1,4 @@
+import csv as csv_module
 import os
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,18 @@ def test_csv_as_programs_write_it(folder: Path, text: str) -> None:
     assert listing.skipped == ()
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_csv_as_spreadsheets_save_it(folder: Path, encoding: str, delimiter: str) -> None:
+    rows = (("Path", "Label"), ("a.jpg", "Bär; groß, 3,5"))
+    with (folder / "photos.csv").open("w", encoding=encoding, newline="") as file:
+        writer = csv_module.writer(file, delimiter=delimiter, quoting=csv_module.QUOTE_ALL)
+        writer.writerows(rows)
+    listing = read_manifest(folder / "photos.csv")
+    assert [item.label for item in listing.items] == ["Bär; groß, 3,5"]
+    assert any("Windows-1252" in note for note in listing.notes) == (encoding == "cp1252")
+
+
 def test_quotes_around_delimiters_and_newlines(folder: Path) -> None:
     (folder / "x,y.jpg").write_bytes(b"")
     (folder / "x\ny.jpg").write_bytes(b"")
@@ -106,7 +119,7 @@ def test_split_column_that_is_all_blank_gives_no_split(folder: Path) -> None:
 
 def test_splits_that_are_partly_blank_are_refused(folder: Path) -> None:
     text = "path,label,split\na.jpg,cat,train\nb.jpg,cat,\nsub/c.jpg,dog,\n"
-    with pytest.raises(SourceError, match=r"2 rows of .* and 1 have.*line 3 \(b\.jpg\)"):
+    with pytest.raises(SourceError, match=r"2 rows of .* and 1 has.*line 3 \(b\.jpg\)"):
         read_manifest(csv(folder, text))
 
 
@@ -167,8 +180,10 @@ def test_the_same_path_in_two_splits_is_kept_for_the_leak_check(folder: Path) ->
         ("path,Path,label\na,b,c\n", "2 columns named path"),
         ("path,label\na,b.jpg,cat\n", "1 of them.*expected 2 values a row.*got 3 in line 2"),
         ('path,label\na.jpg,cat\n"b.jpg,cat\n', "not well-formed.*line 3"),
-        (b"path,label\na.jpg,k\xe4tzchen\n", "not UTF-8.*0xe4"),
-        ("path,label\n".encode("utf-16"), "not UTF-8"),
+        (b"path,label\na.jpg,k\xe4tz\x81chen\n", "not UTF-8"),
+        (b"path,label\na.jpg,k\xe4tz\0chen\n", "not UTF-8"),
+        ("path,label\n".encode("utf-16"), "a header and no rows"),
+        ("path,label\nx".encode("utf-16")[:-1], "no text"),
         ("path,label\nno.jpg,cat\n", "none of the 1 row.*'missing'.*relative to the manifest"),
         ("path,label\nx\\no.jpg,cat\n", "instead of"),
         ("path,label\nhttps://x.org/a.jpg,cat\n", "not fetched"),

@@ -146,7 +146,7 @@ def test_single_image_gets_told_which_folder_to_give(folder: Path, format_: str)
         ("a.tar", bytes(10240), "holds no photos in class folders"),
         ("a.tgz", b"\x1f\x8b\x08", "damaged or incomplete"),
         ("a.parquet", b"PAR1" + b"x" * 50, "can't be read as Parquet"),
-        ("a.csv", b"\xff\xfea\0", "not UTF-8"),
+        ("a.csv", b"\xff\xfea\0", "no column path or label"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, name: str, data: bytes, message: str) -> None:

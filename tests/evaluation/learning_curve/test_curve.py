@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from dataclasses import dataclass, field, replace
@@ -293,7 +292,7 @@ def test_balanced_classes_get_the_same_say() -> None:
 
 
 def test_the_table_holds_every_size_and_seed(curve: LearningCurve) -> None:
-    rows = list(csv.DictReader(io.StringIO(curve.to_csv())))
+    rows = curve.rows()
     assert len(rows) == curve.accuracy.size
     assert float(rows[-1]["accuracy"]) == pytest.approx(curve.accuracy[-1, -1], abs=1e-6)
     assert float(rows[0]["recall c2"]) == pytest.approx(curve.recall_by_seed[0, 0, 2], abs=1e-6)
@@ -329,7 +328,7 @@ def test_the_command_measures_draws_and_tells(photos: Path, tmp_path: Path) -> N
     assert "Twice as many photos" in done.output
     assert "triangle" in done.output
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert table.read_text().startswith("photos,seed,accuracy")
+    assert table.read_text("utf-8-sig").startswith("photos,seed,accuracy")
     wrong = CliRunner().invoke(app, [str(photos), "-o", str(tmp_path / "curve.gif")])
     assert isinstance(wrong.exception, InputError)
 

@@ -334,7 +334,7 @@ def test_inspect_accounts_without_training(
     assert "circle/cut.jpg (truncated" in result.out
     assert "square/notes.txt (not an image" in result.out
     assert "circle/jpeg.png (a JPEG named .png)" in result.out
-    assert "under two labels with the very same content" in result.out
+    assert "1 photo is under several labels with the very same content" in result.out
     assert "circle/00.jpg and square/copy.jpg" in result.out
 
 
@@ -380,9 +380,13 @@ def test_unwritable_extra_file_is_no_fault_of_ours(
     capsys: pytest.CaptureFixture[str], photos: Path, run_path: Path, tmp_path: Path, option: str
 ) -> None:
     command = ["inspect"] if option == "--files" else ["evaluate", run_path]
-    result = system.invoke(capsys, *command, photos, option, tmp_path / "none" / "x.json")
-    system.assert_one_line(result, "x.json can't be written (No such file", option)
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    result = system.invoke(capsys, *command, photos, option, tmp_path / "file" / "x.json")
+    system.assert_one_line(result, "x.json can't be written: ", "file is not a folder", option)
+    assert result.out == ""
+    result = system.invoke(capsys, *command, photos, option, tmp_path / "new" / "deep" / "x.json")
+    assert result.code == 0
+    assert (tmp_path / "new" / "deep" / "x.json").is_file()
 
 
 # evaluate
@@ -610,4 +614,4 @@ def test_progress_on_a_terminal(
     )
     assert code == 0
     assert re.search(r"Classifying[^\n]*\b200/200\b", drawn)
-    assert drawn.endswith("Predictions: answers.csv\r\n")
+    assert drawn.endswith("Predictions: answers.csv\r\n200 photos: circle 100, square 100\r\n")

@@ -26,6 +26,7 @@ from photograft.classifier.uncertainty.temperature import Doubles, fit, transfor
 from photograft.core.errors import InputError
 from photograft.core.schema import Schema
 from photograft.core.statistics import NEGLIGIBLE, expected_calibration_error, standard_error
+from photograft.core.text import count
 
 Labels = npt.NDArray[np.int64]
 
@@ -137,7 +138,8 @@ def calibrate(
     kept = False
     if len(labels) < MIN_PHOTOS or num_groups < _NUM_FOLDS:
         reason = (
-            f"there are too few held-out photos to tell ({len(labels):,} in {num_groups:,} groups)."
+            f"there are too few held-out photos to tell ({len(labels):,} in "
+            f"{count(num_groups, 'group')})."
         )
     elif gain <= max(_CLEAR * noise, NEGLIGIBLE):
         reason = f"it would take the log loss of held-out photos {losses}, which is no clear gain."

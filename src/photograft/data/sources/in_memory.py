@@ -8,6 +8,7 @@ import numpy as np
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
+from photograft.core.text import count as counted
 from photograft.data.photo_inputs import understand
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing, split_name
 from photograft.data.sources.frames import texts
@@ -101,7 +102,7 @@ def _beside(values: Any, name: str, count: int) -> list[str]:
     if len(found) != count:
         raise SourceError(
             f"{name} does not fit X",
-            expected=f"{count:,} values for {count:,} photos",
+            expected=f"{counted(count, 'value')} for {counted(count, 'photo')}",
             got=f"{len(found):,}",
         )
     return found

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from photograft.core.errors import SourceError
+from photograft.core.text import count as counted
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -81,8 +82,8 @@ def read_labels(name: str, array: Array, count: int, class_names: Sequence[str])
     if len(array) != count:
         raise SourceError(
             f"{name} does not fit its images",
-            expected=f"{count:,} labels for {count:,} images",
-            got=f"{len(array):,} labels",
+            expected=f"{counted(count, 'label')} for {counted(count, 'image')}",
+            got=counted(len(array), "label"),
         )
     if array.dtype.kind in "US":
         return _texts(name, array)
@@ -94,8 +95,9 @@ def read_labels(name: str, array: Array, count: int, class_names: Sequence[str])
     wrong = [number for number in numbers if not 0 <= number < len(class_names)]
     if wrong:
         raise SourceError(
-            f"{name} holds {len(wrong):,} labels that have no name in class_names",
-            expected=f"0 to {len(class_names) - 1}, as there are {len(class_names)} names",
+            f"{name} holds {counted(len(wrong), 'label that has', 'labels that have')} no name in "
+            "class_names",
+            expected=f"0 to {len(class_names) - 1}, for {counted(len(class_names), 'name')}",
             got=f"{min(wrong)} to {max(wrong)}" if len(set(wrong)) > 1 else str(wrong[0]),
         )
     return [class_names[number] for number in numbers]
@@ -107,7 +109,8 @@ def _whole_numbers(name: str, array: Array) -> list[int]:
         if wrong.any():
             at = int(np.argmax(wrong))
             raise SourceError(
-                f"{name} holds {int(wrong.sum()):,} values that are no whole numbers",
+                f"{name} holds {counted(int(wrong.sum()), 'value that is', 'values that are')} no "
+                "whole number",
                 expected=_EXPECTED,
                 got=f"{array[at]:g} at {at}",
             )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable, read_file
+from photograft.core.text import count
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing, split_name
 from photograft.data.sources.tables import Row, read_rows
 
@@ -31,15 +33,17 @@ def read_manifest(path: Path) -> Listing:
             one of another name, or names no photo that is there.
     """
     path = path.absolute()
-    rows = list(read_rows(path))
+    notes: list[str] = []
+    rows = list(read_rows(path, notes.append))
     if not rows:
         raise SourceError(
             f"the manifest {printable(path)} has a header and no rows",
             expected="one row for each photo",
         )
-    return list_rows(
+    listing = list_rows(
         rows, path.parent, kind="manifest", shown=printable(path), root_is="the manifest's folder"
     )
+    return replace(listing, notes=(*notes, *listing.notes))
 
 
 def list_rows(rows: Sequence[Row], root: Path, *, kind: str, shown: str, root_is: str) -> Listing:
@@ -102,7 +106,8 @@ def check_splits(rows: Sequence[Row], shown: str, column: str = "the column spli
     unknown = [row for row in rows if row.split and split_name(row.split) is None]
     if unknown:
         raise SourceError(
-            f"{_rows(len(unknown))} of {shown} name a split that is not known",
+            count(len(unknown), f"row of {shown} names", f"rows of {shown} name")
+            + " a split that is not known",
             expected=f"train, validation or test in {column}",
             got=f"{unknown[0].split!r} in {unknown[0].where} ({unknown[0].path})",
             fix=f"Correct them, or leave {column} out to have Photograft split the photos.",
@@ -110,16 +115,13 @@ def check_splits(rows: Sequence[Row], shown: str, column: str = "the column spli
     blank = [row for row in rows if not row.split]
     if blank and len(blank) < len(rows):
         raise SourceError(
-            f"{_rows(len(blank))} of {shown} have no split, and {len(rows) - len(blank):,} have",
+            count(len(blank), f"row of {shown} has", f"rows of {shown} have")
+            + f" no split, and {count(len(rows) - len(blank), 'has', 'have')}",
             expected="a split in every row or in none",
             got=f"none in {blank[0].where} ({blank[0].path})",
             fix=f"Fill {column}, or leave it out to have Photograft split the photos.",
         )
     return not blank
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" + ("s" if count != 1 else "")
 
 
 def _name(file: Path, folder: Path) -> str:
@@ -150,7 +152,7 @@ def _nothing_usable(
     elif any("\\" in row.path for row in rows):
         fix += " Write them with / instead of \\."
     return SourceError(
-        f"none of the {_rows(len(rows))} of {shown} gives a photo and its label",
+        f"none of the {count(len(rows), 'row')} of {shown} gives a photo and its label",
         expected="paths of files that are there, each with a label",
         got=f"{skipped[0].reason!r}: {skipped[0].detail}",
         fix=fix,
@@ -162,4 +164,4 @@ def group_notes(rows: Sequence[Row]) -> list[str]:
     without = sum(not row.group for row in rows)
     if without in (0, len(rows)):
         return []
-    return [f"{_rows(without)} without a group: each such photo is a group of its own"]
+    return [f"{count(without, 'row')} without a group: each such photo is a group of its own"]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from photograft.core.errors import SourceError
+from photograft.core.text import count
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -145,7 +146,8 @@ def _check_integers(name: str, array: Array) -> None:
 def _check_finite(name: str, found: _Range) -> None:
     if found.not_finite:
         raise SourceError(
-            f"{name} holds {found.not_finite:,} values that are NaN or infinite",
+            f"{name} holds {count(found.not_finite, 'value that is', 'values that are')} NaN or "
+            "infinite",
             expected="floats in [0, 1] or [0, 255]",
             fix="Replace them before saving, or leave those images out.",
         )

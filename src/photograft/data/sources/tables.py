@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
+from photograft.core.spreadsheets import open_csv
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -40,11 +41,12 @@ class Row(NamedTuple):
     group: str
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path, note: Callable[[str], object] = lambda text: None) -> Iterator[Row]:
     """Yield the rows of a CSV or Parquet file, told apart by content.
 
     Args:
         path: The file.
+        note: Told what the user should know of how it was read.
 
     Yields:
         The rows in the file's order; blank lines are left out.
@@ -59,45 +61,37 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise SourceError(
             f"the manifest {printable(path)} can't be read", got=error.strerror or str(error)
         ) from error
-    yield from _parquet_rows(path) if magic == PARQUET_MAGIC else _csv_rows(path)
+    yield from _parquet_rows(path) if magic == PARQUET_MAGIC else _csv_rows(path, note)
 
 
-def _csv_rows(path: Path) -> Iterator[Row]:
+def _csv_rows(path: Path, note: Callable[[str], object]) -> Iterator[Row]:
+    shown = printable(path)
     try:
-        # utf-8-sig drops the byte-order mark with which spreadsheets begin a file.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _parse_csv(file, printable(path))
+        with open_csv(path, (*_REQUIRED, *_OPTIONAL)) as opened:
+            if opened.note:
+                note(f"{path.name} {opened.note}")
+            try:
+                yield from _parse_fields(opened.reader, opened.delimiter, shown)
+            except csv.Error as error:
+                raise SourceError(
+                    f"the manifest {shown} is not well-formed CSV",
+                    expected='rows whose quotes are closed, and a quote within quotes written ""',
+                    got=f"{error} at line {opened.reader.line_num:,}",
+                ) from error
     except UnicodeDecodeError as error:
         raise SourceError(
-            f"the manifest {printable(path)} is not UTF-8 text",
-            expected="CSV in UTF-8, with or without a byte-order mark",
+            f"the manifest {shown} is no text",
+            expected="CSV in UTF-8, or as Excel saves it (Windows-1252, or UTF-16)",
             got=f"a byte 0x{error.object[error.start]:02x} that is not UTF-8",
             fix="Save it again with the encoding UTF-8.",
         ) from error
 
 
-def _parse_csv(file: IO[str], shown: str) -> Iterator[Row]:
-    head = file.readline()
-    while head and not head.strip():
-        head = file.readline()
-    if not head:
-        raise SourceError(f"the manifest {shown} is empty", expected=_EXPECTED)
-    file.seek(0)
-    delimiter = _sniff(head)
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
-    try:
-        yield from _parse_fields(reader, delimiter, shown)
-    except csv.Error as error:
-        raise SourceError(
-            f"the manifest {shown} is not well-formed CSV",
-            expected='rows whose quotes are closed, and a quote within quotes written ""',
-            got=f"{error} at line {reader.line_num:,}",
-        ) from error
-
-
 def _parse_fields(reader: Reader, delimiter: str, shown: str) -> Iterator[Row]:
     filled = (fields for fields in reader if any(field.strip() for field in fields))
-    header = next(filled)
+    header = next(filled, None)
+    if header is None:
+        raise SourceError(f"the manifest {shown} is empty", expected=_EXPECTED)
     columns = _columns(header, shown)
     too_long = 0
     example = ""
@@ -116,17 +110,6 @@ def _parse_fields(reader: Reader, delimiter: str, shown: str) -> Iterator[Row]:
             got=example,
             fix=f"Put values that hold a {delimiter!r} in double quotes.",
         )
-
-
-def _sniff(head: str) -> str:
-    """Return the delimiter under which the header line names most of the columns."""
-
-    def columns(delimiter: str) -> tuple[int, int]:
-        header = next(csv.reader([head], delimiter=delimiter))
-        named = {name.strip().lower() for name in header}
-        return len(named & {*_REQUIRED, *_OPTIONAL}), len(header)
-
-    return max(",;\t", key=columns)
 
 
 def _columns(header: Sequence[str], shown: str) -> dict[str, int]:

@@ -142,7 +142,6 @@ class Trial:
             "chosen": self.chosen,
         }
         with new_file(path, fix="Choose another folder with --out.") as partial:
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_json(partial, data)
 
     @classmethod

@@ -7,8 +7,6 @@ never touched.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +16,7 @@ import numpy.typing as npt
 
 from photograft.core.progress import Progress
 from photograft.core.schema import check_range
-from photograft.core.text import VISIBLE_POINTS, signed
+from photograft.core.text import VISIBLE_POINTS, count, signed
 from photograft.data.splits import make_folds
 from photograft.evaluation.learning_curve.extrapolation import (
     LEVEL,
@@ -129,7 +127,7 @@ class LearningCurve:
 
     def __repr__(self) -> str:
         return (
-            f"LearningCurve({self.name!r}, {self.backbone}, {self.num_photos} photos, "
+            f"LearningCurve({self.name!r}, {self.backbone}, {count(self.num_photos, 'photo')}, "
             f"accuracy {self.overall[-1]:.3f} at the most)"
         )
 
@@ -144,19 +142,25 @@ class LearningCurve:
         data |= {"layers": list(self.layers), "class_names": list(self.class_names)}
         return {**data, "sentences": self.sentences()}
 
-    def to_csv(self) -> str:
-        """Return a row per size and seed: scores, penalty, and the recall of each class."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        recalls = [f"recall {name}" for name in self.class_names]
-        writer.writerow(["photos", "seed", "accuracy", "log_loss", "l2", *recalls])
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a table's row per size and seed: scores, penalty, and the recall of each class.
+
+        Numbers are text, with six digits; a recall is None where none of a class was held out.
+        """
+        found: list[dict[str, Any]] = []
         for s, size in enumerate(self.sizes):
             for j in range(self.accuracy.shape[1]):
-                scores = [self.accuracy[s, j], self.log_loss[s, j]]
-                shares = ["" if np.isnan(r) else f"{r:.6f}" for r in self.recall_by_seed[s, j]]
-                cells = [f"{score:.6f}" for score in scores]
-                writer.writerow([f"{size:g}", j, *cells, f"{self.penalties[s, j]:g}", *shares])
-        return text.getvalue()
+                row = {
+                    "photos": f"{size:g}",
+                    "seed": j,
+                    "accuracy": f"{self.accuracy[s, j]:.6f}",
+                    "log_loss": f"{self.log_loss[s, j]:.6f}",
+                    "l2": f"{self.penalties[s, j]:g}",
+                }
+                for name, share in zip(self.class_names, self.recall_by_seed[s, j], strict=True):
+                    row[f"recall {name}"] = None if np.isnan(share) else f"{share:.6f}"
+                found.append(row)
+        return found
 
     def sentences(self) -> list[str]:
         """Return what to tell the user, the answer first and what it can't know last."""

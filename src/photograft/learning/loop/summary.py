@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import InputError
+from photograft.core.text import count
 from photograft.learning.loop.network import HeadModule, TransferNetwork
 from photograft.learning.loop.targets import choose_target_encoding, num_outputs
 
@@ -115,8 +116,7 @@ class Summary:
         table = _table(self.rows if depth == "layers" else self.blocks)
         width = len(f"{self.total:,}")
         totals = [
-            f"{what:<13}  {params:>{width},} parameters in {tensors:,} "
-            f"tensor{'' if tensors == 1 else 's'}"
+            f"{what:<13}  {params:>{width},} parameters in {count(tensors, 'tensor')}"
             for what, params, tensors in (
                 ("total", self.total, self.tensors),
                 ("trainable", self.trainable, self.trainable_tensors),
@@ -169,7 +169,7 @@ def summarise(
     activation = "sigmoid" if target_encoding == "binary" else "softmax"
     behind[-1] = replace(behind[-1], kind=f"{behind[-1].kind}, {activation}")
     return Summary(
-        f"{_title(backbone)}, with a head for {num_classes:,} classes",
+        f"{_title(backbone)}, with a head for {count(num_classes, 'class', 'classes')}",
         (*own, *behind),
         (*walk.blocks(own), *behind),
     )

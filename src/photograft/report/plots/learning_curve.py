@@ -22,6 +22,7 @@ from photograft.core.drawing import (
     short_text,
 )
 from photograft.core.errors import InputError
+from photograft.core.text import count
 from photograft.evaluation.learning_curve.curve import LearningCurve
 from photograft.evaluation.learning_curve.extrapolation import LEVEL
 
@@ -135,7 +136,10 @@ def _draw_classes(axes: Axes, curve: LearningCurve) -> None:
         text.set_text(plain_text(short_text(curve.class_names[c], 22)))
     if len(order) > len(COLOURS):
         axes.set_title(
-            f"{len(order) - len(COLOURS):,} others in grey", loc="right", color=FAINT, fontsize=8.5
+            f"{count(len(order) - len(COLOURS), 'other')} in grey",
+            loc="right",
+            color=FAINT,
+            fontsize=8.5,
         )
 
 

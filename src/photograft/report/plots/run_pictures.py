@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.evaluation.metrics import Scored
 from photograft.learning.history import History
@@ -47,7 +48,7 @@ def draw_run_pictures(
     figures.confusion_matrix(
         scores.confusion,
         dataset.class_names,
-        f"{about}: {scores.accuracy:.1%} of {scores.num_photos:,} {name} photos right\n"
+        f"{about}: {scores.accuracy:.1%} of {count(scores.num_photos, f'{name} photo')} right\n"
         f"(95% interval {low:.1%} to {high:.1%})",
         folder / "confusion_matrix.png",
     )

@@ -15,6 +15,7 @@ from photograft.interfaces.cli.commands.options import (
     GroupBy,
     MaxPixels,
     NearDuplicates,
+    NewClass,
     Source,
 )
 
@@ -70,6 +71,7 @@ def compare(
     corrections: Corrections = "",
     empty_classes: EmptyClasses = "error",
     max_pixels: MaxPixels = 250_000_000,
+    new_class: NewClass = None,
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
     engine: Annotated[
         str,
@@ -101,6 +103,7 @@ def compare(
         corrections=corrections,
         empty_classes=empty_classes,
         max_pixels=max_pixels,
+        new_class=new_class or (),
         seed=seed,
         engine=engine,
         progress=make_progress(),

@@ -13,6 +13,7 @@ from photograft.interfaces.cli.commands.options import (
     GroupBy,
     MaxPixels,
     NearDuplicates,
+    NewClass,
     Source,
 )
 
@@ -36,6 +37,7 @@ def doctor(
         Path | None, typer.Option(help="A folder for findings.csv, .parquet and report.html.")
     ] = None,
     corrections: Corrections = "",
+    new_class: NewClass = None,
     group_by: GroupBy = "",
     near_duplicates: NearDuplicates = "group",
     backbone: Annotated[str, typer.Option(help="The network that looks at the photos.")] = "auto",
@@ -45,6 +47,7 @@ def doctor(
     """Examine; the help text is above."""
     from rich.console import Console
 
+    from photograft.interfaces.cli.views.account import show_notes, show_unreadable
     from photograft.interfaces.cli.views.findings import show_findings
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.doctor import doctor as examine
@@ -54,14 +57,18 @@ def doctor(
         out=out,
         backbone=backbone,
         corrections=corrections,
+        new_class=new_class or (),
         group_by=group_by,
         near_duplicates=near_duplicates,
         seed=seed,
         max_pixels=max_pixels,
         progress=make_progress(),
     )
+    console = Console()
+    show_notes(console, found.dataset.notes)
+    show_unreadable(console, found.dataset.skipped)
     show_findings(
-        Console(),
+        console,
         found.diagnosis.findings,
         num_photos=len(found.dataset.photos),
         out=found.out,

@@ -44,11 +44,14 @@ def evaluate(
     """Score; the help text is above."""
     from rich.console import Console
 
-    from photograft.core.files import new_file, write_json
-    from photograft.interfaces.cli.views import tables
+    from photograft.core.files import check_file, new_file, write_json
+    from photograft.interfaces.cli.views import account, tables
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.evaluate import evaluate as score
 
+    fix = "Choose another file with --json."
+    if json_file is not None:
+        check_file(json_file, fix=fix)
     found = score(
         classifier,
         source,
@@ -59,11 +62,12 @@ def evaluate(
         progress=make_progress(),
     )
     console, scores = Console(), found.scores.to_json()
-    tables.show_skipped(console, found.dataset.skipped_counts())
+    account.show_skipped(console, found.dataset.skipped_counts())
+    account.show_unreadable(console, found.dataset.skipped)
     tables.show_scores(console, found.dataset.name, {"all": scores})
     tables.show_classes(console, "by class", scores)
     tables.show_asked(console, found.asked)
     if json_file is not None:
-        with new_file(json_file, fix="Choose another file with --json.") as partial:
+        with new_file(json_file, fix=fix) as partial:
             write_json(partial, {**scores, **found.asked})
         print(f"Scores: {json_file}")

@@ -41,8 +41,9 @@ def explain(
     """Explain; the help text is above."""
     from photograft.workflows.explain import iter_explanations
     from photograft.workflows.predict import expand_inputs, load_classifier
+    from photograft.workflows.prediction_counts import unread
 
-    number = failed = 0
+    number = failed = folders = 0
     explanations = iter_explanations(
         load_classifier(classifier, max_pixels),
         expand_inputs(photos, sys.stdin),
@@ -55,11 +56,12 @@ def explain(
         number += 1
         if explanation.error:
             failed += 1
+            folders += explanation.name.endswith("/")
             print(f"\n{explanation.name}: can't be read: {explanation.error}")
         else:
             _show(explanation)
     if failed:
-        fail(f"{failed:,} of {number:,} photos could not be read")
+        fail(unread(failed, folders, number - folders))
     if not number:
         fail("there are no photos in what was given")
 

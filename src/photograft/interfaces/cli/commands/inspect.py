@@ -31,17 +31,20 @@ def inspect(
     """Account; the help text is above."""
     from rich.console import Console
 
-    from photograft.core.files import new_file, write_table
-    from photograft.interfaces.cli.views import tables
+    from photograft.core.files import check_file, new_file, write_table
+    from photograft.interfaces.cli.views.account import show_account
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.inspect import inspect as account
 
+    fix = "Choose another file with --files."
+    if files is not None:
+        check_file(files, fix=fix)
     progress = make_progress()
     dataset = account(source, max_pixels=max_pixels, progress=progress)
-    tables.show_account(Console(), dataset)
+    show_account(Console(), dataset)
     if files is not None:
         rows = dataset.account()
         names = list(dict.fromkeys(key for row in rows for key in row))
-        with new_file(files, fix="Choose another file with --files.") as partial:
+        with new_file(files, fix=fix) as partial:
             write_table(partial, {name: [row.get(name) for row in rows] for name in names})
         print(f"Files: {files}")

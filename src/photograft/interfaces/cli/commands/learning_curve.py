@@ -14,6 +14,7 @@ from photograft.interfaces.cli.commands.options import (
     GroupBy,
     MaxPixels,
     NearDuplicates,
+    NewClass,
     Source,
 )
 
@@ -42,6 +43,7 @@ def learning_curve(
     corrections: Corrections = "",
     empty_classes: EmptyClasses = "error",
     max_pixels: MaxPixels = 250_000_000,
+    new_class: NewClass = None,
     seed: Annotated[int, typer.Option(help="Of split, repeats and intervals.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png file.")] = Path(
         "learning_curve.png"
@@ -68,6 +70,7 @@ def learning_curve(
         corrections=corrections,
         empty_classes=empty_classes,
         max_pixels=max_pixels,
+        new_class=new_class or (),
         seed=seed,
         progress=make_progress(),
     )

@@ -46,6 +46,13 @@ Corrections = Annotated[
     str, typer.Option(help="Your answers to the doctor's findings: a CSV file.")
 ]
 
+NewClass = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="A class that the corrections add; once for each. [default: none]"
+    ),
+]
+
 
 def choice(values: tuple[str, ...]) -> str:
     """Return how a choice of words is shown in help texts."""

@@ -68,6 +68,7 @@ def predict(
         read_rules,
         write_predictions,
     )
+    from photograft.workflows.prediction_counts import unread
     from photograft.workflows.prediction_rows import output_format
 
     chosen = output_format(format_, output, to_terminal=sys.stdout.isatty())
@@ -94,5 +95,8 @@ def predict(
         )
     if output is not None:
         print(f"Predictions: {output}")
+        print(counts.sentence())
     if counts.failed:
-        fail(f"{counts.failed:,} of {counts.rows:,} files could not be read; their rows say why")
+        say = "its row says" if counts.failed == 1 else "their rows say"
+        files = counts.rows - counts.folders
+        fail(f"{unread(counts.failed, counts.folders, files)}; {say} why")

@@ -50,8 +50,8 @@ def suggest(
     """Suggest; the help text is above."""
     from rich.console import Console
 
+    from photograft.interfaces.cli.views.account import show_notes, show_skipped, show_unreadable
     from photograft.interfaces.cli.views.progress import make_progress
-    from photograft.interfaces.cli.views.tables import show_skipped
     from photograft.workflows.suggest import suggest as run
 
     found = run(
@@ -65,12 +65,14 @@ def suggest(
         progress=make_progress(),
     )
     console = Console()
+    show_notes(console, found.notes)
     show_skipped(console, found.skipped)
     _show(console, found.photos)
     if found.shortfall:
         print(found.shortfall)
     if out is not None:
         print(f"Suggestions: {out}")
+    show_unreadable(console, found.unreadable)
     _show_next(console, len(found.photos))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from photograft.core import choices
-from photograft.interfaces.cli.commands.options import LAYOUTS, Source, choice
+from photograft.interfaces.cli.commands.options import LAYOUTS, NewClass, Source, choice
 
 HELP = (
     "Train a classifier on labelled photos, evaluate it, and save both in a run folder.\n\n"
@@ -114,6 +114,7 @@ def train(
             choices.EMPTY_CLASSES,
         ),
     ] = None,
+    new_class: NewClass = None,
     seed: Annotated[int | None, _option("Decides all that is random. [default: 0]")] = None,
     engine: Annotated[
         str | None, _option("auto: the fastest that is installed.", choices.ENGINES)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from photograft.core.text import size
+from photograft.core.text import count, size
 from photograft.interfaces.cli.views.tables import quoted
 from photograft.runs.comparison import Comparison
 from photograft.runs.folder import PAGE
@@ -40,7 +40,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     """Print the leaderboard, what was not tried and why, the choice, and what to do next."""
     info = comparison.info
     num_photos = info["folds"]["num_photos"]
-    line = f"{info['name']}: {num_photos:,} photos, each held out in turn"
+    line = f"{info['name']}: {count(num_photos, 'photo')}, each held out in turn"
     console.print(line, style="bold", markup=False, highlight=False)
     tried = [row for row in info["candidates"] if row["status"] != "not run"]
     console.print(_table(tried, info["winner"], console.width))
@@ -87,8 +87,7 @@ def _table(rows: Sequence[dict[str, Any]], winner: str, width: int) -> Table:
 
 def _cells(row: dict[str, Any], winner: str) -> dict[str, str]:
     low, high = row["accuracy_interval"]
-    count = row["folds_done"]
-    said = row["verdict"] or f"{count} fold" + ("" if count == 1 else "s")
+    said = row["verdict"] or count(row["folds_done"], "fold")
     return {
         "candidate": row["id"],
         "accuracy": f"{row['accuracy']:.1%}",

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from photograft.core.text import signed
+from photograft.core.text import count, signed
 from photograft.workflows.types import LEVEL, LearningCurve
 
 _MAX_CLASSES = 12
@@ -16,7 +16,7 @@ _MAX_CLASSES = 12
 
 def show_learning_curve(console: Console, curve: LearningCurve) -> None:
     """Print the curve, its extrapolation, what each class may gain, and what it all means."""
-    measured = _table(f"{curve.name}: {curve.num_photos:,} photos")
+    measured = _table(f"{curve.name}: {count(curve.num_photos, 'photo')}")
     for name in ("learned from", "accuracy", "spread", "log loss"):
         measured.add_column(name, justify="right", no_wrap=True)
     for s, size in enumerate(curve.sizes):
@@ -55,7 +55,8 @@ def _show_classes(console: Console, curve: LearningCurve) -> None:
         table.add_row(escape(gain.name), f"{gain.num_photos:,}", *cells, style=style)
     console.print(table)
     if len(curve.classes) > _MAX_CLASSES:
-        console.print(f"… and {len(curve.classes) - _MAX_CLASSES} more classes")
+        rest = count(len(curve.classes) - _MAX_CLASSES, "more class", "more classes")
+        console.print(f"… and {rest}")
 
 
 def _table(title: str) -> Table:

@@ -12,94 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from photograft.core.store import FeatureStore
-from photograft.core.text import size
+from photograft.core.text import count, size
+from photograft.interfaces.cli.views.account import show_notes, show_skipped
 from photograft.runs.folder import CLASSIFIER
 from photograft.runs.run import Run
-from photograft.workflows.inspect import (
-    HIDDEN,
-    across_given_splits,
-    conflicting_labels,
-    of_classes,
-    same_content,
-    told,
-)
 from photograft.workflows.settings import Recipe
-from photograft.workflows.types import Backbone, Dataset
+from photograft.workflows.types import Backbone
 
 _MAX_ROWS = 30
-
-
-def show_account(console: Console, dataset: Dataset) -> None:
-    """Print what a source holds, class by class, and what was passed over and why."""
-    table = Table(title=f"{escape(dataset.name)}: {_count(len(dataset.photos), 'photo')}")
-    table.add_column("class")
-    table.add_column("photos", justify="right")
-    splits = [
-        s for s in ("train", "validation", "test") if any(p.split == s for p in dataset.photos)
-    ]
-    for split in splits:
-        table.add_column(split, justify="right")
-    counts = dataset.class_counts()
-    for name in list(counts)[:_MAX_ROWS]:
-        own = [p.split for p in dataset.photos if p.label == name]
-        table.add_row(escape(name), f"{counts[name]:,}", *(f"{own.count(s):,}" for s in splits))
-    for name in dataset.dropped:
-        table.add_row(escape(name), "0", *("0" for _ in splits), style="bold yellow")
-    console.print(table)
-    if len(counts) > _MAX_ROWS:
-        console.print(f"… and {len(counts) - _MAX_ROWS} more classes")
-    _list(console, dataset.notes)
-    for name, files in of_classes(dataset.dropped, dataset.skipped).items():
-        console.print(
-            f"Warning: no photo of the class {name!r} can be used: {told(files)}",
-            style="bold yellow",
-            markup=False,
-            highlight=False,
-        )
-    show_skipped(console, dataset.skipped_counts(), all_of_them=True)
-    passed = sorted(dataset.skipped, key=lambda file: file.is_system)
-    for file in passed[:5]:
-        detail = f": {file.detail}" if file.detail else ""
-        console.print(f"  {file.name} ({file.reason}{detail})", markup=False, highlight=False)
-    if len(passed) > 5:
-        console.print(f"  … and {len(passed) - 5:,} more")
-    noted = [photo for photo in dataset.photos if photo.note]
-    if noted:
-        console.print(f"{_count(len(noted), 'photo')} used though odd:")
-        for photo in noted[:5]:
-            console.print(f"  {photo.name} ({photo.note})", markup=False, highlight=False)
-    doubled = same_content(dataset)
-    if doubled:
-        console.print(
-            f"{_count(len(doubled), 'photo')} there more than once (same content), such as "
-            + _names(dataset, doubled[0]),
-            markup=False,
-        )
-    for found, what in (
-        (conflicting_labels(dataset), "under two labels with the very same content"),
-        (across_given_splits(dataset), "on two sides of the split (copies, or one group)"),
-    ):
-        if found:
-            console.print(
-                f"Warning: {_count(len(found), 'photo')} {what}, "
-                f"such as {_names(dataset, found[0])}",
-                style="bold yellow",
-                markup=False,
-            )
-
-
-def show_skipped(console: Console, counts: dict[str, int], *, all_of_them: bool = False) -> None:
-    """Print how many files were skipped for each reason, in one line.
-
-    Args:
-        console: Where to.
-        counts: By reason.
-        all_of_them: Also where systems left them, such as ``.DS_Store``.
-    """
-    counts = {why: n for why, n in counts.items() if all_of_them or why != HIDDEN}
-    if counts:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
-        console.print(f"Skipped {_count(sum(counts.values()), 'file')}: {reasons}", markup=False)
 
 
 def show_scores(console: Console, title: str, parts: dict[str, dict[str, Any] | None]) -> None:
@@ -110,7 +30,7 @@ def show_scores(console: Console, title: str, parts: dict[str, dict[str, Any] | 
     table = Table(title=escape(title))
     table.add_column("")
     for name, scores in shown.items():
-        table.add_column(f"{name} ({_count(scores['num_photos'], 'photo')})", justify="right")
+        table.add_column(f"{name} ({count(scores['num_photos'], 'photo')})", justify="right")
 
     def row(label: str, cell: Any) -> None:
         table.add_row(label, *(cell(scores) for scores in shown.values()))
@@ -168,7 +88,7 @@ def show_asked(console: Console, asked: dict[str, Any]) -> None:
 def show_run(console: Console, run: Run) -> None:
     """Print a finished run: its data, scores, warnings, where it lies, and what to do next."""
     data = run.info["data"]
-    _list(console, data["notes"])
+    show_notes(console, data["notes"])
     show_skipped(console, data["skipped"])
     parts = {name: run.scores[name] for name in ("validation", "test")}
     show_scores(console, run.info["name"], parts)
@@ -278,28 +198,15 @@ def show_cache(console: Console, store: FeatureStore) -> None:
     console.print(table)
     limit = size(store.max_bytes)
     console.print(f"in {store.root}; limit {limit}", markup=False, soft_wrap=True)
-    count, num_bytes = store.unfinished()
-    if count:
+    number, num_bytes = store.unfinished()
+    if number:
         console.print(
-            f"and {_count(count, 'interrupted training')}, {size(num_bytes)}: the same "
+            f"and {count(number, 'interrupted training')}, {size(num_bytes)}: the same "
             "command goes on from there, `photograft cache clear` drops them",
             markup=False,
             highlight=False,
             soft_wrap=True,
         )
-
-
-def _list(console: Console, notes: Any) -> None:
-    for note in notes:
-        console.print(f"Note: {note}", style="dim", markup=False, highlight=False)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _names(dataset: Dataset, indices: list[int]) -> str:
-    return " and ".join(dataset.photos[i].name for i in indices[:2])
 
 
 def quoted(path: Path) -> str:
