@@ -159,7 +159,7 @@ class Classifier:
         folder.mkdir(parents=True, exist_ok=True)
         if include_weights or self.is_trained:
             self._save_weights(folder / INCLUDED_WEIGHTS)
-        write_fields(folder, self)
+        write_fields(folder, vars(self))
 
     @overload
     def predict(self, x: bytes | Image.Image | Photo) -> Prediction: ...

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors.numpy import save
 
@@ -26,9 +27,6 @@ from photograft.classifier.reference import read_reference, write_reference
 from photograft.classifier.uncertainty import uncertainty as carried
 from photograft.classifier.uncertainty.uncertainty import Uncertainty
 from photograft.core.files import sha256_of, write_json
-
-if TYPE_CHECKING:
-    from photograft.classifier.classifier import Classifier
 
 #: What a folder may hold: names that this program writes, so that none can point elsewhere.
 _FILES = (
@@ -75,33 +73,34 @@ def read_fields(folder: Path) -> dict[str, Any]:
     }
 
 
-def write_fields(folder: Path, classifier: Classifier) -> None:
-    """Write a classifier into an existing folder, in which its weights lie already, if any are to.
+def write_fields(folder: Path, fields: Mapping[str, Any]) -> None:
+    """Write the attributes of a classifier, as `read_fields` gives them, into an existing folder.
 
-    Raises:
-        OSError: The disk is full, or the folder can't be written.
+    Args:
+        folder: Its backbone's weights lie in it already, if any are to.
+        fields: The attributes by name.
     """
     # As bytes: written by safetensors itself, a full disk would be no OSError.
-    (folder / "head.safetensors").write_bytes(save(classifier.head.tensors()))
-    if classifier.uncertainty is not None:
-        numbers = save(classifier.uncertainty.tensors())
-        (folder / carried.FILE_NAME).write_bytes(numbers)
-    if classifier.reference is not None:
-        write_reference(folder, classifier.reference)
-    if classifier.learned is not None:
-        write_learned(folder, classifier.learned)
+    (folder / "head.safetensors").write_bytes(save(fields["head"].tensors()))
+    uncertainty = fields["uncertainty"]
+    if uncertainty is not None:
+        (folder / carried.FILE_NAME).write_bytes(save(uncertainty.tensors()))
+    if fields["reference"] is not None:
+        write_reference(folder, fields["reference"])
+    if fields["learned"] is not None:
+        write_learned(folder, fields["learned"])
     manifest = {
         "format": FORMAT_VERSION,
         "photograft": __version__,
-        "class_names": list(classifier.class_names),
-        "backbone": classifier.backbone.to_json(),
-        "engine": vars(classifier.engine),
-        "layers": list(classifier.layers),
-        "coding": classifier.head.activation,
-        "views": list(classifier.views),
-        "max_pixels": classifier.max_pixels,
-        "trained": classifier.trained,
-        "assurance": classifier.uncertainty.to_json() if classifier.uncertainty else {},
+        "class_names": list(fields["class_names"]),
+        "backbone": fields["backbone"].to_json(),
+        "engine": vars(fields["engine"]),
+        "layers": list(fields["layers"]),
+        "coding": fields["head"].activation,
+        "views": list(fields["views"]),
+        "max_pixels": fields["max_pixels"],
+        "trained": fields["trained"],
+        "assurance": uncertainty.to_json() if uncertainty else {},
         "files": {p.name: sha256_of(p) for p in sorted(folder.glob("*.safetensors"))},
     }
     write_json(folder / "classifier.json", {**manifest, "checksum": checksum(manifest)})
