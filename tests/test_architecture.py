@@ -48,7 +48,11 @@ ONLY_IN = {
         "learning.tracking.trackers",  # TensorBoard's writer
     },
     "torchvision": {"data.sources.mnist", "features.augmentation"},
-    "timm": {"backbones.pytorch.keras_networks", "backbones.pytorch.zoo"},
+    "timm": {
+        "backbones.pytorch.keras_networks",
+        "backbones.pytorch.timm_weights",
+        "backbones.pytorch.zoo",
+    },
     "safetensors.torch": {
         "backbones.pytorch.zoo",
         "learning.loop.checkpoints",
@@ -82,6 +86,7 @@ WITH_TORCH = {
     "backbones.pytorch.loading",
     "backbones.pytorch.network",
     "backbones.pytorch.pooling",
+    "backbones.pytorch.timm_weights",
     "backbones.pytorch.units",
     "backbones.pytorch.zoo",
     "learning.loop.checkpoints",

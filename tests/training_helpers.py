@@ -150,10 +150,10 @@ def make_job(
     dataset = Dataset.load(source)
     split = make_split(dataset, validation=config.validation, test=config.test, seed=config.seed)
     store = FeatureStore(cache)
-    settings = network_settings(config, dataset, len(split.train))
+    train = [dataset.photos[i] for i in split.train]
+    settings = network_settings(config, train)
     extractor = open_extractor(settings, store=store, progress=progress)
     extractor = replace(extractor, engine=Engine("torch", "fp32"))
-    train = [dataset.photos[i] for i in split.train]
     extractor = fit_preprocessing(extractor, train, settings)
     found = extractor.extract(dataset.photos)[0] if table else None
     return Job(dataset, split, extractor, found, config, progress)

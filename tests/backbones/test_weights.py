@@ -21,6 +21,8 @@ import safetensors.torch
 import timm
 import torch
 
+import system_helpers as system
+from drawing import draw_folder
 from photograft.backbones.get import get_backbone
 from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import EMBEDDED, Backbone
@@ -475,6 +477,57 @@ class TestFileOfTheUsers:
             torch.save(weights_of(other), path)
         with pytest.raises(WeightsError, match="does not hold the weights of test_resnet"):
             build(*self.load(path))
+
+    @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+    @pytest.mark.parametrize("classes", [1000, 0])
+    @pytest.mark.parametrize("prefix", ["", "module.", "net."])
+    def test_something_is_left_over(
+        self, tmp_path: Path, suffix: str, classes: int, prefix: str
+    ) -> None:
+        """As of a deeper network, whose first blocks would pass for this one."""
+        tensors = weights_of(MODEL, num_classes=classes)
+        deeper = {
+            name.replace("layer4.0", "layer4.1"): tensor.clone()
+            for name, tensor in tensors.items()
+            if name.startswith(("layer4.0.conv2", "layer4.0.bn2"))
+        }
+        path = tmp_path / f"w{suffix}"
+        found = {prefix + name: tensor for name, tensor in (tensors | deeper).items()}
+        if suffix == ".safetensors":
+            safetensors.torch.save_file(found, path)
+        else:
+            torch.save({"state_dict": found}, path)
+        said = r"does not have, such as layer4\.1" if prefix != "net." else "does not have"
+        with pytest.raises(WeightsError, match=said):
+            build(*self.load(path))
+
+    def test_what_is_downloaded_is_as_strict(
+        self, hub: Hub, cache: Path, tensors: dict[str, torch.Tensor]
+    ) -> None:
+        more = {"layer4.1.conv1.weight": torch.ones(64, 64, 3, 3)}
+        hub.replies[REPOSITORY] = Reply(safetensors.torch.save(tensors | more))
+        with pytest.raises(WeightsError, match=r"a tensor that the network does not have, such as"):
+            build(*locate_weights(get_backbone(MODEL), cache))
+
+    @pytest.mark.slow
+    def test_it_says_what_network_it_seems_to_be_of(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "w.pth"
+        torch.save(weights_of("resnet34"), path)
+        photos = draw_folder(tmp_path / "photos", n=6)
+        options = ["--backbone", "resnet18", "--weights", path, "--out", tmp_path / "run"]
+        result = system.invoke(capsys, "train", photos, *options)
+        system.assert_one_line(result, "96 tensors", "layer1.2.conv1.weight", "of resnet34")
+        assert not (tmp_path / "run").exists()
+
+    def test_every_family_is_taken(self, tmp_path: Path) -> None:
+        """Networks of other heads, names and normalisations, with a head and without."""
+        for name in ("test_convnext", "test_vit", "test_byobnet", "test_nfnet"):
+            for classes in (1000, 0):
+                tensors = weights_of(name, num_classes=classes)
+                torch.save(tensors, tmp_path / "w.pth")
+                check_holds(*self.load(tmp_path / "w.pth", name), tensors)
 
     @pytest.mark.parametrize("left_out", ["conv1.0.weight", "layer4.0.conv2.weight"])
     def test_a_part_is_missing(

@@ -476,6 +476,7 @@ class TestTrained:
         source = make_photos(tmp_path / "later", classes=CLASSES[:2], n=3, size=64)
         evaluated = evaluate(trained, source)
         scores, dataset = evaluated.scores, evaluated.dataset
+        assert scores
         paths = [source / photo.name for photo in dataset.photos]
         labels = [CLASSES.index(photo.label) for photo in dataset.photos]
         found = trained.predict_proba(paths)

@@ -21,11 +21,8 @@ from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.loading import split_of
-from photograft.diagnosis.examine import Diagnosis
-from photograft.features.extractor import Extractor
 from photograft.features.pixel_statistics import with_statistics
 from photograft.learning.preparation import prepare_dataset
-from photograft.workflows.doctor import doctor
 from recording import Recorder
 from training_helpers import TINY
 
@@ -153,21 +150,3 @@ def test_what_is_wrong_with_settings_is_said_before_any_photo_is_decoded(mixed: 
     with pytest.raises(DatasetError, match="one class only"):
         prepare_dataset(one_class, settings(STRATEGIES[0]), store=FeatureStore(), progress=recorder)
     assert recorder.steps == []
-
-
-def test_doctor_takes_statistics_of_the_photos_that_decode(
-    mixed: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They are spread evenly over the photos: those that don't decode must not take a place."""
-    monkeypatch.setattr("photograft.features.pixel_statistics._MOST_PHOTOS", 5)
-    seen: list[Backbone] = []
-
-    def remember(dataset: Dataset, extractor: Extractor, table: Any, **others: Any) -> Diagnosis:
-        seen.append(extractor.backbone)
-        return Diagnosis((), {})
-
-    monkeypatch.setattr("photograft.workflows.doctor.diagnose", remember)
-    config = settings(STRATEGIES[1])
-    doctor(mixed.source, config, store=FeatureStore())
-    expected = statistics_of(list(mixed.verified().photos), config)
-    assert [(b.mean, b.std) for b in seen] == [(expected.mean, expected.std)]

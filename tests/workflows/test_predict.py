@@ -595,7 +595,9 @@ def test_a_classifier_that_knows_nothing_of_it(
         assert not (new / "answers.csv").exists()
 
 
-@pytest.mark.parametrize("name", ["assurance.safetensors", "reference.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["assurance.safetensors", "reference.safetensors", "learned.safetensors"]
+)
 def test_damaged_knowledge_of_how_sure_it_is(
     capsys: pytest.CaptureFixture[str], run_path: Path, new: Path, name: str
 ) -> None:

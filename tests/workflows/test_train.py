@@ -76,6 +76,7 @@ def test_run_folder_is_complete(run_path: Path) -> None:
         "classifier/classifier.json",
         "classifier/head.safetensors",
         "classifier/assurance.safetensors",
+        "classifier/learned.safetensors",
         "classifier/reference.safetensors",
         "findings.csv",
         "findings.parquet",

@@ -6,6 +6,7 @@ On disk it is a folder:
     head.safetensors        weight (d, num_classes) and bias (num_classes,), float32
     assurance.safetensors   held-out answers, and where training photos lie; see `uncertainty`
     reference.safetensors   training photos to compare with; see `reference`
+    learned.safetensors     which photos it has learned from; see `learned`
     backbone.safetensors    the backbone's weights, where they were included
 """
 
@@ -21,31 +22,21 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from safetensors.numpy import save
 
-from photograft._version import __version__
 from photograft.backbones.engines import Engine, Network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.display import classifier_html
-from photograft.classifier.files import (
-    FORMAT_VERSION,
-    changed,
-    check_files,
-    checksum,
-    find_folder,
-    read_manifest,
-    read_tensors,
-)
+from photograft.classifier.files import find_folder
+from photograft.classifier.folder import read_fields, write_fields
 from photograft.classifier.head import Head
+from photograft.classifier.learned import Learned
 from photograft.classifier.opening import kept_network
-from photograft.classifier.reference import FILE_NAME as REFERENCE_NAME
-from photograft.classifier.reference import Reference, read_reference, write_reference
-from photograft.classifier.uncertainty import uncertainty as carried
+from photograft.classifier.reference import Reference
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.classifier.views import average, looking_at
 from photograft.core.errors import ImageError
-from photograft.core.files import path_of, sha256_of, write_json
+from photograft.core.files import path_of
 from photograft.core.store import default_cache_dir
 from photograft.core.text import classes
 from photograft.data import images
@@ -71,10 +62,6 @@ class ScoredBatch(NamedTuple):
     features: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float32]
     failures: list[tuple[int, ImageError]]
-
-
-#: What a folder may hold: names that this program writes, so that none can point elsewhere.
-_FILES = ("head.safetensors", carried.FILE_NAME, REFERENCE_NAME, INCLUDED_WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -121,6 +108,8 @@ class Classifier:
             ``"flip"`` for the mirror image.
         uncertainty: What it carries to say how sure it is; None where it carries nothing.
         reference: Training photos to compare with; None likewise.
+        learned: Which photos it has learned from; None where that is not known, as of those that
+            older versions wrote.
     """
 
     class_names: tuple[str, ...]
@@ -134,6 +123,7 @@ class Classifier:
     views: tuple[str, ...] = ("plain",)
     uncertainty: Uncertainty | None = None
     reference: Reference | None = None
+    learned: Learned | None = None
 
     def __repr__(self) -> str:
         return f"Classifier({self.backbone.name!r}, {classes(self.class_names)})"
@@ -155,34 +145,7 @@ class Classifier:
                 a newer version.
         """
         folder = find_folder(path_of(path, "the classifier", "the path of its folder"))
-        manifest = read_manifest(folder / "classifier.json")
-        check_files(folder, manifest["files"], _FILES)
-        tensors = read_tensors(folder / "head.safetensors")
-        try:
-            head = Head.from_tensors(tensors, manifest.get("coding", "softmax"))
-        except KeyError as error:
-            raise changed(folder / "head.safetensors") from error
-        uncertainty = None
-        if carried.FILE_NAME in manifest["files"]:
-            numbers = read_tensors(folder / carried.FILE_NAME)
-            uncertainty = Uncertainty.from_parts(numbers, manifest.get("assurance", {}))
-        reference = None
-        if REFERENCE_NAME in manifest["files"]:
-            reference = read_reference(folder, len(manifest["class_names"]))
-        included = folder / INCLUDED_WEIGHTS
-        return cls(
-            class_names=tuple(manifest["class_names"]),
-            backbone=Backbone.from_json(manifest["backbone"]),
-            engine=Engine(**manifest["engine"]),
-            layers=tuple(manifest["layers"]),
-            head=head,
-            trained=manifest["trained"],
-            max_pixels=manifest["max_pixels"],
-            weights_path=included if included.name in manifest["files"] else None,
-            views=tuple(manifest.get("views", ("plain",))),
-            uncertainty=uncertainty,
-            reference=reference,
-        )
+        return cls(**read_fields(folder))
 
     def save(self, folder: str | os.PathLike[str], *, include_weights: bool = False) -> None:
         """Write the classifier into a folder, which is made.
@@ -194,31 +157,9 @@ class Classifier:
         """
         folder = path_of(folder, "the folder")
         folder.mkdir(parents=True, exist_ok=True)
-        # As bytes: written by safetensors itself, a full disk would be no OSError.
-        data = save(self.head.tensors())
-        (folder / "head.safetensors").write_bytes(data)
-        if self.uncertainty is not None:
-            numbers = save(self.uncertainty.tensors())
-            (folder / carried.FILE_NAME).write_bytes(numbers)
-        if self.reference is not None:
-            write_reference(folder, self.reference)
         if include_weights or self.is_trained:
             self._save_weights(folder / INCLUDED_WEIGHTS)
-        manifest = {
-            "format": FORMAT_VERSION,
-            "photograft": __version__,
-            "class_names": list(self.class_names),
-            "backbone": self.backbone.to_json(),
-            "engine": vars(self.engine),
-            "layers": list(self.layers),
-            "coding": self.head.activation,
-            "views": list(self.views),
-            "max_pixels": self.max_pixels,
-            "trained": self.trained,
-            "assurance": self.uncertainty.to_json() if self.uncertainty else {},
-            "files": {p.name: sha256_of(p) for p in sorted(folder.glob("*.safetensors"))},
-        }
-        write_json(folder / "classifier.json", {**manifest, "checksum": checksum(manifest)})
+        write_fields(folder, vars(self))
 
     @overload
     def predict(self, x: bytes | Image.Image | Photo) -> Prediction: ...

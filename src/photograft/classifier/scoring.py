@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.views import average
@@ -15,6 +16,7 @@ from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.features.extraction import FLIPPED, PLAIN
 from photograft.features.extractor import Extractor
+from photograft.features.similarity import chunks
 
 #: Rows of a table that are classified at once.
 _ROWS = 2048
@@ -100,6 +102,44 @@ def score(
         rows = digests[i : i + _ROWS]
         found[i : i + _ROWS] = average([classifier.classify(v.rows(rows)) for v in views])
     return found
+
+
+def score_and_compare(
+    classifier: Classifier,
+    photos: Sequence[Photo],
+    extractor: Extractor,
+    table: FeatureTable | None = None,
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return probabilities as `score` does, and which photos are near-identical to training photos.
+
+    In bounded memory, but for the result.
+
+    Args:
+        classifier: As in `score`, as are the others.
+        photos: Likewise.
+        extractor: Likewise.
+        table: Likewise.
+
+    Returns:
+        Float32, shape ``(n, num_classes)``; and whether the classifier carries a training photo
+        along that is near-identical, shape ``(n,)``.
+    """
+    alike = np.zeros(len(photos), np.bool_)
+    reference, columns = classifier.reference, classifier.last_columns()
+    if not classifier.is_trained:
+        found = score(classifier, photos, extractor, table)
+        if reference is not None and len(photos):
+            digests = [photo.digest for photo in photos]
+            table = extractor.extract(photos)[0] if table is None else table
+            for part in chunks(len(photos)):
+                alike[part] = reference.has_like(table.rows(digests[part], columns))
+        return found, alike
+    found = np.empty((len(photos), len(classifier.class_names)), np.float32)
+    for indices, rows, probabilities in _batches(classifier, photos, extractor.progress):
+        found[indices] = probabilities
+        if reference is not None:
+            alike[indices] = reference.has_like(rows[:, columns])
+    return found, alike
 
 
 def score_with_features(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.learned import Learned
 from photograft.classifier.scoring import score
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
@@ -121,6 +122,14 @@ class Fitted:
     params: dict[str, int] = field(default_factory=dict)
     leftovers: tuple[Path, ...] = ()
     before_refit: npt.NDArray[np.float32] | None = None
+
+
+def learned_photos(job: Job, fitted: Fitted) -> Learned:
+    """Return which photos a strategy's classifier was fitted on, and which only chose for it."""
+    train, validation = job.digests("train"), job.digests("validation")
+    if fitted.before_refit is not None:
+        return Learned.of([*train, *validation])
+    return Learned.of(train, validation)
 
 
 def needs_features(config: TrainConfig) -> bool:

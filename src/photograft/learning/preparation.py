@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from photograft.backbones.get import default_convnet
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
-from photograft.data.dataset import Dataset
+from photograft.data.dataset import Dataset, Photo
 from photograft.data.loading import Source, read_dataset, split_of, with_near_duplicates
 from photograft.features.opening import fit_preprocessing, open_extractor
 from photograft.features.pixel_statistics import goes_by_statistics, small_input_size
@@ -42,7 +43,7 @@ def prepare_dataset(
     # split is for: the photos that don't decode, and the near duplicates, are not known yet, and
     # make the split for good another one.
     split = split_of(dataset, config)
-    settings = network_settings(config, dataset, len(split.train))
+    settings = network_settings(config, [dataset.photos[i] for i in split.train])
     extractor = open_extractor(settings, store=store, progress=progress)
     dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
     # Statistics of the training photos are part of how the network is fed: who is among them must
@@ -51,9 +52,9 @@ def prepare_dataset(
         dataset = dataset.verified(progress=progress)
     while True:
         split, engine = split_of(dataset, config), extractor.engine
-        settings = network_settings(config, dataset, len(split.train))
-        extractor = open_extractor(settings, store=store, progress=progress)
         train = [dataset.photos[i] for i in split.train]
+        settings = network_settings(config, train)
+        extractor = open_extractor(settings, store=store, progress=progress)
         extractor = fit_preprocessing(extractor, train, settings)
         if not needs_features(config):
             return Job(dataset, split, extractor, None, config, progress)
@@ -64,13 +65,12 @@ def prepare_dataset(
         dataset = dataset.without(failures)
 
 
-def network_settings(config: TrainConfig, dataset: Dataset, num_train: int) -> ExtractionSettings:
+def network_settings(config: TrainConfig, train: Sequence[Photo]) -> ExtractionSettings:
     """Return the settings with the network that the strategy takes where the user names none.
 
     Args:
         config: The settings.
-        dataset: The photos, by whose size a small network is chosen.
-        num_train: Photos to train on, likewise.
+        train: The photos to train on: by their size and number a small network is chosen.
     """
     settings = config.part(ExtractionSettings)
     if config.strategy != "scratch":
@@ -78,8 +78,8 @@ def network_settings(config: TrainConfig, dataset: Dataset, num_train: int) -> E
     if settings.weights == "pretrained":  # which is but the default
         settings = replace(settings, weights="random")
     if settings.backbone == "auto":
-        size = settings.preprocessing.input_size or small_input_size(dataset.photos)
+        size = settings.preprocessing.input_size or small_input_size(train)
         preprocessing = replace(settings.preprocessing, input_size=size)
-        name = default_convnet(size, num_train)
+        name = default_convnet(size, len(train))
         settings = replace(settings, backbone=name, preprocessing=preprocessing)
     return settings

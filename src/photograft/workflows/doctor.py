@@ -17,8 +17,8 @@ from photograft.data.sources.base import IN_MEMORY
 from photograft.diagnosis.diagnose import diagnose
 from photograft.diagnosis.examine import Diagnosis
 from photograft.diagnosis.tables import PARQUET_NAME, check_unanswered, write_findings
-from photograft.features.opening import fit_preprocessing, open_extractor
-from photograft.features.pixel_statistics import goes_by_statistics
+from photograft.features.opening import open_extractor
+from photograft.features.pixel_statistics import without_statistics
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.options import Config, ExtractionOptions, read_settings
 from photograft.report.doctor_page import write_doctor_report
@@ -72,6 +72,8 @@ def doctor(
     """
     settings = read_settings(config, **options).part(ExtractionSettings)
     store, progress = store or FeatureStore(), progress or Silent()
+    preprocessing = without_statistics(settings.preprocessing, progress)
+    settings = replace(settings, preprocessing=preprocessing)
     folder = None if out is None else path_of(out, "the folder")
     if folder is not None:
         _check_folder(folder, source)
@@ -85,9 +87,6 @@ def doctor(
         )
     extractor = open_extractor(settings, store=store, progress=progress)
     dataset = with_near_duplicates(dataset, settings, store=store, progress=progress)
-    if goes_by_statistics(settings.preprocessing):
-        dataset = dataset.verified(progress=progress)
-    extractor = fit_preprocessing(extractor, dataset.photos, settings)
     table, failures, extractor = extractor.extract(dataset.photos)
     dataset = dataset.without(failures)
     found = diagnose(dataset, extractor, table, seed=settings.seed, progress=progress)

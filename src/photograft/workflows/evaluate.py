@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from photograft.classifier.scoring import extractor_of, score, usable
+from photograft.classifier.scoring import extractor_of, score_and_compare, usable
 from photograft.classifier.uncertainty.conformal import check
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
+from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.loading import Source
 from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
 from photograft.workflows.predict import AnyClassifier, load_classifier, read_rules
+
+#: Share of photos that are near-identical to training photos, from which on that is worth a word:
+#: a few are by chance.
+_MANY_ALIKE = 0.05
+
+_NOT_KNOWN = (
+    "The classifier does not say which photos it learned from, since an older version wrote it. On "
+    "photos that it has learned from, scores are too good."
+)
 
 
 @dataclass(frozen=True)
@@ -26,16 +36,62 @@ class Evaluated:
     """How a classifier did on labelled photos.
 
     Attributes:
-        scores: Its scores on all of them.
-        dataset: The photos.
-        asked: How it did by the rules that were asked for, as plain JSON types: ``"answered"``:
-            accuracy and share of the photos that it answered, each with its 95 % interval;
-            ``"sets"``: how often the sets of classes held the right one, and their mean size.
+        scores: Its scores on those that it has not learned from: the figures that count. None
+            where it has learned from all of them. Where `is_known` is false, on all.
+        trained_on: Its scores on those that it was fitted on, which are too good; None without any.
+        chosen_by: Its scores on those by which settings, calibration and thresholds were chosen
+            (the validation photos), which are a little too good; None without any.
+        num_alike: Photos of `scores` that are near-identical to one that it was trained on (as far
+            as it carries those along): copies that were saved anew, or cropped a little.
+        is_known: Whether the classifier knows what it learned from; those of older versions do not.
+        dataset: The photos, all of them.
+        asked: How it did on the photos of `scores` by the rules that were asked for, as plain JSON
+            types: ``"answered"``: accuracy and share of the photos that it answered, each with its
+            95 % interval; ``"sets"``: how often the sets of classes held the right one, and their
+            mean size.
     """
 
-    scores: Evaluation
+    scores: Evaluation | None
+    trained_on: Evaluation | None
+    chosen_by: Evaluation | None
+    num_alike: int
+    is_known: bool
     dataset: Dataset
     asked: dict[str, Any]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is to be known before any figure is believed, a sentence or two each."""
+        found = [_on_what_it_learned_from(self)] if self.is_known else [_NOT_KNOWN]
+        num_photos = self.scores.num_photos if self.scores else 0
+        if self.num_alike >= max(2, _MANY_ALIKE * num_photos):
+            found.append(
+                f"{self.num_alike:,} of the {count(num_photos, 'photo')} that count are "
+                "near-identical to training photos: where they are copies, the score is too good."
+            )
+        return tuple(sentence for sentence in found if sentence)
+
+    def parts(self) -> dict[str, Evaluation]:
+        """Return the scores of what there is of new photos, validation and training, by name."""
+        found = {
+            "new" if self.trained_on or self.chosen_by else "all": self.scores,
+            "validation": self.chosen_by,
+            "trained on": self.trained_on,
+        }
+        return {name: part for name, part in found.items() if part is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON types: scores as of `Evaluation`, null where there are none."""
+        nothing = {**dict.fromkeys(field.name for field in fields(Evaluation)), "num_photos": 0}
+        return {
+            **(self.scores.to_json() if self.scores else nothing),
+            **self.asked,
+            "trained_on": self.trained_on.to_json() if self.trained_on else None,
+            "chosen_by": self.chosen_by.to_json() if self.chosen_by else None,
+            "num_alike": self.num_alike,
+            "is_known": self.is_known,
+            "warnings": list(self.warnings),
+        }
 
 
 def evaluate(
@@ -50,6 +106,8 @@ def evaluate(
     progress: Progress | None = None,
 ) -> Evaluated:
     """Score a classifier on labelled photos: all of the source's, whatever split it gives.
+
+    Those that it has learned from, told by their content, are scored apart.
 
     Args:
         classifier: Itself, its run, or the folder of either.
@@ -81,15 +139,57 @@ def evaluate(
             expected=", ".join(loaded.class_names[:20]),
             got=", ".join(unknown[:20]),
         )
-    names = np.array([loaded.class_names.index(p.label) for p in dataset.photos], np.int64)
+    labels = np.array([loaded.class_names.index(p.label) for p in dataset.photos], np.int64)
     majority = loaded.trained.get("majority_class")
     if majority not in loaded.class_names:
-        majority = loaded.class_names[int(np.bincount(names).argmax())]
-    probabilities = score(loaded, dataset.photos, extractor, table)
-    scores = evaluate_probabilities(
-        probabilities, names, loaded.class_names, loaded.class_names.index(majority)
+        majority = loaded.class_names[int(np.bincount(labels).argmax())]
+    probabilities, alike = score_and_compare(loaded, dataset.photos, extractor, table)
+    parts = np.full(len(labels), "")
+    if loaded.learned is not None:
+        parts = loaded.learned.parts([photo.digest for photo in dataset.photos])
+
+    def scores_of(part: str) -> Evaluation | None:
+        rows = parts == part
+        if not rows.any():
+            return None
+        return evaluate_probabilities(
+            probabilities[rows],
+            labels[rows],
+            loaded.class_names,
+            loaded.class_names.index(majority),
+        )
+
+    is_new = parts == ""
+    return Evaluated(
+        scores=scores_of(""),
+        trained_on=scores_of("train"),
+        chosen_by=scores_of("validation"),
+        num_alike=int((alike & is_new).sum()),
+        is_known=loaded.learned is not None,
+        dataset=dataset,
+        asked=_asked(rules, probabilities[is_new], labels[is_new]) if is_new.any() else {},
     )
-    return Evaluated(scores, dataset, _asked(rules, probabilities, names))
+
+
+def _on_what_it_learned_from(found: Evaluated) -> str:
+    """Return what to say of photos that the classifier has learned from; nothing without any."""
+    parts = []
+    if found.trained_on:
+        parts.append(f"it was trained on {found.trained_on.num_photos:,}")
+    if found.chosen_by:
+        parts.append(f"its settings were chosen by {found.chosen_by.num_photos:,} (validation)")
+    if not parts:
+        return ""
+    those = f"Of the {count(len(found.dataset.photos), 'photo')}, {' and '.join(parts)}"
+    if found.scores is None:
+        return (
+            f"{those}: none is new to the classifier, and no honest score can be had from them. "
+            "Evaluate on photos that it has not seen."
+        )
+    return (
+        f"{those}: scores on those are too good. What counts is the score on the "
+        f"{count(found.scores.num_photos, 'photo')} that it has not learned from."
+    )
 
 
 def _asked(
@@ -101,13 +201,15 @@ def _asked(
     if rules.confidence is not None:
         answered = probabilities.max(axis=1) >= rules.confidence
         num_right = int((answered & (probabilities.argmax(axis=1) == labels)).sum())
-        count = int(answered.sum())
+        num_answered = int(answered.sum())
         found["answered"] = {
             "confidence": rules.confidence,
-            "accuracy": num_right / count if count else None,
-            "accuracy_interval": list(wilson_interval(num_right, count)) if count else None,
-            "share": count / n,
-            "share_interval": list(wilson_interval(count, n)),
+            "accuracy": num_right / num_answered if num_answered else None,
+            "accuracy_interval": list(wilson_interval(num_right, num_answered))
+            if num_answered
+            else None,
+            "share": num_answered / n,
+            "share_interval": list(wilson_interval(num_answered, n)),
         }
     if rules.sets is not None:
         found["sets"] = check(rules.sets.sets(probabilities), labels).to_json()

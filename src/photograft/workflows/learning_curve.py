@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -14,6 +15,7 @@ from photograft.core.spreadsheets import new_csv
 from photograft.core.store import FeatureStore
 from photograft.data.loading import Source
 from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
+from photograft.features.pixel_statistics import without_statistics
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare
 
@@ -67,7 +69,10 @@ def learning_curve(
             expected="strategy 'features'",
             got=repr(settings.strategy),
         )
-    job = prepare(source, settings, store=store or FeatureStore(), progress=progress or Silent())
+    progress = progress or Silent()
+    preprocessing = without_statistics(settings.preprocessing, progress)
+    settings = replace(settings, preprocessing=preprocessing)
+    job = prepare(source, settings, store=store or FeatureStore(), progress=progress)
     curve = measure_learning_curve(job, num_seeds=seeds, seed=settings.seed)
     if output is not None:
         from photograft.report.plots.learning_curve import (

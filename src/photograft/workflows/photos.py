@@ -27,7 +27,7 @@ from photograft.data.inputs import understand as understand
 from photograft.features.extractor import Extractor
 from photograft.features.layers import LayerSet, layer_sets
 from photograft.features.settings import ExtractionSettings
-from photograft.learning.job import Fitted
+from photograft.learning.job import Fitted, learned_photos
 from photograft.learning.preparation import prepare_dataset
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
@@ -75,7 +75,8 @@ def fit_photos(
         "num_train": len(dataset.photos),
         "majority_class": max(counts, key=lambda name: counts[name]),
     }
-    return replace(fitted, classifier=replace(fitted.classifier, trained=trained))
+    classifier = replace(fitted.classifier, trained=trained, learned=learned_photos(job, fitted))
+    return replace(fitted, classifier=classifier)
 
 
 def score_photos(classifier: Classifier, X: Any, store: FeatureStore) -> Floats:

@@ -58,6 +58,8 @@ class Suggestions:
         photos: The most useful first.
         num_wanted: How many were asked for.
         num_photos: How many there are in the folder.
+        num_known: How many of them the classifier has learned from already, or from one that is
+            near-identical: they are not suggested.
         skipped: How many files were skipped for each reason.
         unreadable: The files and folders that could not be read, with the reason; a folder's name
             ends with ``/``.
@@ -67,6 +69,7 @@ class Suggestions:
     photos: tuple[SuggestedPhoto, ...]
     num_wanted: int
     num_photos: int
+    num_known: int
     skipped: dict[str, int]
     unreadable: tuple[SkippedFile, ...] = ()
     notes: tuple[str, ...] = ()
@@ -142,6 +145,8 @@ def suggest(
         counted = [sum(p.label == name for p in source.photos) for name in loaded.class_names]
         notes = _not_known(source, loaded.class_names)
     distinct = _first_of_each(dataset.photos)
+    is_known = _is_known(loaded, dataset.photos, rows)
+    distinct = distinct[~is_known[distinct]]
     rows, said = rows[distinct], said[distinct]
     with progress.step("Choosing", 1, "batches") as step:
         found = choose_suggestions(
@@ -168,8 +173,15 @@ def suggest(
     unreadable = tuple(file for file in dataset.skipped if file.reason == "unreadable")
     if out is not None:
         _write_csv(out, photos, unreadable)
-    skipped = dataset.skipped_counts()
-    return Suggestions(photos, num, len(dataset.photos), skipped, unreadable, tuple(notes))
+    return Suggestions(
+        photos,
+        num,
+        len(dataset.photos),
+        int(is_known.sum()),
+        dataset.skipped_counts(),
+        unreadable,
+        tuple(notes),
+    )
 
 
 def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) -> Dataset:
@@ -237,6 +249,18 @@ def _unlike(
     ):
         return None
     return scores > classifier.uncertainty.ood_detector.threshold()
+
+
+def _is_known(
+    classifier: Classifier, photos: Sequence[Photo], rows: Floats
+) -> npt.NDArray[np.bool_]:
+    """Return whether a classifier has learned from photos, or from near-identical ones."""
+    known = np.zeros(len(photos), np.bool_)
+    if classifier.learned is not None:
+        known |= classifier.learned.parts([photo.digest for photo in photos]) != ""
+    if classifier.reference is not None:
+        known |= classifier.reference.has_like(rows[:, classifier.last_columns()])
+    return known
 
 
 def _first_of_each(photos: Sequence[Photo]) -> npt.NDArray[np.intp]:

@@ -24,7 +24,7 @@ from photograft.diagnosis.examine import Diagnosis
 from photograft.evaluation.metrics import Scored, evaluate_probabilities
 from photograft.evaluation.uncertainty import describe, fit_uncertainty
 from photograft.evaluation.warnings import warnings
-from photograft.learning.job import Fitted, Job
+from photograft.learning.job import Fitted, Job, learned_photos
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig
@@ -198,7 +198,9 @@ def finish(
         diagnosis=diagnosis,
         recipe=recipe,
     )
-    classifier = replace(classifier, trained=provenance(info, metrics))
+    classifier = replace(
+        classifier, trained=provenance(info, metrics), learned=learned_photos(job, fitted)
+    )
     record = make_record(dataset, split, scored, fitted, info, diagnosis)
     facts = record.facts()
     reads = {photo.name: photo.read for photo in dataset.photos}

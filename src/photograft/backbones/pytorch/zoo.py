@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,17 @@ from photograft.backbones.pytorch.keras_networks import keras_network
 from photograft.backbones.pytorch.keras_networks import load as load_keras
 from photograft.backbones.pytorch.loading import load_by_order
 from photograft.backbones.pytorch.pooling import find_layers, measure_layers
+from photograft.backbones.pytorch.timm_weights import (
+    LOADING_SEED,
+    load_with_timm,
+    read_tensors,
+    relative_of,
+)
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone, Layer
 from photograft.core.errors import InputError, UnknownNameError, WeightsError
 
 #: Before the name of a network whose structure is Keras's, in `Backbone.architecture`.
 KERAS_PREFIX = "keras:"
-
-#: Of the random values that weights from a file must replace: none that anyone would choose.
-_LOADING_SEED = 5_713_208_964
 
 
 def describe(name: str) -> Backbone:
@@ -247,7 +248,7 @@ def _loaded(backbone: Backbone, path: Path) -> nn.Module:
         _drop_unused(network, backbone.layers)
         network.load_state_dict(load_file(path))
     elif backbone.weights.startswith("package:"):
-        load_by_order(network, _tensors(path), ordered=True)
+        load_by_order(network, read_tensors(path), ordered=True)
     elif path.suffix == ".h5":
         load_keras(network, backbone.architecture.removeprefix(KERAS_PREFIX), path)
     else:
@@ -258,58 +259,21 @@ def _loaded(backbone: Backbone, path: Path) -> nn.Module:
 
 def _loaded_by_timm(backbone: Backbone, path: Path) -> nn.Module:
     """Load a file as timm does; one of other names, by the order of its tensors."""
-    import timm
-
-    overlay = {"file": str(path), "custom_load": False}
+    tensors = read_tensors(path)
     try:
-        with torch.random.fork_rng(devices=[]), _hushed():
-            torch.manual_seed(_LOADING_SEED)
-            network: nn.Module = timm.create_model(
-                backbone.architecture,
-                pretrained=True,
-                pretrained_cfg_overlay=overlay,
-                num_classes=0,
-            ).eval()
-        _check_replaced(network, new_network(backbone.architecture, _LOADING_SEED))
-    except (RuntimeError, ValueError) as error:
+        blank = new_network(backbone.architecture, LOADING_SEED)
+        return load_with_timm(backbone.architecture, tensors, blank)
+    except ValueError as error:
         if not backbone.weights.startswith("file:"):
             raise
         network = new_network(backbone.architecture)
         try:
-            load_by_order(network, _tensors(path), ordered=path.suffix != ".safetensors")
+            load_by_order(network, tensors, ordered=path.suffix != ".safetensors")
         except ValueError:
-            raise error from None
+            other = relative_of(backbone.architecture, tensors)
+            more = f"; it seems to be of {other}" if other else ""
+            raise ValueError(f"{error}{more}") from None
     return network
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep timm's list of the names that it does not know from the user."""
-    logger = logging.getLogger("timm")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def _check_replaced(network: nn.Module, blank: nn.Module) -> None:
-    """Raise where random values were left: timm takes a file that lacks some of the tensors."""
-    values = dict(blank.named_parameters())
-    for name, value in network.named_parameters():
-        varied = value.requires_grad and bool((value != value.flatten()[0]).any())
-        if varied and torch.equal(value, values[name]):
-            raise ValueError(f"{name} is not in it")
-
-
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if not all(isinstance(value, torch.Tensor) for value in found.values()):
-        raise ValueError("it holds more than tensors")
-    return dict(found)
 
 
 def _source(config: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from photograft.core.errors import InputError, StorageError
 from photograft.core.files import check_free, new_file, write_json
 from photograft.core.schema import check_choice
 from photograft.features.augmentation import view_name
+from photograft.features.pixel_statistics import goes_by_statistics
 from photograft.features.settings import DEFAULT_AUGMENTATION, ExtractionSettings
 from photograft.learning.recipes import get_recipe
 from photograft.learning.settings import LearningSettings, TrainConfig
@@ -61,8 +62,13 @@ class Candidate:
 
     @property
     def is_stored(self) -> bool:
-        """Whether a logistic head on stored features is all that is learned."""
+        """Whether a logistic head on stored features is all that is learned.
+
+        Features that go by statistics of the photos learned from are other ones in each fold.
+        """
         config = self.config
+        if goes_by_statistics(config.preprocessing):
+            return False
         return config.head == "logistic" and (
             config.strategy == "features"
             or (config.strategy == "features+augment" and config.views != -1)

@@ -21,6 +21,8 @@ from photograft.evaluation.comparison.candidates import Candidate, NetworkKey, T
 from photograft.features.extraction import feature_batches, open_space
 from photograft.features.extractor import Extractor
 from photograft.features.opening import fit_preprocessing, open_extractor
+from photograft.features.pixel_statistics import goes_by_statistics
+from photograft.features.settings import ExtractionSettings
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection
 from photograft.learning.job import Job, needs_features
 from photograft.learning.preparation import network_settings
@@ -59,10 +61,9 @@ class TrialContext:
     times: dict[NetworkKey, float] = field(default_factory=dict)
 
     def extractor(self, candidate: Candidate) -> Extractor:
-        """Return a candidate's backbone, ready to look at photos."""
-        settings = network_settings(candidate.config, self.pool, len(self.pool.photos))
-        extractor = open_extractor(settings, store=self.store, progress=self.progress)
-        return fit_preprocessing(extractor, self.pool.photos, settings)
+        """Return a candidate's backbone, ready to look at photos unless by their statistics."""
+        settings = network_settings(candidate.config, self.pool.photos)
+        return open_extractor(settings, store=self.store, progress=self.progress)
 
     def everything(self, dataset: Dataset) -> Split:
         """Return a split whose training part has all photos."""
@@ -126,7 +127,8 @@ def try_folds(
     """
     config = candidate.config
     extractor = context.extractor(candidate)
-    if needs_features(config):
+    by_statistics = goes_by_statistics(config.preprocessing)
+    if needs_features(config) and not by_statistics:
         table, failures, extractor = extractor.extract(context.pool.photos)
         clean = context.pool.without(failures)
     else:
@@ -152,6 +154,8 @@ def try_folds(
         )
         split = Split(others[inner != 0], others[inner == 0], held)
         job = replace(whole, split=split)
+        if by_statistics:  # each fold's own: what is held out has no part in them
+            job = _fit_to_statistics(job)
         start = context.timer()
         fitted = find_strategy(config.strategy)(job)
         found = job.score(fitted.classifier, "test").astype(np.float64)
@@ -181,6 +185,18 @@ def try_folds(
         for leftover in fitted.leftovers:
             shutil.rmtree(leftover, ignore_errors=True)
         yield trial
+
+
+def _fit_to_statistics(job: Job) -> Job:
+    """Return a job whose network is fed by the statistics of its training photos."""
+    settings = job.config.part(ExtractionSettings)
+    extractor = fit_preprocessing(job.extractor, job.photos("train"), settings)
+    table = None
+    if needs_features(job.config):
+        table, failures, extractor = extractor.extract(job.dataset.photos)
+        for error in failures.values():
+            raise error
+    return replace(job, extractor=extractor, table=table)
 
 
 def time_photos(context: TrialContext, extractor: Extractor, candidate: Candidate) -> float:

@@ -18,7 +18,9 @@ from photograft.interfaces.cli.commands.options import (
 HELP = (
     "Score a classifier on labelled photos that it was not trained on.\n\n"
     + LAYOUTS
-    + " Every photo is scored, whatever split it is in.\n\nExamples:\n\n"
+    + " Every photo is scored, whatever split it is in. Those that the classifier has learned "
+    "from, told by their content, are scored apart: the score on the others counts."
+    "\n\nExamples:\n\n"
     "  photograft evaluate runs/fruit later_photos/\n\n"
     "  photograft evaluate runs/fruit later.csv --json scores.json"
 )
@@ -61,13 +63,11 @@ def evaluate(
         max_pixels=max_pixels,
         progress=make_progress(),
     )
-    console, scores = Console(), found.scores.to_json()
+    console = Console()
     account.show_skipped(console, found.dataset.skipped_counts())
     account.show_unreadable(console, found.dataset.skipped)
-    tables.show_scores(console, found.dataset.name, {"all": scores})
-    tables.show_classes(console, "by class", scores)
-    tables.show_asked(console, found.asked)
+    tables.show_evaluated(console, found)
     if json_file is not None:
         with new_file(json_file, fix=fix) as partial:
-            write_json(partial, {**scores, **found.asked})
+            write_json(partial, found.to_json())
         print(f"Scores: {json_file}")

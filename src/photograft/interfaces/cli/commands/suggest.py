@@ -50,6 +50,7 @@ def suggest(
     """Suggest; the help text is above."""
     from rich.console import Console
 
+    from photograft.core.text import count
     from photograft.interfaces.cli.views.account import show_notes, show_skipped, show_unreadable
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.suggest import suggest as run
@@ -67,6 +68,11 @@ def suggest(
     console = Console()
     show_notes(console, found.notes)
     show_skipped(console, found.skipped)
+    if found.num_known:
+        known = count(found.num_known, "photo")
+        print(
+            f"Left out {known}: the classifier has learned from them, or from near-identical ones"
+        )
     _show(console, found.photos)
     if found.shortfall:
         print(found.shortfall)

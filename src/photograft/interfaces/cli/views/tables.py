@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from photograft.core.text import count, size
 from photograft.interfaces.cli.views.account import show_notes, show_skipped
 from photograft.runs.folder import CLASSIFIER
 from photograft.runs.run import Run
+from photograft.workflows.evaluate import Evaluated
 from photograft.workflows.settings import Recipe
 from photograft.workflows.types import Backbone
 
 _MAX_ROWS = 30
 
 
-def show_scores(console: Console, title: str, parts: dict[str, dict[str, Any] | None]) -> None:
+def show_scores(console: Console, title: str, parts: Mapping[str, dict[str, Any] | None]) -> None:
     """Print the scores of one or more parts side by side."""
     shown = {name: scores for name, scores in parts.items() if scores}
     if not shown:
@@ -59,6 +60,17 @@ def show_classes(console: Console, title: str, scores: dict[str, Any]) -> None:
         cells = ("–" if r[k] is None else f"{r[k]:.3f}" for k in ("precision", "recall", "f1"))
         table.add_row(escape(r["name"]), *cells, f"{r['support']:,}")
     console.print(table)
+
+
+def show_evaluated(console: Console, found: Evaluated) -> None:
+    """Print scores on labelled photos: the figures that count first, with what to know of them."""
+    parts = {name: part.to_json() for name, part in found.parts().items()}
+    show_scores(console, found.dataset.name, parts)
+    if found.scores:
+        show_classes(console, "by class", found.scores.to_json())
+    show_asked(console, found.asked)
+    for warning in found.warnings:
+        console.print(f"Warning: {warning}", style="bold yellow", markup=False, highlight=False)
 
 
 def show_asked(console: Console, asked: dict[str, Any]) -> None:
