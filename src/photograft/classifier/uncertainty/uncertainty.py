@@ -45,13 +45,14 @@ class Rules:
         """Whether an answer may be another than the most probable class."""
         return self.ood_threshold is not None or self.confidence is not None
 
+    def is_unknown(self, ood_score: float | None) -> bool:
+        """Return whether a photo of that OOD score is none of the classes."""
+        threshold = self.ood_threshold
+        return threshold is not None and ood_score is not None and ood_score > threshold
+
     def answer(self, label: str, probability: float, ood_score: float | None) -> str:
         """Return the class, ``"unsure"``, or ``"unknown"``."""
-        if (
-            self.ood_threshold is not None
-            and ood_score is not None
-            and ood_score > self.ood_threshold
-        ):
+        if self.is_unknown(ood_score):
             return UNKNOWN
         if self.confidence is not None and probability < self.confidence:
             return UNSURE
