@@ -26,6 +26,7 @@ from photograft.classifier.heat_maps import HeatMaps
 from photograft.classifier.reference import Reference
 from photograft.classifier.uncertainty.calibration import calibrate
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.ood_detector import OODDetector
 from photograft.classifier.uncertainty.ood_fitting import fit_ood_detector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.core.errors import ClassifierError, InputError
@@ -289,6 +290,34 @@ def test_explanations_are_of_the_class_that_was_said(tmp_path: Path) -> None:
     ]
     assert len({e.overlay for e in others}) == 3
     assert all(e.neighbours == () for e in others)
+
+
+@pytest.mark.parametrize(("held_out", "is_said"), [(-100.0, True), (100.0, False)])
+def test_mistakes_that_are_like_no_class_are_said_to_be(
+    tmp_path: Path, held_out: float, is_said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "run"
+    reads = make_run(folder, per_class=(6, 4, 20), margin=0.5)
+    add_classifier(folder, reads)
+    known = Classifier.load(folder)
+    width = known.backbone.num_features
+    detector = OODDetector(
+        bounds=np.array([[0, width]]),
+        projection=np.eye(width, dtype=np.float32),
+        rows=np.eye(width, dtype=np.float32),
+        radii=np.zeros(width, np.float32),
+        neighbour=1,
+        spread=1.0,
+        held_out=np.array([held_out], np.float32),
+        left_out=np.empty(0, np.float32),
+    )
+    known = replace(known, uncertainty=Uncertainty(ood_detector=detector))
+    known.save(tmp_path / "new", include_weights=True)
+    shutil.rmtree(folder / "classifier")
+    (tmp_path / "new").rename(folder / "classifier")
+    page = page_of(folder, reads, tmp_path / "page.html")
+    assert page.text.count("calls it unknown") == (MAX_EXPLAINED if is_said else 0)
 
 
 @pytest.mark.parametrize("damage", ["head", "reference", "weights", "classes"])

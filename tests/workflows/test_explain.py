@@ -155,7 +155,8 @@ def test_what_predict_calls_unknown_is_explained_as_unknown(
     with_reference: Path, odd: Path, tmp_path: Path
 ) -> None:
     answers = predict(with_reference, odd, unknown=True)
-    assert sorted(p.answer for p in answers) == ["circle", "unknown"]
+    assert isinstance(answers, list)
+    assert {p.answer for p in answers} == {"circle", "unknown"}
     found = explain_photos(with_reference, odd, out=tmp_path / "why")
     assert [e.is_unknown for e in found] == [p.answer == "unknown" for p in answers]
     assert [e.ood_score for e in found] == [p.ood_score for p in answers]

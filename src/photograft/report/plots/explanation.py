@@ -52,7 +52,7 @@ class Explanation:
         ood_score: How unlike every class the photo is, as of `Prediction`; None where the
             classifier can't tell.
         ood_threshold: The score above which it is unknown; None likewise.
-        is_unknown: Whether it is like none of the classes, as `predict` with `unknown` says.
+        is_unknown: Whether it is like none of the classes, as ``predict --unknown`` says.
     """
 
     name: str
@@ -137,7 +137,7 @@ class _Sheet:
     def __init__(self, height: float) -> None:
         self.height = height
         self._figure = Figure(figsize=(_WIDTH, height), dpi=DPI)
-        self._canvas = FigureCanvasAgg(self._figure)
+        self._canvas: Any = FigureCanvasAgg(self._figure)
         self._pictures: list[tuple[Image.Image, tuple[int, int]]] = []
 
     def write(self, left: float, down: float, **style: Any) -> Any:

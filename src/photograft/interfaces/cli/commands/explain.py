@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 HELP = (
     "Show why photos are classified as they are: where in each the evidence is, which training "
-    "photos are most like it, and whether it is like no class at all (as predict --unknown says).\n\n"
+    "photos are most like it, and whether it is like no class at all, as predict --unknown "
+    "says.\n\n"
     "PHOTOS are files, folders, glob patterns in quotes, or - for a list on standard input. Of "
     "each a PNG is written: the photo, a heat map over it (Grad-CAM), and its nearest training "
     "photos, as far as they are still where they were.\n\n"
