@@ -594,14 +594,15 @@ def test_certainty_is_told_on_the_page(tmp_path: Path, shown_target: bool) -> No
     reads = make_run(tmp_path / "run", certainty=said)
     page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
     text = " ".join(page.text.split())
-    assert "When to leave a photo to a person" in text
+    assert "When should a person look instead?" in text
     n = 500 if shown_target else 20
-    assert f"Found out on {n} <b>photos</b>;" in text  # as text
+    assert f"Found out on {n} <b>photos</b>." in text  # as text
     assert "<b>photos" not in page.html
     assert said["calibration"]["reason"].rstrip(".") in text
     assert said["sets"]["sentence"] in text
-    assert f"A photo whose OOD score is above {said['unknown']['threshold']:.3f}" in text
+    assert f"Unknown is an OOD score above {said['unknown']['threshold']:.3f}" in text
     for row in said["abstaining"]:
+        assert row["sentence"] in text
         assert f"{row['share']:.1%} (" in text or f"{row['share']:.0%} (" in text
     assert ("reached, not shown" in text) != shown_target
 
@@ -611,8 +612,8 @@ def test_a_run_without_certainty_says_nothing_of_it(tmp_path: Path, certainty: A
     more = {} if certainty is None else {"certainty": certainty}
     reads = make_run(tmp_path / "run", **more)
     page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
-    assert "Can its probabilities be trusted?" in page.text
-    for words in ("When to leave a photo", "may be called unknown", "Sets hold", "alibrated:"):
+    assert "Do its percentages mean what they say?" in page.text
+    for words in ("should a person look", "Unknown is", "come into question", "alibrated:"):
         assert words not in page.text
 
 

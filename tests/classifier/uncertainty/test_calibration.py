@@ -188,7 +188,8 @@ def test_too_few_photos_or_groups(n: int, num_groups: int) -> None:
     found = run(*photos(n, 3, slope=0.2), np.arange(n) % num_groups)
     assert not found.kept
     assert found.reason == (
-        f"Not calibrated: there are too few held-out photos to tell ({n} in {num_groups} groups)."
+        f"Not calibrated: too few held-out photos to tell ({n} in {num_groups} "
+        f"group{'s' if num_groups > 1 else ''})."
     )
 
 

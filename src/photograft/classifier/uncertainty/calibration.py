@@ -26,6 +26,7 @@ from photograft.classifier.uncertainty.temperature import Doubles, fit, transfor
 from photograft.core.errors import InputError
 from photograft.core.schema import Schema
 from photograft.core.statistics import NEGLIGIBLE, expected_calibration_error, standard_error
+from photograft.core.text import count
 
 Labels = npt.NDArray[np.int64]
 
@@ -136,9 +137,8 @@ def calibrate(
     num_groups = int(witness.max()) + 1
     kept = False
     if len(labels) < MIN_PHOTOS or num_groups < _NUM_FOLDS:
-        reason = (
-            f"there are too few held-out photos to tell ({len(labels):,} in {num_groups:,} groups)."
-        )
+        num_photos, held = len(labels), count(num_groups, "group")
+        reason = f"too few held-out photos to tell ({num_photos:,} in {held})."
     elif gain <= max(_CLEAR * noise, NEGLIGIBLE):
         reason = f"it would take the log loss of held-out photos {losses}, which is no clear gain."
     elif after.calibration_error > before.calibration_error:
@@ -150,10 +150,9 @@ def calibrate(
         )
     else:
         kept = True
-        was = "too" if slope < 1 else "not"
-        enough = "" if slope < 1 else " enough"
+        was = "too sure" if slope < 1 else "not sure enough"
         reason = (
-            f"the head was {was} sure{enough} of itself; on held-out photos the log loss falls "
+            f"the head was {was} of itself; on held-out photos the log loss falls "
             f"{losses}, the calibration error {errors}."
         )
     return Calibration(
