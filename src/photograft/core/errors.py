@@ -80,7 +80,7 @@ class UnknownNameError(InputError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str = "") -> None:
         nearest = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
+        hint = f"Did you mean {_either(nearest)}? " if nearest else ""
         super().__init__(f"there is no {kind} named {name!r}", fix=(hint + fix).strip())
 
 
@@ -98,6 +98,11 @@ class WeightsError(PhotograftError, OSError):
 
 class StorageError(PhotograftError, OSError):
     """A folder can't be written to, or the disk is full."""
+
+
+def _either(names: list[str]) -> str:
+    """Return names as they stand in a question: ``a, b or c``."""
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def one_line(message: str) -> str:

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
+from photograft.backbones.names import unknown_backbone
 from photograft.backbones.pytorch.convnet import PREFIX as CONVNET
 from photograft.backbones.pytorch.convnet import ConvNet, initialise
 from photograft.backbones.pytorch.keras_networks import build as build_keras
@@ -21,7 +22,7 @@ from photograft.backbones.pytorch.keras_networks import load as load_keras
 from photograft.backbones.pytorch.loading import load_by_order
 from photograft.backbones.pytorch.pooling import find_layers, measure_layers
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone, Layer
-from photograft.core.errors import InputError, UnknownNameError, WeightsError
+from photograft.core.errors import InputError, WeightsError
 
 #: Before the name of a network whose structure is Keras's, in `Backbone.architecture`.
 KERAS_PREFIX = "keras:"
@@ -46,12 +47,7 @@ def describe(name: str) -> Backbone:
     if not timm.is_model(architecture) or (
         name != architecture and name not in timm.list_pretrained(name)
     ):
-        raise UnknownNameError(
-            "backbone",
-            name,
-            [*timm.list_models(), *timm.list_pretrained()],
-            fix="`photograft backbones --search TEXT` lists all names.",
-        )
+        raise unknown_backbone(name, [*timm.list_models(), *timm.list_pretrained()])
     network: Any = new_network(name)
     config = network.pretrained_cfg
     height, width = config["input_size"][1:]
