@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from photograft.backbones.names import timm_names
 from photograft.backbones.registry import EMBEDDED, Backbone
-from photograft.core.errors import WeightsError
+from photograft.core.errors import WeightsError, either
 from photograft.core.files import sha256_of
 from photograft.core.progress import Progress, Silent
 
@@ -153,7 +153,7 @@ def _check_local(path: Path) -> None:
             expected="'pretrained', 'random', or the path of a file",
         )
     if path.suffix not in _SUFFIXES:
-        raise WeightsError(f"{path} is no weight file by its name", expected=" or ".join(_SUFFIXES))
+        raise WeightsError(f"{path} is no weight file by its name", expected=either(_SUFFIXES))
 
 
 def _address(backbone: Backbone) -> str:

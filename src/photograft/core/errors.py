@@ -17,7 +17,17 @@ Each message says what happened, what was expected, what came instead, and what 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+
+def either(names: Sequence[str]) -> str:
+    """Return what may be chosen, one name at least: ``a, b or c``."""
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def as_typed(text: str) -> str:
+    """Return what a user typed in quotes, and nothing in it escaped as `repr` would."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 class PhotograftError(Exception):
@@ -38,7 +48,7 @@ class PhotograftError(Exception):
             parts.append(f"got {got}")
         message = "; ".join(parts)
         if fix:
-            message += f". {fix}"
+            message += f"{'' if message.endswith('?') else '.'} {fix}"
         super().__init__(message)
 
 
@@ -80,8 +90,10 @@ class UnknownNameError(InputError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str = "") -> None:
         nearest = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
-        hint = f"Did you mean {_either(nearest)}? " if nearest else ""
-        super().__init__(f"there is no {kind} named {name!r}", fix=(hint + fix).strip())
+        hint = f"Did you mean {either(nearest)}? " if nearest else ""
+        super().__init__(
+            f"there is no {kind} named {as_typed(str(name))}", fix=(hint + fix).strip()
+        )
 
 
 class ClassifierError(InputError):
@@ -98,11 +110,6 @@ class WeightsError(PhotograftError, OSError):
 
 class StorageError(PhotograftError, OSError):
     """A folder can't be written to, or the disk is full."""
-
-
-def _either(names: list[str]) -> str:
-    """Return names as they stand in a question: ``a, b or c``."""
-    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def one_line(message: str) -> str:

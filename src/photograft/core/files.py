@@ -19,6 +19,8 @@ from photograft.core.errors import InputError, PhotograftError, StorageError
 MAX_FILE_BYTES = 512 * 2**20
 
 
+#: What to do about a folder that can't be written, where an option names it.
+CHOOSE_OUT = "Choose another folder with --out"
 #: What helps where `is_full` holds.
 _FREE_SPACE = "Free some space and run the same command again: what was computed is kept."
 
@@ -29,11 +31,12 @@ def is_full(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, choose: str = CHOOSE_OUT) -> Iterator[Path]:
     """Make a folder that appears complete or not at all.
 
     Args:
         path: Where it will be. It must not exist yet, or be empty.
+        choose: How the user can choose another one.
 
     Yields:
         A temporary folder beside it, renamed to `path` at the end, deleted on any error. What a
@@ -44,7 +47,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     partial = path.parent / f".{path.name}.partial"
     try:
-        check_free(path)
+        check_free(path, choose=choose)
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -57,7 +60,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(
             f"{path} can't be written ({error.strerror or error})",
-            fix=_FREE_SPACE if is_full(error) else "Choose another folder with --out.",
+            fix=_FREE_SPACE if is_full(error) else f"{choose}.",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -95,8 +98,12 @@ def new_file(path: Path, *, fix: str) -> Iterator[Path]:
             partial.unlink()
 
 
-def check_free(path: Path) -> None:
+def check_free(path: Path, *, choose: str = CHOOSE_OUT) -> None:
     """Make sure that a new folder can be put at `path`.
+
+    Args:
+        path: Where it is to be.
+        choose: As in `new_folder`.
 
     Raises:
         StorageError: Something is there already, or the nearest existing parent is read-only.
@@ -106,16 +113,14 @@ def check_free(path: Path) -> None:
     except OSError:
         taken = True
     if taken or not path.name:  # "." and "/" are there, and no new folder can take their place
-        raise StorageError(
-            f"{path} exists already", fix="Choose another folder with --out, or remove this one."
-        )
+        raise StorageError(f"{path} exists already", fix=f"{choose}, or remove this one.")
     parent = path.absolute().parent
     while not parent.exists():
         parent = parent.parent
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
         raise StorageError(
             f"{path} can't be written: {parent} is not a folder that you may write to",
-            fix="Choose another folder with --out.",
+            fix=f"{choose}.",
         )
 
 

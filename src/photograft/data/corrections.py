@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from photograft.core.errors import InputError, UnknownNameError
+from photograft.core.errors import InputError, UnknownNameError, as_typed
 from photograft.core.files import printable
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.sources.base import SkippedFile
@@ -167,12 +167,12 @@ def group_by(dataset: Dataset, pattern: str) -> Dataset:
         raise InputError(
             "the pattern to group by is no regular expression",
             expected=r"one such as 'person(\d+)'",
-            got=f"{pattern!r}: {error}",
+            got=f"{as_typed(pattern)}: {error}",
         ) from error
     found = [compiled.search(photo.name) for photo in dataset.photos]
     if dataset.photos and not any(found):
         raise InputError(
-            f"the pattern to group by, {pattern!r}, occurs in no photo's name",
+            f"the pattern to group by, {as_typed(pattern)}, occurs in no photo's name",
             expected=f"one that occurs in names such as {dataset.photos[0].name}",
         )
     groups = [
@@ -181,8 +181,9 @@ def group_by(dataset: Dataset, pattern: str) -> Dataset:
     ]
     sizes = Counter(group for group in groups if group is not None)
     alone = groups.count(None)
-    note = f"grouped by {pattern!r}: {sum(sizes.values()):,} photos in {len(sizes):,} groups" + (
-        f"; {alone:,} without it, each on its own" if alone else ""
+    note = (
+        f"grouped by {as_typed(pattern)}: {sum(sizes.values()):,} photos in {len(sizes):,} groups"
+        + (f"; {alone:,} without it, each on its own" if alone else "")
     )
     photos = [replace(p, group=group) for p, group in zip(dataset.photos, groups, strict=True)]
     return replace(dataset, photos=tuple(photos), notes=(*dataset.notes, note))

@@ -70,7 +70,7 @@ def make_subset(
     if dataset.kind == "folder":
         check_out(out, dataset.source)
     else:  # a table's photos may lie anywhere, and its root may be the current folder
-        check_free(out)
+        check_free(out, choose="Choose another folder")
     progress = progress or Silent()
     sizes = {"train": train, "validation": validation, "test": test}
     dataset, chosen = _choose(dataset, start, start + sum(sizes.values()), progress)
@@ -85,7 +85,7 @@ def make_subset(
             for photo, name in zip(photos[first : first + size], names[first:], strict=False):
                 plan.append((photo, PurePosixPath(part, folders[label], name)))
             first += size
-    with new_folder(out) as partial_folder:
+    with new_folder(out, choose="Choose another folder") as partial_folder:
         for part, size in sizes.items():
             for label in chosen if size else ():
                 (partial_folder / part / folders[label]).mkdir(parents=True)
@@ -178,7 +178,7 @@ def check_numbers(train: int, validation: int, test: int, start: int) -> None:
 
 def check_out(out: Path, source: str | os.PathLike[str]) -> None:
     """Raise `StorageError` if `out` is taken, or lies among the photos of `source`."""
-    check_free(out)
+    check_free(out, choose="Choose another folder")
     root = Path(source).expanduser()
     if root.is_dir() and out.resolve().is_relative_to(root.resolve()):
         raise StorageError(

@@ -11,7 +11,7 @@ from photograft.core.files import new_file, path_of
 from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_range
 from photograft.core.store import FeatureStore
-from photograft.data.loading import Source
+from photograft.data.loading import Source, check_outside
 from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare
@@ -48,9 +48,14 @@ def learning_curve(
         WeightsError: The backbone's weights are not here and can't be fetched.
         StorageError: A file, or the cache, can't be written.
     """
-    for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
+    for path, suffix, kind, option in (
+        (output, ".png", "picture", "--output"),
+        (table, ".csv", "table", "--table"),
+    ):
         if path is not None and path_of(path, f"the {kind}").suffix.lower() != suffix:
             raise InputError(f"{path} is no {kind} by its name", expected=suffix)
+        if path is not None:
+            check_outside(Path(path), source, option=option)
     check_range("seeds", 1 if seeds is None else seeds, 1, 100, whole=True)
     settings = read_settings(config, **options)
     if settings.strategy != "features":

@@ -186,7 +186,7 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
             NotFittedError: There was no `fit`.
         """
         check_is_fitted(self)
-        with new_folder(Path(path)) as partial:
+        with new_folder(Path(path), choose="Choose another folder") as partial:
             self.classifier_.save(partial, include_weights=include_weights)
 
     @classmethod
