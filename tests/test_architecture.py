@@ -80,6 +80,7 @@ WITH_TORCH = {
     "backbones.pytorch.keras_networks",
     "backbones.pytorch.loading",
     "backbones.pytorch.network",
+    "backbones.pytorch.records",
     "backbones.pytorch.pooling",
     "backbones.pytorch.units",
     "backbones.pytorch.zoo",
