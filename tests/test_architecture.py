@@ -85,6 +85,7 @@ WITH_TORCH = {
     "backbones.pytorch.keras_networks",
     "backbones.pytorch.loading",
     "backbones.pytorch.network",
+    "backbones.pytorch.records",
     "backbones.pytorch.pooling",
     "backbones.pytorch.timm_weights",
     "backbones.pytorch.units",

@@ -225,7 +225,12 @@ def test_group_by_without_parentheses_is_all_of_it(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
-    [("person(", "no regular expression"), ("zebra", "occurs in no photo's name")],
+    [
+        ("person(", "no regular expression"),
+        ("zebra", "occurs in no photo's name"),
+        (r"zebra\.(\d)", r"by, 'zebra\\.\(\\d\)', occurs in no"),
+        (r"zebra\.(\d", r"got 'zebra\\.\(\\d': "),
+    ],
 )
 def test_pattern_that_wont_do(dataset: Dataset, pattern: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

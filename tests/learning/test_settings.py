@@ -276,7 +276,8 @@ CHOICES: list[tuple[type[Schema], str, tuple[str, ...]]] = [
 def test_choices(kind: type[Schema], name: str, choices: tuple[str, ...]) -> None:
     for choice in choices:
         assert getattr(kind(**{name: choice}), name) == choice
-    expected = " or ".join(repr(choice) for choice in choices if choice)
+    *others, last = (repr(choice) for choice in choices if choice)
+    expected = f"{', '.join(others)} or {last}"
     assert refusal(kind, {name: "sepia"}) == f"{name} can't be 'sepia'; expected {expected}"
     if "" not in choices:
         assert refusal(kind, {name: ""}).startswith(f"{name} can't be ''")
@@ -357,7 +358,7 @@ def test_every_number_and_every_choice_has_its_test() -> None:
         (
             TrainConfig,
             {"precision": "fp16"},
-            "precision can't be 'fp16'; expected 'auto' or 'bf16' or 'fp32'",
+            "precision can't be 'fp16'; expected 'auto', 'bf16' or 'fp32'",
         ),
         (TrainConfig, {"class_weight": ""}, "class_weight can't be ''"),
         (TrainConfig, {"include_weights": "yes"}, "include_weights can't be 'yes'"),

@@ -12,9 +12,16 @@ from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.classifier.uncertainty.ood_fitting import fit_ood_detector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.evaluation.uncertainty import describe
-from photograft.report.certainty_section import certainty_context
+from photograft.report.certainty_section import Answer, certainty_context
 
-NOTHING = {"calibration": "", "rows": [], "sets": "", "unknown": "", "held_out": ""}
+NOTHING = {
+    "calibration": Answer(),
+    "abstaining": [],
+    "rows": [],
+    "sets": Answer(),
+    "unknown": Answer(),
+    "held_out": "",
+}
 
 
 def made_up(n: int = 400, loudness: float = 1.0) -> Uncertainty:
@@ -48,15 +55,20 @@ def test_all_that_is_known_is_said() -> None:
     assert uncertainty.ood_detector
     context = certainty_context({"certainty": describe(uncertainty)})
     assert context["held_out"] == "400 made-up photos"
-    assert context["sets"] == uncertainty.held_out.sets(0.95).sentence
+    assert context["sets"].sentence == uncertainty.held_out.sets(0.95).sentence
     threshold = uncertainty.ood_detector.threshold(0.95)
-    assert f"above {threshold:.3f} may be called unknown" in context["unknown"]
+    said, figures = context["unknown"]
+    assert f"an OOD score above {threshold:.3f}. Of 400 photos" in figures
     share = uncertainty.ood_detector.share_kept(threshold).share
-    assert f"keeps {share:.1%} (" in context["unknown"]
-    assert "of 400 photos" in context["unknown"]
+    assert f"keeps {share:.1%} of photos" in said
+    assert f"{share:.1%} (95% interval " in figures
     through = uncertainty.ood_detector.let_through(threshold)
     assert through is not None
-    assert f"new to it, {through.share:.1%} (" in context["unknown"]
+    assert f"{through.share:.0%} would pass for one of them" in said
+    assert f"{through.share:.1%} (95% interval " in figures
+    assert context["abstaining"] == [
+        uncertainty.held_out.abstention(target).sentence for target in (0.95, 0.99)
+    ]
     for row, target in zip(context["rows"], (0.95, 0.99), strict=True):
         found = uncertainty.held_out.abstention(target)
         assert row[0] == f"{target:.0%}"
@@ -82,11 +94,17 @@ def test_how_certain_a_target_is_has_three_words() -> None:
     assert words(said, wrong) == ["not reached"] * 2
 
 
-@pytest.mark.parametrize(("loudness", "word"), [(1.0, "Not calibrated: "), (5.0, "Calibrated: ")])
-def test_calibration_is_one_sentence_with_both_errors(loudness: float, word: str) -> None:
+@pytest.mark.parametrize(
+    ("loudness", "word", "plain"),
+    [(1.0, "Not calibrated: ", "as it learned them"), (5.0, "Calibrated: ", "too sure of itself")],
+)
+def test_calibration_is_a_plain_sentence_and_both_errors(
+    loudness: float, word: str, plain: str
+) -> None:
     found = made_up(loudness=loudness)
     assert found.calibration
-    text = certainty_context({"certainty": describe(found)})["calibration"]
+    said, text = certainty_context({"certainty": describe(found)})["calibration"]
+    assert plain in said
     assert text.startswith(word)
     assert text.endswith(" with it).")
     assert ". (" not in text

@@ -26,6 +26,7 @@ from photograft.classifier.heat_maps import HeatMaps
 from photograft.classifier.reference import Reference
 from photograft.classifier.uncertainty.calibration import calibrate
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
+from photograft.classifier.uncertainty.ood_detector import OODDetector
 from photograft.classifier.uncertainty.ood_fitting import fit_ood_detector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.core.errors import ClassifierError, InputError
@@ -289,6 +290,34 @@ def test_explanations_are_of_the_class_that_was_said(tmp_path: Path) -> None:
     ]
     assert len({e.overlay for e in others}) == 3
     assert all(e.neighbours == () for e in others)
+
+
+@pytest.mark.parametrize(("held_out", "is_said"), [(-100.0, True), (100.0, False)])
+def test_mistakes_that_are_like_no_class_are_said_to_be(
+    tmp_path: Path, held_out: float, is_said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "run"
+    reads = make_run(folder, per_class=(6, 4, 20), margin=0.5)
+    add_classifier(folder, reads)
+    known = Classifier.load(folder)
+    width = known.backbone.num_features
+    detector = OODDetector(
+        bounds=np.array([[0, width]]),
+        projection=np.eye(width, dtype=np.float32),
+        rows=np.eye(width, dtype=np.float32),
+        radii=np.zeros(width, np.float32),
+        neighbour=1,
+        spread=1.0,
+        held_out=np.array([held_out], np.float32),
+        left_out=np.empty(0, np.float32),
+    )
+    known = replace(known, uncertainty=Uncertainty(ood_detector=detector))
+    known.save(tmp_path / "new", include_weights=True)
+    shutil.rmtree(folder / "classifier")
+    (tmp_path / "new").rename(folder / "classifier")
+    page = page_of(folder, reads, tmp_path / "page.html")
+    assert page.text.count("calls it unknown") == (MAX_EXPLAINED if is_said else 0)
 
 
 @pytest.mark.parametrize("damage", ["head", "reference", "weights", "classes"])
@@ -565,14 +594,15 @@ def test_certainty_is_told_on_the_page(tmp_path: Path, shown_target: bool) -> No
     reads = make_run(tmp_path / "run", certainty=said)
     page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
     text = " ".join(page.text.split())
-    assert "When to leave a photo to a person" in text
+    assert "When should a person look instead?" in text
     n = 500 if shown_target else 20
-    assert f"Found out on {n} <b>photos</b>;" in text  # as text
+    assert f"Found out on {n} <b>photos</b>." in text  # as text
     assert "<b>photos" not in page.html
     assert said["calibration"]["reason"].rstrip(".") in text
     assert said["sets"]["sentence"] in text
-    assert f"A photo whose OOD score is above {said['unknown']['threshold']:.3f}" in text
+    assert f"Unknown is an OOD score above {said['unknown']['threshold']:.3f}" in text
     for row in said["abstaining"]:
+        assert row["sentence"] in text
         assert f"{row['share']:.1%} (" in text or f"{row['share']:.0%} (" in text
     assert ("reached, not shown" in text) != shown_target
 
@@ -582,8 +612,8 @@ def test_a_run_without_certainty_says_nothing_of_it(tmp_path: Path, certainty: A
     more = {} if certainty is None else {"certainty": certainty}
     reads = make_run(tmp_path / "run", **more)
     page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
-    assert "Can its probabilities be trusted?" in page.text
-    for words in ("When to leave a photo", "may be called unknown", "Sets hold", "alibrated:"):
+    assert "Do its percentages mean what they say?" in page.text
+    for words in ("should a person look", "Unknown is", "come into question", "alibrated:"):
         assert words not in page.text
 
 

@@ -18,10 +18,13 @@ from drawing import draw_folder
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.heat_maps import HeatMaps
 from photograft.classifier.reference import Reference
-from photograft.core.errors import UnknownNameError
+from photograft.core.errors import InputError, StorageError, UnknownNameError
 from photograft.interfaces.cli.commands.explain import HELP, explain
+from photograft.report.plots.explanation import draw
 from photograft.runs.folder import load_facts
-from system_helpers import read_json
+from photograft.workflows.explain import explain as explain_photos
+from photograft.workflows.predict import predict
+from system_helpers import read_json, snapshot
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 
@@ -137,6 +140,80 @@ def test_what_can_not_be_read_is_said_and_the_rest_explained(
 def test_an_unknown_class_names_the_nearest(with_reference: Path, new: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"no class named .cirle.*Did you mean circle"):
         run(with_reference, new, "--class", "cirle")
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """A photo like the training photos of the session's run, and one like none of them."""
+    folder = draw_folder(tmp_path / "odd", ("circle",), n=1, seed=5)
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "noise.png")
+    return folder
+
+
+def test_what_predict_calls_unknown_is_explained_as_unknown(
+    with_reference: Path, odd: Path, tmp_path: Path
+) -> None:
+    answers = predict(with_reference, odd, unknown=True)
+    assert isinstance(answers, list)
+    assert {p.answer for p in answers} == {"circle", "unknown"}
+    found = explain_photos(with_reference, odd, out=tmp_path / "why")
+    assert [e.is_unknown for e in found] == [p.answer == "unknown" for p in answers]
+    assert [e.ood_score for e in found] == [p.ood_score for p in answers]
+    (unknown,) = (e for e in found if e.is_unknown)
+    said = run(with_reference, odd, "--out", tmp_path / "said").output
+    assert f"noise.png: unknown (nearest {unknown.label} " in said
+    assert "like none of the classes" in said
+    assert f"{unknown.ood_threshold:.2f}" in said
+    assert re.search(r"00.jpg: circle \(", said)
+
+
+def test_the_picture_says_unknown(with_reference: Path, odd: Path, tmp_path: Path) -> None:
+    (unknown,) = explain_photos(with_reference, odd / "noise.png")
+    backbone = Classifier.load(with_reference).backbone
+    with Image.open(odd / "noise.png") as photo:
+        for name, is_unknown in (("known", False), ("unknown", True)):
+            shown = replace(unknown, is_unknown=is_unknown)
+            draw(shown, photo, backbone, {}, tmp_path / f"{name}.png")
+    with Image.open(tmp_path / "known.png") as known, Image.open(tmp_path / "unknown.png") as other:
+        assert other.width == known.width
+        assert other.height > known.height  # by the line that says why
+
+
+def test_how_much_is_unknown_is_the_users_choice(with_reference: Path, new: Path) -> None:
+    all_known = explain_photos(with_reference, new, keep=0.999)
+    fewer = explain_photos(with_reference, new, keep=0.01)
+    assert sum(e.is_unknown for e in all_known) < sum(e.is_unknown for e in fewer) == 2
+    with pytest.raises(InputError, match="share"):
+        explain_photos(with_reference, new, keep=2)
+
+
+def test_a_classifier_that_can_not_tell_what_is_unknown(
+    run_path: Path, new: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    replace(Classifier.load(run_path), uncertainty=None).save(bare)
+    assert not any(e.is_unknown for e in explain_photos(bare, new))
+    with pytest.raises(InputError, match="does not know what is unknown"):
+        explain_photos(bare, new, keep=0.9)
+
+
+def test_pictures_never_go_among_the_photos(
+    with_reference: Path, new: Path, photos: Path, tmp_path: Path
+) -> None:
+    before = snapshot(tmp_path)
+    photo = new / "circle" / "00.jpg"
+    for given, out in (
+        (new, new / "why"),
+        (photo, photo.parent),
+        (f"{new}/circle/*.jpg", new / "circle"),
+        (photo, photos / "why"),  # of the training photos it would be a class
+        (photo, photos / "circle"),
+    ):
+        with pytest.raises(StorageError, match="photos"):
+            run(with_reference, given, "--out", out)
+    assert snapshot(tmp_path) == before
+    assert not (photos / "why").exists()
 
 
 def test_nothing_to_explain(with_reference: Path, tmp_path: Path) -> None:

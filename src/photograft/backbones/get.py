@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from photograft.backbones.names import check_name
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError, WeightsError
@@ -59,6 +60,7 @@ def get_backbone(
     elif name in EMBEDDED:
         backbone = _with_weights(EMBEDDED[name], weights)
     else:
+        check_name(name)  # torch takes seconds to import
         from photograft.backbones.pytorch.zoo import describe
 
         backbone = _with_weights(describe(name), weights)

@@ -12,7 +12,9 @@ import http.client
 import importlib.util
 import os
 import re
+import socket
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable
@@ -20,8 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from photograft.backbones.registry import Backbone
-from photograft.core.errors import WeightsError
+from photograft.backbones.names import timm_names
+from photograft.backbones.registry import EMBEDDED, Backbone
+from photograft.core.errors import WeightsError, either
 from photograft.core.files import sha256_of
 from photograft.core.progress import Progress, Silent
 
@@ -29,6 +32,8 @@ from photograft.core.progress import Progress, Silent
 Opener = Callable[[str], Any]
 
 _CHUNK = 1 << 20
+#: Seconds after which nobody waits any longer: for a connection, and for more of a file.
+_CONNECT, _READ = 10, 60
 #: Where Hugging Face tells a file's SHA-256.
 _ETAG = "X-Linked-ETag"
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".h5")
@@ -85,6 +90,46 @@ def locate_weights(
     return replace(backbone, weights_sha256=digest), path
 
 
+def check_fetchable(name: str, weights: str, cache: Path) -> None:
+    """Make sure that a network's weights are here, or that there is a network to fetch them by.
+
+    Before the network is described, which takes seconds. Nothing is said where it is not certain.
+
+    Args:
+        name: Of the backbone, as the user calls it.
+        weights: What the user wants of them.
+        cache: As in `locate_weights`.
+
+    Raises:
+        WeightsError: They are not, and there is none.
+    """
+    full = timm_names().addresses.get(name) if weights == "pretrained" else None
+    by_proxy = {"http", "https", "all"} & set(urllib.request.getproxies())
+    if name in EMBEDDED or full is None or by_proxy:
+        return
+    address = _web_address(f"timm/{full}/model.safetensors")
+    path = cache / "weights" / full / Path(address).name
+    if path.exists() or not address.startswith(("https://", "http://")):
+        return
+    parts = urllib.parse.urlsplit(address)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=_CONNECT).close()
+    except OSError as error:
+        raise _not_here(name, error, address, path) from error
+
+
+def _not_here(name: str, error: Exception, address: str, path: Path) -> WeightsError:
+    reason = getattr(error, "reason", None) or error
+    reason = getattr(reason, "strerror", None) or reason
+    return WeightsError(
+        f"the weights of {name} are not on this machine and can't be fetched ({reason})",
+        fix=f"Where there is a network, fetch {address} and put it at {path}, "
+        "or give another file with --weights FILE. "
+        "Without a network: `photograft backbones` names those that need none.",
+    )
+
+
 def cached_path(backbone: Backbone, cache: Path) -> Path:
     """Return where a fetched backbone's weight file lies, or is to be put by hand."""
     return cache / "weights" / backbone.architecture / Path(_address(backbone)).name
@@ -108,15 +153,18 @@ def _check_local(path: Path) -> None:
             expected="'pretrained', 'random', or the path of a file",
         )
     if path.suffix not in _SUFFIXES:
-        raise WeightsError(f"{path} is no weight file by its name", expected=" or ".join(_SUFFIXES))
+        raise WeightsError(f"{path} is no weight file by its name", expected=either(_SUFFIXES))
 
 
 def _address(backbone: Backbone) -> str:
     """Return the web address of a backbone's weight file."""
     kind, _, rest = backbone.weights.partition(":")
-    if kind == "url":
-        return rest
-    repository, _, file = rest.rpartition("/")
+    return rest if kind == "url" else _web_address(rest)
+
+
+def _web_address(place: str) -> str:
+    """Return the web address of a file at Hugging Face: repository, revision if any, file."""
+    repository, _, file = place.rpartition("/")
     repository, _, revision = repository.partition("@")
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     return f"{endpoint}/{repository}/resolve/{revision or 'main'}/{file}"
@@ -127,7 +175,7 @@ def _open(address: str) -> Any:
         raise WeightsError(f"{address} is no web address")
     request = urllib.request.Request(address, headers={"User-Agent": "photograft"})  # noqa: S310
     redirects = _Redirects()
-    response = urllib.request.build_opener(redirects).open(request, timeout=60)
+    response = urllib.request.build_opener(redirects).open(request, timeout=_READ)
     if redirects.etag:
         del response.headers[_ETAG]
         response.headers[_ETAG] = redirects.etag
@@ -157,11 +205,6 @@ def _download(
 ) -> None:
     """Fetch one file: to a temporary name, checked, then renamed."""
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    by_hand = (
-        f"Where there is a network, fetch {address} and put it at {path}, "
-        "or give another file with --weights FILE. "
-        "Without a network: `photograft backbones` names those that need none."
-    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with opener(address) as response, partial.open("wb") as file:
@@ -185,12 +228,7 @@ def _download(
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        reason = getattr(error, "reason", None) or error
-        raise WeightsError(
-            f"the weights of {backbone.name} are not on this machine and can't be fetched "
-            f"({reason})",
-            fix=by_hand,
-        ) from error
+        raise _not_here(backbone.name, error, address, path) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

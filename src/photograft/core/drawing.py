@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 INK, FAINT = "#1f2933", "#52606d"
+#: Pixels per inch of what is saved, and how hard a PNG is compressed: more takes longer than it is
+#: worth.
+DPI, COMPRESSION = 130, 2
 #: What a name is never shortened below, in characters.
 _LEAST_NAME = 4
 #: Colours that stay apart for the colour-blind (Okabe & Ito, 2008), without the yellow, which is
@@ -24,7 +27,7 @@ LEAST_SPAN = 0.04
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as the kind of picture that its path names."""
     with boxes_for_letters():
-        figure.savefig(path, dpi=130, pil_kwargs={"compress_level": 2})
+        figure.savefig(path, dpi=DPI, pil_kwargs={"compress_level": COMPRESSION})
 
 
 @contextlib.contextmanager

@@ -17,7 +17,17 @@ Each message says what happened, what was expected, what came instead, and what 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+
+def either(names: Sequence[str]) -> str:
+    """Return what may be chosen, one name at least: ``a, b or c``."""
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def as_typed(text: str) -> str:
+    """Return what a user typed in quotes, and nothing in it escaped as `repr` would."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 class PhotograftError(Exception):
@@ -80,7 +90,9 @@ class UnknownNameError(InputError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str = "") -> None:
         hint = did_you_mean(name, known)
-        super().__init__(f"there is no {kind} named {name!r}", fix=f"{hint} {fix}".strip())
+        super().__init__(
+            f"there is no {kind} named {as_typed(str(name))}", fix=f"{hint} {fix}".strip()
+        )
 
 
 class ClassifierError(InputError):
@@ -107,7 +119,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     names = {other.casefold(): other for other in known}
     near = difflib.get_close_matches(str(name).casefold(), list(names), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(names[key] for key in near)}?" if near else ""
+    return f"Did you mean {either([names[key] for key in near])}?" if near else ""
 
 
 def one_line(message: str) -> str:

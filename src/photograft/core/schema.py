@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
-from photograft.core.errors import InputError, UnknownNameError
+from photograft.core.errors import InputError, UnknownNameError, either
 
 Part = TypeVar("Part", bound="Schema")
 
@@ -66,7 +66,7 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise InputError(
             f"{name} can't be {value!r}",
-            expected=" or ".join(repr(c) for c in choices if c),
+            expected=either([repr(c) for c in choices if c]),
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.errors import InputError
+from photograft.core.errors import InputError, as_typed
 from photograft.core.text import count
 from photograft.data.dataset import Dataset
 
@@ -91,12 +91,12 @@ def group_by(dataset: Dataset, pattern: str) -> Dataset:
         raise InputError(
             "the pattern to group by is no regular expression",
             expected=r"one such as 'person(\d+)'",
-            got=f"{pattern!r}: {error}",
+            got=f"{as_typed(pattern)}: {error}",
         ) from error
     found = [compiled.search(photo.name) for photo in dataset.photos]
     if dataset.photos and not any(found):
         raise InputError(
-            f"the pattern to group by, {pattern!r}, occurs in no photo's name",
+            f"the pattern to group by, {as_typed(pattern)}, occurs in no photo's name",
             expected=f"one that occurs in names such as {dataset.photos[0].name}",
         )
     groups = [
@@ -106,7 +106,7 @@ def group_by(dataset: Dataset, pattern: str) -> Dataset:
     sizes = Counter(group for group in groups if group is not None)
     alone = groups.count(None)
     note = (
-        f"grouped by {pattern!r}: {count(sum(sizes.values()), 'photo')} in "
+        f"grouped by {as_typed(pattern)}: {count(sum(sizes.values()), 'photo')} in "
         f"{count(len(sizes), 'group')}"
     )
     if alone:

@@ -130,10 +130,15 @@ def check_out(folder: Path, source: Source) -> None:
     check_outside(folder, source)
 
 
-def check_outside(folder: Path, source: Source) -> None:
-    """Make sure that a folder does not lie among the photos.
+def check_outside(folder: Path, source: Source, *, option: str = "--out") -> None:
+    """Make sure that a folder, or a file, will not lie among the photos.
 
     Of a dataset only where it was read from a folder: a table's photos may lie anywhere.
+
+    Args:
+        folder: Its path.
+        source: The photos.
+        option: By which users name another place.
 
     Raises:
         StorageError: It does.
@@ -146,5 +151,5 @@ def check_outside(folder: Path, source: Source) -> None:
     if root.is_dir() and folder.resolve().is_relative_to(root):
         raise StorageError(
             f"{folder} would lie in {printable(root)}, among the photos",
-            fix="Choose a folder elsewhere with --out: nothing in the source is ever changed.",
+            fix=f"Choose a place elsewhere with {option}: nothing in the source is ever changed.",
         )

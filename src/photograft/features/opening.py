@@ -8,7 +8,7 @@ from dataclasses import replace
 from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE
-from photograft.backbones.weights import locate_weights
+from photograft.backbones.weights import check_fetchable, locate_weights
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Photo
@@ -31,8 +31,10 @@ def open_extractor(
         InputError: The settings ask for what is not there.
         WeightsError: The backbone's weights are not here and can't be fetched.
     """
+    name = DEFAULT_BACKBONE if settings.backbone == "auto" else settings.backbone
+    check_fetchable(name, settings.weights, store.cache)
     backbone = get_backbone(
-        DEFAULT_BACKBONE if settings.backbone == "auto" else settings.backbone,
+        name,
         settings.weights,
         preprocessing=settings.preprocessing,
         pooling=settings.pooling,

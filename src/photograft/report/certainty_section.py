@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from photograft.core.text import count, number, percent
+from photograft.core.text import count, number, percent, with_interval
+
+
+class Answer(NamedTuple):
+    """What is said of a question: a plain sentence and the figures behind it, if there are any."""
+
+    sentence: str = ""
+    figures: str = ""
 
 
 def certainty_context(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -15,27 +22,36 @@ def certainty_context(info: Mapping[str, Any]) -> dict[str, Any]:
         info: What ``run.json`` holds; runs of older versions say nothing of it.
 
     Returns:
-        ``calibration``: a sentence, or empty; ``rows``: for each target of abstaining, the
-        accuracy asked, the confidence, the accuracy with its interval, the share answered with its
-        interval, and whether that is shown, reached or neither; ``sets``: a sentence, or empty;
-        ``unknown``: likewise; ``held_out``: on what photos all this was found out.
+        ``calibration``, ``sets`` and ``unknown``: an `Answer` each; ``abstaining``: a sentence for
+        each target; ``rows``: likewise the accuracy asked, the confidence, the accuracy with its
+        interval, the share answered with its interval, and whether that is shown, reached or
+        neither; ``held_out``: on what photos all this was found out.
     """
     said = info.get("certainty") or {}
-    calibration = said.get("calibration")
+    calibration, abstaining = said.get("calibration"), said.get("abstaining", [])
     return {
-        "calibration": _calibration(calibration) if calibration else "",
-        "rows": [_row(row) for row in said.get("abstaining", [])],
-        "sets": (said.get("sets") or {}).get("sentence", ""),
-        "unknown": _unknown(said["unknown"]) if said.get("unknown") else "",
+        "calibration": _calibration(calibration) if calibration else Answer(),
+        "abstaining": [row["sentence"] for row in abstaining],
+        "rows": [_row(row) for row in abstaining],
+        "sets": Answer((said.get("sets") or {}).get("sentence", "")),
+        "unknown": _unknown(said["unknown"]) if said.get("unknown") else Answer(),
         "held_out": said.get("held_out", ""),
     }
 
 
-def _calibration(found: Mapping[str, Any]) -> str:
+def _calibration(found: Mapping[str, Any]) -> Answer:
     before, after = found["before"], found["after"]
-    return (
+    sentence = (
+        "Its percentages are as it learned them: nothing showed that adjusting them would make "
+        "them more honest."
+    )
+    if found["kept"]:
+        was = "too sure of itself" if found["slope"] < 1 else "less sure of itself than it may be"
+        sentence = f"Its percentages were adjusted, since it was {was}."
+    return Answer(
+        sentence,
         f"{found['reason'].rstrip('.')} (on {found['fitted_on']}; the calibration error there is "
-        f"{_error(before)} without it and {_error(after)} with it)."
+        f"{_error(before)} without it and {_error(after)} with it).",
     )
 
 
@@ -57,19 +73,23 @@ def _row(found: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _unknown(found: Mapping[str, Any]) -> str:
-    low, high = found["share_kept_interval"]
-    said = (
-        f"A photo whose OOD score is above {number(found['threshold'])} may be called unknown: "
-        f"that keeps {percent(found['share_kept'])} ({percent(low)} to {percent(high)}) of "
-        f"{count(found['num_photos'], 'photo')} of these classes that it did not learn from."
+def _unknown(found: Mapping[str, Any]) -> Answer:
+    sentence = (
+        f"Asked to (predict --unknown), it calls a photo unknown that is like none of its "
+        f"classes, and keeps {percent(found['share_kept'])} of photos that are of one."
+    )
+    figures = (
+        f"Unknown is an OOD score above {number(found['threshold'])}. Of "
+        f"{count(found['num_photos'], 'photo')} of these classes that it did not learn from, "
+        f"{with_interval(found['share_kept'], found['share_kept_interval'])} are below that."
     )
     through = found.get("let_through")
     if not through:
-        return said
-    low, high = through["interval"]
-    return (
-        f"{said} What it lets through: were one of these classes new to it, "
-        f"{percent(through['share'])} ({percent(low)} to {percent(high)}) of that class's photos "
-        "would still pass as known; photos of quite other things seldom do."
+        return Answer(sentence, figures)
+    passes = percent(through["share"], 0)
+    return Answer(
+        f"{sentence} What is quite another thing it mostly tells; of a class that is new to it "
+        f"and much like the others, {passes} would pass for one of them.",
+        f"{figures} Each class in turn was taken for one that is new to it: "
+        f"{with_interval(through['share'], through['interval'])} of its photos were below it, too.",
     )

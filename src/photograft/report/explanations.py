@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.reference import Neighbour
+from photograft.classifier.scoring import extractor_of, score_with_features
+from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.core.progress import Progress
+from photograft.core.store import FeatureStore
 from photograft.data.images import decode
+from photograft.data.photo import Photo, examine
+from photograft.data.sources.base import Item
 from photograft.runs.folder import Answer
 
 MAX_EXPLAINED = 8
@@ -31,11 +37,13 @@ class ExplainedMistake:
         where: Where it is warmest, in words; empty where nothing speaks for that class.
         neighbours: The training photos that are most like it, the nearest first; none where the
             classifier carries none.
+        is_unknown: Whether it is like none of the classes, as ``predict --unknown`` says.
     """
 
     overlay: str
     where: str
     neighbours: tuple[Neighbour, ...]
+    is_unknown: bool = False
 
 
 def explain_mistakes(
@@ -77,6 +85,9 @@ def _explain(
     from photograft.report.plots.overlays import overlay, where
 
     maps, reference = HeatMaps(classifier), classifier.reference
+    unknown: set[str] = set()
+    with contextlib.suppress(Exception):  # the page does without
+        unknown = _unknown(classifier, answers, reads)
     found = {}
     for answer in answers:
         try:
@@ -100,5 +111,27 @@ def _explain(
             "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii"),
             where(look.heat, classifier.backbone, photo.size),
             near,
+            answer.name in unknown,
         )
     return found
+
+
+def _unknown(classifier: Classifier, answers: Sequence[Answer], reads: Reads) -> set[str]:
+    """Return the names of the photos that are like none of the classes.
+
+    A frozen network's features are in the store since the photos were scored.
+    """
+    known = classifier.uncertainty
+    if known is None or known.ood_detector is None:
+        return set()
+    items = [Item(a.name, label="", split=None, group=None, read=reads[a.name]) for a in answers]
+    looked_at = [examine(item, classifier.max_pixels) for item in items]
+    photos = [photo for photo in looked_at if isinstance(photo, Photo)]
+    extractor = extractor_of(classifier, FeatureStore())
+    scores = classifier.ood_scores(*score_with_features(classifier, photos, extractor))
+    rules = known.rules(kept=DEFAULT_KEPT)
+    return {
+        photo.name
+        for photo, score in zip(photos, [] if scores is None else scores.tolist(), strict=True)
+        if rules.is_unknown(score)
+    }

@@ -78,9 +78,11 @@ def model_card(facts: Facts) -> list[tuple[str, list[str]]]:
 
 def _use(facts: Facts) -> list[str]:
     names = facts.class_names
+    can_tell = bool((facts.info.get("certainty") or {}).get("unknown"))
+    unless = ", unless it is asked to say what is unknown (predict --unknown)" if can_tell else ""
     return [
         f"Telling apart {count(len(names), 'class', 'classes')} in photos: {listed(names, 12)}.",
-        "It always answers with one of them, for a photo of something else, too.",
+        f"It answers with one of them for a photo of something else, too{unless}.",
     ]
 
 

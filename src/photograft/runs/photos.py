@@ -9,7 +9,7 @@ from pathlib import Path
 from photograft.classifier.files import find_folder
 from photograft.core.errors import ClassifierError, PhotograftError
 from photograft.data.sources.open import open_source
-from photograft.runs.folder import File, load_facts
+from photograft.runs.folder import Facts, File, load_facts
 
 
 def find_photos(source: str, files: Sequence[File]) -> dict[str, Callable[[], bytes]]:
@@ -47,17 +47,13 @@ def _checked(read: Callable[[], bytes], sha256: str) -> Callable[[], bytes]:
     return checked
 
 
-def training_photos(classifier: Path) -> dict[str, Callable[[], bytes]]:
-    """Return what reads the training photos that are still where a classifier's run found them.
+def training_facts(classifier: Path) -> Facts | None:
+    """Return what a classifier's run holds; None where it was copied without its run.
 
     Args:
         classifier: Its folder, or that of its run.
-
-    Returns:
-        By name. Nothing at all where the classifier was copied without its run.
     """
     try:
-        facts = load_facts(find_folder(classifier).resolve().parent)
+        return load_facts(find_folder(classifier).resolve().parent)
     except ClassifierError:
-        return {}
-    return find_photos(facts.info["data"]["source"], facts.files)
+        return None

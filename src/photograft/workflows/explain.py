@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.heat_maps import HeatMaps
-from photograft.core.errors import ImageError, InputError, UnknownNameError
+from photograft.classifier.uncertainty.uncertainty import Rules
+from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
 from photograft.core.files import make_folder, new_file, path_of, printable, read_file
 from photograft.data.images import decode
+from photograft.data.loading import check_outside
 from photograft.report.plots.explanation import Explanation, Reads, draw
-from photograft.runs.photos import training_photos
+from photograft.runs.photos import find_photos, training_facts
 from photograft.runs.run import Run
-from photograft.workflows.predict import AnyClassifier, expand_inputs, load_classifier
+from photograft.workflows.predict import (
+    AnyClassifier,
+    expand_inputs,
+    load_classifier,
+    read_rules,
+)
 
 
 def explain(
@@ -23,17 +30,20 @@ def explain(
     photos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     class_name: str = "",
+    keep: float | None = None,
     out: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Explanation]:
-    """Say why photos are classified as they are.
+    """Say why photos are classified as they are, or which are like no class.
 
     Args:
         classifier: Itself, its run, or the folder of either. The training photos are found by way
             of the run.
         photos: Files and folders, one or many.
         class_name: Evidence for this class; for the predicted one where it is empty.
+        keep: What is unknown, as `predict` has it: this share of photos like yours is known, in
+            (0, 1); 0.95 by default.
         out: Pictures go into this folder, a PNG a photo; none are drawn where it is not given.
         max_pixels: Photos with more pixels get an error; as in its training where not given.
         note: Told what can't be shown, and why.
@@ -43,16 +53,18 @@ def explain(
 
     Raises:
         UnknownNameError: The classifier does not know the class.
+        InputError: `keep` is no such share, or the classifier can't tell what is unknown.
         ClassifierError: There is no classifier, or it is damaged.
-        StorageError: The folder can't be written.
+        StorageError: The folder can't be written, or lies among the photos.
     """
     is_one = isinstance(photos, (str, bytes, os.PathLike)) or not isinstance(photos, Iterable)
     given: Iterable[object] = [photos] if is_one else cast("Iterable[object]", photos)
     paths = [path_of(path, "the photo", "the path of a file or a folder") for path in given]
     found = iter_explanations(
         load_classifier(classifier, max_pixels),
-        expand_inputs(map(os.fspath, paths)),
+        [os.fspath(path) for path in paths],
         class_name=class_name,
+        keep=keep,
         out=None if out is None else path_of(out, "the folder"),
         run=_folder_of(classifier),
         note=note,
@@ -62,9 +74,11 @@ def explain(
 
 def iter_explanations(
     classifier: Classifier,
-    paths: Iterable[str],
+    inputs: Sequence[str],
+    stdin: IO[str] | None = None,
     *,
     class_name: str = "",
+    keep: float | None = None,
     out: Path | None = None,
     run: Path | None = None,
     note: Callable[[str], None] = lambda text: None,
@@ -73,8 +87,10 @@ def iter_explanations(
 
     Args:
         classifier: Located.
-        paths: Files.
+        inputs: As `expand_inputs` takes them.
+        stdin: Likewise.
         class_name: As in `explain`.
+        keep: Likewise.
         out: Likewise.
         run: The folder of the classifier or its run, by which the training photos are found.
         note: As in `explain`.
@@ -83,17 +99,28 @@ def iter_explanations(
     if class_name and class_name not in names:
         known = f"There are {', '.join(names[:20])}{', …' if len(names) > 20 else ''}."
         raise UnknownNameError("class", class_name, names, fix=known)
+    can_tell = (
+        classifier.uncertainty is not None and classifier.uncertainty.ood_detector is not None
+    )
+    rules = read_rules(classifier, unknown=can_tell, keep=keep)
+    facts = training_facts(run) if run is not None else None
     reads: Reads = {}
     if classifier.reference is None:
         note("the classifier carries no training photos: nothing to compare with")
     else:
-        reads = training_photos(run) if run is not None else {}
+        if facts is not None:
+            reads = find_photos(facts.info["data"]["source"], facts.files)
         if not reads:
             note("the training photos are not found any more: only their names are shown")
     if out is not None:
+        for folder in [*inputs, *([facts.info["data"]["source"]] if facts else [])]:
+            check_outside(out, folder)
         make_folder(out, fix="Choose another folder with --out.")
-    explainer = _Explainer(classifier, class_name, reads, note)
+    explainer = _Explainer(classifier, class_name, rules, reads, note)
     taken: set[str] = set()
+    paths = expand_inputs(inputs, stdin)
+    if out is not None:
+        paths = _apart(paths, out)
     for prediction in classifier.stream(paths):
         path = None if out is None else out / _free_name(printable(prediction.name), taken)
         yield explainer.explain(prediction, path)
@@ -106,10 +133,12 @@ class _Explainer:
         self,
         classifier: Classifier,
         class_name: str,
+        rules: Rules,
         reads: Reads,
         note: Callable[[str], None],
     ) -> None:
         self._classifier, self._class_name, self._reads = classifier, class_name, reads
+        self._rules = rules
         self._note: Callable[[str], None] | None = note
         self._maps = HeatMaps(classifier)
 
@@ -135,6 +164,9 @@ class _Explainer:
             heat=heat,
             neighbours=reference.neighbours(features, names) if reference else (),
             picture=path,
+            ood_score=prediction.ood_score,
+            ood_threshold=self._rules.ood_threshold,
+            is_unknown=self._rules.is_unknown(prediction.ood_score),
         )
         if path is not None:
             with new_file(path, fix="Choose another folder with --out.") as partial:
@@ -151,6 +183,22 @@ class _Explainer:
             self._note = None
             return None, self._maps.features(data)
         return look.heat, look.features
+
+
+def _apart(paths: Iterable[str], out: Path) -> Iterator[str]:
+    """Yield paths; a picture never takes the place of a photo.
+
+    Raises:
+        StorageError: A photo lies in the folder that the pictures go into.
+    """
+    taken = out.resolve()
+    for path in paths:
+        if Path(path).parent.resolve() == taken:
+            raise StorageError(
+                f"{out} is where {printable(path)} lies, one of the photos",
+                fix="Choose another folder with --out.",
+            )
+        yield path
 
 
 def _folder_of(classifier: AnyClassifier) -> Path | None:

@@ -13,7 +13,7 @@ from photograft.core.progress import Progress, Silent
 from photograft.core.schema import check_range
 from photograft.core.spreadsheets import new_csv
 from photograft.core.store import FeatureStore
-from photograft.data.loading import Source
+from photograft.data.loading import Source, check_outside
 from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
 from photograft.features.pixel_statistics import without_statistics
 from photograft.learning.options import Config, TrainOptions, read_settings
@@ -56,11 +56,15 @@ def learning_curve(
         WeightsError: The backbone's weights are not here and can't be fetched.
         StorageError: A file, or the cache, can't be written.
     """
-    for path, suffix, kind in ((output, ".png", "picture"), (table, ".csv", "table")):
+    for path, suffix, kind, option in (
+        (output, ".png", "picture", "--output"),
+        (table, ".csv", "table", "--table"),
+    ):
         if path is not None and path_of(path, f"the {kind}").suffix.lower() != suffix:
             raise InputError(f"{path} is no {kind} by its name", expected=suffix)
         if path is not None:
             check_file(Path(path), fix=_FIX[kind])
+            check_outside(Path(path), source, option=option)
     check_range("seeds", 1 if seeds is None else seeds, 1, 100, whole=True)
     settings = read_settings(config, **options)
     if settings.strategy != "features":

@@ -12,7 +12,7 @@ from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
-from photograft.backbones.weights import locate_weights
+from photograft.backbones.weights import check_fetchable, locate_weights
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.scoring import extractor_of, score
 from photograft.core.arrays import Floats
@@ -106,6 +106,7 @@ def extract_photos(X: Any, settings: ExtractionSettings, store: FeatureStore) ->
         WeightsError: The backbone's weights are not here and can't be fetched.
         StorageError: The cache can't be written.
     """
+    check_fetchable(settings.backbone, settings.weights, store.cache)
     backbone, (_, columns) = find_layers(settings)
     backbone, path = locate_weights(backbone, store.cache)
     extractor = Extractor(

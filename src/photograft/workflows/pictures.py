@@ -10,6 +10,7 @@ from photograft.core.files import new_file
 from photograft.core.progress import Progress
 from photograft.data.dataset import Dataset
 from photograft.data.images import DEFAULT_MAX_PIXELS
+from photograft.data.loading import check_outside
 from photograft.learning.recipes import get_recipe
 
 
@@ -69,12 +70,14 @@ def augmentation_picture(
 
     Raises:
         InputError: There is no such photo, or a setting is wrong.
+        StorageError: The file would lie among the photos, or can't be written.
     """
     from photograft.features.augmentation import parse
     from photograft.report.plots.augmentation import augmentation_grid
 
     if output.suffix.lower() != ".png":
         raise InputError(f"{output} is no picture by its name", expected=".png")
+    check_outside(output, source, option="--output")
     if recipe is None:
         wanted = parse(settings)
     else:

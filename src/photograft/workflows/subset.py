@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from photograft.core.errors import InputError
+from photograft.core.errors import InputError, either
 from photograft.core.progress import Progress
 from photograft.data.dataset import Dataset
 from photograft.data.images import DEFAULT_MAX_PIXELS
@@ -51,7 +51,7 @@ def run_subset(
     check_out(Path(out), source)  # before the photos are read, which takes time
     if label_from not in LABELS_FROM:
         raise InputError(
-            "that can't tell a photo's class", expected=" or ".join(LABELS_FROM), got=label_from
+            "that can't tell a photo's class", expected=either(LABELS_FROM), got=label_from
         )
     listing = list_by_name(source) if label_from == "name" else open_source(source)
     dataset = Dataset.from_listing(

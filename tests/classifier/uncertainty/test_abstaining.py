@@ -35,9 +35,12 @@ def test_lowest_threshold_that_reaches_the_target_by_hand() -> None:
     assert found.accuracy_interval == wilson_interval(3, 4)
     assert found.share_interval == wilson_interval(4, 5)
     assert (found.is_reached, found.is_shown, found.num_photos) == (True, False, 5)
-    assert found.sentence.startswith(
-        "4 of 5 held-out photos (80.0%) have a confidence of at least 0.6000, and 75.0% of those "
-        "are right (95% interval 30.1% to 95.4%); too few to show"
+    # Of all, 3 of 4 are right: no more than is asked, which no number of such photos can show; of
+    # the two it is surest of, all are.
+    assert found.more_photos is not None
+    assert found.sentence == (
+        "Not enough photos were held out to promise that 75% of its answers are right; about "
+        f"{found.more_photos} more would do, if it does as well on them."
     )
 
 
@@ -63,7 +66,10 @@ def test_all_wrong() -> None:
     found = choose([0.9, 0.8, 0.7], [0, 0, 0], 0.9)
     assert (found.is_reached, found.is_shown, found.reached_threshold) == (False, False, None)
     assert (found.accuracy, found.share, found.reached_share) == (0.0, 1.0, 0.0)
-    assert found.sentence.startswith("No confidence reaches an accuracy of 90%; the nearest: 3 of")
+    assert found.sentence == (
+        "However sure it is, fewer than 90% of its answers are right: at best 0% of those to the "
+        "held-out photos were."
+    )
 
 
 @pytest.mark.parametrize("right", [0, 1])
@@ -92,8 +98,48 @@ def test_shown_threshold_is_above_the_one_that_is_but_reached() -> None:
     answered = confidences >= found.threshold
     assert found.accuracy == right[answered].mean()
     assert found.share == answered.mean()
-    assert "shows with 95% confidence that 90% is reached. From 0." in found.sentence
-    assert found.sentence.endswith("but that may be luck.")
+    assert found.sentence == (
+        f"Where it is at least {found.threshold:.1%} sure ({found.share:.1%} of photos), at least "
+        "90% of its answers are right; leave the others to a person."
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "wrong", "target"),
+    [(60, [], 0.95), (100, [70], 0.95), (100, [70, 90], 0.99)],
+)
+def test_so_many_more_photos_would_show_it(n: int, wrong: list[int], target: float) -> None:
+    """As many times the same answers show what these do not, and not much fewer do."""
+    confidences, right = np.linspace(1, 0.5, n), np.ones(n, np.bool_)
+    right[wrong] = False
+    found = choose_threshold(confidences, right, target)
+    assert (found.is_reached, found.is_shown) == (True, False)
+    assert found.more_photos is not None
+
+    def shown(total: int) -> bool:
+        # Each answer so many times, as evenly as it goes, a mistake rather too often.
+        times = np.diff(np.round(np.linspace(0, total, n + 1)).astype(int)) + ~right
+        total = int(times.sum())
+        near = np.linspace(0, 1e-9, total)  # none has the confidence of another
+        many = np.repeat(confidences, times) - near
+        return choose_threshold(many, np.repeat(right, times), target).is_shown
+
+    needed = n + found.more_photos
+    assert any(shown(total) for total in range(needed, needed + 5))
+    assert not any(shown(total) for total in range(n, n + (found.more_photos - 10) // 2))
+
+
+def test_how_many_more_where_no_number_would_do() -> None:
+    certain = choose(np.linspace(0.5, 1, 50).tolist(), [1] * 50, 1.0)
+    assert certain.more_photos is None
+    assert certain.sentence == "No number of photos can promise that 100% of its answers are right."
+    # All answers are equally sure, and exactly as many right as is asked.
+    just = choose([0.8] * 10, [1] * 9 + [0], 0.9)
+    assert just.more_photos is None
+    assert just.sentence.endswith("it would take far more than can be had.")
+    shown = choose(np.linspace(0.5, 1, 1000).tolist(), [1] * 1000, 0.9)
+    assert shown.is_shown
+    assert shown.more_photos is None
 
 
 def test_shown_is_true_and_reached_is_a_guess() -> None:

@@ -101,18 +101,18 @@ def test_too_few_photos_give_all_classes_and_say_so(n: int, coverage: float, eno
     assert found.is_enough == enough
     new, _ = photos(50, 4, 1, 3)
     assert bool(found.sets(new).all()) != enough
-    assert ("every set holds all classes" in found.sentence) != enough
+    assert ("all come into question until" in found.sentence) != enough
     assert ("for at least" in found.sentence) == enough
 
 
 def test_sentences() -> None:
     assert fit_scores(np.zeros(0, np.float32), 0.99).sentence == (
-        "Sets that hold the right class for 99% of photos need 99 held-out photos, and there are "
-        "0: every set holds all classes."
+        "Too few photos were held out to leave classes out and keep the right one for 99% of "
+        "photos: all come into question until there are 99 more."
     )
     assert fit_scores(np.zeros(1200, np.float32), 0.95).sentence == (
-        "Sets hold the right class for at least 95% of photos like the 1,200 held-out ones that "
-        "they were made by."
+        "Asked for all classes that come into question, it has the right one among them for at "
+        "least 95% of photos like those held out."
     )
 
 

@@ -254,16 +254,17 @@ def test_rules_are_what_was_asked(made: tuple[Classifier, Rows]) -> None:
     assert one.ood_threshold == uncertainty.ood_detector.threshold(0.9)
     assert (one.confidence, one.sets) == (None, None)
     assert one.sentences[0].startswith(
-        f"unknown: an OOD score of more than {one.ood_threshold:.3f}; 9"
+        f"unknown: an OOD score of more than {one.ood_threshold:.3f}. Of 120 photos "
     )
-    assert "of 120 photos" in one.sentences[0]
     assert uncertainty.rules(kept=1.0).ood_threshold == float(uncertainty.ood_detector.held_out[-1])
     confidence = uncertainty.rules(min_accuracy=0.8).confidence
     assert confidence == uncertainty.held_out.abstention(0.8).threshold
+    (said,) = uncertainty.rules(min_accuracy=0.8).sentences
+    assert said.startswith(f"unsure: what it is less than {confidence:.1%} sure of. ")
     sets = uncertainty.rules(coverage=0.9)
     assert sets.sets == uncertainty.held_out.sets(0.9)
     assert not sets.answers
-    assert sets.sentences[0].startswith("classes: Sets hold the right class for at least 90%")
+    assert sets.sentences[0].startswith("classes: Asked for all classes")
 
 
 @pytest.mark.parametrize(

@@ -337,7 +337,7 @@ def test_forms_that_might_run_code_are_refused() -> None:
     kind = type("Pandas", (), {"__module__": "datasets.packaged_modules.pandas.pandas"})
     named = parse_set("hf:beans")
     assert named is not None
-    with pytest.raises(SourceError, match=r"parquet or arrow or .*, got pandas"):
+    with pytest.raises(SourceError, match=r"parquet, arrow, .* or cache, got pandas"):
         read_hub(named, library=Hub(kind()))
 
 

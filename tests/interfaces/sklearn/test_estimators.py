@@ -39,7 +39,7 @@ import system_helpers
 from drawing import draw_folder, draw_photo
 from photograft.backbones.engines import open_network
 from photograft.classifier.classifier import Classifier
-from photograft.core.errors import InputError, PhotograftError
+from photograft.core.errors import InputError, PhotograftError, StorageError
 from photograft.data.encoding import encode_picture
 from photograft.features.settings import Augmentation
 from photograft.interfaces.sklearn.estimators import BackboneFeatures, PhotoClassifier
@@ -591,6 +591,15 @@ def test_views_and_the_mirror_image(
     assert sum(looked_at) == 4 * 36  # the mirror images
     of_paths = fitted.classifier_.predict_proba(list(paths))
     assert np.allclose(fitted.predict_proba(paths), of_paths, atol=1e-6)
+
+
+def test_what_can_not_be_saved_names_no_option(
+    paths: npt.NDArray[Any], labels: npt.NDArray[np.str_], tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    fitted = classifier().fit(paths, labels)
+    with pytest.raises(StorageError, match=r"exists already\. Choose another folder, or remove"):
+        fitted.save(tmp_path / "taken")
 
 
 def test_what_is_saved_predicts_the_same(

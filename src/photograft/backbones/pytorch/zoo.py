@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
+from photograft.backbones.names import unknown_backbone
 from photograft.backbones.pytorch.convnet import PREFIX as CONVNET
 from photograft.backbones.pytorch.convnet import ConvNet, initialise
 from photograft.backbones.pytorch.keras_networks import build as build_keras
@@ -18,6 +18,7 @@ from photograft.backbones.pytorch.keras_networks import keras_network
 from photograft.backbones.pytorch.keras_networks import load as load_keras
 from photograft.backbones.pytorch.loading import load_by_order
 from photograft.backbones.pytorch.pooling import find_layers, measure_layers
+from photograft.backbones.pytorch.records import timm_record, without_values
 from photograft.backbones.pytorch.timm_weights import (
     LOADING_SEED,
     load_with_timm,
@@ -25,7 +26,7 @@ from photograft.backbones.pytorch.timm_weights import (
     relative_of,
 )
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone, Layer
-from photograft.core.errors import InputError, UnknownNameError, WeightsError
+from photograft.core.errors import InputError, WeightsError
 
 #: Before the name of a network whose structure is Keras's, in `Backbone.architecture`.
 KERAS_PREFIX = "keras:"
@@ -43,36 +44,12 @@ def describe(name: str) -> Backbone:
     """
     import timm  # two seconds, which an architecture spec does without
 
-    architecture, _, tag = name.partition(".")
+    architecture = name.partition(".")[0]
     if not timm.is_model(architecture) or (
         name != architecture and name not in timm.list_pretrained(name)
     ):
-        raise UnknownNameError(
-            "backbone",
-            name,
-            [*timm.list_models(), *timm.list_pretrained()],
-            fix="`photograft backbones --search TEXT` lists all names.",
-        )
-    network: Any = new_network(name)
-    config = network.pretrained_cfg
-    height, width = config["input_size"][1:]
-    tag = config.get("tag") or ""
-    return Backbone(
-        name=name,
-        architecture=config.get("architecture", architecture) + (f".{tag}" if tag else ""),
-        input_size=(height, width),
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        interpolation=config["interpolation"],
-        crop_pct=float(config["crop_pct"]),
-        crop_mode=config.get("crop_mode") or "center",
-        layers=find_layers(network, (height, width)),
-        weights=_source(config),
-        weights_sha256="",
-        num_params=sum(p.numel() for p in network.parameters()),
-        licence=config.get("license") or "not stated",
-        paper=_paper(config),
-    )
+        raise unknown_backbone(name, [*timm.list_models(), *timm.list_pretrained()])
+    return without_values(lambda: timm_record(name, new_network(name)))
 
 
 def describe_convnet(text: str, input_size: int) -> Backbone:
@@ -145,20 +122,24 @@ def with_layers(backbone: Backbone, names: list[str], pooling: str) -> Backbone:
     Raises:
         InputError: A layer is unknown, or the input is too small for the network.
     """
-    network = new_network(backbone.architecture)
-    try:
+
+    def layered() -> Backbone:
+        network = new_network(backbone.architecture)
         if not names and pooling == "avg":
             return replace(backbone, layers=find_layers(network, backbone.input_size))
         layers = measure_layers(network, backbone.input_size, names or ["last"], pooling)
         _drop_unused(network, layers)
+        num_params = sum(p.numel() for p in network.parameters())
+        return replace(backbone, layers=layers, num_params=num_params)
+
+    try:
+        return without_values(layered)
     except (RuntimeError, AssertionError) as error:
         height, width = backbone.input_size
         raise InputError(
             f"{backbone.name} can't take photos of {height} × {width}",
             fix="Give another input size.",
         ) from error
-    num_params = sum(p.numel() for p in network.parameters())
-    return replace(backbone, layers=layers, num_params=num_params)
 
 
 def search(pattern: str) -> list[str]:
@@ -274,16 +255,3 @@ def _loaded_by_timm(backbone: Backbone, path: Path) -> nn.Module:
             more = f"; it seems to be of {other}" if other else ""
             raise ValueError(f"{error}{more}") from None
     return network
-
-
-def _source(config: dict[str, Any]) -> str:
-    """Return where timm gets the weights from, in the form of `Backbone.weights`."""
-    if hub := config.get("hf_hub_id"):
-        return f"hf:{hub}/{config.get('hf_hub_filename') or 'model.safetensors'}"
-    return f"url:{config['url']}" if config.get("url") else "random"
-
-
-def _paper(config: dict[str, Any]) -> str:
-    paper = config.get("paper_ids") or ""
-    first = paper if isinstance(paper, str) else (paper or [""])[0]
-    return f"https://arxiv.org/abs/{first[6:]}" if first.lower().startswith("arxiv:") else first

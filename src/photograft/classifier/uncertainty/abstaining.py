@@ -22,7 +22,7 @@ import numpy.typing as npt
 from photograft.core.errors import InputError
 from photograft.core.schema import Schema, check_range
 from photograft.core.statistics import wilson_interval
-from photograft.core.text import exact_percent
+from photograft.core.text import exact_percent, percent
 
 Counts = npt.NDArray[np.int64]
 
@@ -31,6 +31,8 @@ _RISK = 0.05
 #: Places at which the tests begin: more find something oftener among thousands of photos, and
 #: seldomer among hundreds.
 _NUM_STARTS = 2
+#: Held-out photos beyond which nobody need be told how many it would take.
+_MOST_NEEDED = 100_000
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,12 @@ class Abstention(Schema):
         is_shown: Whether that holds for photos in general with 95 % confidence, the choice of the
             threshold accounted for.
         num_photos: Held-out photos.
-        sentence: All this for users.
+        sentence: What this means, for users.
         reached_threshold: The lowest threshold that reaches the target, without proof; None where
             none does.
         reached_share: The share that it answers; 0 where there is none.
+        more_photos: About how many more held-out photos would show what is only reached, were they
+            like these; None where it is shown or not reached, and where no number would do.
     """
 
     threshold: float
@@ -68,6 +72,7 @@ class Abstention(Schema):
     sentence: str
     reached_threshold: float | None = None
     reached_share: float = 0.0
+    more_photos: int | None = None
 
 
 def choose_threshold(
@@ -117,8 +122,12 @@ def choose_threshold(
         place = int(np.flatnonzero(accuracy == accuracy.max())[-1])
     count, num_right = int(answered[place]), int(hits[place])
     lowest = int(reaching[-1]) if len(reaching) else None
+    how = "shown" if shown is not None else "reached" if len(reaching) else ""
+    needed = _photos_needed(answered, hits, min_accuracy) if how == "reached" else None
+    more = None if needed is None else _rounded(needed - n)
+    threshold = float(ranked[count - 1])
     return Abstention(
-        threshold=float(ranked[count - 1]),
+        threshold=threshold,
         min_accuracy=float(min_accuracy),
         accuracy=num_right / count,
         accuracy_interval=wilson_interval(num_right, count),
@@ -127,11 +136,10 @@ def choose_threshold(
         is_reached=bool(len(reaching)),
         is_shown=shown is not None,
         num_photos=n,
-        sentence=_sentence(
-            min_accuracy, ranked, answered, hits, place, lowest, is_shown=shown is not None
-        ),
+        sentence=_sentence(min_accuracy, threshold, num_right / count, count / n, how, more),
         reached_threshold=None if lowest is None else float(ranked[answered[lowest] - 1]),
         reached_share=0.0 if lowest is None else float(answered[lowest] / n),
+        more_photos=more,
     )
 
 
@@ -145,12 +153,11 @@ def _shown(answered: Counts, hits: Counts, target: float) -> int | None:
     n, risk = int(answered[-1]), _RISK / _NUM_STARTS
     if target >= 1:
         return None  # no number of photos shows that there are no mistakes
-    # With fewer answers than this, all of them right show nothing.
-    fewest = math.ceil(math.log(risk) / math.log(target)) if target > 0 else 1
+    fewest = _fewest(target)
     if fewest > n:
         return None
     found: int | None = None
-    for start in np.linspace(fewest, n, _NUM_STARTS, endpoint=False):
+    for start in _starts(fewest, n):
         i = int(np.searchsorted(answered, math.ceil(start)))
         if found is not None and i <= found:
             continue  # passed already
@@ -172,37 +179,91 @@ def _tail(count: int, num_right: int, target: float) -> float:
     return float(min(np.exp(logs).sum(), 1.0))
 
 
+def _photos_needed(answered: Counts, hits: Counts, target: float) -> int | None:
+    """Return how many held-out photos would show the target, were they like those that there are.
+
+    The same tests as in `_shown`, on as many times the same answers.
+
+    Args:
+        answered: As in `_shown`, where nothing was shown.
+        hits: Likewise.
+        target: Likewise.
+
+    Returns:
+        None where not even `_MOST_NEEDED` would.
+    """
+    n = int(answered[-1])
+    if target >= 1:
+        return None
+    fewest = _fewest(target)
+
+    def are_enough(total: int) -> bool:
+        for start in _starts(fewest, total):
+            i = int(np.searchsorted(answered, start * n / total - 1e-9))
+            count = int(answered[i] * total / n + 1e-9)
+            wrong = min(count, math.ceil(int(answered[i] - hits[i]) * total / n - 1e-9))
+            if count >= fewest and _tail(count, count - wrong, target) <= _RISK / _NUM_STARTS:
+                return True
+        return False
+
+    low, high = max(n, fewest - 1), max(n + 1, fewest)
+    while not are_enough(high):
+        low, high = high, 2 * high
+        if low > _MOST_NEEDED:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if are_enough(middle) else (middle, high)
+    return high
+
+
+def _fewest(target: float) -> int:
+    """Return the number of answers, all of them right, that show nothing if there are fewer."""
+    return math.ceil(math.log(_RISK / _NUM_STARTS) / math.log(target)) if target > 0 else 1
+
+
+def _starts(fewest: int, n: int) -> npt.NDArray[np.float64]:
+    """Return the numbers of answers at which the tests begin."""
+    return np.linspace(fewest, n, _NUM_STARTS, endpoint=False)
+
+
 def _sentence(
-    target: float,
-    ranked: npt.NDArray[np.floating[Any]],
-    answered: Counts,
-    hits: Counts,
-    place: int,
-    lowest: int | None,
-    *,
-    is_shown: bool,
+    target: float, threshold: float, accuracy: float, share: float, how: str, more: int | None
 ) -> str:
-    n, count, num_right = len(ranked), int(answered[place]), int(hits[place])
-    low, high = wilson_interval(num_right, count)
-    facts = (
-        f"{count:,} of {n:,} held-out photos ({count / n:.1%}) have a confidence of at least "
-        f"{ranked[count - 1]:.4f}, and {num_right / count:.1%} of those are right "
-        f"(95% interval {low:.1%} to {high:.1%})"
+    """Return what is found for users; `how` is ``"shown"``, ``"reached"`` or empty."""
+    wanted = exact_percent(target)
+    if how == "shown":
+        return (
+            f"Where it is at least {sureness(threshold)} sure ({percent(share)} of photos), at "
+            f"least {wanted} of its answers are right; leave the others to a person."
+        )
+    if not how:
+        return (
+            f"However sure it is, fewer than {wanted} of its answers are right: at best "
+            f"{percent(accuracy)} of those to the held-out photos were."
+        )
+    if target >= 1:
+        return f"No number of photos can promise that {wanted} of its answers are right."
+    would = "it would take far more than can be had"
+    if more is not None:
+        would = f"about {more:,} more would do, if it does as well on them"
+    return (
+        f"Not enough photos were held out to promise that {wanted} of its answers are right; "
+        f"{would}."
     )
-    if lowest is None:
-        return (
-            f"No confidence reaches an accuracy of {exact_percent(target)}; the nearest: {facts}."
-        )
-    if not is_shown:
-        return (
-            f"{facts}; too few to show that others reach {exact_percent(target)}, since the "
-            "threshold was chosen on the same photos."
-        )
-    sentence = f"{facts}, which shows with 95% confidence that {exact_percent(target)} is reached."
-    more = int(answered[lowest])
-    if more > count:
-        sentence += (
-            f" From {ranked[more - 1]:.4f} on it was reached, too, with {more / n:.1%} answered, "
-            "but that may be luck."
-        )
-    return sentence
+
+
+def sureness(confidence: float) -> str:
+    """Return a confidence in percent, with as many digits as keep it from looking certain.
+
+    >>> sureness(0.97993), sureness(0.99997)
+    ('98.0%', '99.997%')
+    """
+    digits = next((n for n in range(1, 6) if round(100 * confidence, n) < 100), 1)
+    return f"{confidence:.{digits}%}"
+
+
+def _rounded(more: int) -> int:
+    """Return a number that is but a guess, to two figures, no less than it."""
+    step: int = 10 ** max(1, len(str(more)) - 2)
+    return -(-more // step) * step

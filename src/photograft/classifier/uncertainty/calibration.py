@@ -152,10 +152,9 @@ def calibrate(
         )
     else:
         kept = True
-        was = "too" if slope < 1 else "not"
-        enough = "" if slope < 1 else " enough"
+        was = "too sure" if slope < 1 else "not sure enough"
         reason = (
-            f"the head was {was} sure{enough} of itself; on held-out photos the log loss falls "
+            f"the head was {was} of itself; on held-out photos the log loss falls "
             f"{losses}, the calibration error {errors}."
         )
     return Calibration(

@@ -58,14 +58,15 @@ class ConformalSets(Schema):
     def sentence(self) -> str:
         """What the sets are worth, for users."""
         if not self.is_enough:
+            missing = fewest_photos(self.coverage) - self.num_photos
             return (
-                f"Sets that hold the right class for {exact_percent(self.coverage)} of photos need "
-                f"{fewest_photos(self.coverage):,} held-out photos, and there are "
-                f"{self.num_photos:,}: every set holds all classes."
+                "Too few photos were held out to leave classes out and keep the right one for "
+                f"{exact_percent(self.coverage)} of photos: all come into question until there are "
+                f"{missing:,} more."
             )
         return (
-            f"Sets hold the right class for at least {exact_percent(self.coverage)} of photos like "
-            f"the {self.num_photos:,} held-out ones that they were made by."
+            "Asked for all classes that come into question, it has the right one among them for "
+            f"at least {exact_percent(self.coverage)} of photos like those held out."
         )
 
     def sets(self, probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:

@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from photograft.classifier.uncertainty.abstaining import sureness
 from photograft.classifier.uncertainty.conformal import ConformalSets
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.classifier.uncertainty.ood_detector import OODDetector
 from photograft.core.errors import ClassifierError, InputError
-from photograft.core.text import count
+from photograft.core.text import count, percent
 
 #: In a saved classifier's folder.
 FILE_NAME = "assurance.safetensors"
@@ -45,13 +46,14 @@ class Rules:
         """Whether an answer may be another than the most probable class."""
         return self.ood_threshold is not None or self.confidence is not None
 
+    def is_unknown(self, ood_score: float | None) -> bool:
+        """Return whether a photo of that OOD score is none of the classes."""
+        threshold = self.ood_threshold
+        return threshold is not None and ood_score is not None and ood_score > threshold
+
     def answer(self, label: str, probability: float, ood_score: float | None) -> str:
         """Return the class, ``"unsure"``, or ``"unknown"``."""
-        if (
-            self.ood_threshold is not None
-            and ood_score is not None
-            and ood_score > self.ood_threshold
-        ):
+        if self.is_unknown(ood_score):
             return UNKNOWN
         if self.confidence is not None and probability < self.confidence:
             return UNSURE
@@ -101,11 +103,10 @@ class Uncertainty:
             if self.ood_detector is None:
                 raise _lacking("what is unknown to it")
             threshold = self.ood_detector.threshold(kept)
-            share, (low, high), count = self.ood_detector.share_kept(threshold)
+            share, _, count = self.ood_detector.share_kept(threshold)
             sentences.append(
-                f"unknown: an OOD score of more than {threshold:.3f}; {share:.1%} of {count:,} "
-                "photos that it did not learn from are below "
-                f"(95% interval {low:.1%} to {high:.1%})"
+                f"unknown: an OOD score of more than {threshold:.3f}. Of {count:,} photos of its "
+                f"classes that it did not learn from, {percent(share)} are below that"
                 + _lets_through(self.ood_detector, threshold)
             )
         held_out = self.held_out
@@ -114,7 +115,9 @@ class Uncertainty:
         if min_accuracy is not None and held_out is not None:
             found = held_out.abstention(min_accuracy)
             confidence = found.threshold
-            sentences.append(f"unsure: {found.sentence}")
+            sentences.append(
+                f"unsure: what it is less than {sureness(confidence)} sure of. {found.sentence}"
+            )
         if coverage is not None and held_out is not None:
             sets = held_out.sets(coverage)
             sentences.append(f"classes: {sets.sentence}")
@@ -169,14 +172,11 @@ def logs_of(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floa
 
 
 def _lets_through(ood_detector: OODDetector, threshold: float) -> str:
-    """Return what a threshold lets through, for users; empty where nobody knows."""
+    """Return what a threshold lets through, for users, as far as anybody knows."""
     found = ood_detector.let_through(threshold)
     if found is None:
-        return ""
-    return (
-        f"; were one of its classes new to it, {found.share:.1%} of that class's photos would be, "
-        "too"
-    )
+        return "."
+    return f"; of a class that is new to it and like them, {percent(found.share)} would be, too."
 
 
 def _read_ood_detector(tensors: Mapping[str, npt.NDArray[Any]]) -> OODDetector:

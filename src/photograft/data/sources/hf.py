@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from photograft.core.errors import PhotograftError, SourceError
+from photograft.core.errors import PhotograftError, SourceError, either
 from photograft.core.files import MAX_FILE_BYTES, printable, read_file
 from photograft.core.store import default_cache_dir
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
@@ -114,7 +114,7 @@ def _check_builder(builder: Any, named: NamedSet) -> None:
     if kind not in BUILDERS:
         raise SourceError(
             f"{named.text!r} is kept in a form that is not read",
-            expected=" or ".join(BUILDERS),
+            expected=either(BUILDERS),
             got=kind,
         )
 

@@ -48,7 +48,8 @@ def _code_of(error: BaseException) -> int:
         return 2
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # Click: wrong usage
         where = getattr(getattr(error, "ctx", None), "command_path", "photograft")
-        return _say(f"{error.format_message().rstrip('.')}. See `{where} --help`.", 2)
+        said = error.format_message().rstrip(".")
+        return _say(f"{said}{'' if said.endswith('?') else '.'} See `{where} --help`.", 2)
     cause = error.__context__ if isinstance(error, SystemExit) else error
     number = cause.errno if isinstance(cause, OSError) else None
     if number in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from photograft.backbones.registry import Backbone
-from photograft.core.errors import InputError
+from photograft.core.errors import InputError, either
 from photograft.core.text import count
 from photograft.learning.loop.network import HeadModule, TransferNetwork
 from photograft.learning.loop.targets import choose_target_encoding, num_outputs
@@ -112,7 +112,7 @@ class Summary:
             InputError: It is neither.
         """
         if depth not in DEPTHS:
-            raise InputError(f"depth can't be {depth!r}", expected=" or ".join(DEPTHS))
+            raise InputError(f"depth can't be {depth!r}", expected=either(DEPTHS))
         table = _table(self.rows if depth == "layers" else self.blocks)
         width = len(f"{self.total:,}")
         totals = [

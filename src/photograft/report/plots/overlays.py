@@ -35,7 +35,7 @@ def overlay(photo: Image.Image, heat: Floats, backbone: Backbone) -> Image.Image
     warm = in_photo(heat, backbone, photo.size)[:, :, None]
     grey = np.asarray(photo.convert("L").convert("RGB"), np.float32)
     ground = grey + (255 - grey) * _LIGHTENED
-    coloured = _colours()[np.round(warm[:, :, 0] * 255).astype(np.uint8)]
+    coloured = colours()[np.round(warm[:, :, 0] * 255).astype(np.uint8)]
     found = ground + (coloured - ground) * (_MOST_HIDDEN * warm**0.75)
     left, top, right, bottom = (round(side) for side in seen_box(backbone, photo.size))
     seen = np.zeros((photo.height, photo.width, 1), bool)
@@ -63,7 +63,7 @@ def where(heat: Floats, backbone: Backbone, size: tuple[int, int]) -> str:
 
 
 @functools.cache
-def _colours() -> npt.NDArray[np.float32]:
+def colours() -> npt.NDArray[np.float32]:
     """Return the colours of 256 degrees of heat, float32, shape ``(256, 3)``, in [0, 255]."""
     import matplotlib as mpl  # slow to import
 

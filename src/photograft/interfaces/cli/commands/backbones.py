@@ -36,4 +36,4 @@ def backbones(
     for name in names:
         print(name)
     if not names:
-        fail(f"timm has no pretrained model with {search!r} in its name")
+        fail(f"timm has no pretrained model with '{search}' in its name")

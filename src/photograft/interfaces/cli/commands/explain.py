@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from photograft.report.plots.explanation import Explanation
 
 HELP = (
-    "Show why photos are classified as they are: where in each the evidence is, and which training "
-    "photos are most like it.\n\n"
+    "Show why photos are classified as they are: where in each the evidence is, which training "
+    "photos are most like it, and whether it is like no class at all, as predict --unknown "
+    "says.\n\n"
     "PHOTOS are files, folders, glob patterns in quotes, or - for a list on standard input. Of "
     "each a PNG is written: the photo, a heat map over it (Grad-CAM), and its nearest training "
     "photos, as far as they are still where they were.\n\n"
@@ -35,19 +36,25 @@ def explain(
             "--class", metavar="NAME", help="Evidence for this class. [default: the predicted one]"
         ),
     ] = "",
+    keep: Annotated[
+        float | None,
+        typer.Option(help="Of photos like yours, the share that is not unknown. [default: 0.95]"),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Pictures go into this folder.")] = Path("explanations"),
     max_pixels: ClassifierMaxPixels = None,
 ) -> None:
     """Explain; the help text is above."""
     from photograft.workflows.explain import iter_explanations
-    from photograft.workflows.predict import expand_inputs, load_classifier
+    from photograft.workflows.predict import load_classifier
     from photograft.workflows.prediction_counts import unread
 
     number = failed = folders = 0
     explanations = iter_explanations(
         load_classifier(classifier, max_pixels),
-        expand_inputs(photos, sys.stdin),
+        photos,
+        sys.stdin,
         class_name=class_,
+        keep=keep,
         out=out,
         run=Path(classifier),
         note=lambda text: print(f"Note: {text}"),
@@ -70,7 +77,12 @@ def _show(explanation: Explanation) -> None:
     """Print an explanation."""
     from photograft.core.text import percent
 
-    print(f"\n{explanation.name}: {explanation.label} ({percent(explanation.probability)})")
+    said = f"{explanation.label} {percent(explanation.probability)}"
+    if explanation.is_unknown:
+        print(f"\n{explanation.name}: unknown (nearest {said})")
+        print(f"  {explanation.why_unknown}")
+    else:
+        print(f"\n{explanation.name}: {explanation.label} ({percent(explanation.probability)})")
     if explanation.asked != explanation.label:
         print(f"  asked for: {explanation.asked} ({percent(explanation.asked_probability)})")
     if explanation.heat is not None and not explanation.heat.any():
