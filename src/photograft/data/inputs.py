@@ -26,6 +26,7 @@ from photograft.data.photo_inputs import (
 from photograft.data.photo_inputs import is_column as is_column
 from photograft.data.photo_inputs import understand as understand
 from photograft.data.sources.base import Item, Listing
+from photograft.data.sources.tree import is_hidden
 
 _ACCEPTED = (
     "the path of a file or a folder, a file's bytes, a Pillow picture, an array "
@@ -93,12 +94,14 @@ def photos_in(x: Any, place: str = "x") -> PhotoInput | Iterable[PhotoInput]:
 def files_in(folder: str) -> Iterator[str]:
     """Yield a folder's visible files at every depth, sorted, following no link to a folder.
 
+    Hidden, too, is what systems leave there, such as ``Thumbs.db``.
+
     Args:
         folder: Its path, with which each yielded path begins.
     """
     for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (os.path.join(here, name) for name in sorted(files) if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        yield from (os.path.join(here, name) for name in sorted(files) if not is_hidden(name))
 
 
 def read_photos(
