@@ -218,4 +218,4 @@ def test_commands_in_backquotes_exist() -> None:
     ],
 )
 def test_what_counts_as_known(reference: str, known: bool) -> None:
-    assert exists(reference, parse(SOURCE / "data" / "images.py")) == known
+    assert exists(reference, parse(SOURCE / "data" / "pillow_state.py")) == known

@@ -85,6 +85,25 @@ def test_cut_short(end: int) -> None:
     assert "\n" not in caught.value.detail
 
 
+def test_damage_is_told_whatever_it_is() -> None:
+    """Every beginning, and bytes changed anywhere: a picture or one of our reasons."""
+    rng = np.random.default_rng(0)
+    damaged = [CLEAR[:end] for end in range(1, len(CLEAR), 7)]
+    for _ in range(200):
+        changed = bytearray(CLEAR)
+        for place in rng.integers(0, len(changed), int(rng.integers(1, 6))):
+            changed[place] = rng.integers(0, 256)
+        damaged.append(bytes(changed))
+    found = set()
+    for data in damaged:
+        try:
+            found.add(images.decode(data, max_pixels=1_000_000).mode)
+        except ImageError as error:
+            found.add(error.reason)
+    assert found <= {"RGB", *images.REASONS}
+    assert {"RGB", "truncated", "unreadable"} <= found
+
+
 def test_pillow_itself_is_left_as_it_was() -> None:
     images.decode(TURNED)
     assert "HEIF" not in Image.OPEN

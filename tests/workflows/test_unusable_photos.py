@@ -104,6 +104,17 @@ def test_what_systems_leave_is_accounted_for_and_no_finding(
     assert "Skipped 4 files: 4 hidden or system file" in result.out
 
 
+def test_what_systems_leave_is_nothing_to_classify(
+    photos: Path, run_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photos / "circle" / "00.jpg", tmp_path)
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "__MACOSX/._00.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\0\5\x16\7")
+    result = system.invoke(capsys, "predict", run_path, tmp_path, "--format", "csv")
+    assert (result.code, result.out.count("\n")) == (0, 2)
+
+
 @pytest.mark.parametrize("command", ["predict", "evaluate", "explain", "suggest"])
 def test_a_bound_on_pixels_where_a_classifier_reads_photos(
     command: str, run_path: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

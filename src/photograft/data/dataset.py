@@ -311,7 +311,8 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
     def _less(self, named: set[str]) -> Dataset:
         """Return the dataset that drops the classes of `named` without a photo, or raise."""
         lost = sorted(named - {photo.label for photo in self.photos} - {""}, key=natural_key)
-        if lost and self.empty_classes == "error":
+        # Without any photo at all, it is not about classes; whoever needs photos says so.
+        if lost and self.photos and self.empty_classes == "error":
             raise refuse(printable(self.source), lost, self.skipped)
         return replace(self, dropped=(*self.dropped, *lost)) if lost else self
 

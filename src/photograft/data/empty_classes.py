@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from photograft.core.errors import DatasetError
+from photograft.core.files import printable
 from photograft.core.text import count, short
 from photograft.data.sources.base import SkippedFile
 
@@ -35,6 +36,20 @@ def refuse(source: str, names: Sequence[str], skipped: Iterable[SkippedFile]) ->
         got=got,
         fix="Mend or convert such files, or remove the class; --empty-classes drop goes on "
         f"without {them}.",
+    )
+
+
+def nothing_usable(source: str, counts: Mapping[str, int]) -> DatasetError:
+    """Return the error for a source without any usable photo.
+
+    Args:
+        source: What it calls the source.
+        counts: How many files were skipped, by reason.
+    """
+    return DatasetError(
+        f"{printable(source)} has no usable photo",
+        got=", ".join(f"{number:,} {reason}" for reason, number in counts.items()),
+        fix="`photograft inspect` lists every file and why it was skipped.",
     )
 
 

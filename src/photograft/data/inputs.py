@@ -27,6 +27,7 @@ from photograft.data.photo_inputs import (
 from photograft.data.photo_inputs import is_column as is_column
 from photograft.data.photo_inputs import understand as understand
 from photograft.data.sources.base import Item, Listing
+from photograft.data.sources.tree import is_hidden
 
 _ACCEPTED = (
     "the path of a file or a folder, a file's bytes, a Pillow picture, an array "
@@ -94,8 +95,8 @@ def photos_in(x: Any, place: str = "x") -> PhotoInput | Iterable[PhotoInput]:
 def files_in(folder: str) -> Iterator[str]:
     """Yield a folder's visible files at every depth, sorted, following no link to a folder.
 
-    A folder that can't be listed is yielded itself, with ``/`` at its end: to read it fails, and
-    says why.
+    Hidden, too, is what systems leave there, such as ``Thumbs.db``. A folder that can't be listed
+    is yielded itself, with ``/`` at its end: to read it fails, and says why.
 
     Args:
         folder: Its path, with which each yielded path begins.
@@ -108,8 +109,8 @@ def files_in(folder: str) -> Iterator[str]:
 
     for here, folders, files in os.walk(folder, onerror=failed.append):
         yield from closed()
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (os.path.join(here, name) for name in sorted(files) if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        yield from (os.path.join(here, name) for name in sorted(files) if not is_hidden(name))
     yield from closed()
 
 

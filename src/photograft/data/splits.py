@@ -17,6 +17,7 @@ import numpy.typing as npt
 from photograft.core.errors import DatasetError
 from photograft.core.text import count
 from photograft.data.dataset import Dataset
+from photograft.data.empty_classes import nothing_usable
 from photograft.data.groups import across_given_splits, content_groups
 
 Indices = npt.NDArray[np.intp]
@@ -218,11 +219,7 @@ def _distinct_counts(
 def _check_classes(dataset: Dataset) -> None:
     names = dataset.class_names
     if not names:
-        raise DatasetError(
-            f"{dataset.source} has no usable photo",
-            got=", ".join(f"{n:,} {why}" for why, n in dataset.skipped_counts().items()),
-            fix="`photograft inspect` lists every file and why it was skipped.",
-        )
+        raise nothing_usable(dataset.source, dataset.skipped_counts())
     if len(names) == 1:
         raise DatasetError(
             f"there is one class only, {names[0]!r}",

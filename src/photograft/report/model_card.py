@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from photograft.core.text import count, listed, percent, short
+from photograft.data.sources.base import HIDDEN
 from photograft.evaluation.wording import how_good
 from photograft.report.confusion import Cell
 from photograft.runs.folder import Facts
@@ -91,8 +92,9 @@ def _data(facts: Facts) -> list[str]:
     counts = {part: sum(row) for part, row in data["class_counts"].items()}
     parts = ", ".join(f"{number:,} {part}" for part, number in counts.items() if number)
     sentences = [f"{count(data['num_photos'], 'photo')} from {short(data['source'], 90)}: {parts}."]
-    if data["num_skipped"]:
-        sentences.append(f"{count(data['num_skipped'], 'file')} could not be used.")
+    num_unusable = data["num_skipped"] - data["skipped"].get(HIDDEN, 0)
+    if num_unusable:
+        sentences.append(f"{count(num_unusable, 'file')} could not be used.")
     sizes = [sum(column) for column in zip(*data["class_counts"].values(), strict=True)]
     if max(sizes) > 3 * min(sizes):
         names = facts.class_names

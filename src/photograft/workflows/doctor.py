@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
-from photograft.core.errors import DatasetError, StorageError
+from photograft.core.errors import StorageError
 from photograft.core.files import check_free, make_folder, path_of
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
+from photograft.data.empty_classes import nothing_usable
 from photograft.data.loading import Source, check_outside, read_dataset, with_near_duplicates
 from photograft.data.sources.base import IN_MEMORY
 from photograft.diagnosis.diagnose import diagnose
@@ -81,10 +82,7 @@ def doctor(
     settings = replace(settings, empty_classes="drop")
     dataset = read_dataset(source, settings, progress=progress)
     if not dataset.photos:
-        raise DatasetError(
-            f"{dataset.source} has no usable photo",
-            fix="`photograft inspect` lists every file and why it was skipped.",
-        )
+        raise nothing_usable(dataset.source, dataset.skipped_counts())
     extractor = open_extractor(settings, store=store, progress=progress)
     dataset = with_near_duplicates(dataset, settings, store=store, progress=progress)
     table, failures, extractor = extractor.extract(dataset.photos)

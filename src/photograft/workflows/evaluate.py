@@ -17,6 +17,7 @@ from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
 from photograft.core.text import count
 from photograft.data.dataset import Dataset
+from photograft.data.empty_classes import nothing_usable
 from photograft.data.loading import Source
 from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
 from photograft.workflows.predict import AnyClassifier, load_classifier, read_rules
@@ -131,7 +132,7 @@ def evaluate(
     )
     dataset, extractor, table = usable(loaded, dataset, extractor_of(loaded, store, progress))
     if not dataset.photos:
-        raise DatasetError(f"{dataset.source} has no usable photo")
+        raise nothing_usable(dataset.source, dataset.skipped_counts())
     unknown = [name for name in dataset.class_names if name not in loaded.class_names]
     if unknown:
         raise DatasetError(
