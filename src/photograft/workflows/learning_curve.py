@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -69,6 +70,7 @@ def learning_curve(
         )
     job = prepare(source, settings, store=store or FeatureStore(), progress=progress or Silent())
     curve = measure_learning_curve(job, num_seeds=seeds, seed=settings.seed)
+    curve = replace(curve, notes=job.dataset.notes)
     if output is not None:
         from photograft.report.plots.learning_curve import (
             draw_learning_curve,  # Matplotlib is slow to import

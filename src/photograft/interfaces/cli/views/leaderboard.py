@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from photograft.core.text import count, size
+from photograft.interfaces.cli.views.account import show_notes
 from photograft.interfaces.cli.views.tables import quoted
 from photograft.runs.comparison import Comparison
 from photograft.runs.folder import PAGE
@@ -42,6 +43,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     num_photos = info["folds"]["num_photos"]
     line = f"{info['name']}: {count(num_photos, 'photo')}, each held out in turn"
     console.print(line, style="bold", markup=False, highlight=False)
+    show_notes(console, info["data"]["notes"])
     tried = [row for row in info["candidates"] if row["status"] != "not run"]
     console.print(_table(tried, info["winner"], console.width))
     for row in info["candidates"]:
