@@ -217,6 +217,10 @@ def test_same_photo_under_two_labels(make_photos: MakePhotos, tmp_path: Path) ->
     found = of_kind(doctor.doctor(root).diagnosis, "conflicting labels")
     assert sorted(names(found)) == ["circle/00.jpg", "square/copy.jpg"]
     assert found.severity == "serious"
+    assert found.title == (
+        "1 group of photos that are nearly or exactly the same stands under several labels, 2 "
+        "photos in all"
+    )
 
 
 def test_what_concerns_few_of_many_photos_is_not_serious(
