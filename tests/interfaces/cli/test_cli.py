@@ -350,17 +350,7 @@ def test_inspect_shows_the_given_split(
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
-    [
-        (
-            1,
-            "1 group of photos that belong together (copies, or one group of the source's) lies on ",
-        ),
-        (
-            2,
-            "2 groups of photos that belong together (copies, or one group of the source's) lie on ",
-        ),
-    ],
+    ("number", "groups", "lie"), [(1, "1 group", "lies"), (2, "2 groups", "lie")]
 )
 def test_inspect_counts_groups_and_their_photos(
     capsys: pytest.CaptureFixture[str],
@@ -368,7 +358,8 @@ def test_inspect_counts_groups_and_their_photos(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     number: int,
-    said: str,
+    groups: str,
+    lie: str,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "250")
     make_photos(tmp_path / "train", n=4)
@@ -378,7 +369,8 @@ def test_inspect_counts_groups_and_their_photos(
             name = f"circle/{copy}{i}.jpg"
             shutil.copy(tmp_path / "train" / f"circle/0{i}.jpg", tmp_path / "test" / name)
     out = system.invoke(capsys, "inspect", tmp_path).out
-    assert f"{said}several sides of the split, {3 * number} photos in all" in out
+    assert f"Warning: {groups} of photos that belong together (copies, or one group of" in out
+    assert f") {lie} on several sides of the split, {3 * number} photos in all" in out
     are = "photo is" if number == 1 else "photos are"
     assert f"{number} {are} there more than once" in out
 
