@@ -43,9 +43,9 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     num_photos = info["folds"]["num_photos"]
     line = f"{info['name']}: {count(num_photos, 'photo')}, each held out in turn"
     console.print(line, style="bold", markup=False, highlight=False)
-    show_notes(console, info["data"]["notes"])
     tried = [row for row in info["candidates"] if row["status"] != "not run"]
     console.print(_table(tried, info["winner"], console.width))
+    show_notes(console, info["data"]["notes"])
     for row in info["candidates"]:
         if row["why"]:
             state = "not tried" if row["status"] == "not run" else "not finished"
