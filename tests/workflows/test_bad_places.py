@@ -164,6 +164,44 @@ def test_left_over_of_a_killed_run_is_cleared(photos: Path, tmp_path: Path) -> N
     assert run.scores["test"]["num_photos"] == 9
 
 
+# What other commands write
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "name"),
+    [
+        (["predict", "RUN", "PHOTO"], "-o", "answers.csv"),
+        (["suggest", "RUN", "PHOTOS"], "-o", "next.csv"),
+        (["explain", "RUN", "PHOTO"], "--out", "why"),
+        (["evaluate", "RUN", "PHOTOS"], "--json", "scores.json"),
+        (["inspect", "PHOTOS"], "--files", "files.parquet"),
+        (["doctor", "PHOTOS"], "--out", "checkup"),
+        (["report", "RUN"], "-o", "page.html"),
+        (["augment", "PHOTOS"], "-o", "augmented.png"),
+        (["learning-curve", "PHOTOS", "--seeds", "2"], "-o", "curve.png"),
+        (["learning-curve", "PHOTOS", "--seeds", "2", "-o", "TMP/c.png"], "--table", "curve.csv"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value,
+)
+def test_folders_above_are_made(
+    capsys: pytest.CaptureFixture[str],
+    run_path: Path,
+    photos: Path,
+    tmp_path: Path,
+    command: list[str],
+    option: str,
+    name: str,
+) -> None:
+    given = {"RUN": run_path, "PHOTOS": photos, "PHOTO": photos / "circle" / "00.jpg"}
+    words = [given.get(word, word.replace("TMP", str(tmp_path))) for word in command]
+    (tmp_path / "file").touch()
+    result = system.invoke(capsys, *words, option, tmp_path / "file" / name)
+    system.assert_one_line(result, "file", option if option != "-o" else "--out")
+    result = system.invoke(capsys, *words, option, tmp_path / "new" / "deeper" / name)
+    assert result.code == 0, result.err
+    assert (tmp_path / "new" / "deeper" / name).exists()
+
+
 # The cache
 
 

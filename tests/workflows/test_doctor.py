@@ -80,7 +80,7 @@ def test_what_the_whole_set_is_like_is_not_odd(make_photos: MakePhotos, tmp_path
     looks, _ = load_thumbnails(dataset.photos, FeatureStore())
     (found,) = find_oddities(dataset, looks)
     assert (found.kind, found.severity, found.photos) == ("tiny", "note", ())
-    assert "20 photos of 20" in found.title
+    assert "20 of 20 photos" in found.title
 
 
 def test_format_that_gives_the_class_away(make_photos: MakePhotos, tmp_path: Path) -> None:
@@ -217,6 +217,10 @@ def test_same_photo_under_two_labels(make_photos: MakePhotos, tmp_path: Path) ->
     found = of_kind(doctor.doctor(root).diagnosis, "conflicting labels")
     assert sorted(names(found)) == ["circle/00.jpg", "square/copy.jpg"]
     assert found.severity == "serious"
+    assert found.title == (
+        "1 group of photos that are nearly or exactly the same stands under several labels, 2 "
+        "photos in all"
+    )
 
 
 def test_what_concerns_few_of_many_photos_is_not_serious(

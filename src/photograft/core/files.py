@@ -114,8 +114,8 @@ def make_folder(folder: Path, *, fix: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        is_file = isinstance(error, FileExistsError)
-        reason = "a file is called so" if is_file else error.strerror or str(error)
+        is_file = isinstance(error, (FileExistsError, NotADirectoryError))
+        reason = "a file is in the way" if is_file else error.strerror or str(error)
         raise StorageError(
             f"the folder {folder} can't be made ({reason})",
             fix=_FREE_SPACE if is_full(error) else fix,

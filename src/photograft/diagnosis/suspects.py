@@ -17,6 +17,7 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
+from photograft.core.text import count
 from photograft.learning.head.cross_validation import cross_validate, strongest_of_the_best
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.solver import Basis, make_basis
@@ -261,6 +262,6 @@ def _check_classes(labels: Labels, num_classes: int) -> None:
             expected=f"photos of at least two classes, numbered from 0 to {num_classes - 1}"
             if num_classes > 1
             else "photos of at least two classes",
-            got=f"{len(labels):,} photos of {len(np.unique(labels))}",
+            got=f"{count(len(labels), 'photo')} of {len(np.unique(labels))}",
             fix="Add photos of another class.",
         )

@@ -78,6 +78,7 @@ def learning_curve(
     settings = replace(settings, preprocessing=preprocessing)
     job = prepare(source, settings, store=store or FeatureStore(), progress=progress)
     curve = measure_learning_curve(job, num_seeds=seeds, seed=settings.seed)
+    curve = replace(curve, notes=job.dataset.notes)
     if output is not None:
         from photograft.report.plots.learning_curve import (
             draw_learning_curve,  # Matplotlib is slow to import

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -346,6 +347,32 @@ def test_inspect_shows_the_given_split(
     out = system.invoke(capsys, "inspect", tmp_path).out
     assert re.search(r"class\W+photos\W+train\W+test", out)
     assert re.search(r"circle\W+6\W+4\W+2", out)
+
+
+@pytest.mark.parametrize(
+    ("number", "groups", "lie"), [(1, "1 group", "lies"), (2, "2 groups", "lie")]
+)
+def test_inspect_counts_groups_and_their_photos(
+    capsys: pytest.CaptureFixture[str],
+    make_photos: MakePhotos,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    groups: str,
+    lie: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    make_photos(tmp_path / "train", n=4)
+    make_photos(tmp_path / "test", n=2, seed=1)
+    for i in range(number):
+        for copy in ("one", "two"):
+            name = f"circle/{copy}{i}.jpg"
+            shutil.copy(tmp_path / "train" / f"circle/0{i}.jpg", tmp_path / "test" / name)
+    out = system.invoke(capsys, "inspect", tmp_path).out
+    assert f"Warning: {groups} of photos that belong together (copies, or one group of" in out
+    assert f") {lie} on several sides of the split, {3 * number} photos in all" in out
+    are = "photo is" if number == 1 else "photos are"
+    assert f"{number} {are} there more than once" in out
 
 
 def test_inspect_writes_a_row_per_file(

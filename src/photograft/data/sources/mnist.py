@@ -17,6 +17,7 @@ import numpy as np
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import printable
 from photograft.core.store import default_cache_dir
+from photograft.core.text import count
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
 from photograft.data.sources.named_sets import PLAIN_NAMES
 from photograft.data.sources.pixels import Array, encode
@@ -242,7 +243,7 @@ def _check_labels(path: Path, labels: Array, num_images: int, num_classes: int) 
     if len(labels) != num_images:
         raise SourceError(
             f"{printable(path)} does not fit its images",
-            expected=f"{num_images:,} labels",
+            expected=count(num_images, "label"),
             got=f"{len(labels):,}",
         )
     if labels.max() >= num_classes:

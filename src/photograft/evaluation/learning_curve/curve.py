@@ -107,6 +107,7 @@ class LearningCurve:
         forecasts: One for each multiple.
         classes: One for each class, the largest gain first.
         band: Forecasts close to each other, for drawing, from one time as many on.
+        notes: What the user should know of the photos.
     """
 
     name: str
@@ -124,6 +125,7 @@ class LearningCurve:
     forecasts: tuple[Forecast, ...]
     classes: tuple[ClassGain, ...]
     band: tuple[Forecast, ...]
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -139,7 +141,7 @@ class LearningCurve:
                 data[name] = _listed(value)
         data["forecasts"] = [dict(vars(forecast)) for forecast in self.forecasts]
         data["classes"] = [dict(vars(gain)) for gain in self.classes]
-        data |= {"layers": list(self.layers), "class_names": list(self.class_names)}
+        data |= {name: list(data[name]) for name in ("layers", "class_names", "notes")}
         return {**data, "sentences": self.sentences()}
 
     def rows(self) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from photograft.core.errors import InputError
+from photograft.core.text import count
 
 #: Logits ``(n, outputs)``, one-hot or mixed targets ``(n, num_classes)`` and weights ``(n,)`` in;
 #: the mean loss, a scalar, out.
@@ -41,7 +42,7 @@ def choose_target_encoding(wanted: str, num_classes: int, *, mixed: bool) -> str
         raise InputError(
             "binary targets are for two classes",
             expected="target_encoding sparse or categorical",
-            got=f"{num_classes} classes",
+            got=count(num_classes, "class", "classes"),
         )
     if wanted == "sparse" and mixed:
         raise InputError(

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from photograft.core.text import count, size
+from photograft.interfaces.cli.views.account import show_notes
 from photograft.interfaces.cli.views.tables import quoted
 from photograft.runs.comparison import Comparison
 from photograft.runs.folder import PAGE
@@ -44,6 +45,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     console.print(line, style="bold", markup=False, highlight=False)
     tried = [row for row in info["candidates"] if row["status"] != "not run"]
     console.print(_table(tried, info["winner"], console.width))
+    show_notes(console, info["data"]["notes"])
     for row in info["candidates"]:
         if row["why"]:
             state = "not tried" if row["status"] == "not run" else "not finished"

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from photograft.core.text import count, signed
+from photograft.interfaces.cli.views.account import show_notes
 from photograft.workflows.types import LEVEL, LearningCurve
 
 _MAX_CLASSES = 12
@@ -16,6 +17,7 @@ _MAX_CLASSES = 12
 
 def show_learning_curve(console: Console, curve: LearningCurve) -> None:
     """Print the curve, its extrapolation, what each class may gain, and what it all means."""
+    show_notes(console, curve.notes)
     measured = _table(f"{curve.name}: {count(curve.num_photos, 'photo')}")
     for name in ("learned from", "accuracy", "spread", "log loss"):
         measured.add_column(name, justify="right", no_wrap=True)
