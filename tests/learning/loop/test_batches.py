@@ -20,7 +20,13 @@ from photograft.data.dataset import Dataset, Photo
 from photograft.features import preprocessing
 from photograft.features.augmentation import augment, generator
 from photograft.features.settings import Augmentation
-from photograft.learning.loop.batches import PhotoBatches, StoredBatches, ViewBatches, epoch_order
+from photograft.learning.loop.batches import (
+    PhotoBatches,
+    StoredBatches,
+    ViewBatches,
+    epoch_order,
+    seen_in_view,
+)
 from training_helpers import tiny_backbone
 
 ALL = np.arange(7, dtype=np.intp)
@@ -95,6 +101,24 @@ def test_views_take_turns(tmp_path: Path) -> None:
         assert len(set(numbers.tolist())) == 3
         seen |= set(zip(order.tolist(), numbers.tolist(), strict=True))
     assert len(seen) == 21
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 5])
+def test_views_that_few_epochs_do_not_come_to_are_not_needed(tmp_path: Path, epochs: int) -> None:
+    views = [table(tmp_path, ROWS + 1000 * v, str(v)) for v in range(3)]
+    whole, found = ViewBatches(views, DIGESTS), []
+    counts = []
+    for v, rows in enumerate(views):
+        own = seen_in_view(v, 3, 7, epochs)
+        kept = [DIGESTS[i] for i in own]
+        counts.append(len(own))
+        places = {digest: (0, i) for i, digest in enumerate(kept)}
+        found.append(FeatureTable(rows.num_features, [rows.rows(kept)], places))
+    assert sum(counts) == 7 * min(epochs, 3)
+    fewer = ViewBatches(found, DIGESTS)
+    for epoch in range(epochs):
+        for first, second in zip(whole.read(ALL, 3, epoch), fewer.read(ALL, 3, epoch), strict=True):
+            assert np.array_equal(first, second)
 
 
 # Photos

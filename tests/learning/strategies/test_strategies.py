@@ -28,13 +28,14 @@ from photograft.features.settings import Augmentation
 from photograft.learning.head.selection import select
 from photograft.learning.job import Job
 from photograft.learning.loop import setup
-from photograft.learning.loop.batches import PhotoBatches
+from photograft.learning.loop.batches import PhotoBatches, seen_in_view
 from photograft.learning.recipes import get_recipe
 from photograft.learning.settings import TrainConfig, Training
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.registry import REGISTRY, find_strategy
 from photograft.report.plots import figures
 from photograft.runs import plot
+from recording import Recorder
 from training_helpers import TINY_NORM, make_job, tiny_config
 
 CHANGES = Augmentation(horizontal_flip=True, rotation=15, min_crop=0.7)
@@ -412,6 +413,31 @@ def stored(cache: Path) -> dict[str, set[bytes]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("strategy", "changes", "step"),
+    [
+        ("finetune", {"keep": "always", "head_first": False}, "Keeping activations"),
+        ("features+augment", {"head": "mlp", "hidden": (8,)}, "Extracting view"),
+    ],
+    ids=["finetune", "mlp"],
+)
+@pytest.mark.parametrize("epochs", [2, 9])
+def test_as_many_views_are_stored_as_the_epochs_see(
+    strategy: str, changes: Mapping[str, Any], step: str, epochs: int, photos: Path, cache: Path
+) -> None:
+    recorder = Recorder()
+    config = tiny_config(strategy, views=5, loop={"epochs": epochs}, **changes)
+    job = make_job(photos, config, cache, recorder)
+    find_strategy(strategy)(job)
+    num_photos = len(job.split.train)
+    stored = sum(total for what, total, _ in recorder.opened if what.startswith(step))
+    seen = min(epochs, 6) * num_photos
+    if strategy == "finetune":
+        assert stored == seen + len(job.split.validation)
+    else:  # the plain view is there already
+        assert stored == seen - len(seen_in_view(0, 6, num_photos, epochs))
+
+
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(
     ("strategy", "changes"),
@@ -425,7 +451,7 @@ def stored(cache: Path) -> dict[str, set[bytes]]:
 def test_only_training_photos_have_stored_views(
     strategy: str, changes: dict[str, Any], photos: Path, cache: Path, tmp_path: Path
 ) -> None:
-    config = tiny_config(strategy, views=3, keep="always", **changes)
+    config = tiny_config(strategy, views=3, keep="always", loop={"epochs": 4}, **changes)
     run = photograft.train(photos, config, out=tmp_path / "run")
     rows = system.read_rows(run.path / "files.parquet")
     parts = {

@@ -75,11 +75,24 @@ class StoredBatches:
             yield found.reshape(len(rows), *self._shape)
 
 
+def seen_in_view(view: int, num_views: int, num_photos: int, epochs: int) -> npt.NDArray[np.intp]:
+    """Return the photos of which so many epochs see a view: where epochs are few, not all.
+
+    Args:
+        view: Its number, from 0.
+        num_views: How many there are.
+        num_photos: How many photos there are.
+        epochs: At least 1.
+    """
+    first_epoch = (view - np.arange(num_photos)) % num_views
+    return np.flatnonzero(first_epoch < epochs)
+
+
 class ViewBatches:
     """Rows of several views of each photo, another one in every epoch.
 
     Args:
-        tables: Hold the rows, a table a view.
+        tables: Hold the rows, a table a view: those of `seen_in_view` at least.
         digests: Of the photos.
         columns: Of a row.
         shape: Of one photo's input.
@@ -100,7 +113,7 @@ class ViewBatches:
     def read(self, order: npt.NDArray[np.intp], batch_size: int, epoch: int) -> Arrays:
         """Yield float32 rows; see `Batches`."""
         for rows in _parts(order, batch_size):
-            numbers = (rows + epoch) % len(self._views)
+            numbers = (rows + epoch) % len(self._views)  # as `seen_in_view` has it
             found: npt.NDArray[np.float32] | None = None
             for number in np.unique(numbers).tolist():
                 own = numbers == number

@@ -63,7 +63,7 @@ class HeadModule(nn.Sequential):
 
         Args:
             mean: Of the features, shape ``(num_features,)``.
-            scale: Their standard deviation, likewise.
+            scale: Their standard deviation, likewise; infinity takes away the weight of one.
         """
         first = self.layers[0]
         with torch.no_grad():

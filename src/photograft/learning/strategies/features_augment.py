@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from photograft.core.segments import FeatureTable
+from photograft.data.photo import Photo
 from photograft.features.augmentation import augment, generator, view_name
 from photograft.features.extraction import View
 from photograft.features.layers import last_columns
@@ -12,6 +13,7 @@ from photograft.features.preprocessing import CROP_MARGIN
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.head.selection import Selection, is_better, to_json
 from photograft.learning.job import Fitted, Job
+from photograft.learning.loop.batches import seen_in_view
 from photograft.learning.strategies.features import (
     choose_logistic,
     count_params,
@@ -75,18 +77,28 @@ def num_views(job: Job) -> int:
     return next((views for most, views in _VIEWS if num_photos <= most), 1)
 
 
-def view_tables(job: Job, most: int | None = None) -> list[FeatureTable]:
+def view_tables(
+    job: Job, most: int | None = None, *, epochs: int | None = None
+) -> list[FeatureTable]:
     """Return the features of each view of the training photos, the plain view first.
 
     Args:
         job: Its settings say how many views there are.
         most: Augmented views at most.
+        epochs: Where a training loop sees one view of each photo an epoch: how many there are.
+            Views that it does not come to are left out.
     """
     photos, views = job.photos("train"), make_views(job, augmentation_of(job))[:most]
+
+    def seen(number: int) -> list[Photo]:
+        if epochs is None:
+            return photos
+        return [photos[i] for i in seen_in_view(number, len(views) + 1, len(photos), epochs)]
+
     return [
         job.features(),
         *(
-            job.extractor.extract(photos, view, what=f"Extracting view {i}/{len(views)}")[0]
+            job.extractor.extract(seen(i), view, what=f"Extracting view {i}/{len(views)}")[0]
             for i, view in enumerate(views, 1)
         ),
     ]
@@ -171,7 +183,7 @@ def _fit_mlp(job: Job) -> Fitted:
     from photograft.learning.loop.training import Feed
 
     config, last, columns = job.config, job.backbone.layers[-1], last_columns(job.backbone.layers)
-    tables = view_tables(job)
+    tables = view_tables(job, epochs=config.loop.epochs)
     hidden = config.hidden or (256,)
     head = make_head(job, last.num_features, hidden, table=tables[0], columns=columns)
     train = Feed(

@@ -18,7 +18,7 @@ from photograft.data.dataset import Photo
 from photograft.features.extraction import PLAIN, View, extract, open_space
 from photograft.features.settings import Augmentation
 from photograft.learning.job import Fitted, Job
-from photograft.learning.loop.batches import ViewBatches
+from photograft.learning.loop.batches import ViewBatches, seen_in_view
 from photograft.learning.loop.network import TransferNetwork
 from photograft.learning.loop.setup import (
     count_trained,
@@ -184,9 +184,15 @@ class Boundary:
         size = 4 * int(np.prod(shape)) * len(photos) * len(views)
         if not self.transfer.boundary or size > _MOST_OF_STORE * job.store.max_bytes:
             return photo_feed(job, part, self.transfer, augmentation)
+        epochs = job.config.loop.epochs if len(views) > 1 else 1
         tables = [
-            self._table(photos, shape, view, f"Keeping activations {i}/{len(views)}")
-            for i, view in enumerate(views, 1)
+            self._table(
+                [photos[k] for k in seen_in_view(i, len(views), len(photos), epochs)],
+                shape,
+                view,
+                f"Keeping activations {i + 1}/{len(views)}",
+            )
+            for i, view in enumerate(views)
         ]
         batches = ViewBatches(tables, job.digests(part), shape=shape)
         return Feed(batches, labels, lambda x: x)
