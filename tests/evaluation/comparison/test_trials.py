@@ -89,5 +89,5 @@ def test_where_photos_are_held_out_in_turn_no_statistics_are_taken(
     else:
         curve = photograft.learning_curve(source, config, seeds=5, store=store, progress=progress)
         same = photograft.learning_curve(source, plain, seeds=5, store=store)
-        assert curve.to_json() == same.to_json()
+        assert curve.rows() == same.rows()
     assert any("their statistics are not taken" in message for message in progress.said)
