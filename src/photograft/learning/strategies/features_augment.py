@@ -13,7 +13,6 @@ from photograft.features.preprocessing import CROP_MARGIN
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.head.selection import Selection, is_better, to_json
 from photograft.learning.job import Fitted, Job
-from photograft.learning.loop.batches import seen_in_view
 from photograft.learning.strategies.features import (
     choose_logistic,
     count_params,
@@ -93,6 +92,8 @@ def view_tables(
     def seen(number: int) -> list[Photo]:
         if epochs is None:
             return photos
+        from photograft.learning.loop.batches import seen_in_view  # only where a loop will run
+
         return [photos[i] for i in seen_in_view(number, len(views) + 1, len(photos), epochs)]
 
     return [
