@@ -38,7 +38,8 @@ from photograft.evaluation.comparison.candidates import (
     check_folder,
     make_candidates,
 )
-from photograft.evaluation.comparison.leaderboard import PREFERENCES, Row, choose, make_rows
+from photograft.evaluation.comparison.choice import PREFERENCES, choose
+from photograft.evaluation.comparison.leaderboard import Row, make_rows
 from photograft.evaluation.comparison.scheduler import run_trials
 from photograft.evaluation.comparison.trials import TrialContext, try_stored
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
@@ -219,7 +220,7 @@ def compare_candidates(
             budget=budget,
         )
         rows = rows_of(found.trials, found.reasons)
-        winner, verdict = choose(rows, prefer)
+        winner, verdict = choose(rows, prefer, candidates)
         chosen = next(candidate for candidate in candidates if candidate.name == winner["id"])
         key = chosen.key(dataset.fingerprint())
         before = read_earlier(folder)
