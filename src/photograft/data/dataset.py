@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError, InputError
 from photograft.core.files import printable
 from photograft.core.parallel import in_order
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Watched
 from photograft.core.schema import check_range
 from photograft.core.text import classes, count
 from photograft.data.images import DEFAULT_MAX_PIXELS, decode
@@ -69,7 +70,7 @@ class Dataset:
         source: str | os.PathLike[str] | Dataset,
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
-        progress: Progress | None = None,
+        progress: Watched = True,
     ) -> Dataset:
         """Read a source: every file's bytes and header, but no pixels yet.
 
@@ -100,7 +101,7 @@ class Dataset:
         group: str | None = "group",
         root: str | os.PathLike[str] | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
-        progress: Progress | None = None,
+        progress: Watched = True,
     ) -> Dataset:
         """Read the photos that a table names, as those of a manifest are read.
 
@@ -140,7 +141,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         groups: Any = None,
         splits: Any = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
-        progress: Progress | None = None,
+        progress: Watched = True,
     ) -> Dataset:
         """Read photos in memory, which must not change from now on; they keep their order.
 
@@ -174,7 +175,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         listing: Listing,
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
-        progress: Progress | None = None,
+        progress: Watched = True,
     ) -> Dataset:
         """Read the files of a listing: every file's bytes and header, but no pixels yet.
 
@@ -191,7 +192,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         def look(item: Item) -> Photo | SkippedFile:
             return examine(item, max_pixels, is_numbered=is_numbered)
 
-        with (progress or Silent()).step("Reading files", len(listing.items), "files") as step:
+        with progress_of(progress).step("Reading files", len(listing.items), "files") as step:
             for result in in_order(look, listing.items):
                 if isinstance(result, Photo):
                     photos.append(result)
@@ -288,7 +289,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
             skipped=tuple(sorted([*self.skipped, *more], key=lambda file: file.name)),
         )
 
-    def verified(self, *, progress: Progress | None = None) -> Dataset:
+    def verified(self, *, progress: Watched = True) -> Dataset:
         """Return the dataset less the photos that do not decode, having decoded each one."""
         distinct = {photo.digest: photo for photo in self.photos}
         failures: dict[bytes, ImageError] = {}
@@ -302,7 +303,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
                 return photo.digest, ImageError("unreadable", str(error))
             return photo.digest, None
 
-        with (progress or Silent()).step("Decoding photos", len(distinct), "photos") as step:
+        with progress_of(progress).step("Decoding photos", len(distinct), "photos") as step:
             for digest, failure in in_order(check, distinct.values()):
                 if failure is not None:
                     failures[digest] = failure

@@ -131,7 +131,8 @@ def read_photos(
         )
         for i, photo in enumerate(inputs)
     ]
-    dataset = Dataset.from_listing("X", Listing("arrays", tuple(items)), max_pixels=max_pixels)
+    listing = Listing("arrays", tuple(items))
+    dataset = Dataset.from_listing("X", listing, max_pixels=max_pixels, progress=False)
     refuse_unusable(dataset)
     return dataset
 

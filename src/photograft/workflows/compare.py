@@ -13,9 +13,10 @@ from typing import Unpack
 import numpy as np
 
 from photograft.classifier.classifier import Classifier
+from photograft.core.bars import progress_of
 from photograft.core.errors import InputError
 from photograft.core.files import path_of
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Watched
 from photograft.core.schema import check_choice
 from photograft.core.store import FeatureStore
 from photograft.core.text import command_line, parse_duration
@@ -82,7 +83,7 @@ def compare(
     prefer: str = "speed",
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     clock: Clock = now,
     timer: Callable[[], float] = time.perf_counter,
     **options: Unpack[TrainOptions],
@@ -168,7 +169,7 @@ def compare_candidates(
     prefer: str = "speed",
     command: str = "",
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     clock: Clock = now,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Comparison:
@@ -190,7 +191,8 @@ def compare_candidates(
     check_choice("prefer", prefer, PREFERENCES)
     if not budget > 0:
         raise InputError("the budget must be more than nothing", got=f"{budget:g} seconds")
-    config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
+    config, store = config or TrainConfig(), store or FeatureStore()
+    progress = progress_of(progress)
     started, start = clock(), timer()
     if out is not None:
         _check_folder(path_of(out, "the comparison folder"), source)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
+from photograft.core.bars import progress_of
 from photograft.core.errors import DatasetError, StorageError
 from photograft.core.files import check_free, path_of
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Progress, Watched
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.loading import Source, check_outside, read_dataset, with_near_duplicates
@@ -49,7 +50,7 @@ def doctor(
     *,
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     **options: Unpack[ExtractionOptions],
 ) -> Checkup:
     """Examine photos and their labels; nothing is trained, and nothing in the source is changed.
@@ -69,7 +70,7 @@ def doctor(
         StorageError: The folder or the cache can't be written.
     """
     settings = read_settings(config, **options).part(ExtractionSettings)
-    store, progress = store or FeatureStore(), progress or Silent()
+    store, progress = store or FeatureStore(), progress_of(progress)
     folder = None if out is None else path_of(out, "the folder")
     if folder is not None:
         _check_folder(folder, source)

@@ -9,8 +9,10 @@ from typing import Any, cast
 
 from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.heat_maps import HeatMaps
+from photograft.core.bars import followed
 from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
 from photograft.core.files import new_file, path_of, printable, read_file
+from photograft.core.progress import Watched
 from photograft.data.images import decode
 from photograft.report.plots.explanation import Explanation, Reads, draw
 from photograft.runs.photos import training_photos
@@ -25,6 +27,7 @@ def explain(
     class_name: str = "",
     out: str | os.PathLike[str] | None = None,
     note: Callable[[str], None] = lambda text: None,
+    progress: Watched = True,
 ) -> list[Explanation]:
     """Say why photos are classified as they are.
 
@@ -35,6 +38,7 @@ def explain(
         class_name: Evidence for this class; for the predicted one where it is empty.
         out: Pictures go into this folder, a PNG a photo; none are drawn where it is not given.
         note: Told what can't be shown, and why.
+        progress: Told how far it is.
 
     Returns:
         An explanation for each photo; of one that can't be read, with its `error`.
@@ -47,15 +51,16 @@ def explain(
     is_one = isinstance(photos, (str, bytes, os.PathLike)) or not isinstance(photos, Iterable)
     given: Iterable[object] = [photos] if is_one else cast("Iterable[object]", photos)
     paths = [path_of(path, "the photo", "the path of a file or a folder") for path in given]
+    files = list(expand_inputs(map(os.fspath, paths)))
     found = iter_explanations(
         load_classifier(classifier),
-        expand_inputs(map(os.fspath, paths)),
+        files,
         class_name=class_name,
         out=None if out is None else path_of(out, "the folder"),
         run=_folder_of(classifier),
         note=note,
     )
-    return list(found)
+    return list(followed(found, progress, "Explaining", len(files), "photos"))
 
 
 def iter_explanations(

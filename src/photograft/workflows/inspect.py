@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from photograft.core.progress import Progress
+from photograft.core.progress import Watched
 from photograft.data.dataset import Dataset
 from photograft.data.groups import across_given_splits as across_given_splits
 from photograft.data.groups import conflicting_labels as conflicting_labels
@@ -15,7 +15,7 @@ def inspect(
     source: Source,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> Dataset:
     """Read a source, decode every photo, and account for every file; nothing is trained.
 

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Unpack
 
+from photograft.core.bars import progress_of
 from photograft.core.errors import InputError
 from photograft.core.files import new_file, path_of
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Watched
 from photograft.core.schema import check_range
 from photograft.core.store import FeatureStore
 from photograft.data.loading import Source
@@ -25,7 +26,7 @@ def learning_curve(
     output: str | os.PathLike[str] | None = None,
     table: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     **options: Unpack[TrainOptions],
 ) -> LearningCurve:
     """Measure the accuracy on growing parts of the photos, and extrapolate it.
@@ -59,7 +60,7 @@ def learning_curve(
             expected="strategy 'features'",
             got=repr(settings.strategy),
         )
-    job = prepare(source, settings, store=store or FeatureStore(), progress=progress or Silent())
+    job = prepare(source, settings, store=store or FeatureStore(), progress=progress_of(progress))
     curve = measure_learning_curve(job, num_seeds=seeds, seed=settings.seed)
     if output is not None:
         from photograft.report.plots.learning_curve import (

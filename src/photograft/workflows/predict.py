@@ -13,6 +13,7 @@ from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.errors import InputError
+from photograft.core.progress import Watched
 from photograft.data.inputs import files_in
 from photograft.runs.run import Run
 from photograft.workflows.prediction_rows import Counts, open_writer, write_rows
@@ -74,6 +75,7 @@ def predict(
     keep: float | None = None,
     min_accuracy: float | None = None,
     coverage: float | None = None,
+    progress: Watched = True,
 ) -> Prediction | list[Prediction]:
     """Classify photos.
 
@@ -85,6 +87,7 @@ def predict(
         min_accuracy: Answer ``"unsure"`` below the confidence from which on so many answers are
             right, in (0, 1).
         coverage: Also give the classes that hold the right one so often, in (0, 1).
+        progress: Told how far it is with many.
 
     Returns:
         A prediction for one photo, a list for many; its `answer` is by these rules.
@@ -98,7 +101,7 @@ def predict(
     rules = read_rules(
         loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
     )
-    found = loaded.predict(photos)
+    found = loaded.predict(photos, progress=progress)
     if isinstance(found, Prediction):
         return answered(found, rules, loaded.class_names)
     return [answered(prediction, rules, loaded.class_names) for prediction in found]

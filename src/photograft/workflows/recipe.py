@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from photograft.core.errors import InputError
-from photograft.core.progress import Progress
+from photograft.core.progress import Watched
 from photograft.core.store import FeatureStore
 from photograft.learning.recipes import get_recipe, with_epochs
 from photograft.runs.run import Run
@@ -24,7 +24,7 @@ def run_recipe(
     seed: int = 0,
     track: str = "",
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> Run | dict[str, dict[str, int]]:
     """Run a recipe on photos.
 

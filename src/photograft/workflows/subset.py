@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from photograft.core.bars import progress_of
 from photograft.core.errors import InputError
-from photograft.core.progress import Progress
+from photograft.core.progress import Watched
 from photograft.data.dataset import Dataset
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.sources.open import open_source
@@ -23,7 +24,7 @@ def run_subset(
     start: int = 0,
     label_from: str = "folder",
     max_pixels: int = DEFAULT_MAX_PIXELS,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> dict[str, dict[str, int]]:
     """Read a source and copy a subset of it into a new folder.
 
@@ -52,6 +53,7 @@ def run_subset(
             "that can't tell a photo's class", expected=" or ".join(LABELS_FROM), got=label_from
         )
     listing = list_by_name(source) if label_from == "name" else open_source(source)
+    progress = progress_of(progress)
     dataset = Dataset.from_listing(source, listing, max_pixels=max_pixels, progress=progress)
     return make_subset(
         dataset,

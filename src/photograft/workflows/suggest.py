@@ -16,9 +16,10 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.scoring import extractor_of, score_with_features, usable
 from photograft.classifier.suggestion import choose_suggestions
 from photograft.core.arrays import Floats
+from photograft.core.bars import progress_of
 from photograft.core.errors import InputError
 from photograft.core.files import new_file, path_of, printable, read_file
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Progress, Watched
 from photograft.core.schema import check_range
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
@@ -85,7 +86,7 @@ def suggest(
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> Suggestions:
     """Say which photos to label next: those that it is unsure of, unlike each other.
 
@@ -108,7 +109,7 @@ def suggest(
     check_range("seed", seed, 0, 2**32 - 1, whole=True)
     if out is not None and out.suffix.lower() != ".csv":
         raise InputError(f"{out} is no table by its name", expected=".csv")
-    store, progress = store or FeatureStore(), progress or Silent()
+    store, progress = store or FeatureStore(), progress_of(progress)
     loaded = load_classifier(classifier)
     dataset = read_unlabelled(path_of(folder, "the folder"), loaded, progress)
     dataset, rows, said = score_dataset(loaded, dataset, store, progress)

@@ -43,8 +43,7 @@ def doctor(
     max_pixels: MaxPixels = 100_000_000,
 ) -> None:
     """Examine; the help text is above."""
-    from rich.console import Console
-
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.findings import show_findings
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.doctor import doctor as examine
@@ -61,7 +60,7 @@ def doctor(
         progress=make_progress(),
     )
     show_findings(
-        Console(),
+        make_console(),
         found.diagnosis.findings,
         num_photos=len(found.dataset.photos),
         out=found.out,

@@ -38,10 +38,9 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score; the help text is above."""
-    from rich.console import Console
-
     from photograft.core.files import new_file, write_json
     from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.evaluate import evaluate as score
 
@@ -52,7 +51,7 @@ def evaluate(
         coverage=coverage,
         progress=make_progress(),
     )
-    console, scores = Console(), found.scores.to_json()
+    console, scores = make_console(), found.scores.to_json()
     tables.show_skipped(console, found.dataset.skipped_counts())
     tables.show_scores(console, found.dataset.name, {"all": scores})
     tables.show_classes(console, "by class", scores)

@@ -29,16 +29,15 @@ def inspect(
     max_pixels: MaxPixels = 100_000_000,
 ) -> None:
     """Account; the help text is above."""
-    from rich.console import Console
-
     from photograft.core.files import new_file, write_table
     from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.inspect import inspect as account
 
     progress = make_progress()
     dataset = account(source, max_pixels=max_pixels, progress=progress)
-    tables.show_account(Console(), dataset)
+    tables.show_account(make_console(), dataset)
     if files is not None:
         rows = dataset.account()
         names = list(dict.fromkeys(key for row in rows for key in row))

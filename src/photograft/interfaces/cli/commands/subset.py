@@ -32,9 +32,8 @@ def subset(
     ] = "folder",
 ) -> None:
     """Copy; the help text is above."""
-    from rich.console import Console
-
     from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.subset import run_subset
 
@@ -48,4 +47,4 @@ def subset(
         label_from=label_from,
         progress=make_progress(),
     )
-    tables.show_subset(Console(), out, counts)
+    tables.show_subset(make_console(), out, counts)

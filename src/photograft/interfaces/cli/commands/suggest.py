@@ -47,8 +47,7 @@ def suggest(
     seed: Annotated[int, typer.Option(min=0, help="Decides all that is random.")] = 0,
 ) -> None:
     """Suggest; the help text is above."""
-    from rich.console import Console
-
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.interfaces.cli.views.tables import show_skipped
     from photograft.workflows.suggest import suggest as run
@@ -62,7 +61,7 @@ def suggest(
         seed=seed,
         progress=make_progress(),
     )
-    console = Console()
+    console = make_console()
     show_skipped(console, found.skipped)
     _show(console, found.photos)
     if found.shortfall:

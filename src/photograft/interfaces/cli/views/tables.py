@@ -25,13 +25,13 @@ _MAX_ROWS = 30
 def show_account(console: Console, dataset: Dataset) -> None:
     """Print what a source holds, class by class, and what was passed over and why."""
     table = Table(title=f"{escape(dataset.name)}: {_count(len(dataset.photos), 'photo')}")
-    table.add_column("class")
-    table.add_column("photos", justify="right")
+    table.add_column("class", overflow="fold")
+    table.add_column("photos", justify="right", overflow="fold")
     splits = [
         s for s in ("train", "validation", "test") if any(p.split == s for p in dataset.photos)
     ]
     for split in splits:
-        table.add_column(split, justify="right")
+        table.add_column(split, justify="right", overflow="fold")
     counts = dataset.class_counts()
     for name in list(counts)[:_MAX_ROWS]:
         own = [p.split for p in dataset.photos if p.label == name]
@@ -43,31 +43,31 @@ def show_account(console: Console, dataset: Dataset) -> None:
     show_skipped(console, dataset.skipped_counts())
     for file in dataset.skipped[:5]:
         detail = f": {file.detail}" if file.detail else ""
-        console.print(f"  {file.name} ({file.reason}{detail})", markup=False, highlight=False)
+        _whole(console, f"  {file.name} ({file.reason}{detail})")
     if len(dataset.skipped) > 5:
         console.print(f"  … and {len(dataset.skipped) - 5:,} more")
     noted = [photo for photo in dataset.photos if photo.note]
     if noted:
         console.print(f"{_count(len(noted), 'photo')} used though odd:")
         for photo in noted[:5]:
-            console.print(f"  {photo.name} ({photo.note})", markup=False, highlight=False)
+            _whole(console, f"  {photo.name} ({photo.note})")
     doubled = same_content(dataset)
     if doubled:
-        console.print(
+        _whole(
+            console,
             f"{_count(len(doubled), 'photo')} there more than once (same content), such as "
             + _names(dataset, doubled[0]),
-            markup=False,
         )
     for found, what in (
         (conflicting_labels(dataset), "under two labels with the very same content"),
         (across_given_splits(dataset), "on two sides of the split (copies, or one group)"),
     ):
         if found:
-            console.print(
+            _whole(
+                console,
                 f"Warning: {_count(len(found), 'photo')} {what}, "
                 f"such as {_names(dataset, found[0])}",
                 style="bold yellow",
-                markup=False,
             )
 
 
@@ -84,7 +84,7 @@ def show_scores(console: Console, title: str, parts: dict[str, dict[str, Any] | 
     if not shown:
         return
     table = Table(title=escape(title))
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for name, scores in shown.items():
         table.add_column(f"{name} ({_count(scores['num_photos'], 'photo')})", justify="right")
 
@@ -110,7 +110,7 @@ def show_classes(console: Console, title: str, scores: dict[str, Any]) -> None:
         title += f", the {_MAX_ROWS} worst"
     table = Table(title=escape(title))
     for name in ("class", "precision", "recall", "F1", "photos"):
-        table.add_column(name, justify="left" if name == "class" else "right")
+        table.add_column(name, justify="left" if name == "class" else "right", overflow="fold")
     for r in rows:
         cells = ("–" if r[k] is None else f"{r[k]:.3f}" for k in ("precision", "recall", "f1"))
         table.add_row(escape(r["name"]), *cells, f"{r['support']:,}")
@@ -165,7 +165,7 @@ def show_run(console: Console, run: Run) -> None:
         lines.append(f"Report:     {report}")
     lines.append(f"Next:       photograft predict {quoted(run.path)} PHOTOS...")
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        _whole(console, line)
 
 
 def _show_origin(console: Console, run: Run) -> None:
@@ -203,31 +203,31 @@ def show_recipes(console: Console, recipes: Sequence[Recipe]) -> None:
         known = recipe.accuracy
         published = f"{known[1]:.3f} on {known[0]}" if known else ""
         line = f"  {recipe.id}  {recipe.title:<{width}}  {published}".rstrip()
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        _whole(console, line)
 
 
 def show_subset(console: Console, out: Path, counts: dict[str, dict[str, int]]) -> None:
     """Print how many photos were copied."""
     table = Table(title="photos copied")
-    table.add_column("class")
+    table.add_column("class", overflow="fold")
     parts = {name: row for name, row in counts.items() if name != "skipped"}
     for part in parts:
-        table.add_column(part, justify="right")
+        table.add_column(part, justify="right", overflow="fold")
     for name in dict.fromkeys(name for row in parts.values() for name in row):
         table.add_row(escape(name), *(f"{row.get(name, 0):,}" for row in parts.values()))
     console.print(table)
     show_skipped(console, counts["skipped"])
-    console.print(f"Photos: {out}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"Next:   photograft train {quoted(out)}", markup=False, highlight=False, soft_wrap=True
-    )
+    _whole(console, f"Photos: {out}")
+    _whole(console, f"Next:   photograft train {quoted(out)}")
 
 
 def show_backbones(console: Console, backbones: list[Backbone]) -> None:
     """Print backbone records."""
     table = Table(title="backbones that come with the installation")
     for name in ("name", "input", "features", "parameters", "licence"):
-        table.add_column(name, justify="left" if name in ("name", "licence") else "right")
+        table.add_column(
+            name, justify="left" if name in ("name", "licence") else "right", overflow="fold"
+        )
     for b in backbones:
         height, width = b.input_size
         last = b.layers[-1].num_features
@@ -246,23 +246,28 @@ def show_cache(console: Console, store: FeatureStore) -> None:
     rows = store.usage()
     table = Table(title="feature store")
     for name in ("backbone, engine, precision", "photos", "size"):
-        table.add_column(name, justify="left" if name.startswith("back") else "right")
+        table.add_column(
+            name, justify="left" if name.startswith("back") else "right", overflow="fold"
+        )
     for usage in rows:
         table.add_row(escape(usage.title), f"{usage.num_photos:,}", size(usage.num_bytes))
     total = sum(usage.num_bytes for usage in rows)
     table.add_row("all", f"{sum(u.num_photos for u in rows):,}", size(total), style="bold")
     console.print(table)
     limit = size(store.max_bytes)
-    console.print(f"in {store.root}; limit {limit}", markup=False, soft_wrap=True)
+    _whole(console, f"in {store.root}; limit {limit}")
     count, num_bytes = store.unfinished()
     if count:
-        console.print(
+        _whole(
+            console,
             f"and {_count(count, 'interrupted training')}, {size(num_bytes)}: the same "
             "command goes on from there, `photograft cache clear` drops them",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
         )
+
+
+def _whole(console: Console, line: str, style: str = "") -> None:
+    """Print a line that a terminal may break, but not this program: names can be copied from it."""
+    console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _list(console: Console, notes: Any) -> None:
