@@ -136,7 +136,8 @@ def train_with(
             tracking.outcome(outcome_of(run.path, run.info, run.scores))
     if tracking is None:
         return run
-    return replace(run, info={**run.info, "warnings": [*run.info["warnings"], *tracking.warnings]})
+    more = {"warnings": [*run.info["warnings"], *tracking.warnings], "tracked": tracking.where}
+    return replace(run, info={**run.info, **more})
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,8 @@ def show_run(console: Console, run: Run) -> None:
     report = run.report
     if report.is_file():  # runs of older versions have none
         lines.append(f"Report:     {report}")
+    if run.info.get("tracked"):  # of a run that was just trained
+        lines.append(f"Tracked:    {run.info['tracked']}")
     lines.append(f"Next:       photograft predict {quoted(run.path)} PHOTOS...")
     for line in lines:
         _whole(console, line)
