@@ -27,7 +27,7 @@ from photograft._version import __version__
 from photograft.backbones.engines import Engine, Network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.classifier.display import classifier_html
+from photograft.classifier.display import classifier_html, classifier_line
 from photograft.classifier.files import (
     FORMAT_VERSION,
     changed,
@@ -48,7 +48,6 @@ from photograft.core.bars import followed
 from photograft.core.files import path_of, sha256_of, write_json
 from photograft.core.progress import Watched
 from photograft.core.store import default_cache_dir
-from photograft.core.text import classes
 from photograft.data import images
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import photos_in
@@ -120,7 +119,7 @@ class Classifier:
     reference: Reference | None = None
 
     def __repr__(self) -> str:
-        return f"Classifier({self.backbone.name!r}, {classes(self.class_names)})"
+        return classifier_line(self.class_names, self.backbone.name, self.trained)
 
     def _repr_html_(self) -> str:
         return classifier_html(

@@ -119,6 +119,12 @@ def compare(
         StorageError: The folder or the cache can't be written, or another comparison is at work
             in the folder.
     """
+    if isinstance(config, (list, tuple)):
+        raise InputError(
+            "the second argument is the settings",
+            got=repr(config),
+            fix="Name what is compared: backbones=[...], strategies=[...] or recipes=[...].",
+        )
     for name in ("strategy", "backbone"):
         if name in options:
             several = {"strategy": "strategies", "backbone": "backbones"}[name]

@@ -22,6 +22,7 @@ from photograft.core.files import new_file, path_of, printable, read_file
 from photograft.core.progress import Progress, Watched
 from photograft.core.schema import check_range
 from photograft.core.store import FeatureStore
+from photograft.core.text import count, short
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.sources.base import Item, make_listing
 from photograft.features.similarity import unit_rows
@@ -62,6 +63,10 @@ class Suggestions:
     num_wanted: int
     num_photos: int
     skipped: dict[str, int]
+
+    def __repr__(self) -> str:
+        first = f", the first {short(self.photos[0].name, 80)!r}" if self.photos else ""
+        return f"Suggestions({len(self.photos):,} of {count(self.num_photos, 'photo')}{first})"
 
     @property
     def shortfall(self) -> str:

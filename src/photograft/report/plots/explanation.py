@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -54,7 +54,7 @@ class Explanation:
     probability: float
     asked: str
     asked_probability: float
-    heat: Floats | None
+    heat: Floats | None = field(repr=False)
     neighbours: tuple[Neighbour, ...]
     picture: Path | None = None
     error: str = ""
