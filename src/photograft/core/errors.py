@@ -17,7 +17,11 @@ Each message says what happened, what was expected, what came instead, and what 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+#: What turns a terminal's colours on and off, and the like.
+_COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 
 
 class PhotograftError(Exception):
@@ -39,7 +43,8 @@ class PhotograftError(Exception):
         message = "; ".join(parts)
         if fix:
             message += f". {fix}"
-        super().__init__(message)
+        # Of messages that we pass on, such as torch's, colours are noise.
+        super().__init__(_COLOURS.sub("", message))
 
 
 class InputError(PhotograftError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import time
@@ -26,6 +27,8 @@ class Interrupts:
         self._count, self._latest, self._is_over = 0, 0.0, False
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._heed)
+            # The interpreter, on its way out, would put the system's own handler in our place.
+            atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
     def end(self) -> None:
         """Say that nothing is left to tidy up: from now on a Ctrl-C ends the process at once."""
