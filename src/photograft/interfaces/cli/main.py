@@ -9,10 +9,7 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
-import typer
-
 from photograft.core.errors import PhotograftError, one_line
-from photograft.interfaces.cli.app import app
 from photograft.interfaces.cli.interrupts import INTERRUPTED, MESSAGE, Interrupts
 
 
@@ -29,8 +26,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
-    command: Any = typer.main.get_command(app)
     try:
+        # Only here: a Ctrl-C while they are imported ends as any other does.
+        import typer
+
+        from photograft.interfaces.cli.app import app
+
+        command: Any = typer.main.get_command(app)
         code = command.main(arguments, prog_name="photograft", standalone_mode=False) or 0
         sys.stdout.flush()
     except PhotograftError as error:
