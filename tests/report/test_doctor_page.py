@@ -70,6 +70,18 @@ def test_terminal_says_that_nothing_was_found_and_what_was_looked_for() -> None:
     assert line.startswith("Nothing wrong found in 7 photos; looked for near duplicates")
 
 
+def test_brief_is_whole_and_broken_by_terminals_only() -> None:
+    title = "many labels look wrong, " * 9 + "and a_photo_with_a_long_name_0123456789.jpg is one"
+    found = [Finding("labels", "serious", 0.5, title, "Look at them.")]
+    for width in (40, 60, 80):
+        lines = printed(width, found, "photograft doctor photos", brief=True).splitlines()
+        assert max(map(len, lines)) <= width
+        assert "".join("".join(lines[:-1]).split()) == "".join(f"SERIOUS: {title}".split())
+    file = io.StringIO()
+    show_brief(Console(file=file, width=80), found, "photograft doctor photos")
+    assert file.getvalue().splitlines()[0] == f"SERIOUS: {title}"
+
+
 def test_brief_is_three_lines_and_silent_about_notes() -> None:
     found = findings(["circle/0.jpg"])
     lines = printed(60, found, "photograft doctor 'my photos' --seed 1", brief=True).splitlines()

@@ -186,8 +186,8 @@ def test_light_and_dark(
     assert said == []
 
 
-def column(page: Page, number: int) -> list[str]:
-    cells = page.locator(f".leaderboard tbody tr > :nth-child({number})")
+def column(page: Page, number: int, table: str = "leaderboard") -> list[str]:
+    cells = page.locator(f".{table} tbody tr > :nth-child({number})")
     return [text.strip().split("\n")[0] for text in cells.all_text_contents()]
 
 
@@ -208,10 +208,30 @@ def test_the_leaderboard_sorts(browser: Browser, pages: dict[str, Path], said: l
     names = column(page, candidate + 1)
     assert names == sorted(names)
     assert heads.nth(accuracy).get_attribute("aria-sort") is None
-    times = titles.index("time to train")
+    heads = page.locator(".costs thead th")
+    times = [text.strip() for text in heads.all_text_contents()].index("time to train")
     heads.nth(times).locator("button").click()
-    assert column(page, times + 1) == ["15 min 0 s", "50.0 s", "40.0 s", "15.0 s", "–"]
+    assert column(page, times + 1, "costs") == ["15 min 0 s", "50.0 s", "40.0 s", "15.0 s"]
     assert said == []
+
+
+@pytest.mark.parametrize(("width", "fully"), [(1280, True), (380, False)])
+def test_costs_are_seen_without_scrolling(
+    width: int, fully: bool, browser: Browser, pages: dict[str, Path], said: list[str]
+) -> None:
+    page = opened(browser, pages["comparison"], said, viewport={"width": width, "height": 900})
+    regions = page.locator("#leaderboard .scroll")
+    assert regions.count() == 2
+    for region in regions.all():
+        inner, outer = region.evaluate("e => [e.scrollWidth, e.clientWidth]")
+        assert inner <= outer or not fully
+    edge = page.evaluate(
+        "document.querySelector('.costs').parentElement.getBoundingClientRect().right"
+    )
+    for title in ("ms per photo", "time to train"):
+        box = page.locator(".costs thead th", has_text=title).bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= edge
 
 
 def test_copying_the_command(browser: Browser, pages: dict[str, Path], said: list[str]) -> None:

@@ -38,7 +38,6 @@ from photograft.evaluation.comparison.candidates import (
     alone,
     make_candidates,
 )
-from photograft.evaluation.comparison.leaderboard import choose, make_rows
 from photograft.interfaces.cli import main
 from photograft.interfaces.cli.views.leaderboard import show_comparison
 from photograft.learning import job as base
@@ -371,71 +370,20 @@ def test_key_tells_candidates_apart(tmp_path: Path) -> None:
     ]
     keys = {c.key("photos") for c in [one, *others]} | {one.key("others")}
     assert len(keys) == 5
-    trial = make_trial([True] * 3)
+    trial = Trial(
+        predicted=np.zeros((3, 2), np.int64),
+        losses=np.zeros((3, 2)),
+        done=((0, 0), (1, 4)),
+        wanted=10,
+        train_accuracies=(1.0,),
+        seconds=1.0,
+        costs={"ms_per_photo": 10.0},
+    )
     TrialStore(tmp_path, "photos").save(one, trial)
     loaded = TrialStore(tmp_path, "photos").load(one)
     assert loaded is not None
     assert loaded.predicted.tolist() == trial.predicted.tolist()
     assert TrialStore(tmp_path, "others").load(one) is None
-
-
-# --- the choice
-
-
-def make_trial(right: list[bool], *, ms: float = 10.0, adds: int = 100, size: int = 400) -> Trial:
-    predicted = np.where(np.array(right), 0, 1)[:, None].repeat(2, axis=1)
-    return Trial(
-        predicted=predicted,
-        losses=predicted.astype(np.float64),
-        done=tuple((r, f) for r in range(2) for f in range(5)),
-        wanted=10,
-        train_accuracies=(1.0,),
-        seconds=1.0,
-        costs={"ms_per_photo": ms, "multiply_adds": adds, "num_bytes": size},
-    )
-
-
-def chosen(
-    shares: dict[str, tuple[float, int, int]], prefer: str, n: int = 1000
-) -> tuple[str, str]:
-    """Choose among features of backbones of such accuracies, multiply-adds and sizes."""
-    rng, labels = np.random.default_rng(0), np.zeros(n, np.int64)
-    hard = rng.random(n)
-    found = {
-        f"{name} features": make_trial((hard < share).tolist(), ms=adds / 10, adds=adds, size=size)
-        for name, (share, adds, size) in shares.items()
-    }
-    candidates = [Candidate(TrainConfig(backbone=name)) for name in shares]
-    rows = make_rows(candidates, found, {}, labels, np.arange(n))
-    winner, words = choose(rows, prefer)
-    return winner["backbone"], words
-
-
-THREE = {"small": (0.95, 50, 900), "large": (0.952, 200, 800), "poor": (0.80, 10, 100)}
-
-
-def test_cheapest_of_the_ties_is_chosen() -> None:
-    name, words = chosen(THREE, "speed")
-    assert name == "small"
-    assert (
-        "95.2% of 1,000 held-out photos right, the fastest of 2 that can't be told apart" in words
-    )
-    assert "5.0 ms a photo to 20.0 ms" in words
-
-
-def test_preferences() -> None:
-    name, words = chosen(THREE, "accuracy")
-    assert name == "large"
-    assert "the most of all; one other can't be told from it" in words
-    name, words = chosen(THREE, "size")
-    assert name == "large"
-
-
-def test_clear_winner() -> None:
-    name, words = chosen({"good": (0.95, 50, 9), "poor": (0.80, 10, 1)}, "speed")
-    assert name == "good"
-    assert "better than every other beyond noise (poor features comes next" in words
-    assert "only candidate" in chosen({"good": (0.95, 50, 9)}, "speed")[1]
 
 
 # --- the command
@@ -590,20 +538,6 @@ def test_same_network_takes_the_same_time(photos: Path, tmp_path: Path, cache: P
     run(photos, tmp_path / "out", cache, names[:1])
     found = run(photos, tmp_path / "out", cache, names)
     assert len({row["ms_per_photo"] for row in found.info["candidates"]}) == 1
-
-
-def test_times_that_contradict_the_choice_are_not_its_reason() -> None:
-    rng, labels = np.random.default_rng(0), np.zeros(100, np.int64)
-    hits = rng.random(100) < 0.9
-    better = hits | (np.arange(100) == np.flatnonzero(~hits)[0])
-    found = {
-        "small features": make_trial(hits.tolist(), ms=9.0, adds=10**8),
-        "large features": make_trial(better.tolist(), ms=3.0, adds=10**9),
-    }
-    candidates = [Candidate(TrainConfig(backbone=name)) for name in ("small", "large")]
-    winner, words = choose(make_rows(candidates, found, {}, labels, np.arange(100)), "speed")
-    assert winner["backbone"] == "small"
-    assert "100 million multiply-adds a photo to 1,000 million" in words
 
 
 def test_given_up_is_not_gone_on_with(

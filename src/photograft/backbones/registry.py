@@ -7,7 +7,7 @@ prepared in two ways.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from photograft.core.errors import ClassifierError
@@ -65,18 +65,18 @@ class Backbone:
     name: str
     architecture: str
     input_size: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    interpolation: str
-    crop_pct: float
-    crop_mode: str
-    layers: tuple[Layer, ...]
+    mean: tuple[float, float, float] = field(repr=False)
+    std: tuple[float, float, float] = field(repr=False)
+    interpolation: str = field(repr=False)
+    crop_pct: float = field(repr=False)
+    crop_mode: str = field(repr=False)
+    layers: tuple[Layer, ...] = field(repr=False)
     weights: str
-    weights_sha256: str
+    weights_sha256: str = field(repr=False)
     num_params: int
     licence: str
-    paper: str
-    per_photo: str = ""
+    paper: str = field(repr=False)
+    per_photo: str = field(default="", repr=False)
 
     @property
     def num_features(self) -> int:

@@ -11,7 +11,7 @@ from photograft.core.schema import Schema, check_choice, check_range
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Preprocessing(Schema):
     """How photos are brought to the network, where not as the backbone's record says.
 
@@ -51,7 +51,7 @@ class Preprocessing(Schema):
         check_range("rescale", self.rescale, 0, 1e6)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class BackboneSettings(Schema):
     """Which network, and how photos are brought to it.
 
@@ -80,7 +80,7 @@ class BackboneSettings(Schema):
         check_choice("pooling", self.pooling, choices.POOLINGS)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ExecutionSettings(Schema):
     """What runs a frozen network.
 

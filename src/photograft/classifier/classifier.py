@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from PIL import Image
 from photograft.backbones.engines import Engine, Network
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
-from photograft.classifier.display import classifier_html
+from photograft.classifier.display import classifier_html, classifier_line
 from photograft.classifier.files import find_folder
 from photograft.classifier.folder import read_fields, write_fields
 from photograft.classifier.head import Head
@@ -34,11 +34,11 @@ from photograft.classifier.learned import Learned
 from photograft.classifier.opening import kept_network
 from photograft.classifier.reference import Reference
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
-from photograft.classifier.views import average, looking_at
-from photograft.core.errors import ImageError
+from photograft.classifier.views import ScoredBatch, average, looking_at
+from photograft.core.bars import followed
 from photograft.core.files import path_of
+from photograft.core.progress import Watched
 from photograft.core.store import default_cache_dir
-from photograft.core.text import classes
 from photograft.data import images
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import photos_in
@@ -46,22 +46,6 @@ from photograft.data.photo import Photo
 from photograft.data.photo_inputs import PhotoInput
 from photograft.features.extraction import feature_batches
 from photograft.features.layers import named_layers
-
-
-class ScoredBatch(NamedTuple):
-    """Some photos, looked at together.
-
-    Attributes:
-        indices: Their positions in what was given.
-        features: Float32, shape ``(n, num_features)``: all layers of the photos as they are.
-        probabilities: Float32, shape ``(n, num_classes)``.
-        failures: Positions and errors of files that failed since the batch before.
-    """
-
-    indices: list[int]
-    features: npt.NDArray[np.float32]
-    probabilities: npt.NDArray[np.float32]
-    failures: list[tuple[int, ImageError]]
 
 
 @dataclass(frozen=True)
@@ -126,7 +110,7 @@ class Classifier:
     learned: Learned | None = None
 
     def __repr__(self) -> str:
-        return f"Classifier({self.backbone.name!r}, {classes(self.class_names)})"
+        return classifier_line(self.class_names, self.backbone.name, self.trained)
 
     def _repr_html_(self) -> str:
         return classifier_html(
@@ -162,13 +146,19 @@ class Classifier:
         write_fields(folder, vars(self))
 
     @overload
-    def predict(self, x: bytes | Image.Image | Photo) -> Prediction: ...
+    def predict(
+        self, x: bytes | Image.Image | Photo, *, progress: Watched = True
+    ) -> Prediction: ...
     @overload
-    def predict(self, x: str | os.PathLike[str] | npt.NDArray[Any]) -> Any: ...
+    def predict(
+        self, x: str | os.PathLike[str] | npt.NDArray[Any], *, progress: Watched = True
+    ) -> Any: ...
     @overload
-    def predict(self, x: Dataset | Iterable[Any]) -> list[Prediction]: ...
+    def predict(
+        self, x: Dataset | Iterable[Any], *, progress: Watched = True
+    ) -> list[Prediction]: ...
 
-    def predict(self, x: Any) -> Prediction | list[Prediction]:
+    def predict(self, x: Any, *, progress: Watched = True) -> Prediction | list[Prediction]:
         """Classify one photo, or several.
 
         Args:
@@ -178,6 +168,7 @@ class Classifier:
                 whose visible files at every depth are taken in the order of their names; a
                 `Dataset`; an array ``(n, height, width)`` or ``(n, height, width, channels)``; or
                 any iterable of photos, such as a list, a Series or a generator.
+            progress: Told how far it is with several.
 
         Returns:
             One prediction for one photo, a list of them, in order, for several. A photo that can't
@@ -188,14 +179,15 @@ class Classifier:
             WeightsError: The backbone's weights are not here and can't be fetched.
         """
         photos = photos_in(x)
-        answers = list(self._answers(photos))
+        answers = self._watched(photos, progress)
         return answers[0] if isinstance(photos, PhotoInput) else answers
 
-    def predict_proba(self, x: Any) -> npt.NDArray[np.float32]:
+    def predict_proba(self, x: Any, *, progress: Watched = True) -> npt.NDArray[np.float32]:
         """Return the probabilities of the classes: of one photo, or of several.
 
         Args:
             x: As in `predict`.
+            progress: Likewise.
 
         Returns:
             Float32 in [0, 1]: shape ``(num_classes,)`` for one photo, ``(n, num_classes)`` for
@@ -207,7 +199,7 @@ class Classifier:
         """
         photos = photos_in(x)
         blank = np.full(len(self.class_names), np.nan, np.float32)
-        found = (answer.probabilities for answer in self._answers(photos))
+        found = (answer.probabilities for answer in self._watched(photos, progress))
         rows = [blank if row is None else row for row in found]
         if isinstance(photos, PhotoInput):
             return rows[0]
@@ -227,6 +219,14 @@ class Classifier:
             InputError: `x`, or what it gives, is no photo.
         """
         return self._answers(photos_in(x))
+
+    def _watched(
+        self, photos: PhotoInput | Iterable[PhotoInput], watched: Watched
+    ) -> list[Prediction]:
+        if isinstance(photos, PhotoInput):
+            return list(self._answers(photos))
+        total = len(photos) if isinstance(photos, Sized) else 0
+        return list(followed(self._answers(photos), watched, "Classifying", total, "photos"))
 
     def _answers(
         self, photos: PhotoInput | Iterable[PhotoInput]

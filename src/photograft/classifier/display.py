@@ -11,6 +11,18 @@ from photograft.core.text import brief, classes, count, listed, percent, short
 _MOST_NAMES = 30
 
 
+def classifier_line(class_names: Sequence[str], backbone: str, trained: Mapping[str, Any]) -> str:
+    """Return what a classifier is, in one line; the arguments are those of `classifier_html`."""
+    said = [repr(backbone), classes(class_names)]
+    if isinstance(learned := trained.get("num_train"), int):
+        said.append(count(learned, "training photo"))
+    scored = _scored(trained)
+    if scored:
+        part, scores = scored[0]
+        said.append(f"{part} accuracy {percent(scores['accuracy'])}")
+    return f"Classifier({', '.join(said)})"
+
+
 def classifier_html(
     class_names: Sequence[str],
     backbone: str,
@@ -27,11 +39,7 @@ def classifier_html(
         num_params: Of its head.
         trained: Where it comes from.
     """
-    scored = [
-        (part, scores)
-        for part in ("test", "validation")
-        if isinstance(scores := trained.get(part), Mapping) and scores.get("accuracy_interval")
-    ]
+    scored = _scored(trained)
     learned = trained.get("num_train")
     made_of = (
         f"Backbone {backbone}, layers {listed(layers)}; a head of "
@@ -50,6 +58,15 @@ def classifier_html(
         else paragraph("How good it is has not been measured."),
         paragraph(faint(f"{made_of}.")),
     )
+
+
+def _scored(trained: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the scores of each part that there are."""
+    return [
+        (part, scores)
+        for part in ("test", "validation")
+        if isinstance(scores := trained.get(part), Mapping) and scores.get("accuracy_interval")
+    ]
 
 
 def _scores(part: str, scores: Mapping[str, Any]) -> tuple[str, ...]:

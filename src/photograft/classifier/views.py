@@ -1,14 +1,32 @@
-"""What the network sees of each photo, where that is more than the photo as it is."""
+"""What the network sees of each photo, where that is more than the photo as it is, and says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.engines import Network
+from photograft.core.errors import ImageError
 from photograft.features.extraction import PLAIN
+
+
+class ScoredBatch(NamedTuple):
+    """Some photos, looked at together.
+
+    Attributes:
+        indices: Their positions in what was given.
+        features: Float32, shape ``(n, num_features)``: all layers of the photos as they are.
+        probabilities: Float32, shape ``(n, num_classes)``.
+        failures: Positions and errors of files that failed since the batch before.
+    """
+
+    indices: list[int]
+    features: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    failures: list[tuple[int, ImageError]]
 
 
 def looking_at(views: Sequence[str], network: Network) -> Network:

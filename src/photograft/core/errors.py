@@ -17,6 +17,7 @@ Each message says what happened, what was expected, what came instead, and what 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -28,6 +29,10 @@ def either(names: Sequence[str]) -> str:
 def as_typed(text: str) -> str:
     """Return what a user typed in quotes, and nothing in it escaped as `repr` would."""
     return f'"{text}"' if "'" in text else f"'{text}'"
+
+
+#: What turns a terminal's colours on and off, and the like.
+_COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 
 
 class PhotograftError(Exception):
@@ -49,7 +54,8 @@ class PhotograftError(Exception):
         message = "; ".join(parts)
         if fix:
             message += f" {fix}" if message.endswith(("?", ".", "!")) else f". {fix}"
-        super().__init__(message)
+        # Of messages that we pass on, such as torch's, colours are noise.
+        super().__init__(_COLOURS.sub("", message))
 
 
 class InputError(PhotograftError, ValueError):

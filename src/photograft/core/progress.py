@@ -1,13 +1,14 @@
 """How long work tells how far it is: a protocol, and the silent version of it.
 
-The library never prints. It is handed a `Progress`; the command line hands it a drawn one.
+A function that a user calls takes `Watched` and makes a `Progress` of it with `bars.progress_of`;
+all below it are handed a `Progress`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 
 class Step(Protocol):
@@ -30,6 +31,11 @@ class Progress(Protocol):
         """Tell the user something in passing, as one line."""
 
 
+#: What a user gives: True for a bar where somebody sees it, False or None for silence, or whom to
+#: tell.
+Watched: TypeAlias = Progress | bool | None
+
+
 class _SilentStep:
     def advance(self, amount: int = 1) -> None:
         """Ignore it."""
@@ -40,7 +46,7 @@ class _SilentStep:
 
 
 class Silent:
-    """A `Progress` that shows nothing: the library's default."""
+    """A `Progress` that shows nothing."""
 
     @contextmanager
     def step(self, what: str, total: int, unit: str) -> Iterator[Step]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from photograft.core.errors import InputError, UnknownNameError, either
 
@@ -20,6 +21,16 @@ class Schema:
 
     #: Names that settings had in files of older versions, and those that they have now.
     renamed: ClassVar[Mapping[str, str]] = {}
+
+    def __repr__(self) -> str:
+        """Return what makes it again: the settings that are not as usual."""
+        own = [
+            f"{field.name}={value!r}"
+            for field in dataclasses.fields(cast("Any", self))
+            if (value := getattr(self, field.name)) != field.default
+            and (field.default_factory is dataclasses.MISSING or value != field.default_factory())
+        ]
+        return f"{type(self).__name__}({', '.join(own)})"
 
     def __post_init__(self) -> None:
         """Check the values: here their types; each class checks its own, and calls the others'.

@@ -81,6 +81,9 @@ class FeatureStore:
         self.cache = default_cache_dir() if cache is None else path_of(cache, "the cache folder")
         self.max_bytes = max_bytes
 
+    def __repr__(self) -> str:
+        return f"FeatureStore({str(self.cache)!r})"
+
     @property
     def root(self) -> Path:
         """The folder of all spaces."""

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core import choices
+from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError
 from photograft.core.files import printable
-from photograft.core.progress import Progress
+from photograft.core.progress import Watched
 from photograft.core.schema import check_choice, check_range
 from photograft.core.text import classes, count, natural_key
 from photograft.data.account import account_rows, photo_frame
@@ -76,7 +77,7 @@ class Dataset:
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         empty_classes: str = "error",
-        progress: Progress | None = None,
+        progress: Watched = True,
     ) -> Dataset:
         """Read a source: every file's bytes and header, but no pixels yet.
 
@@ -117,7 +118,7 @@ class Dataset:
         root: str | os.PathLike[str] | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         empty_classes: str = "error",
-        progress: Progress | None = None,
+        progress: Watched = True,
     ) -> Dataset:
         """Read the photos that a table names, as those of a manifest are read.
 
@@ -165,7 +166,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         splits: Any = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         empty_classes: str = "error",
-        progress: Progress | None = None,
+        progress: Watched = True,
     ) -> Dataset:
         """Read photos in memory, which must not change from now on; they keep their order.
 
@@ -207,7 +208,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         empty_classes: str = "error",
-        progress: Progress | None = None,
+        progress: Watched = True,
     ) -> Dataset:
         """Read the files of a listing: every file's bytes and header, but no pixels yet.
 
@@ -223,7 +224,10 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         """
         check_choice("empty_classes", empty_classes, choices.EMPTY_CLASSES)
         photos, skipped = examine_all(
-            listing.items, max_pixels, is_numbered=listing.kind in _NUMBERED, progress=progress
+            listing.items,
+            max_pixels,
+            is_numbered=listing.kind in _NUMBERED,
+            progress=progress_of(progress),
         )
         skipped += listing.skipped
         found = cls(
@@ -316,13 +320,13 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
             raise refuse(printable(self.source), lost, self.skipped)
         return replace(self, dropped=(*self.dropped, *lost)) if lost else self
 
-    def verified(self, *, progress: Progress | None = None) -> Dataset:
+    def verified(self, *, progress: Watched = True) -> Dataset:
         """Return the dataset less the photos that do not decode, having decoded each one.
 
         Raises:
             DatasetError: No photo of a class decodes.
         """
-        return self.without(find_faults(self.photos, self.max_pixels, progress))
+        return self.without(find_faults(self.photos, self.max_pixels, progress_of(progress)))
 
     def account(self) -> list[dict[str, Any]]:
         """Return one row per file, sorted by name: what it is and what became of it."""

@@ -174,7 +174,9 @@ def read_photos(
     ]
     listing = Listing("arrays", tuple(items))
     # Each photo that can't be used is refused, that is soon enough.
-    dataset = Dataset.from_listing("X", listing, max_pixels=max_pixels, empty_classes="drop")
+    dataset = Dataset.from_listing(
+        "X", listing, max_pixels=max_pixels, empty_classes="drop", progress=False
+    )
     refuse_unusable(dataset)
     return dataset
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from photograft.core.errors import ImageError
@@ -42,13 +42,13 @@ class Photo:
     label: str
     split: str | None
     group: str | None
-    digest: bytes
+    digest: bytes = field(repr=False)
     num_bytes: int
     format: str
     width: int
     height: int
     note: str
-    read: Callable[[], bytes]
+    read: Callable[[], bytes] = field(repr=False)
     alike: int | None = None
 
 

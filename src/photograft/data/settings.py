@@ -9,7 +9,7 @@ from photograft.core.errors import InputError
 from photograft.core.schema import Schema, check_choice
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class DataSettings(Schema):
     """The settings of `data`.
 

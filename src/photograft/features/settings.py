@@ -11,7 +11,7 @@ from photograft.core.schema import Schema, check_choice, check_range
 from photograft.data.settings import DataSettings
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Augmentation(Schema):
     """Random changes of training photos; validation and test photos are never changed.
 
@@ -95,6 +95,6 @@ DEFAULT_AUGMENTATION = Augmentation(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ExtractionSettings(ExecutionSettings, BackboneSettings, DataSettings):
     """All that the features of a source's photos depend on."""

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
 
+from photograft.core.text import count
+
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
@@ -52,6 +54,9 @@ class History:
     epochs: tuple[Epoch, ...]
     kept: int
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"History({count(len(self.epochs), 'epoch')}, epoch {self.kept} kept)"
 
     def to_csv(self) -> str:
         """Return a table with a row per epoch."""

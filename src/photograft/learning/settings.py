@@ -16,7 +16,7 @@ from photograft.core.schema import Schema, check_choice, check_range
 from photograft.features.settings import Augmentation, ExtractionSettings
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Training(Schema):
     """The training loop. A strategy that runs one has defaults of its own: `DEFAULT_TRAINING`.
 
@@ -139,7 +139,7 @@ DEFAULT_TRAINING = {
 DEFAULT_TRAINING["auto"] = DEFAULT_TRAINING["finetune"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LearningSettings(Schema):
     """How a head, or a network, is fitted.
 
@@ -214,7 +214,7 @@ class LearningSettings(Schema):
         return self.training or DEFAULT_TRAINING.get(self.strategy, Training())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class OutcomeSettings(Schema):
     """What becomes of what was fitted; nothing that is fitted depends on it.
 
@@ -241,7 +241,7 @@ class OutcomeSettings(Schema):
         check_choice("track", self.track, ("", *choices.TRACKERS))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
     """The settings of `photograft.train`: those of every floor, side by side, as plain JSON types.
 

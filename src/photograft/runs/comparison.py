@@ -19,7 +19,7 @@ from typing import Any
 from photograft.core.errors import ClassifierError
 from photograft.core.files import new_file, path_of, write_json
 from photograft.core.spreadsheets import new_csv
-from photograft.core.text import count
+from photograft.core.text import count, percent
 from photograft.runs.display import comparison_html
 from photograft.runs.folder import RUN
 from photograft.runs.run import Run
@@ -109,7 +109,9 @@ class Comparison:
 
     def __repr__(self) -> str:
         size = count(len(self.info["candidates"]), "candidate")
-        return f"Comparison({str(self.path)!r}, {size}, winner {self.info.get('winner')!r})"
+        found = self.run.metrics
+        score = f", {self.run.part} accuracy {percent(found.accuracy)}" if found else ""
+        return f"Comparison({str(self.path)!r}, {size}, winner {self.info.get('winner')!r}{score})"
 
     def _repr_html_(self) -> str:
         return comparison_html(self.path, self.info, self.leaderboard())

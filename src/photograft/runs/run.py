@@ -17,7 +17,7 @@ from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
 from photograft.core.files import new_file, path_of
 from photograft.core.parallel import num_cores
-from photograft.core.text import classes, with_interval
+from photograft.core.text import classes, count, with_interval
 from photograft.diagnosis.findings import Finding
 from photograft.evaluation.metrics import Evaluation
 from photograft.learning.history import History
@@ -67,7 +67,9 @@ class Run:
             if found
             else "not scored"
         )
-        return f"Run({str(self.path)!r}, {score}, {classes(self.class_names)})"
+        learned = sum(self.info["data"].get("class_counts", {}).get("train", []))
+        photos = f"{count(learned, 'training photo')}, " if learned else ""
+        return f"Run({str(self.path)!r}, {score}, {photos}{classes(self.class_names)})"
 
     def _repr_html_(self) -> str:
         return run_html(self.path, self.info, self.scores.get(self.part), self.part)

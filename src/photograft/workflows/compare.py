@@ -13,9 +13,10 @@ from typing import Unpack
 import numpy as np
 
 from photograft.classifier.classifier import Classifier
+from photograft.core.bars import progress_of
 from photograft.core.errors import InputError
 from photograft.core.files import path_of
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Watched
 from photograft.core.schema import check_choice
 from photograft.core.store import FeatureStore
 from photograft.core.text import command_line, count, parse_duration
@@ -38,7 +39,8 @@ from photograft.evaluation.comparison.candidates import (
     check_folder,
     make_candidates,
 )
-from photograft.evaluation.comparison.leaderboard import PREFERENCES, Row, choose, make_rows
+from photograft.evaluation.comparison.choice import PREFERENCES, choose
+from photograft.evaluation.comparison.leaderboard import Row, make_rows
 from photograft.evaluation.comparison.scheduler import run_trials
 from photograft.evaluation.comparison.trials import TrialContext, try_stored
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
@@ -82,7 +84,7 @@ def compare(
     prefer: str = "speed",
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     clock: Clock = now,
     timer: Callable[[], float] = time.perf_counter,
     **options: Unpack[TrainOptions],
@@ -118,6 +120,12 @@ def compare(
         StorageError: The folder or the cache can't be written, or another comparison is at work
             in the folder.
     """
+    if isinstance(config, (list, tuple)):
+        raise InputError(
+            "the second argument is the settings",
+            got=repr(config),
+            fix="Name what is compared: backbones=[...], strategies=[...] or recipes=[...].",
+        )
     for name in ("strategy", "backbone"):
         if name in options:
             several = {"strategy": "strategies", "backbone": "backbones"}[name]
@@ -168,7 +176,7 @@ def compare_candidates(
     prefer: str = "speed",
     command: str = "",
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     clock: Clock = now,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Comparison:
@@ -190,7 +198,8 @@ def compare_candidates(
     check_choice("prefer", prefer, PREFERENCES)
     if not budget > 0:
         raise InputError("the budget must be more than nothing", got=f"{budget:g} seconds")
-    config, store, progress = config or TrainConfig(), store or FeatureStore(), progress or Silent()
+    config, store = config or TrainConfig(), store or FeatureStore()
+    progress = progress_of(progress)
     started, start = clock(), timer()
     if out is not None:
         _check_folder(path_of(out, "the comparison folder"), source)
@@ -220,7 +229,7 @@ def compare_candidates(
             budget=budget,
         )
         rows = rows_of(found.trials, found.reasons)
-        winner, verdict = choose(rows, prefer)
+        winner, verdict = choose(rows, prefer, candidates)
         chosen = next(candidate for candidate in candidates if candidate.name == winner["id"])
         key = chosen.key(dataset.fingerprint())
         before = read_earlier(folder)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
+from photograft.core.bars import progress_of
 from photograft.core.errors import StorageError
 from photograft.core.files import check_free, make_folder, path_of
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Progress, Watched
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.empty_classes import nothing_usable
@@ -50,7 +51,7 @@ def doctor(
     *,
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     **options: Unpack[ExtractionOptions],
 ) -> Checkup:
     """Examine photos and their labels; nothing is trained, and nothing in the source is changed.
@@ -72,7 +73,7 @@ def doctor(
         StorageError: The folder or the cache can't be written.
     """
     settings = read_settings(config, **options).part(ExtractionSettings)
-    store, progress = store or FeatureStore(), progress or Silent()
+    store, progress = store or FeatureStore(), progress_of(progress)
     preprocessing = without_statistics(settings.preprocessing, progress)
     settings = replace(settings, preprocessing=preprocessing)
     folder = None if out is None else path_of(out, "the folder")

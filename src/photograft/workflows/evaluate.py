@@ -11,8 +11,9 @@ import numpy.typing as npt
 from photograft.classifier.scoring import extractor_of, score_and_compare, usable
 from photograft.classifier.uncertainty.conformal import check
 from photograft.classifier.uncertainty.uncertainty import Rules
+from photograft.core.bars import progress_of
 from photograft.core.errors import DatasetError
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Watched
 from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
 from photograft.core.text import count
@@ -104,7 +105,7 @@ def evaluate(
     empty_classes: str = "error",
     max_pixels: int | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> Evaluated:
     """Score a classifier on labelled photos: all of the source's, whatever split it gives.
 
@@ -124,7 +125,7 @@ def evaluate(
         InputError: The classifier carries nothing to tell by what is asked.
         DatasetError: The source has no usable photo, or classes that the classifier does not know.
     """
-    store, progress = store or FeatureStore(), progress or Silent()
+    store, progress = store or FeatureStore(), progress_of(progress)
     loaded = load_classifier(classifier, max_pixels)
     rules = read_rules(loaded, min_accuracy=min_accuracy, coverage=coverage)
     dataset = Dataset.load(

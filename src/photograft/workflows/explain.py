@@ -10,8 +10,10 @@ from typing import IO, Any, cast
 from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.heat_maps import HeatMaps
 from photograft.classifier.uncertainty.uncertainty import Rules
+from photograft.core.bars import followed
 from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
 from photograft.core.files import make_folder, new_file, path_of, printable, read_file
+from photograft.core.progress import Watched
 from photograft.data.images import decode
 from photograft.data.loading import check_outside
 from photograft.report.plots.explanation import Explanation, Reads, draw
@@ -34,6 +36,7 @@ def explain(
     out: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
     note: Callable[[str], None] = lambda text: None,
+    progress: Watched = True,
 ) -> list[Explanation]:
     """Say why photos are classified as they are, or which are like no class.
 
@@ -47,6 +50,7 @@ def explain(
         out: Pictures go into this folder, a PNG a photo; none are drawn where it is not given.
         max_pixels: Photos with more pixels get an error; as in its training where not given.
         note: Told what can't be shown, and why.
+        progress: Told how far it is.
 
     Returns:
         An explanation for each photo; of one that can't be read, with its `error`.
@@ -60,6 +64,7 @@ def explain(
     is_one = isinstance(photos, (str, bytes, os.PathLike)) or not isinstance(photos, Iterable)
     given: Iterable[object] = [photos] if is_one else cast("Iterable[object]", photos)
     paths = [path_of(path, "the photo", "the path of a file or a folder") for path in given]
+    files = list(expand_inputs(map(os.fspath, paths)))
     found = iter_explanations(
         load_classifier(classifier, max_pixels),
         [os.fspath(path) for path in paths],
@@ -69,7 +74,7 @@ def explain(
         run=_folder_of(classifier),
         note=note,
     )
-    return list(found)
+    return list(followed(found, progress, "Explaining", len(files), "photos"))
 
 
 def iter_explanations(

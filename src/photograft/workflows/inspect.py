@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from photograft.core.progress import Progress
+from photograft.core.progress import Watched
 from photograft.data.dataset import Dataset
 from photograft.data.empty_classes import of_classes as of_classes
 from photograft.data.empty_classes import told as told
@@ -18,7 +18,7 @@ def inspect(
     source: Source,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> Dataset:
     """Read a source, decode every photo, and account for every file; nothing is trained.
 

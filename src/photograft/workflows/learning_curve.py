@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+from photograft.core.bars import progress_of
 from photograft.core.errors import InputError
 from photograft.core.files import check_file, new_file, path_of
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Watched
 from photograft.core.schema import check_range
 from photograft.core.spreadsheets import new_csv
 from photograft.core.store import FeatureStore
@@ -33,7 +34,7 @@ def learning_curve(
     output: str | os.PathLike[str] | None = None,
     table: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     **options: Unpack[TrainOptions],
 ) -> LearningCurve:
     """Measure the accuracy on growing parts of the photos, and extrapolate it.
@@ -73,7 +74,7 @@ def learning_curve(
             expected="strategy 'features'",
             got=repr(settings.strategy),
         )
-    progress = progress or Silent()
+    progress = progress_of(progress)
     preprocessing = without_statistics(settings.preprocessing, progress)
     settings = replace(settings, preprocessing=preprocessing)
     job = prepare(source, settings, store=store or FeatureStore(), progress=progress)

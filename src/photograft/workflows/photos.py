@@ -62,7 +62,7 @@ def fit_photos(
         job = prepare_dataset(dataset, config, store=store, progress=Silent())
     except DatasetError:
         # Less the photos that do not decode, too few may be left: say what the matter is.
-        refuse_unusable(dataset.verified())
+        refuse_unusable(dataset.verified(progress=False))
         raise
     refuse_unusable(job.dataset)
     fitted = find_strategy(config.strategy)(job)

@@ -12,18 +12,20 @@ from photograft.data.dataset import Dataset
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.loading import check_outside
 from photograft.learning.recipes import get_recipe
+from photograft.workflows.several import each_usable
 
 
-def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> None:
-    """Draw the curves of runs into one chart.
+def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> list[str]:
+    """Draw the curves of runs into one chart; return which were left out, and why.
 
     Args:
-        runs: Run folders.
+        runs: Run folders; of several those without epochs are left out, as is what is none.
         output: A ``.png`` or ``.svg`` file.
         smoothing: Factor of the moving average, in [0, 1); 0 for none.
 
     Raises:
-        InputError: A run has no curves, or the file is of another kind.
+        ClassifierError: No run has curves, or one is not there.
+        InputError: The file is of another kind.
         StorageError: The file can't be written.
     """
     from photograft.runs import plot  # Matplotlib is slow to import
@@ -31,14 +33,16 @@ def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> None:
 
     if output.suffix.lower() not in (".png", ".svg"):
         raise InputError(f"{output} is no picture by its name", expected=".png or .svg")
+    found, notes = each_usable(runs, load_history)
     histories = {}
-    for run in runs:
+    for run, history in found.items():
         title = run.resolve().name
         while title in histories:
             title += "'"
-        histories[title] = load_history(run)
+        histories[title] = history
     with new_file(output, fix="Choose another file with --output.") as partial:
         plot.plot_epochs(histories, partial, smoothing=smoothing)
+    return notes
 
 
 def augmentation_picture(

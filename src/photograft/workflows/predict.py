@@ -14,6 +14,7 @@ from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.errors import InputError
+from photograft.core.progress import Watched
 from photograft.core.schema import check_range
 from photograft.data.inputs import files_in, matching
 from photograft.runs.run import Run
@@ -82,6 +83,7 @@ def predict(
     min_accuracy: float | None = None,
     coverage: float | None = None,
     max_pixels: int | None = None,
+    progress: Watched = True,
 ) -> Prediction | list[Prediction]:
     """Classify photos.
 
@@ -94,6 +96,7 @@ def predict(
             right, in (0, 1).
         coverage: Also give the classes that hold the right one so often, in (0, 1).
         max_pixels: Photos with more pixels get an error; as in its training where not given.
+        progress: Told how far it is with many.
 
     Returns:
         A prediction for one photo, a list for many; its `answer` is by these rules.
@@ -107,7 +110,7 @@ def predict(
     rules = read_rules(
         loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
     )
-    found = loaded.predict(photos)
+    found = loaded.predict(photos, progress=progress)
     if isinstance(found, Prediction):
         return answered(found, rules, loaded.class_names)
     return [answered(prediction, rules, loaded.class_names) for prediction in found]

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from photograft.core.errors import InputError
-from photograft.core.progress import Progress
+from photograft.core.progress import Watched
 from photograft.core.store import FeatureStore
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.learning.recipes import get_recipe, with_epochs
@@ -27,7 +27,7 @@ def run_recipe(
     empty_classes: str = "error",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> Run | dict[str, dict[str, int]]:
     """Run a recipe on photos.
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from photograft.classifier.classifier import Classifier
+from photograft.core.bars import progress_of
 from photograft.core.files import path_of
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Progress, Watched
 from photograft.report.comparison_page import write_comparison_page
 from photograft.report.run_page import write_run_page
 from photograft.runs.comparison import COMPARISON, read_comparison, winners_folder
@@ -37,7 +38,7 @@ def report(
     folder: str | os.PathLike[str],
     *,
     output: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> Reported:
     """Write the page of a run or a comparison anew: one HTML file that needs nothing else.
 
@@ -60,7 +61,7 @@ def report(
         source = found.facts.info["data"]["source"]
         reads = find_photos(source, found.facts.files)
     out = folder / PAGE if output is None else path_of(output, "the page")
-    _write(found, reads, out, progress or Silent())
+    _write(found, reads, out, progress_of(progress))
     return Reported(out, source, bool(reads))
 
 
@@ -69,7 +70,7 @@ def write_report(
     reads: Mapping[str, Callable[[], bytes]],
     out: Path,
     *,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> None:
     """Do what `report` does, of photos that are given.
 
@@ -83,7 +84,7 @@ def write_report(
         ClassifierError: The folder is neither, or damaged.
         StorageError: The page can't be written.
     """
-    _write(_read(folder), reads, out, progress or Silent())
+    _write(_read(folder), reads, out, progress_of(progress))
 
 
 class _Folder(NamedTuple):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from photograft.core.bars import progress_of
 from photograft.core.errors import InputError, either
-from photograft.core.progress import Progress
+from photograft.core.progress import Watched
 from photograft.data.dataset import Dataset
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.sources.open import open_source
@@ -24,7 +25,7 @@ def run_subset(
     label_from: str = "folder",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     empty_classes: str = "error",
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> dict[str, dict[str, int]]:
     """Read a source and copy a subset of it into a new folder.
 
@@ -53,13 +54,14 @@ def run_subset(
         raise InputError(
             "that can't tell a photo's class", expected=either(LABELS_FROM), got=label_from
         )
+    watched = progress_of(progress)
     listing = list_by_name(source) if label_from == "name" else open_source(source)
     dataset = Dataset.from_listing(
         source,
         listing,
         max_pixels=max_pixels,
         empty_classes=empty_classes,
-        progress=progress,
+        progress=watched,
     )
     return make_subset(
         dataset,
@@ -68,5 +70,5 @@ def run_subset(
         validation=validation,
         test=test,
         start=start,
-        progress=progress,
+        progress=watched,
     )

@@ -16,13 +16,14 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.scoring import extractor_of, score_with_features, usable
 from photograft.classifier.suggestion import choose_suggestions
 from photograft.core.arrays import Floats
+from photograft.core.bars import progress_of
 from photograft.core.errors import InputError, did_you_mean
 from photograft.core.files import check_file, path_of, printable, read_file
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Progress, Watched
 from photograft.core.schema import check_range
 from photograft.core.spreadsheets import new_csv
 from photograft.core.store import FeatureStore
-from photograft.core.text import count
+from photograft.core.text import count, short
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.sources.base import Item, SkippedFile, make_listing
 from photograft.features.similarity import unit_rows
@@ -74,6 +75,10 @@ class Suggestions:
     unreadable: tuple[SkippedFile, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        first = f", the first {short(self.photos[0].name, 80)!r}" if self.photos else ""
+        return f"Suggestions({len(self.photos):,} of {count(self.num_photos, 'photo')}{first})"
+
     @property
     def shortfall(self) -> str:
         """Why there are fewer than were asked for; empty where there are not."""
@@ -98,7 +103,7 @@ def suggest(
     seed: int = 0,
     max_pixels: int | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
 ) -> Suggestions:
     """Say which photos to label next: those that it is unsure of, unlike each other.
 
@@ -125,7 +130,7 @@ def suggest(
         raise InputError(f"{out} is no table by its name", expected=".csv")
     if out is not None:
         check_file(out, fix=_FIX)
-    store, progress = store or FeatureStore(), progress or Silent()
+    store, progress = store or FeatureStore(), progress_of(progress)
     loaded = load_classifier(classifier, max_pixels)
     dataset = read_unlabelled(path_of(folder, "the folder"), loaded, progress)
     dataset, rows, said = score_dataset(loaded, dataset, store, progress)

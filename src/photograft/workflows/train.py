@@ -15,8 +15,9 @@ import numpy as np
 from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier
 from photograft.core.arrays import Floats
+from photograft.core.bars import progress_of
 from photograft.core.files import new_folder, path_of
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Silent, Watched
 from photograft.core.store import FeatureStore
 from photograft.data.loading import Source, check_out, name_of
 from photograft.diagnosis.diagnose import diagnose
@@ -51,7 +52,7 @@ def train(
     *,
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     clock: Clock = now,
     **options: Unpack[TrainOptions],
 ) -> Run:
@@ -90,7 +91,7 @@ def train_with(
     *,
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
-    progress: Progress | None = None,
+    progress: Watched = True,
     clock: Clock = now,
     recipe: dict[str, Any] | None = None,
 ) -> Run:
@@ -105,7 +106,7 @@ def train_with(
         clock: Likewise.
         recipe: What the settings come from and the figures it was published with, for the record.
     """
-    store, progress = store or FeatureStore(), progress or Silent()
+    store, progress = store or FeatureStore(), progress_of(progress)
     started, ticks = clock(), time.perf_counter()
     wanted = None if out is None else path_of(out, "the run folder")
     check_out(default_path(name_of(source), clock) if wanted is None else wanted, source)
@@ -135,7 +136,8 @@ def train_with(
             tracking.outcome(outcome_of(run.path, run.info, run.scores))
     if tracking is None:
         return run
-    return replace(run, info={**run.info, "warnings": [*run.info["warnings"], *tracking.warnings]})
+    more = {"warnings": [*run.info["warnings"], *tracking.warnings], "tracked": tracking.where}
+    return replace(run, info={**run.info, **more})
 
 
 @dataclass(frozen=True)

@@ -577,7 +577,27 @@ def test_cache_info_prune_and_clear(
 # Progress
 
 
-def test_quiet_when_standard_output_is_no_terminal(
+def test_output_that_is_kept_has_a_line_a_phase_and_no_line_broken(
+    capsys: pytest.CaptureFixture[str],
+    make_photos: MakePhotos,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("photograft.interfaces.cli.views.progress.PATIENCE", 0.0)
+    monkeypatch.setenv("COLUMNS", "40")
+    long_name = "a_photo_with_a_name_longer_than_a_terminal_is_wide_" * 2 + ".jpg"
+    folder = make_photos(tmp_path / ("a_class_of_a_long_name_" * 4), n=3)
+    (folder / "circle" / long_name).write_bytes(b"nothing")
+    (folder / "circle").rename(folder / ("circles_of_all_sizes_" * 4))
+    result = system.invoke(capsys, "inspect", folder)
+    assert result.code == 0
+    assert result.err.splitlines() == ["Reading files: 7 files", "Decoding photos: 6 photos"]
+    assert long_name in result.out
+    assert "circles_of_all_sizes_" * 4 in result.out
+    assert "…" not in result.out
+
+
+def test_soon_done_is_quiet_when_standard_output_is_no_terminal(
     capsys: pytest.CaptureFixture[str], photos: Path, run_path: Path, tmp_path: Path
 ) -> None:
     for arguments in (
@@ -630,7 +650,7 @@ def test_progress_on_a_terminal(
     counts = {int(n) for n in re.findall(r"Extracting features[^\r\n]*?(\d+)/200", drawn)}
     assert len(counts) > 2, "it moves"
     assert re.search(r"Extracting features[^\r\n]*\d photos/s", drawn)
-    assert re.search(r"Extracting features[^\r\n]*left +\d+:\d\d:\d\d", drawn)
+    assert re.search(r"Extracting features[^\r\n]*\d:\d\d left", drawn)
     assert "Run:        run" in drawn
     code, drawn = read_terminal(
         system.command("predict", "run", "photos/circle/00.jpg"), cache, tmp_path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import struct
 import sys
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import photograft
 import system_helpers as system
 from photograft.backbones.settings import Preprocessing
 from photograft.core.choices import TRACKERS
 from photograft.core.errors import InputError, StorageError
+from photograft.interfaces.cli.views.tables import show_run
 from photograft.learning.history import Epoch
 from photograft.learning.settings import TrainConfig, Training
 from photograft.learning.strategies.registry import find_strategy
@@ -157,7 +160,9 @@ def seen_by_wandb(folder: Path) -> list[Seen]:
 
     wandb.teardown()  # its service may still be writing
     found = []
-    for path in sorted(folder.glob("wandb/offline-run-*/*.wandb"), key=lambda p: p.stat().st_mtime):
+    for path in sorted(
+        folder.glob("**/wandb/offline-run-*/*.wandb"), key=lambda p: p.stat().st_mtime
+    ):
         seen = Seen("", "running")
         for record in records(path):
             kind = record.WhichOneof("record_type")
@@ -245,9 +250,13 @@ def test_a_training(track: str, photos: Path, tmp_path: Path) -> None:
         assert ("report.html" in seen.files) == (run.path / "report.html").exists()
     # Where to look is said, and nothing was wrong.
     assert len(recorder.said) == 1
-    assert {"tensorboard": f"tensorboard --logdir {tmp_path / 'runs'}", "mlflow": "mlruns"}.get(
-        track, "wandb sync"
-    ) in recorder.said[0]
+    command = {
+        "tensorboard": f"tensorboard --logdir {tmp_path / 'runs'}",
+        "mlflow": "mlflow ui --backend-store-uri file://",
+        "wandb": f"wandb sync {tmp_path / 'runs' / 'wandb'}",
+    }
+    assert command[track] in recorder.said[0]
+    assert run.info["tracked"] == recorder.said[0]
     assert run.info["warnings"] == Run.load(run.path).info["warnings"]
 
 
@@ -404,6 +413,40 @@ def test_ctrl_c_in_a_tracker_is_not_swallowed() -> None:
     assert tracker.of("end") == ["killed"]
 
 
+@pytest.mark.parametrize(
+    "track",
+    [pytest.param(name, marks=pytest.mark.slow if name == "mlflow" else ()) for name in TRACKERS],
+)
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+def test_nothing_is_left_in_the_working_folder(
+    track: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user has said nothing of where to, or that it may go online; and is told how to look."""
+    for name in ("MLFLOW_TRACKING_URI", "WANDB_MODE"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)  # to be logged in is no leave to go online
+    here, theirs = tmp_path / "here", tmp_path / "my photos"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for out in (theirs / "runs" / "first", Path("..", "my photos", "runs", "second")):
+        run = photograft.train(photos, tiny_config("features", track=track), out=out)
+        show_run(Console(file=(printed := io.StringIO()), width=1000), run)
+        (line,) = [ln for ln in printed.getvalue().splitlines() if ln.startswith("Tracked: ")]
+        command = {
+            "tensorboard": f"tensorboard --logdir '{out.parent}'",
+            "mlflow": f"mlflow ui --backend-store-uri 'sqlite:///{out.parent.absolute()}/mlflow/",
+            "wandb": f"wandb sync '{out.parent}/wandb/offline-run-",
+        }[track]
+        assert command in line
+        assert "fails" not in printed.getvalue()
+    assert os.listdir(here) == []
+    assert sorted(os.listdir(theirs / "runs")) == sorted(["first", "second", track])
+    if track == "mlflow":
+        uri = f"sqlite:///{theirs / 'runs' / 'mlflow' / 'mlflow.db'}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert [seen.name for seen in READERS[track](theirs)] == ["first", "second"]
+
+
 def test_nothing_is_tracked_unasked(photos: Path, tmp_path: Path) -> None:
     photograft.train(photos, tiny_config("scratch"), out=tmp_path / "runs" / "a")
     assert sorted(os.listdir(tmp_path)) == ["home", "runs"]
@@ -475,10 +518,11 @@ def test_recipes_can_be_tracked(monkeypatch: pytest.MonkeyPatch, photos: Path) -
     assert [config.track for config in given] == ["mlflow", ""]
 
 
-def test_a_run_where_the_events_go(photos: Path, tmp_path: Path) -> None:
-    config = tiny_config("scratch", track="tensorboard")
-    with pytest.raises(StorageError, match="TensorBoard's events"):
-        photograft.train(photos, config, out=tmp_path / "runs" / "tensorboard")
+@pytest.mark.parametrize("track", TRACKERS)
+def test_a_run_where_the_tracker_writes(track: str, photos: Path, tmp_path: Path) -> None:
+    config = tiny_config("scratch", track=track)
+    with pytest.raises(StorageError, match=f"is where {track} writes"):
+        photograft.train(photos, config, out=tmp_path / "runs" / track)
 
 
 @pytest.mark.parametrize("track", ["mlflow", "wandb"])
@@ -509,7 +553,8 @@ def test_without_a_login_wandb_stays_offline(
     tracking.start(Start(tmp_path / "run", "photos", {"seed": 1}))
     tracking.end("finished")
     assert tracking.warnings == []
-    assert "you are not logged in" in said[0]
+    assert "wandb sync" in said[0]
+    assert ("you are not logged in" in said[0]) == (mode == "online")
     assert [seen.status for seen in seen_by_wandb(tmp_path)] == ["finished"]
 
 
@@ -553,7 +598,7 @@ def opened_by_mlflow(tmp_path: Path) -> tuple[str, str]:
     tracker = trackers.MLflow()
     said = tracker.start(Start(tmp_path / "run", "photos", {}))
     experiment = tracker._client.get_run(tracker._run).info.experiment_id
-    return tracker._client.get_experiment(experiment).name, said.rpartition(" ")[2]
+    return tracker._client.get_experiment(experiment).name, said
 
 
 def test_experiments_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -569,19 +614,10 @@ def test_mlflow_without_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Nothing is said of where to log to, and mlflow-skinny alone can only write files."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.setattr(trackers, "_has_database", lambda: False)
-    assert opened_by_mlflow(tmp_path) == ("photos", (tmp_path / "mlruns").as_uri())
-    assert (tmp_path / "mlruns").is_dir()
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
-def test_mlflow_with_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is said of where to log to: MLflow's own default."""
-    pytest.importorskip("sqlalchemy")
-    pytest.importorskip("alembic")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert opened_by_mlflow(tmp_path)[0] == "photos"
-    assert (tmp_path / "mlflow.db").is_file()
+    uri = (tmp_path / "mlflow").as_uri()
+    command = f"MLflow: MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {uri}"
+    assert opened_by_mlflow(tmp_path) == ("photos", command)
+    assert any((tmp_path / "mlflow").glob("*/*/meta.yaml"))
 
 
 def test_many_settings_and_long_ones(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From trials to a table of candidates, and the choice of one of them in words."""
+"""From trials to a table of candidates."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.choices import STRATEGIES
 from photograft.core.statistics import wilson_interval
 from photograft.evaluation.comparison.candidates import Candidate, Trial
 from photograft.evaluation.comparison.paired import Paired, verdicts
 from photograft.learning.head.selection import NUM_FOLDS
-
-#: What is cheap: milliseconds a photo, bytes on disk; or the highest accuracy at any cost.
-PREFERENCES = ("speed", "size", "accuracy")
 
 Row = dict[str, Any]
 
@@ -71,65 +67,6 @@ def make_rows(
         row |= {cost: trial.costs.get(cost) if trial else None for cost in _COSTS}
         rows.append(row)
     return sorted(rows, key=_place)
-
-
-def choose(rows: Sequence[Row], prefer: str) -> tuple[Row, str]:
-    """Return the cheapest candidate of those that can't be told from the best, and why in words.
-
-    Args:
-        rows: As `make_rows` gives them; at least one is complete.
-        prefer: One of `PREFERENCES`.
-    """
-    best = next(row for row in rows if row["verdict"] == "best")
-    ties = [row for row in rows if row["verdict"] in ("best", "tie")]
-    complete = [row for row in rows if row["status"] == "complete"]
-    if prefer == "accuracy":
-        return best, _praise(best, complete, ties)
-    # By what can be counted: measured times would choose differently from one day to the next.
-    first, second = "multiply_adds", "num_bytes"
-    if prefer == "size":
-        first, second = second, first
-    order = {name: i for i, name in enumerate(STRATEGIES)}
-    winner = min(ties, key=lambda row: (row[first], row[second], order[row["strategy"]]))
-    if len(ties) == 1 or winner is best:
-        return winner, _praise(winner, complete, ties)
-    accuracies = [row["accuracy"] for row in ties]
-    times = winner["ms_per_photo"], best["ms_per_photo"]
-    gain = (
-        f"{winner['num_bytes'] / 1e6:.1f} MB to {best['num_bytes'] / 1e6:.1f} MB"
-        if prefer == "size"
-        else f"{times[0]:.1f} ms a photo to {times[1]:.1f} ms"
-        if times[0] < times[1]
-        # On a busy machine the clock may say otherwise than the count by which it is chosen.
-        else f"{winner['multiply_adds'] / 1e6:,.0f} million multiply-adds a photo to "
-        f"{best['multiply_adds'] / 1e6:,.0f} million"
-    )
-    quality = "smallest" if prefer == "size" else "fastest"
-    if winner[first] == best[first]:
-        quality, gain = "simplest", "they cost the same in use"
-    return winner, (
-        f"{winner['id']} is chosen: {winner['accuracy']:.1%} of {winner['num_photos']:,} held-out "
-        f"photos right, the {quality} of {len(ties)} that can't be told apart "
-        f"({min(accuracies):.1%} to {max(accuracies):.1%}; {best['id']} had the most right). "
-        f"Beside that one: {gain}."
-    )
-
-
-def _praise(winner: Row, complete: Sequence[Row], ties: Sequence[Row]) -> str:
-    share = f"{winner['accuracy']:.1%} of {winner['num_photos']:,} held-out photos right"
-    others = [row for row in complete if row is not winner]
-    if not others:
-        return f"{winner['id']} is the only candidate that was tried to the end: {share}."
-    if len(ties) == 1:
-        rival = max(others, key=lambda row: row["accuracy"])
-        ahead = winner["accuracy"] - rival["accuracy"]
-        return (
-            f"{winner['id']} is chosen: {share}, better than every other beyond noise "
-            f"({rival['id']} comes next, {100 * ahead:.1f} points behind)."
-        )
-    same = len(ties) - 1
-    count = "one other" if same == 1 else f"{same} others"
-    return f"{winner['id']} is chosen: {share}, the most of all; {count} can't be told from it."
 
 
 def _scores(

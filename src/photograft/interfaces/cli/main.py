@@ -9,10 +9,8 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
-import typer
-
 from photograft.core.errors import PhotograftError, one_line
-from photograft.interfaces.cli.app import app
+from photograft.interfaces.cli.interrupts import INTERRUPTED, MESSAGE, Interrupts
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -20,21 +18,29 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):  # a file's name need not be valid text
             stream.reconfigure(errors=errors)
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    interrupts = Interrupts()
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    interrupts.end()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
-    command: Any = typer.main.get_command(app)
     try:
+        # Only here: a Ctrl-C while they are imported ends as any other does.
+        import typer
+
+        from photograft.interfaces.cli.app import app
+
+        command: Any = typer.main.get_command(app)
         code = command.main(arguments, prog_name="photograft", standalone_mode=False) or 0
         sys.stdout.flush()
     except PhotograftError as error:
         return _say(str(error), 2)
     except (KeyboardInterrupt, Exception, SystemExit) as error:
         code = _code_of(error)
-    if code == 130:  # Typer turns Ctrl-C into this, and says nothing
-        _say("interrupted; what was computed is kept: run the same command again", 130)
+    if code == INTERRUPTED:  # Typer turns Ctrl-C into this, and says nothing
+        _say(MESSAGE, INTERRUPTED)
     return int(code)
 
 
@@ -42,7 +48,7 @@ def _code_of(error: BaseException) -> int:
     """Say what went wrong, unless that was the user's own doing, and return the exit code."""
     kind: str = type(error).__name__
     if kind in ("KeyboardInterrupt", "Abort"):
-        return 130
+        return INTERRUPTED
     if kind == "NoArgsIsHelpError":
         print(error, file=sys.stderr)
         return 2

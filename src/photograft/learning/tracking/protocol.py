@@ -94,11 +94,13 @@ class Tracking:
 
     Attributes:
         warnings: What went wrong, in a sentence, if anything.
+        where: How to look at it, in words; empty where it could not be opened.
     """
 
     def __init__(self, tracker: Tracker, say: Callable[[str], None]) -> None:
         self._tracker, self._say = tracker, say
         self.warnings: list[str] = []
+        self.where = ""
         self._is_open = False
         self._held: list[tuple[str, Epoch]] = []
 
@@ -106,7 +108,8 @@ class Tracking:
         """Open a run."""
 
         def begin() -> None:
-            self._say(self._tracker.start(start))
+            self.where = self._tracker.start(start)
+            self._say(self.where)
 
         self._is_open = self._tried(begin)
 

@@ -1,10 +1,15 @@
-"""The experiment trackers: TensorBoard, MLflow, and Weights & Biases."""
+"""The experiment trackers: TensorBoard, MLflow, and Weights & Biases.
+
+Without a word from the user all of them write beside the run folder, to a folder of their own name
+for all runs there, never to the working folder.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,14 +30,12 @@ def open_tracker(name: str, out: Path | None = None) -> Tracker | None:
 
     Raises:
         InputError: It is not installed.
-        StorageError: The run folder would lie where TensorBoard's events go.
+        StorageError: The run folder would lie where the tracker writes.
     """
     if not name:
         return None
-    if name == "tensorboard" and out is not None and out.name == name:
-        raise StorageError(
-            f"{out} is where TensorBoard's events go", fix="Choose another folder with --out."
-        )
+    if out is not None and out.name == name:
+        raise StorageError(f"{out} is where {name} writes", fix="Choose another folder with --out.")
     kinds: dict[str, Callable[[], Tracker]] = {
         "tensorboard": TensorBoard,
         "mlflow": MLflow,
@@ -60,14 +63,13 @@ class TensorBoard:
     def start(self, start: Start) -> str:
         """Begin the events anew: those of an interrupted attempt at the same run do not count."""
         self._settings = start.settings
-        parent = start.folder.parent
-        folder = parent / "tensorboard" / start.folder.name
+        folder = _folder(start, "tensorboard") / start.folder.name
         self._writer: Any = self._make_writer(str(folder), purge_step=0)
         cells = {name: str(value).replace("|", "\\|") for name, value in start.settings.items()}
         rows = [f"| {name} | {value} |" for name, value in cells.items()]
         self._writer.add_text("settings", "\n".join(["| setting | value |", "|---|---|", *rows]), 0)
         self._writer.flush()
-        return f"TensorBoard: tensorboard --logdir {printable(parent)}"
+        return f"TensorBoard: tensorboard --logdir {_typed(start.folder.parent)}"
 
     def epoch(self, stage: str, epoch: Epoch) -> None:
         """Write an epoch's figures."""
@@ -96,7 +98,7 @@ class TensorBoard:
 
 
 class MLflow:
-    """Logs to where MLflow is told to: by its environment variables, else in the working folder."""
+    """Logs to where MLflow is told to: by its environment variables, else beside the run folder."""
 
     name = "MLflow"
 
@@ -113,7 +115,7 @@ class MLflow:
 
     def start(self, start: Start) -> str:
         """Create a run in the experiment of the dataset's name, or that of the user's choice."""
-        uri = self._tracking_uri()
+        uri, self._artifacts = self._places(start)
         self._client: Any = self._mlflow.MlflowClient(tracking_uri=uri)
         experiment, name = self._experiment(start), printable(start.folder.name)
         tags = {"mlflow.source.name": "photograft train", "mlflow.source.type": "LOCAL"}
@@ -122,7 +124,10 @@ class MLflow:
         params = [param(key, str(value)[:6000]) for key, value in start.settings.items()]
         for i in range(0, len(params), 100):  # the most that MLflow takes at a time
             self._client.log_batch(self._run, params=params[i : i + 100])
-        return f"MLflow: run {name} at {uri}"
+        if not uri.startswith(("sqlite:", "file:")):
+            return f"MLflow: run {name} at {uri}"
+        allowed = "MLFLOW_ALLOW_FILE_STORE=true " * uri.startswith("file:")
+        return f"MLflow: {allowed}mlflow ui --backend-store-uri {_typed(uri)}"
 
     def epoch(self, stage: str, epoch: Epoch) -> None:
         """Log an epoch's figures, the epoch as their step."""
@@ -140,14 +145,17 @@ class MLflow:
         """Set the run's status."""
         self._client.set_terminated(self._run, status.upper())
 
-    def _tracking_uri(self) -> str:
-        uri: str = self._mlflow.get_tracking_uri()
-        # The default is a database, which mlflow-skinny alone can't open. It can write files.
-        if not self._mlflow.is_tracking_uri_set() and not _has_database():
-            uri = Path("mlruns").absolute().as_uri()
+    def _places(self, start: Start) -> tuple[str, str | None]:
+        """Return where runs are logged, and where a new experiment's files go; None: as there."""
+        uri, artifacts = str(self._mlflow.get_tracking_uri()), None
+        if not self._mlflow.is_tracking_uri_set():
+            folder = _folder(start, "mlflow").absolute()
+            uri = folder.as_uri()
+            if _has_database():  # which mlflow-skinny alone can't open; it can write files
+                uri, artifacts = f"sqlite:///{folder / 'mlflow.db'}", (folder / "files").as_uri()
         if uri.startswith("file:") or ":" not in uri[2:]:  # a folder; MLflow 3 has to be allowed it
             _default_environment(MLFLOW_ALLOW_FILE_STORE="true")
-        return uri
+        return uri, artifacts
 
     def _experiment(self, start: Start) -> str:
         if chosen := os.environ.get("MLFLOW_EXPERIMENT_ID"):
@@ -156,7 +164,7 @@ class MLflow:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(self._client.create_experiment(name))
+                return str(self._client.create_experiment(name, self._artifacts))
             except self._mlflow.exceptions.MlflowException:  # another training was quicker?
                 found = self._client.get_experiment_by_name(name)
                 if found is None:
@@ -170,7 +178,7 @@ class MLflow:
 
 
 class WandB:
-    """Logs to Weights & Biases: online where the user is logged in, else to the working folder."""
+    """Logs to Weights & Biases: beside the run folder, and online only where the user says so."""
 
     name = "W&B"
 
@@ -183,20 +191,26 @@ class WandB:
     def start(self, start: Start) -> str:
         """Open a run of its own, beside any that the user's own program has under way."""
         settings = self._wandb.setup().settings
-        mode, hint = os.environ.get("WANDB_MODE") or settings.mode, ""
+        mode, hint = os.environ.get("WANDB_MODE") or "offline", ""
+        if settings.mode == "disabled":
+            mode = "disabled"
         if mode not in ("offline", "disabled", "dryrun") and not _is_logged_in(settings):
-            mode, hint = "offline", "you are not logged in (`wandb login` does that), so "
+            mode, hint = "offline", " (you are not logged in: `wandb login` does that)"
+        # Told by its environment, W&B writes there.
+        is_told = mode == "disabled" or os.environ.get("WANDB_DIR")
+        place = None if is_told else _folder(start, "wandb").parent
         self._run: Any = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT") or "photograft",
             name=os.environ.get("WANDB_NAME") or printable(start.folder.name),
             config=start.settings,
             mode=mode,
+            dir=place,
             reinit="create_new",
             settings=self._wandb.Settings(silent=True, console="off"),
         )
         if self._run.offline:
             folder = Path(self._run.dir).parent
-            return f"W&B: {hint}this run stays offline; `wandb sync {printable(folder)}` sends it"
+            return f"W&B: wandb sync {_typed(folder)}, which sends it: it is offline{hint}"
         return f"W&B: {self._run.url or 'disabled'}"
 
     def epoch(self, stage: str, epoch: Epoch) -> None:
@@ -221,6 +235,18 @@ class WandB:
     def end(self, status: str) -> None:
         """Close the run with the exit code that W&B has for the status."""
         self._run.finish(exit_code={"finished": 0, "failed": 1, "killed": 255}[status])
+
+
+def _folder(start: Start, name: str) -> Path:
+    """Return the folder beside the run's that a tracker writes to; made where it is missing."""
+    folder = start.folder.parent / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _typed(place: str | os.PathLike[str]) -> str:
+    """Return a path or an address as it is typed into a shell."""
+    return shlex.quote(printable(place))
 
 
 def _default_environment(**values: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Explanation:
     probability: float
     asked: str
     asked_probability: float
-    heat: Floats | None
+    heat: Floats | None = field(repr=False)
     neighbours: tuple[Neighbour, ...]
     picture: Path | None = None
     error: str = ""

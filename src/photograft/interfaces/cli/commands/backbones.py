@@ -23,13 +23,12 @@ def backbones(
     ] = None,
 ) -> None:
     """List; the help text is above."""
-    from rich.console import Console
-
     from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.workflows.backbones import embedded_backbones, search_backbones
 
     if search is None:
-        tables.show_backbones(Console(), embedded_backbones())
+        tables.show_backbones(make_console(), embedded_backbones())
         print("Any timm model works, too: photograft backbones --search NAME")
         return
     names = search_backbones(search)

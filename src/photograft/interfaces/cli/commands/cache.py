@@ -20,12 +20,11 @@ cache_app = typer.Typer(
 @cache_app.command(help="Show what the store holds.\n\nExample:\n\n  photograft cache info")
 def info() -> None:
     """Show; the help text is above."""
-    from rich.console import Console
-
     from photograft.core.store import FeatureStore
     from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.console import make_console
 
-    tables.show_cache(Console(), FeatureStore())
+    tables.show_cache(make_console(), FeatureStore())
 
 
 @cache_app.command(

@@ -81,8 +81,7 @@ def compare(
     ] = "auto",
 ) -> None:
     """Compare; the help text is above."""
-    from rich.console import Console
-
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.leaderboard import show_comparison
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.compare import compare as run
@@ -108,7 +107,7 @@ def compare(
         engine=engine,
         progress=make_progress(),
     )
-    show_comparison(Console(), found)
+    show_comparison(make_console(), found)
 
 
 def _names(text: str) -> list[str]:

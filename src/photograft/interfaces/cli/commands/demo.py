@@ -21,9 +21,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Photos and run go here.")] = Path("photograft-demo"),
 ) -> None:
     """Show; the help text is above."""
-    from rich.console import Console
-
     from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.runs.run import default_path, now
     from photograft.workflows.demo import write_photos
@@ -32,7 +31,7 @@ def demo(
 
     photos, unseen = write_photos(out)
     run_path = out / default_path(photos.name, now).name
-    console = Console()
+    console = make_console()
     console.print(f"$ photograft train {shlex.quote(str(photos))}", style="bold")
     run = train(photos, out=run_path, progress=make_progress())
     tables.show_run(console, run)

@@ -45,9 +45,8 @@ def doctor(
     max_pixels: MaxPixels = 250_000_000,
 ) -> None:
     """Examine; the help text is above."""
-    from rich.console import Console
-
     from photograft.interfaces.cli.views.account import show_notes, show_unreadable
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.findings import show_findings
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.doctor import doctor as examine
@@ -64,7 +63,7 @@ def doctor(
         max_pixels=max_pixels,
         progress=make_progress(),
     )
-    console = Console()
+    console = make_console()
     show_notes(console, found.dataset.notes)
     show_unreadable(console, found.dataset.skipped)
     show_findings(

@@ -44,10 +44,9 @@ def evaluate(
     max_pixels: ClassifierMaxPixels = None,
 ) -> None:
     """Score; the help text is above."""
-    from rich.console import Console
-
     from photograft.core.files import check_file, new_file, write_json
     from photograft.interfaces.cli.views import account, tables
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.evaluate import evaluate as score
 
@@ -63,7 +62,7 @@ def evaluate(
         max_pixels=max_pixels,
         progress=make_progress(),
     )
-    console = Console()
+    console = make_console()
     account.show_skipped(console, found.dataset.skipped_counts())
     account.show_unreadable(console, found.dataset.skipped)
     tables.show_evaluated(console, found)

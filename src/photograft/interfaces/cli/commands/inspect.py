@@ -29,10 +29,9 @@ def inspect(
     max_pixels: MaxPixels = 250_000_000,
 ) -> None:
     """Account; the help text is above."""
-    from rich.console import Console
-
     from photograft.core.files import check_file, new_file, write_table
     from photograft.interfaces.cli.views.account import show_account
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.inspect import inspect as account
 
@@ -41,7 +40,7 @@ def inspect(
         check_file(files, fix=fix)
     progress = make_progress()
     dataset = account(source, max_pixels=max_pixels, progress=progress)
-    show_account(Console(), dataset)
+    show_account(make_console(), dataset)
     if files is not None:
         rows = dataset.account()
         names = list(dict.fromkeys(key for row in rows for key in row))

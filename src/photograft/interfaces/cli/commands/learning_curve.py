@@ -53,8 +53,7 @@ def learning_curve(
     ] = None,
 ) -> None:
     """Measure; the help text is above."""
-    from rich.console import Console
-
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.learning_curve import show_learning_curve
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.learning_curve import learning_curve as measure
@@ -74,7 +73,7 @@ def learning_curve(
         seed=seed,
         progress=make_progress(),
     )
-    show_learning_curve(Console(), curve)
+    show_learning_curve(make_console(), curve)
     print(f"Picture: {output}")
     if table is not None:
         print(f"Table: {table}")

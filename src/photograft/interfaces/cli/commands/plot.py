@@ -10,6 +10,7 @@ import typer
 HELP = (
     "Draw accuracy and loss by epoch, of one run or of several in one chart.\n\nExamples:\n\n"
     "  photograft plot runs/first\n\n"
+    "  photograft plot runs/* -o all.png\n\n"
     "  photograft plot runs/first runs/second --smoothing 0.8 -o curves.svg"
 )
 
@@ -26,5 +27,6 @@ def plot(
     """Plot; the help text is above."""
     from photograft.workflows.pictures import plot_runs
 
-    plot_runs(runs, output, smoothing=smoothing)
+    for note in plot_runs(runs, output, smoothing=smoothing):
+        print(f"Note:    left out: {note}")
     print(f"Picture: {output}")

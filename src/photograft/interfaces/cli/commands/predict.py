@@ -78,9 +78,9 @@ def predict(
     )
     for sentence in rules.sentences:
         print(sentence, file=sys.stderr)
-    progress = make_progress(quiet=output is None)
+    progress = make_progress(quiet=output is None and sys.stdout.isatty())
     total = 0
-    if progress.is_drawn and "-" not in paths:  # a list on standard input can be read once only
+    if "-" not in paths:  # a list on standard input can be read once only
         total = sum(1 for _ in expand_inputs(paths, sys.stdin))
     with progress.step("Classifying", total, "photos") as step:
         counts = write_predictions(

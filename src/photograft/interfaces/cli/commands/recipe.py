@@ -34,12 +34,11 @@ Name = Annotated[str, typer.Argument(metavar="ID", help="Such as D4.")]
 )
 def list_() -> None:
     """List; the help text is above."""
-    from rich.console import Console
-
     from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.workflows.settings import list_recipes
 
-    tables.show_recipes(Console(), list_recipes())
+    tables.show_recipes(make_console(), list_recipes())
 
 
 @recipe_app.command(
@@ -88,9 +87,8 @@ def run(
     ] = "",
 ) -> None:
     """Run; the help text is above."""
-    from rich.console import Console
-
     from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.recipe import run_recipe
 
@@ -107,6 +105,6 @@ def run(
         progress=make_progress(),
     )
     if isinstance(found, dict):
-        tables.show_subset(Console(), Path(str(out)), found)
+        tables.show_subset(make_console(), Path(str(out)), found)
     else:
-        tables.show_run(Console(), found)
+        tables.show_run(make_console(), found)

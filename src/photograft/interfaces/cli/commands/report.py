@@ -7,30 +7,42 @@ from typing import Annotated
 
 import typer
 
+from photograft.interfaces.cli.commands.options import fail
+
 HELP = (
-    "Write the page of a run, or of a comparison, anew: one HTML file that needs nothing "
+    "Write the pages of runs, or of comparisons, anew: one HTML file each that needs nothing "
     "else.\n\nThe photos on it are read from where they were; those that are gone or changed "
     "are left out.\n\nExamples:\n\n"
     "  photograft report runs/fruit\n\n"
-    "  photograft report runs/fruit -o /tmp/fruit.html"
+    "  photograft report runs/fruit -o /tmp/fruit.html\n\n"
+    "  photograft report runs/*"
 )
 
 
 def report(
-    run: Annotated[
-        Path,
-        typer.Argument(metavar="RUN_OR_COMPARISON", help="The folder of a run or a comparison."),
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_OR_COMPARISON...", help="Folders of runs and comparisons."),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="An .html file. [default: report.html in the folder]"),
+        typer.Option(
+            "--output", "-o", help="An .html file, of one. [default: report.html in the folder]"
+        ),
     ] = None,
 ) -> None:
     """Write the page; the help text is above."""
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.report import report as write
+    from photograft.workflows.several import each_usable
 
-    found = write(run, output=output, progress=make_progress())
-    if found.source and not found.has_photos:
-        print(f"Note:   no photos of it are found in {found.source} any more: no pictures")
-    print(f"Report: {found.path}")
+    if output is not None and len(runs) > 1:
+        fail(f"--output names one page, and there are {len(runs)} folders: leave it out")
+    progress = make_progress()
+    pages, notes = each_usable(runs, lambda run: write(run, output=output, progress=progress))
+    for found in pages.values():
+        if found.source and not found.has_photos:
+            print(f"Note:   no photos of it are found in {found.source} any more: no pictures")
+        print(f"Report: {found.path}")
+    for note in notes:
+        print(f"Note:   left out: {note}")

@@ -36,9 +36,8 @@ def subset(
     max_pixels: MaxPixels = 250_000_000,
 ) -> None:
     """Copy; the help text is above."""
-    from rich.console import Console
-
     from photograft.interfaces.cli.views import tables
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.subset import run_subset
 
@@ -54,4 +53,4 @@ def subset(
         max_pixels=max_pixels,
         progress=make_progress(),
     )
-    tables.show_subset(Console(), out, counts)
+    tables.show_subset(make_console(), out, counts)

@@ -48,10 +48,9 @@ def suggest(
     max_pixels: ClassifierMaxPixels = None,
 ) -> None:
     """Suggest; the help text is above."""
-    from rich.console import Console
-
     from photograft.core.text import count
     from photograft.interfaces.cli.views.account import show_notes, show_skipped, show_unreadable
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.suggest import suggest as run
 
@@ -65,7 +64,7 @@ def suggest(
         max_pixels=max_pixels,
         progress=make_progress(),
     )
-    console = Console()
+    console = make_console()
     show_notes(console, found.notes)
     show_skipped(console, found.skipped)
     if found.num_known:

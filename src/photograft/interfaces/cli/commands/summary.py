@@ -15,8 +15,8 @@ HELP = (
 
 
 def summary(
-    name: Annotated[
-        str, typer.Argument(metavar="BACKBONE|RECIPE", help="Such as resnet50, or A3.")
+    names: Annotated[
+        list[str], typer.Argument(metavar="BACKBONE|RECIPE...", help="Such as resnet50, or A3.")
     ],
     input_size: Annotated[int | None, typer.Option(help="Side of the input in pixels.")] = None,
     classes: Annotated[
@@ -31,6 +31,9 @@ def summary(
     """Print a summary; the help text is above."""
     from photograft.workflows.summary import summarise_name
 
-    found = summarise_name(name, input_size=input_size, num_classes=classes, unfreeze=unfreeze)
-    for line in found.lines(depth="blocks" if blocks else "layers"):
-        print(line)
+    for i, name in enumerate(names):
+        found = summarise_name(name, input_size=input_size, num_classes=classes, unfreeze=unfreeze)
+        if i:
+            print()
+        for line in found.lines(depth="blocks" if blocks else "layers"):
+            print(line)

@@ -143,9 +143,8 @@ def train(
     given = {name: value for name, value in locals().items() if value is not None}
     options = {n: v for n, v in given.items() if n not in ("source", "out", "config")}
 
-    from rich.console import Console
-
     from photograft.core.text import command_line
+    from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.findings import show_brief
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.interfaces.cli.views.tables import show_run
@@ -154,7 +153,7 @@ def train(
 
     settings = read_settings(config, **options)
     finished = run(source, settings, out=out, progress=make_progress())
-    console = Console()
+    console = make_console()
     hint = command_line("doctor", [source], doctor_options(settings))
     show_brief(console, finished.findings(), hint)
     show_run(console, finished)

@@ -27,13 +27,13 @@ _MAX_UNREADABLE = 5
 def show_account(console: Console, dataset: Dataset) -> None:
     """Print what a source holds, class by class, and what was passed over and why."""
     table = Table(title=f"{escape(dataset.name)}: {count(len(dataset.photos), 'photo')}")
-    table.add_column("class")
-    table.add_column("photos", justify="right")
+    table.add_column("class", overflow="fold")
+    table.add_column("photos", justify="right", overflow="fold")
     splits = [
         s for s in ("train", "validation", "test") if any(p.split == s for p in dataset.photos)
     ]
     for split in splits:
-        table.add_column(split, justify="right")
+        table.add_column(split, justify="right", overflow="fold")
     counts = dataset.class_counts()
     for name in list(counts)[:_MAX_ROWS]:
         own = [p.split for p in dataset.photos if p.label == name]
@@ -45,17 +45,16 @@ def show_account(console: Console, dataset: Dataset) -> None:
         console.print(f"… and {count(len(counts) - _MAX_ROWS, 'more class', 'more classes')}")
     show_notes(console, dataset.notes)
     for name, files in of_classes(dataset.dropped, dataset.skipped).items():
-        console.print(
+        print_whole(
+            console,
             f"Warning: no photo of the class {name!r} can be used: {told(files)}",
             style="bold yellow",
-            markup=False,
-            highlight=False,
         )
     show_skipped(console, dataset.skipped_counts(), all_of_them=True)
     passed = sorted(dataset.skipped, key=lambda file: file.is_system)
     for file in passed[:5]:
         detail = f": {file.detail}" if file.detail else ""
-        console.print(f"  {file.name} ({file.reason}{detail})", markup=False, highlight=False)
+        print_whole(console, f"  {file.name} ({file.reason}{detail})")
     if len(passed) > 5:
         console.print(f"  … and {len(passed) - 5:,} more")
     show_unreadable(console, dataset.skipped)
@@ -63,13 +62,13 @@ def show_account(console: Console, dataset: Dataset) -> None:
     if noted:
         console.print(f"{count(len(noted), 'photo')} used though odd:")
         for photo in noted[:5]:
-            console.print(f"  {photo.name} ({photo.note})", markup=False, highlight=False)
+            print_whole(console, f"  {photo.name} ({photo.note})")
     doubled = same_content(dataset)
     if doubled:
-        console.print(
+        print_whole(
+            console,
             f"{count(len(doubled), 'photo is', 'photos are')} there more than once (same content), "
             "such as " + _names(dataset, doubled[0]),
-            markup=False,
         )
     conflicts, across = conflicting_labels(dataset), across_given_splits(dataset)
     if conflicts:
@@ -121,13 +120,7 @@ def show_unreadable(console: Console, skipped: Sequence[SkippedFile]) -> None:
     shown = [f"{file.name} ({file.detail})" for file in found[:_MAX_UNREADABLE]]
     more = len(found) - len(shown)
     names = ", ".join(shown) + (f" and {more:,} more" if more else "")
-    console.print(
-        f"Warning: {unread(len(found), folders)}: {names}",
-        style="bold yellow",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    print_whole(console, f"Warning: {unread(len(found), folders)}: {names}", style="bold yellow")
 
 
 def show_notes(console: Console, notes: Sequence[str]) -> None:
@@ -136,9 +129,14 @@ def show_notes(console: Console, notes: Sequence[str]) -> None:
         console.print(f"Note: {note}", style="dim", markup=False, highlight=False)
 
 
+def print_whole(console: Console, line: str, style: str = "") -> None:
+    """Print a line that a terminal may break, but not this program: names can be copied from it."""
+    console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 def _warn(console: Console, what: str, indices: list[int], dataset: Dataset) -> None:
-    console.print(
-        f"Warning: {what}, such as {_names(dataset, indices)}", style="bold yellow", markup=False
+    print_whole(
+        console, f"Warning: {what}, such as {_names(dataset, indices)}", style="bold yellow"
     )
 
 

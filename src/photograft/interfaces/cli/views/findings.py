@@ -58,7 +58,7 @@ def show_findings(
 
 
 def show_brief(console: Console, findings: Sequence[Finding], command: str) -> None:
-    """Print the gravest finding and how many more there are, in three lines at most.
+    """Print the gravest finding, whole, and how many more there are.
 
     Nothing where nothing but notes was found: a training is not the place for those.
 
@@ -72,14 +72,10 @@ def show_brief(console: Console, findings: Sequence[Finding], command: str) -> N
         return
     gravest = grave[0]
     style = _STYLES[gravest.severity]
-    line = Text.assemble((f"{_label(gravest)}: ", style), _fitting(console, gravest))
-    lines = [line]
+    _print(console, Text.assemble((f"{_label(gravest)}: ", style), shown(gravest.title)), hanging=2)
     if grave[1:]:
-        more = " and ".join(counted(grave[1:]))
-        lines.append(Text(f"And {more}."))
-    lines.append(Text(f"{shown(command)} shows all"))
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        _print(console, Text(f"And {' and '.join(counted(grave[1:]))}."))
+    console.print(Text(f"{shown(command)} shows all"), highlight=False, soft_wrap=True)
 
 
 def _show_finding(console: Console, finding: Finding, number: int) -> None:
@@ -133,13 +129,6 @@ def _label(finding: Finding) -> str:
     return finding.severity.upper()
 
 
-def _fitting(console: Console, finding: Finding) -> str:
-    """Return a title that leaves room for two lines more, however long it is."""
-    title = shown(finding.title)
-    most = max(console.width - len(_label(finding)) - 2, 20)
-    return title if len(title) <= most else title[: most - 1] + "…"
-
-
 def _print(console: Console, text: Text, *, left: int = 0, hanging: int = 0) -> None:
     """Print text with a margin, broken at the terminal's edge; in one line where there is none.
 
@@ -158,4 +147,4 @@ def _print(console: Console, text: Text, *, left: int = 0, hanging: int = 0) -> 
     lines = text.wrap(console, width, overflow="fold")
     for place, line in enumerate(lines):
         indent = left + (hanging if place else 0)
-        console.print(Padding(line, (0, 0, 0, indent)), highlight=False)
+        console.print(Padding(line, (0, 0, 0, indent), expand=False), highlight=False)

@@ -20,7 +20,7 @@ def show_learning_curve(console: Console, curve: LearningCurve) -> None:
     show_notes(console, curve.notes)
     measured = _table(f"{curve.name}: {count(curve.num_photos, 'photo')}")
     for name in ("learned from", "accuracy", "spread", "log loss"):
-        measured.add_column(name, justify="right", no_wrap=True)
+        measured.add_column(name, justify="right", overflow="fold")
     for s, size in enumerate(curve.sizes):
         scores = curve.accuracy[s]
         spread = f"± {scores.std(ddof=1):.1%}" if len(scores) > 1 else "–"
@@ -29,7 +29,7 @@ def show_learning_curve(console: Console, curve: LearningCurve) -> None:
     console.print(measured)
     ahead = _table("With more photos like these")
     for name in ("photos", "learned from", "accuracy", f"{LEVEL:.0%} interval"):
-        ahead.add_column(name, justify="right", no_wrap=True)
+        ahead.add_column(name, justify="right", overflow="fold")
     for forecast in curve.forecasts:
         ahead.add_row(
             f"{forecast.multiple:g}×",
@@ -47,7 +47,7 @@ def show_learning_curve(console: Console, curve: LearningCurve) -> None:
 def _show_classes(console: Console, curve: LearningCurve) -> None:
     table = _table("By class, with twice as many photos of all")
     for name in ("class", "photos", "recall now", "gain in points", f"{LEVEL:.0%} interval"):
-        table.add_column(name, justify="left" if name == "class" else "right")
+        table.add_column(name, justify="left" if name == "class" else "right", overflow="fold")
     for gain in curve.classes[:_MAX_CLASSES]:
         cells = ["–"] * 3
         if gain.recall is not None:

@@ -1,96 +1,71 @@
-"""Progress bars, drawn with Rich on standard error."""
+"""How far a command is, on standard error: a bar in a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
+import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
-from rich.text import Text
+from photograft.core.bars import Bar, Pace, ticking, write_line
+from photograft.core.progress import Progress, Silent, Step
+from photograft.core.text import rough_duration, shown
 
-from photograft.core.progress import Step
+#: Seconds: a command that takes no longer says nothing; a step says again how far it is so often,
+#: and another one of the same kind, such as the next epoch, speaks up no sooner.
+PATIENCE = 3.0
+AGAIN = 30.0
 
 
-class _Speed(ProgressColumn):
-    """Units a second."""
+class Lines:
+    """A `Progress` that writes a line when a step begins, and now and then how far it is.
 
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} {task.fields['unit']}/s" if speed else "", style="dim")
-
-
-class Drawn:
-    """A `Progress` drawn on standard error: what, how far, how fast, how long still.
+    For logs and pipes: nothing is drawn over, and a command that is soon done says nothing.
 
     Args:
-        console: Where it is drawn; silent where that is no terminal.
+        stream: Where they are written.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether anybody sees it."""
-        return self._console.is_terminal
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._began = time.monotonic()
+        self._kind, self._said = "", 0.0
 
     @contextmanager
     def step(self, what: str, total: int, unit: str) -> Iterator[Step]:
-        """Draw a bar until the step is done."""
-        amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-        bars = Bars(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            amount,
-            _Speed() if unit != "bytes" else TextColumn(""),
-            TextColumn("[dim]left"),
-            TimeRemainingColumn(),
-            TextColumn("[dim]so far"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self._console,
-            disable=not self.is_drawn,
-        )
-        with bars:
-            yield _DrawnStep(bars, bars.add_task(what, total=total or None, unit=unit, note=""))
+        """Say what is begun, and while it lasts how far it is."""
+        pace = Pace(what, total, unit)
+        with ticking(min(1.0, AGAIN), lambda: self._tell(pace)):
+            yield pace
 
     def say(self, message: str) -> None:
-        """Print one line above the bars; nothing where they are not drawn."""
-        if self.is_drawn:
-            self._console.print(message, style="dim", markup=False, highlight=False)
+        """Write one line."""
+        self._kind = ""
+        write_line(self._stream, shown(message))
+
+    def _tell(self, pace: Pace) -> None:
+        now, kind = time.monotonic(), re.sub(r"\d+", "", pace.what.partition(",")[0])
+        if now - self._began < PATIENCE or (kind == self._kind and now - self._said < AGAIN):
+            return
+        words = f"{pace.total:,} {pace.unit}" if pace.total > 1 else ""
+        if pace.done:
+            words = f"{pace.amount(' of ')} {pace.unit}".removesuffix(" bytes")
+            words += f", {rough_duration(pace.seconds)} so far"
+            if pace.seconds_left is not None:
+                words += f", about {rough_duration(pace.seconds_left)} left"
+        self._kind, self._said = kind, now
+        write_line(self._stream, shown(f"{pace.what}: {words}" if words else pace.what))
 
 
-class _DrawnStep:
-    def __init__(self, bars: Bars, task: Any) -> None:
-        self._bars, self._task = bars, task
-
-    def advance(self, amount: int = 1) -> None:
-        self._bars.advance(self._task, amount)
-
-    def note(self, text: str) -> None:
-        self._bars.update(self._task, note=text)
-
-
-def make_progress(*, quiet: bool = False) -> Drawn:
-    """Return the command line's progress: drawn, unless standard output is no terminal.
+def make_progress(*, quiet: bool = False) -> Progress:
+    """Return the command line's progress: a bar in a terminal, lines where output is kept.
 
     Args:
-        quiet: Draw nothing, as where rows are printed that the bars would get in the way of.
+        quiet: Say nothing: rows are printed to a terminal, and tell themselves how far it is.
     """
-    quiet = quiet or not sys.stdout.isatty()
-    return Drawn(Console(stderr=True, force_terminal=False if quiet else None))
+    if quiet or sys.stderr is None:
+        return Silent()
+    is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+    return Bar(sys.stderr) if is_terminal else Lines(sys.stderr)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from photograft.core.store import FeatureStore
 from photograft.core.text import count, size
-from photograft.interfaces.cli.views.account import show_notes, show_skipped
+from photograft.interfaces.cli.views.account import print_whole, show_notes, show_skipped
 from photograft.runs.folder import CLASSIFIER
 from photograft.runs.run import Run
 from photograft.workflows.evaluate import Evaluated
@@ -29,7 +29,7 @@ def show_scores(console: Console, title: str, parts: Mapping[str, dict[str, Any]
     if not shown:
         return
     table = Table(title=escape(title))
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for name, scores in shown.items():
         table.add_column(f"{name} ({count(scores['num_photos'], 'photo')})", justify="right")
 
@@ -55,7 +55,7 @@ def show_classes(console: Console, title: str, scores: dict[str, Any]) -> None:
         title += f", the {_MAX_ROWS} worst"
     table = Table(title=escape(title))
     for name in ("class", "precision", "recall", "F1", "photos"):
-        table.add_column(name, justify="left" if name == "class" else "right")
+        table.add_column(name, justify="left" if name == "class" else "right", overflow="fold")
     for r in rows:
         cells = ("–" if r[k] is None else f"{r[k]:.3f}" for k in ("precision", "recall", "f1"))
         table.add_row(escape(r["name"]), *cells, f"{r['support']:,}")
@@ -119,9 +119,11 @@ def show_run(console: Console, run: Run) -> None:
     report = run.report
     if report.is_file():  # runs of older versions have none
         lines.append(f"Report:     {report}")
+    if run.info.get("tracked"):  # of a run that was just trained
+        lines.append(f"Tracked:    {run.info['tracked']}")
     lines.append(f"Next:       photograft predict {quoted(run.path)} PHOTOS...")
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_whole(console, line)
 
 
 def _show_origin(console: Console, run: Run) -> None:
@@ -159,31 +161,31 @@ def show_recipes(console: Console, recipes: Sequence[Recipe]) -> None:
         known = recipe.accuracy
         published = f"{known[1]:.3f} on {known[0]}" if known else ""
         line = f"  {recipe.id}  {recipe.title:<{width}}  {published}".rstrip()
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_whole(console, line)
 
 
 def show_subset(console: Console, out: Path, counts: dict[str, dict[str, int]]) -> None:
     """Print how many photos were copied."""
     table = Table(title="photos copied")
-    table.add_column("class")
+    table.add_column("class", overflow="fold")
     parts = {name: row for name, row in counts.items() if name != "skipped"}
     for part in parts:
-        table.add_column(part, justify="right")
+        table.add_column(part, justify="right", overflow="fold")
     for name in dict.fromkeys(name for row in parts.values() for name in row):
         table.add_row(escape(name), *(f"{row.get(name, 0):,}" for row in parts.values()))
     console.print(table)
     show_skipped(console, counts["skipped"])
-    console.print(f"Photos: {out}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"Next:   photograft train {quoted(out)}", markup=False, highlight=False, soft_wrap=True
-    )
+    print_whole(console, f"Photos: {out}")
+    print_whole(console, f"Next:   photograft train {quoted(out)}")
 
 
 def show_backbones(console: Console, backbones: list[Backbone]) -> None:
     """Print backbone records."""
     table = Table(title="backbones that come with the installation")
     for name in ("name", "input", "features", "parameters", "licence"):
-        table.add_column(name, justify="left" if name in ("name", "licence") else "right")
+        table.add_column(
+            name, justify="left" if name in ("name", "licence") else "right", overflow="fold"
+        )
     for b in backbones:
         height, width = b.input_size
         last = b.layers[-1].num_features
@@ -202,7 +204,9 @@ def show_cache(console: Console, store: FeatureStore) -> None:
     rows = store.usage()
     table = Table(title="feature store")
     for name in ("backbone, engine, precision", "photos", "size"):
-        table.add_column(name, justify="left" if name.startswith("back") else "right")
+        table.add_column(
+            name, justify="left" if name.startswith("back") else "right", overflow="fold"
+        )
     for usage in rows:
         table.add_row(escape(usage.title), f"{usage.num_photos:,}", size(usage.num_bytes))
     total = sum(usage.num_bytes for usage in rows)
@@ -215,9 +219,6 @@ def show_cache(console: Console, store: FeatureStore) -> None:
         console.print(
             f"and {count(number, 'interrupted training')}, {size(num_bytes)}: the same "
             "command goes on from there, `photograft cache clear` drops them",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
         )
 
 
