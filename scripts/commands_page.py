@@ -16,8 +16,8 @@ from photograft.interfaces.cli import app
 _HEADER = """# Commands
 
 What `photograft COMMAND --help` says, in full. Exit codes: 0 done, 2 the user's input, 1 a fault of
-Photograft's, 130 interrupted. Progress is drawn on standard error, and only where standard output
-is a terminal."""
+Photograft's, 130 interrupted. Progress goes to standard error: a bar in a terminal, and elsewhere
+a line for each phase of a command that takes long."""
 
 
 def page() -> str:

@@ -215,6 +215,7 @@ def test_each_is_shown_on_one_short_line(tmp_path: Path) -> None:
             tuple(SuggestedPhoto(f"{i}.jpg", i, "unsure", "cat", 0.5) for i in range(300)),
             300,
             400,
+            0,
             {},
         ),
         FeatureStore(tmp_path),

@@ -19,8 +19,8 @@ NOUNS = (
 COUNTED = re.compile(rf"(?: \w+)? (?:{NOUNS})\b")
 #: Counts that are never 1 or that no user sees, by the beginning of what follows them.
 NEVER_ONE = {
-    ("classifier/uncertainty/uncertainty.py", " photos that it did not learn from"),
     ("core/segments.py", " photos"),
+    ("interfaces/cli/commands/report.py", " folders: leave it out"),  # of several
     ("data/sources/mnist.py", " values"),
     ("data/sources/tables.py", " values a row"),
     ("diagnosis/examine.py", " photos are copies or near duplicates"),  # of each other

@@ -29,7 +29,7 @@ def refuse(source: str, names: Sequence[str], skipped: Iterable[SkippedFile]) ->
         which, them = count(len(names), "class", "classes"), "them"
         each = [f"{short(name)!r}: {told(files[name])}" for name in names[:_MOST]]
         if len(names) > _MOST:
-            each.append(f"and {len(names) - _MOST:,} more classes")
+            each.append(f"and {count(len(names) - _MOST, 'more class', 'more classes')}")
         got = "; ".join(each)
     return DatasetError(
         f"no photo of {which} in {source} can be used",

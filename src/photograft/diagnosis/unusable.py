@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.empty_classes import of_classes, told
 from photograft.data.sources.base import SkippedFile
@@ -38,15 +39,14 @@ def find_unusable(dataset: Dataset) -> list[Finding]:
     if not files:
         return lost
     counts = Counter(file.told for file in files).most_common()
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts)
-    number = "1 file" if len(files) == 1 else f"{len(files):,} files"
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in counts)
     return [
         *lost,
         Finding(
             "unusable",
             "worth a look",
             len(files) / (len(files) + len(dataset.photos)),
-            f"{number} can't be used: {reasons}",
+            f"{count(len(files), 'file')} can't be used: {reasons}",
             "Repair or replace what should be a photo; the rest does no harm.",
             _files(files),
         ),

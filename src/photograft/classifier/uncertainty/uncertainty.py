@@ -103,11 +103,11 @@ class Uncertainty:
             if self.ood_detector is None:
                 raise _lacking("what is unknown to it")
             threshold = self.ood_detector.threshold(kept)
-            share, _, count = self.ood_detector.share_kept(threshold)
+            share, _, known = self.ood_detector.share_kept(threshold)
             sentences.append(
-                f"unknown: an OOD score of more than {threshold:.3f}. Of {count:,} photos of its "
-                f"classes that it did not learn from, {percent(share)} are below that"
-                + _lets_through(self.ood_detector, threshold)
+                f"unknown: an OOD score of more than {threshold:.3f}. Of "
+                f"{count(known, 'photo')} of its classes that it did not learn from, "
+                f"{percent(share)} are below that" + _lets_through(self.ood_detector, threshold)
             )
         held_out = self.held_out
         if (min_accuracy is not None or coverage is not None) and held_out is None:
