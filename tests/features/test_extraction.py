@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from photograft.backbones import engines
-from photograft.backbones.engines import Engine
+from photograft.backbones import engines, prepared
+from photograft.backbones.engines import PREPARING, Engine
 from photograft.backbones.registry import BATCH_SIZE, Backbone, Layer
 from photograft.core.errors import ImageError
 from photograft.core.segments import Space
@@ -53,6 +53,8 @@ TINY = Backbone(
     licence="",
     paper="",
 )
+#: All that there are.
+ENGINES = (*PREPARING, "torch")
 TORCH = Engine("torch", "fp32")
 
 Pixels = npt.NDArray[np.uint8]
@@ -446,8 +448,8 @@ class TestKey:
         assert self.name(cache, other) == self.name(cache)
 
     def test_it_changes_with_engine_and_precision(self, cache: Path) -> None:
-        engine_choices = [Engine(n, p) for n in ("torch", "openvino") for p in ("fp32", "bf16")]
-        assert len({self.name(cache, engine=engine) for engine in engine_choices}) == 4
+        engine_choices = [Engine(n, p) for n in ("torch", *PREPARING) for p in ("fp32", "bf16")]
+        assert len({self.name(cache, engine=engine) for engine in engine_choices}) == 6
 
     def test_it_changes_with_the_device(self, cache: Path) -> None:
         devices = [Engine("torch", "fp32", device) for device in ("cpu", "cuda", "mps")]
@@ -459,7 +461,7 @@ class TestKey:
         assert len({space.folder.name for space in spaces}) == 2
         assert spaces[0].folder.name == self.name(cache)
 
-    @pytest.mark.parametrize("module", [images, preprocessing, extraction])
+    @pytest.mark.parametrize("module", [images, preprocessing, engines])
     def test_it_changes_with_the_code(
         self, cache: Path, monkeypatch: pytest.MonkeyPatch, module: object
     ) -> None:
@@ -467,14 +469,31 @@ class TestKey:
         monkeypatch.setattr(module, "CODE_VERSION", 1000)
         assert self.name(cache) != before
 
-    @pytest.mark.parametrize("package", ["pillow", "timm", "torch", "openvino"])
-    def test_it_changes_with_the_versions(
-        self, cache: Path, monkeypatch: pytest.MonkeyPatch, package: str
+    def test_it_changes_with_how_networks_are_prepared(
+        self, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        versions = {"pillow": "1", "timm": "1", "torch": "1", "openvino": "1"}
+        before = {name: self.name(cache, engine=Engine(name, "fp32")) for name in ENGINES}
+        monkeypatch.setattr(prepared, "CODE_VERSION", 1000)
+        after = {name: self.name(cache, engine=Engine(name, "fp32")) for name in ENGINES}
+        assert {name for name in ENGINES if before[name] == after[name]} == {"torch"}
+
+    @pytest.mark.parametrize(
+        ("package", "changed"),
+        [
+            ("pillow", {"openvino", "onnxruntime", "torch"}),
+            ("timm", {"torch"}),
+            ("torch", {"torch"}),
+            ("openvino", {"openvino"}),
+            ("onnxruntime", {"onnxruntime"}),
+        ],
+    )
+    def test_it_changes_with_the_versions(
+        self, cache: Path, monkeypatch: pytest.MonkeyPatch, package: str, changed: set[str]
+    ) -> None:
+        """Of what runs the network; an upgrade of torch leaves the others' features alone."""
+        versions = dict.fromkeys(("pillow", "timm", *ENGINES), "1")
         monkeypatch.setattr("importlib.metadata.version", versions.__getitem__)
-        engine = Engine("openvino", "fp32")
-        before, before_torch = self.name(cache, engine=engine), self.name(cache)
+        before = {name: self.name(cache, engine=Engine(name, "fp32")) for name in ENGINES}
         versions[package] = "2"
-        assert self.name(cache, engine=engine) != before
-        assert (self.name(cache) == before_torch) == (package == "openvino")
+        after = {name: self.name(cache, engine=Engine(name, "fp32")) for name in ENGINES}
+        assert {name for name in ENGINES if before[name] != after[name]} == changed

@@ -24,7 +24,7 @@ from PIL import Image
 from safetensors.numpy import save
 
 from photograft._version import __version__
-from photograft.backbones.engines import Engine, Network
+from photograft.backbones.engines import Engine, Network, weights_bytes
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.display import classifier_html
@@ -393,7 +393,5 @@ class Classifier:
         return replace(self, weights_path=path)
 
     def _save_weights(self, path: Path) -> None:
-        from photograft.backbones.pytorch.zoo import weights_bytes  # torch, only where needed
-
         located = self.located()
         path.write_bytes(weights_bytes(located.backbone, located.weights_path))

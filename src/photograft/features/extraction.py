@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import Engine, Features, Network, engine_versions
+from photograft.backbones.engines import Engine, Features, Network, engine_code, engine_versions
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
@@ -25,9 +25,6 @@ from photograft.features import preprocessing
 
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
-
-#: Part of the store's key: raise it whenever a backbone gives other features.
-CODE_VERSION = 1
 
 #: Photos decoded ahead of the network: enough to even out large and small ones.
 _WINDOW = 8 * BATCH_SIZE
@@ -75,7 +72,7 @@ def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dic
         "precision": engine.precision,
         "device": engine.device,
         "view": view,
-        "code": [images.CODE_VERSION, preprocessing.CODE_VERSION, CODE_VERSION],
+        "code": [images.CODE_VERSION, preprocessing.CODE_VERSION, *engine_code(engine)],
         "versions": engine_versions(engine),
     }
 
