@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones import prepared as keeping
-from photograft.backbones.photo_by_photo import PhotoByPhoto, Run, num_at_once
 from photograft.backbones.prebuilt import building
 from photograft.backbones.precision import choose_precision
 from photograft.backbones.prepared import Prepared, has_prepared, read_prepared, write_prepared
 from photograft.backbones.pytorch.device import accelerator_precision, find_device
 from photograft.backbones.registry import BATCH_SIZE, Backbone
+from photograft.backbones.running import Run, num_at_once
 from photograft.core.errors import ConversionError, InputError, StorageError
 from photograft.core.optional import has_torch, is_installed, need_torch
 
@@ -168,7 +168,8 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
         prepared = building.build(backbone, path) or _exported(backbone, path, engine)
         with contextlib.suppress(StorageError):  # then it is prepared again the next time
             write_prepared(prepared, folder)
-    return PhotoByPhoto(_opened(prepared.model, engine, num_at_once()))
+    run = _opened(prepared.model, engine, num_at_once())
+    return lambda pixels: run(pixels)[0]
 
 
 def open_maps(
@@ -235,14 +236,14 @@ def _first_here() -> str:
     )
 
 
-def _opened(model: bytes, engine: Engine, num_threads: int) -> Run:
+def _opened(model: bytes, engine: Engine, at_once: int) -> Run:
     if engine.name == "openvino":
         from photograft.backbones.openvino import network as openvino
 
-        return openvino.open_model(model, engine.precision, num_threads)
+        return openvino.open_model(model, engine.precision, at_once)
     from photograft.backbones.onnxruntime import network as onnxruntime
 
-    return onnxruntime.open_model(model)
+    return onnxruntime.open_model(model, at_once)
 
 
 def _exported(backbone: Backbone, path: Path | None, engine: Engine) -> Prepared:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from photograft.backbones.photo_by_photo import Floats, Pixels, Run
 from photograft.backbones.registry import Layer
+from photograft.backbones.running import Floats, Pixels, Run
 
 
 def with_maps(model: bytes, layers: Sequence[Layer]) -> bytes:

@@ -12,9 +12,9 @@ from typing import Any
 
 from photograft.core.errors import ClassifierError
 
-#: Photos are handed to networks by this many. torch always runs on as many, the last batch filled
-#: up with blanks: a photo's features must not depend on which photos came with it. Eight keep the
-#: activations in the processor's cache: measured half again as fast as 32, in less memory.
+#: torch always runs a network on this many photos, the last batch filled up with blanks: a photo's
+#: features must not depend on which photos came with it. Eight keep the activations in the
+#: processor's cache: measured half again as fast as 32, in less memory.
 BATCH_SIZE = 8
 
 #: The name of a weight file that a saved classifier carries: our own copy, names as in timm.

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from photograft.backbones.engines import Engine, Features, Network, engine_code, engine_versions
 from photograft.backbones.registry import BATCH_SIZE, Backbone
+from photograft.backbones.running import num_at_once
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
@@ -26,8 +27,11 @@ from photograft.features import preprocessing
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
 
+#: Photos are handed to the network by this many: no fewer than keep every core busy.
+GROUP_SIZE = max(BATCH_SIZE, 2 * num_at_once())
+
 #: Photos decoded ahead of the network: enough to even out large and small ones.
-_WINDOW = 8 * BATCH_SIZE
+_WINDOW = 8 * GROUP_SIZE
 
 
 Pixels = npt.NDArray[np.uint8]
@@ -174,7 +178,7 @@ def feature_batches(
             else:
                 indices.append(i)
                 batch.append(pixels)
-            if len(batch) == BATCH_SIZE or len(failed) == BATCH_SIZE:
+            if len(batch) == GROUP_SIZE or len(failed) == GROUP_SIZE:
                 if batch:
                     run = run or network()
                 yield indices, run(np.stack(batch)) if batch and run else nothing, failed

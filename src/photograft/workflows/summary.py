@@ -9,6 +9,7 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.core.errors import InputError
+from photograft.core.optional import need_torch
 from photograft.learning.recipes import get_recipe, list_recipes
 from photograft.learning.settings import TrainConfig
 
@@ -33,8 +34,9 @@ def summarise_name(
 
     Raises:
         UnknownNameError: There is neither.
-        InputError: The recipe has no network.
+        InputError: The recipe has no network, or torch is not installed.
     """
+    need_torch("a network's summary")
     from photograft.learning.loop.summary import base_summary, summarise  # torch, only where needed
 
     if name.upper() not in {recipe.id for recipe in list_recipes()}:

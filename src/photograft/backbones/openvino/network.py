@@ -7,11 +7,12 @@ its reporter.
 from __future__ import annotations
 
 import threading
+from collections import deque
 
 import numpy as np
 
 from photograft.backbones.openvino.hiding import hidden
-from photograft.backbones.photo_by_photo import Floats, Pixels, Run
+from photograft.backbones.running import Floats, Pixels, Run
 from photograft.core.errors import ConversionError, first_line
 
 with hidden("openvino_telemetry"):
@@ -19,36 +20,67 @@ with hidden("openvino_telemetry"):
 
 #: OpenVINO's names of precisions.
 _PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
+#: Threads that are the first to ask OpenVINO for a tensor at the same time wait for each other, and
+#: for the interpreter, for ever: the first time is within this.
+_OPENING = threading.Lock()
 
 
-def open_model(model: bytes, precision: str, num_threads: int) -> Run:
+def open_model(model: bytes, precision: str, at_once: int) -> Run:
     """Return what runs a model.
 
     Args:
         model: Serialised.
         precision: ``"bf16"`` or ``"fp32"``.
-        num_threads: That may call it at the same time, each keeping one core busy.
+        at_once: How many photos are in it at the same time, each on a core.
 
     Raises:
         ConversionError: OpenVINO can't run it.
     """
     hints = {
         "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
-        "NUM_STREAMS": str(num_threads),
-        "INFERENCE_NUM_THREADS": str(num_threads),
+        "NUM_STREAMS": str(at_once),
+        "INFERENCE_NUM_THREADS": str(at_once),
         "ENABLE_CPU_PINNING": "NO",  # other threads decode photos on the same cores
     }
     try:
-        core = openvino.Core()
-        compiled = core.compile_model(core.read_model(model), "CPU", hints)
+        with _OPENING:
+            core = openvino.Core()
+            compiled = core.compile_model(core.read_model(model), "CPU", hints)
+            # One more than run at once waits at the door while the others are in.
+            requests = [compiled.create_infer_request() for _ in range(at_once + 1)]
+            for tensor in (*requests[0].input_tensors, *requests[0].output_tensors):
+                _ = tensor.data
     except RuntimeError as error:
         raise ConversionError(f"OpenVINO can't open a network ({first_line(error)})") from error
-    kept = threading.local()
+    return _Running(requests)
 
-    def run(pixels: Pixels) -> list[Floats]:
-        if not hasattr(kept, "request"):
-            kept.request = compiled.create_infer_request()
-        found = kept.request.infer([pixels])
-        return [np.array(found[i]) for i in range(len(compiled.outputs))]
 
-    return run
+class _Running:
+    """A network at work; all that is asked of OpenVINO is asked by one thread at a time."""
+
+    def __init__(self, requests: list[openvino.InferRequest]) -> None:
+        self._requests = requests
+        self._lock = threading.Lock()
+
+    def __call__(self, pixels: Pixels) -> list[Floats]:
+        """Return a model's outputs; see `Run`."""
+        found: list[list[Floats]] = []
+        under_way: deque[openvino.InferRequest] = deque()
+        with self._lock:
+            try:
+                for i in range(len(pixels)):
+                    if len(under_way) == len(self._requests):
+                        found.append(_taken(under_way.popleft()))
+                    under_way.append(self._requests[i % len(self._requests)])
+                    under_way[-1].start_async([pixels[i : i + 1]])
+                while under_way:
+                    found.append(_taken(under_way.popleft()))
+            finally:
+                for request in under_way:  # interrupted: what is at work can't be asked anew
+                    request.wait()
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def _taken(request: openvino.InferRequest) -> list[Floats]:
+    request.wait()
+    return [np.array(tensor.data) for tensor in request.output_tensors]
