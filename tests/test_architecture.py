@@ -40,7 +40,6 @@ ROOT = {"__init__", "__main__", "_version"}
 ONLY_IN = {
     "torch": {
         "backbones.pytorch",
-        "backbones.openvino.conversion",  # from torch, once
         "features.augmentation",  # RandAugment
         "learning.loop",
         "learning.strategies.finetune",
@@ -63,6 +62,8 @@ ONLY_IN = {
     "datasets": {"data.sources.hf"},
     "tensorflow_datasets": {"data.sources.tfds"},
     "openvino": {"backbones.openvino"},
+    "onnxruntime": {"backbones.onnxruntime"},
+    "onnx": {"backbones.maps", "backbones.prebuilt.graph"},
     "mlflow": {"learning.tracking.trackers"},
     "wandb": {"learning.tracking.trackers"},
     "sklearn": {"interfaces.sklearn"},
@@ -81,6 +82,7 @@ ONLY_IN = {
 WITH_TORCH = {
     "backbones.pytorch.convnet",
     "backbones.pytorch.costs",
+    "backbones.pytorch.export",
     "backbones.pytorch.keras_files",
     "backbones.pytorch.keras_networks",
     "backbones.pytorch.loading",
@@ -101,11 +103,12 @@ WITH_TORCH = {
     "learning.strategies.finetune",
     "learning.strategies.scratch",
 }
-#: Modules that come with OpenVINO.
-WITH_OPENVINO = {
-    "backbones.openvino.conversion",
-    "backbones.openvino.maps",
+#: Modules that come with an engine, or with ONNX.
+WITH_ENGINES = {
+    "backbones.maps",
+    "backbones.onnxruntime.network",
     "backbones.openvino.network",
+    "backbones.prebuilt.graph",
 }
 
 #: Packages that are torch, or bring it.
@@ -397,9 +400,9 @@ def test_file_is_not_long(name: str) -> None:
 
 
 HEAVY = (
-    "torch", "timm", "torchvision", "openvino", "numpy", "PIL", "matplotlib", "pyarrow", "rich",
-    "h5py", "datasets", "tensorflow_datasets", "tensorboard", "sklearn", "pandas", "jinja2",
-    "mlflow", "wandb", "pi_heif",
+    "torch", "timm", "torchvision", "openvino", "onnxruntime", "onnx", "numpy", "PIL",
+    "matplotlib", "pyarrow", "rich", "h5py", "datasets", "tensorflow_datasets",
+    "tensorboard", "sklearn", "pandas", "jinja2", "mlflow", "wandb", "pi_heif",
 )  # fmt: skip
 
 
@@ -425,12 +428,13 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_all_but_networks_and_training_leave_torch_alone() -> None:
-    """What the code looks like, tried: nor does another package bring it."""
-    names = [n for n in MODULES if n not in WITH_TORCH | WITH_OPENVINO]
+    """What the code looks like, tried: nor does another package bring it, or an engine."""
+    names = [n for n in MODULES if n not in WITH_TORCH | WITH_ENGINES]
     code = "import importlib\n" + "".join(
         f"importlib.import_module('photograft.{name}')\n" for name in names
     )
-    assert not {"torch", "torchvision", "timm", "openvino"} & set(heavy_modules(code))
+    engines = {"openvino", "onnxruntime", "onnx"}
+    assert not {"torch", "torchvision", "timm", *engines} & set(heavy_modules(code))
 
 
 @pytest.mark.parametrize(

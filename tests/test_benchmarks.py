@@ -87,9 +87,12 @@ def test_what_the_machine_does_not_have_is_not_tried(
         monkeypatch.setitem(sys.modules, "openvino", None)  # as Python marks what is not there
     monkeypatch.setattr(common, "choose_precision", lambda wanted: precision)
     steps: Mapping[str, Callable[[], object]] = common._bare_steps(1)
-    engines = ["openvino"] * installed + ["torch"]
+    ways = {"openvino": ["", ", a photo a core"], "torch": [""]}
+    engines = list(ways)[not installed :]
     precisions = ["fp32"] + ["bf16"] * (precision == "bf16")
-    assert list(steps) == [f"{engine} {name}" for engine in engines for name in precisions]
+    assert list(steps) == [
+        f"{engine} {name}{way}" for engine in engines for name in precisions for way in ways[engine]
+    ]
     if precision == "fp32":
         for step in steps.values():
             step()

@@ -21,9 +21,14 @@ import torch
 from torch import nn
 
 from photograft.backbones import engines, get
-from photograft.backbones.engines import Engine, choose_engine, open_network
+from photograft.backbones.engines import (
+    PREPARING,
+    Engine,
+    choose_engine,
+    in_batches,
+    open_network,
+)
 from photograft.backbones.precision import choose_precision
-from photograft.backbones.pytorch import network as frozen
 from photograft.backbones.pytorch import pooling, zoo
 from photograft.backbones.pytorch.device import find_device
 from photograft.backbones.pytorch.network import FrozenNetwork, PooledNetwork, fold
@@ -36,15 +41,15 @@ from photograft.core.errors import ClassifierError, ConversionError, InputError
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-HAS_OPENVINO = importlib.util.find_spec("openvino") is not None
-needs_openvino = pytest.mark.skipif(not HAS_OPENVINO, reason="needs openvino")
-
 #: Small networks of timm's own, of several families, given random weights here.
 SMALL = ("test_efficientnet", "test_resnet", "test_vit", "test_convnext", "mobilenetv3_small_050")
 
 
 def noise(backbone: Backbone, n: int = BATCH_SIZE, seed: int = 0) -> Pixels:
-    shape = (n, *backbone.input_size, 3)
+    return noise_of((n, *backbone.input_size, 3), seed)
+
+
+def noise_of(shape: tuple[int, ...], seed: int = 0) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -64,6 +69,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., engines.Ne
     return open_
 
 
+def install(monkeypatch: pytest.MonkeyPatch, here: set[str]) -> None:
+    """Have it that of the engines some are installed, and no accelerator is there."""
+    monkeypatch.setattr(engines, "find_device", lambda: "cpu")
+    monkeypatch.setattr(engines, "is_installed", lambda name: name in here)
+    monkeypatch.setattr(engines, "has_torch", lambda: "torch" in here)
+
+
 def record(name: str) -> tuple[Backbone, Path | None]:
     backbone = get.get_backbone(name, "pretrained" if name in EMBEDDED else "random")
     return locate_weights(backbone, Path("/nowhere"))
@@ -73,13 +85,12 @@ def every_engine() -> list[Any]:
     """Each embedded backbone and some others, on each engine in each precision."""
     cases = []
     for name in (*EMBEDDED, *SMALL):
-        for engine in ("torch", "openvino"):
-            if (name, engine) == ("test_vit", "openvino"):
-                continue  # OpenVINO has no such resampling; a test below
-            marks = [needs_openvino] if engine == "openvino" else []
-            if name in EMBEDDED and (engine, name) != ("torch", "efficientnet_lite0"):
+        for engine in (*PREPARING, "torch"):
+            absent = importlib.util.find_spec(engine) is None
+            marks = [pytest.mark.skipif(absent, reason=f"needs {engine}")]
+            if name in ("efficientnet_lite1", "efficientnet_lite2"):
                 marks.append(pytest.mark.slow)
-            for precision in ("fp32", "bf16"):
+            for precision in ("fp32", "bf16") if engine != "onnxruntime" else ("fp32",):
                 case = Engine(engine, precision)
                 id_ = f"{name}-{engine}-{precision}"
                 cases.append(pytest.param(name, case, marks=marks, id=id_))
@@ -122,48 +133,74 @@ class TestEveryNetwork:
         )
         assert (cosine > 0.99).all()
 
-    @needs_openvino
-    @pytest.mark.parametrize("name", [n for n in SMALL if n != "test_vit"])
-    def test_the_engines_agree(self, name: str, opened: Callable[..., engines.Network]) -> None:
+    @pytest.mark.parametrize("name", SMALL)
+    @pytest.mark.parametrize("engine", PREPARING)
+    def test_the_engines_agree(
+        self, name: str, engine: str, opened: Callable[..., engines.Network]
+    ) -> None:
+        pytest.importorskip(engine)
         backbone, _ = record(name)
         pixels = noise(backbone, seed=2)
-        a, b = (opened(name, Engine(e, "fp32"))(pixels) for e in ("torch", "openvino"))
+        a, b = (opened(name, Engine(e, "fp32"))(pixels) for e in ("torch", engine))
         assert np.abs(a - b).max() <= 1e-4 * np.abs(a).max()
 
-    @needs_openvino
-    def test_what_openvino_can_not_run_is_told(self, tmp_path: Path) -> None:
-        backbone, path = record("test_vit")
-        with pytest.raises(ConversionError, match="Use --engine torch"):
-            open_network(backbone, path, Engine("openvino", "fp32"), tmp_path)
+    @pytest.mark.parametrize("engine", PREPARING)
+    def test_what_can_not_be_exported_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+    ) -> None:
+        def refuse(*_: Any, **__: Any) -> None:
+            raise RuntimeError("there is no such operator\nin any version")
+
+        monkeypatch.setattr(torch.onnx, "export", refuse)
+        backbone, path = record("test_resnet")
+        with pytest.raises(ConversionError, match=r"no such operator\)\. Use --engine torch"):
+            open_network(backbone, path, Engine(engine, "fp32"), tmp_path)
         assert list(tmp_path.iterdir()) == []
 
-    @needs_openvino
-    def test_a_converted_network_is_kept_and_needs_no_torch(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("engine", PREPARING)
+    @pytest.mark.parametrize("name", ["test_efficientnet", "efficientnet_lite0"])
+    def test_a_prepared_network_is_kept_and_needs_no_torch(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, engine: str
     ) -> None:
-        backbone, path = record("test_efficientnet")
-        engine = Engine("openvino", "fp32")
-        pixels = noise(backbone)
-        first = open_network(backbone, path, engine, tmp_path)(pixels)
-        assert sorted(p.suffix for p in tmp_path.glob("network.*")) == [".bin", ".json", ".xml"]
-        monkeypatch.setattr(frozen, "PooledNetwork", None)
-        again = open_network(backbone, Path("/gone.pth"), engine, tmp_path)(pixels)
+        pytest.importorskip(engine)
+        backbone, path = record(name)
+        pixels = noise(backbone, 2)
+        first = open_network(backbone, path, Engine(engine, "fp32"), tmp_path)(pixels)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["network.json", "network.onnx"]
+        monkeypatch.setattr(torch.onnx, "export", None)
+        again = open_network(backbone, Path("/gone.pth"), Engine(engine, "fp32"), tmp_path)(pixels)
         assert np.array_equal(first, again)
 
-    @needs_openvino
-    @pytest.mark.parametrize("name", ["network.bin", "network.xml", "network.json"])
-    def test_a_damaged_converted_network_is_converted_anew(self, tmp_path: Path, name: str) -> None:
-        backbone, path = record("test_efficientnet")
-        engine = Engine("openvino", "fp32")
-        pixels = noise(backbone)
-        first = open_network(backbone, path, engine, tmp_path)(pixels)
-        data = bytearray((tmp_path / name).read_bytes())
+    @pytest.mark.parametrize(
+        ("backbone_name", "name", "engine"),
+        [
+            ("efficientnet_lite0", "network.onnx", "openvino"),
+            ("efficientnet_lite0", "network.json", "onnxruntime"),
+            ("test_efficientnet", "network.onnx", "onnxruntime"),
+        ],
+    )
+    def test_a_damaged_prepared_network_is_prepared_anew(
+        self, tmp_path: Path, backbone_name: str, name: str, engine: str
+    ) -> None:
+        pytest.importorskip(engine)
+        backbone, path = record(backbone_name)
+        pixels = noise(backbone, 2)
+        first = open_network(backbone, path, Engine(engine, "fp32"), tmp_path)(pixels)
+        good = (tmp_path / name).read_bytes()
+        data = bytearray(good)
         data[len(data) // 2] ^= 1
-        (tmp_path / name).unlink()  # the running network may have the old file mapped
         (tmp_path / name).write_bytes(data)
-        again = open_network(backbone, path, engine, tmp_path)(pixels)
+        again = open_network(backbone, path, Engine(engine, "fp32"), tmp_path)(pixels)
         assert np.array_equal(first, again)
-        assert (tmp_path / name).read_bytes() != data
+        assert (tmp_path / name).read_bytes() == good
+
+    def test_one_that_can_not_be_kept_runs_all_the_same(self, tmp_path: Path) -> None:
+        pytest.importorskip("onnxruntime")
+        (tmp_path / "file").write_text("no folder")
+        backbone, path = record("efficientnet_lite0")
+        engine = Engine("onnxruntime", "fp32")
+        network = open_network(backbone, path, engine, tmp_path / "file" / "folder")
+        assert network(noise(backbone, 1)).shape == (1, backbone.num_features)
 
 
 class TestEmbeddedRecords:
@@ -437,30 +474,54 @@ class TestEngines:
             seen.append(pixels.shape)
             return pixels.reshape(len(pixels), -1).astype(np.float32)
 
-        for n in range(1, BATCH_SIZE + 1):
-            pixels = np.full((n, 2, 2, 3), 7, np.uint8)
-            filled = engines._filled(pixels)
-            assert np.array_equal(filled[:n], pixels)
-            assert not filled[n:].any()
-            network(filled)
+        for n in range(1, 2 * BATCH_SIZE + 2):
+            pixels = noise_of((n, 2, 2, 3))
+            found = in_batches(network)(pixels)
+            assert np.array_equal(found, pixels.reshape(n, -1))
         assert set(seen) == {(BATCH_SIZE, 2, 2, 3)}
 
-    def test_what_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(engines, "find_device", lambda: "cpu")
-        monkeypatch.setattr(engines, "_is_installed", lambda: False)
-        assert choose_engine("auto", "fp32") == Engine("torch", "fp32")
-        assert Engine("openvino", "bf16").available() == Engine("torch", "bf16")
-        with pytest.raises(InputError, match="pip install"):
-            choose_engine("openvino")
-        monkeypatch.setattr(engines, "_is_installed", lambda: True)
-        assert choose_engine("auto", "bf16") == Engine("openvino", "bf16")
-        assert choose_engine("torch", "fp32") == Engine("torch", "fp32")
-        assert Engine("openvino", "bf16").available() == Engine("openvino", "bf16")
+    @pytest.mark.parametrize(
+        ("here", "chosen"),
+        [
+            ({"openvino", "onnxruntime", "torch"}, "openvino"),
+            ({"openvino"}, "openvino"),
+            ({"onnxruntime", "torch"}, "onnxruntime"),
+            ({"onnxruntime"}, "onnxruntime"),
+            ({"torch"}, "torch"),
+        ],
+    )
+    def test_what_is_not_installed(
+        self, monkeypatch: pytest.MonkeyPatch, here: set[str], chosen: str
+    ) -> None:
+        """Said to who asks for it; a saved classifier makes do with what is there."""
+        install(monkeypatch, here)
+        assert choose_engine("auto", "fp32") == Engine(chosen, "fp32")
+        for name in (*PREPARING, "torch"):
+            precision = "fp32" if name == "onnxruntime" else "bf16"
+            if name in here:
+                assert choose_engine(name, precision) == Engine(name, precision)
+                assert Engine(name, precision).available() == Engine(name, precision)
+                continue
+            with pytest.raises(InputError, match=f"{name} is not installed. Run: pip install"):
+                choose_engine(name)
+            stand_in = Engine(chosen, "fp32" if chosen == "onnxruntime" else precision)
+            assert Engine(name, precision).available() == stand_in
+
+    def test_nothing_is_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        install(monkeypatch, set())
+        for ask in (choose_engine, Engine("torch", "fp32").available):
+            with pytest.raises(InputError, match="pip install openvino"):
+                ask()
+
+    def test_onnx_runtime_computes_in_fp32(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        install(monkeypatch, {"onnxruntime"})
+        assert choose_engine("onnxruntime") == Engine("onnxruntime", "fp32")
+        with pytest.raises(InputError, match="in fp32 only; got bf16"):
+            choose_engine("onnxruntime", "bf16")
 
     def test_an_accelerator_is_taken_where_there_is_one(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(engines, "_is_installed", lambda: True)
         monkeypatch.setattr(engines, "find_device", lambda: "cuda")
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)

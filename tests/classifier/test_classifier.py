@@ -20,7 +20,7 @@ from PIL import Image
 from drawing import MakePhotos
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
-from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, INCLUDED_WEIGHTS
+from photograft.backbones.registry import EMBEDDED, INCLUDED_WEIGHTS
 from photograft.classifier import files as classifier_files
 from photograft.classifier import opening
 from photograft.classifier.classifier import Classifier, Prediction
@@ -266,7 +266,10 @@ class TestWeights:
         expected = made.predict_proba(files[:3])
         with_weights = saved(made, tmp_path / "with", include_weights=True)
         without = saved(made, tmp_path / "without")
-        monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+        find = importlib.util.find_spec
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name: None if "_model" in name else find(name)
+        )
         opening.open_kept.cache_clear()
         loaded = Classifier.load(shutil.move(with_weights, tmp_path / "moved"))
         assert loaded.weights_path == tmp_path / "moved" / INCLUDED_WEIGHTS
@@ -370,7 +373,7 @@ class TestPredict:
         assert cheap.runs == 0
 
     def test_the_same_file_more_than_once(self, made: Classifier, files: list[Path]) -> None:
-        given = [files[0], files[1], *[files[0]] * (2 * BATCH_SIZE), files[1]]
+        given = [files[0], files[1], *[files[0]] * (2 * extraction.GROUP_SIZE), files[1]]
         table = made.predict_proba(given)
         rows = [int(path == files[1]) for path in given]
         assert np.array_equal(table, table[[0, 1]][rows])
@@ -409,7 +412,7 @@ class TestPredict:
         for done in range(1, 400):
             prediction = next(stream)
             assert prediction.name == str(files[(done - 1) % len(files)])
-            assert taken - done <= extraction._WINDOW + BATCH_SIZE
+            assert taken - done <= extraction._WINDOW + extraction.GROUP_SIZE
         stream.close()
 
     def test_the_limit_of_pixels_is_the_trained_one(

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from photograft.backbones import engines
-from photograft.backbones.engines import Engine
-from photograft.backbones.registry import BATCH_SIZE, Backbone, Layer
+from photograft.backbones import engines, prepared
+from photograft.backbones.engines import PREPARING, Engine
+from photograft.backbones.registry import Backbone, Layer
 from photograft.core.errors import ImageError
 from photograft.core.segments import Space
 from photograft.core.store import FeatureStore
@@ -26,6 +26,7 @@ from photograft.data.dataset import Photo
 from photograft.features import extraction, preprocessing
 from photograft.features.extraction import (
     FLIPPED,
+    GROUP_SIZE,
     PLAIN,
     View,
     extract,
@@ -53,6 +54,8 @@ TINY = Backbone(
     licence="",
     paper="",
 )
+#: All that there are.
+ENGINES = (*PREPARING, "torch")
 TORCH = Engine("torch", "fp32")
 
 Pixels = npt.NDArray[np.uint8]
@@ -163,17 +166,17 @@ class TestBatches:
             assert all(isinstance(error, ImageError) for _, error in failed)
         assert position == len(items)
         assert sum(watched.sizes) == len(items) - sum(bad)
-        assert all(1 <= size <= BATCH_SIZE for size in watched.sizes)
+        assert all(1 <= size <= GROUP_SIZE for size in watched.sizes)
         assert watched.opened == (0 if all(bad) else 1)
 
     @pytest.mark.parametrize(
         "count",
-        [0, 1, 2, BATCH_SIZE - 1, BATCH_SIZE, BATCH_SIZE + 1, 2 * BATCH_SIZE, 20 * BATCH_SIZE + 3],
+        [0, 1, 2, GROUP_SIZE - 1, GROUP_SIZE, GROUP_SIZE + 1, 2 * GROUP_SIZE, 20 * GROUP_SIZE + 3],
     )
     def test_good_ones(self, count: int) -> None:
         self.check([False] * count, [good(i) for i in range(count)])
 
-    @pytest.mark.parametrize("count", [1, BATCH_SIZE - 1, BATCH_SIZE, BATCH_SIZE + 1, 200])
+    @pytest.mark.parametrize("count", [1, GROUP_SIZE - 1, GROUP_SIZE, GROUP_SIZE + 1, 200])
     @pytest.mark.parametrize("item", [no_picture, gone])
     def test_all_fail(self, count: int, item: Item) -> None:
         self.check([True] * count, [item] * count)
@@ -188,7 +191,7 @@ class TestBatches:
 
     @pytest.mark.parametrize("first_bad", [True, False])
     def test_runs_of_failing_and_good_ones(self, first_bad: bool) -> None:
-        for length in (1, BATCH_SIZE - 1, BATCH_SIZE, BATCH_SIZE + 1, 30):
+        for length in (1, GROUP_SIZE - 1, GROUP_SIZE, GROUP_SIZE + 1, 30):
             bad = [bool(i // length % 2) != first_bad for i in range(100)]
             self.check(bad, [gone if b else good(i) for i, b in enumerate(bad)])
 
@@ -218,7 +221,7 @@ class TestBatches:
     def test_decodes_later_photos_while_the_network_runs(self) -> None:
         """Reading the last one waits for the network to run, and the network for its being read."""
         running, was_read = threading.Event(), threading.Event()
-        count = 5 * BATCH_SIZE
+        count = 5 * GROUP_SIZE
 
         def last() -> bytes:
             assert running.wait(30), "the network did not run before all was read"
@@ -248,7 +251,7 @@ class TestBatches:
         for _ in range(30):
             indices, _, _ = next(batches)
             done += len(indices)
-            assert given - done <= extraction._WINDOW + BATCH_SIZE
+            assert given - done <= extraction._WINDOW + GROUP_SIZE
         batches.close()
 
     def test_stops_when_it_is_closed(self) -> None:
@@ -336,17 +339,17 @@ class TestExtract:
     def test_interrupted_it_goes_on_from_there(
         self, space: Space, cache: Path, error: type[BaseException]
     ) -> None:
-        given = photos(*range(5 * BATCH_SIZE))
+        given = photos(*range(5 * GROUP_SIZE))
         wanted = [p.digest for p in given]
         with pytest.raises(error):
             extract(given, TINY, space, Counting(stop_at=3, error=error).open)
         assert [digest in space.find(wanted) for digest in wanted] == [
-            i < 2 * BATCH_SIZE for i in range(5 * BATCH_SIZE)
+            i < 2 * GROUP_SIZE for i in range(5 * GROUP_SIZE)
         ]
         assert not list(space.folder.glob("*.lock"))
         watched = Counting()
         table, _ = extract(given, TINY, space, watched.open)
-        assert watched.sizes == [BATCH_SIZE] * 3
+        assert watched.sizes == [GROUP_SIZE] * 3
         other = open_space(FeatureStore(cache / "other"), TINY, TORCH)
         uninterrupted, _ = extract(given, TINY, other, Counting().open)
         assert table.rows(wanted).tobytes() == uninterrupted.rows(wanted).tobytes()
@@ -446,8 +449,8 @@ class TestKey:
         assert self.name(cache, other) == self.name(cache)
 
     def test_it_changes_with_engine_and_precision(self, cache: Path) -> None:
-        engine_choices = [Engine(n, p) for n in ("torch", "openvino") for p in ("fp32", "bf16")]
-        assert len({self.name(cache, engine=engine) for engine in engine_choices}) == 4
+        engine_choices = [Engine(n, p) for n in ("torch", *PREPARING) for p in ("fp32", "bf16")]
+        assert len({self.name(cache, engine=engine) for engine in engine_choices}) == 6
 
     def test_it_changes_with_the_device(self, cache: Path) -> None:
         devices = [Engine("torch", "fp32", device) for device in ("cpu", "cuda", "mps")]
@@ -459,7 +462,7 @@ class TestKey:
         assert len({space.folder.name for space in spaces}) == 2
         assert spaces[0].folder.name == self.name(cache)
 
-    @pytest.mark.parametrize("module", [images, preprocessing, extraction])
+    @pytest.mark.parametrize("module", [images, preprocessing, engines])
     def test_it_changes_with_the_code(
         self, cache: Path, monkeypatch: pytest.MonkeyPatch, module: object
     ) -> None:
@@ -467,14 +470,31 @@ class TestKey:
         monkeypatch.setattr(module, "CODE_VERSION", 1000)
         assert self.name(cache) != before
 
-    @pytest.mark.parametrize("package", ["pillow", "timm", "torch", "openvino"])
-    def test_it_changes_with_the_versions(
-        self, cache: Path, monkeypatch: pytest.MonkeyPatch, package: str
+    def test_it_changes_with_how_networks_are_prepared(
+        self, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        versions = {"pillow": "1", "timm": "1", "torch": "1", "openvino": "1"}
+        before = {name: self.name(cache, engine=Engine(name, "fp32")) for name in ENGINES}
+        monkeypatch.setattr(prepared, "CODE_VERSION", 1000)
+        after = {name: self.name(cache, engine=Engine(name, "fp32")) for name in ENGINES}
+        assert {name for name in ENGINES if before[name] == after[name]} == {"torch"}
+
+    @pytest.mark.parametrize(
+        ("package", "changed"),
+        [
+            ("pillow", {"openvino", "onnxruntime", "torch"}),
+            ("timm", {"torch"}),
+            ("torch", {"torch"}),
+            ("openvino", {"openvino"}),
+            ("onnxruntime", {"onnxruntime"}),
+        ],
+    )
+    def test_it_changes_with_the_versions(
+        self, cache: Path, monkeypatch: pytest.MonkeyPatch, package: str, changed: set[str]
+    ) -> None:
+        """Of what runs the network; an upgrade of torch leaves the others' features alone."""
+        versions = dict.fromkeys(("pillow", "timm", *ENGINES), "1")
         monkeypatch.setattr("importlib.metadata.version", versions.__getitem__)
-        engine = Engine("openvino", "fp32")
-        before, before_torch = self.name(cache, engine=engine), self.name(cache)
+        before = {name: self.name(cache, engine=Engine(name, "fp32")) for name in ENGINES}
         versions[package] = "2"
-        assert self.name(cache, engine=engine) != before
-        assert (self.name(cache) == before_torch) == (package == "openvino")
+        after = {name: self.name(cache, engine=Engine(name, "fp32")) for name in ENGINES}
+        assert {name for name in ENGINES if before[name] != after[name]} == changed

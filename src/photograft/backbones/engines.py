@@ -1,13 +1,14 @@
-"""What runs a frozen backbone: torch, or OpenVINO where it is installed.
+"""What runs a frozen backbone: OpenVINO, ONNX Runtime, or torch.
 
-OpenVINO is two to three times as fast on the processors that were measured. The choice is part of
-the feature store's key: the engines agree to rounding, not to the last bit.
+The first two read the same prepared network. OpenVINO is the fastest on the processors that were
+measured. The choice is part of the feature store's key: the engines agree to rounding, not to the
+last bit.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,18 +16,34 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from photograft.backbones import prepared as keeping
+from photograft.backbones.prebuilt import building
 from photograft.backbones.precision import choose_precision
+from photograft.backbones.prepared import Prepared, has_prepared, read_prepared, write_prepared
 from photograft.backbones.pytorch.device import accelerator_precision, find_device
 from photograft.backbones.registry import BATCH_SIZE, Backbone
-from photograft.core.errors import ConversionError, InputError
+from photograft.backbones.running import Run, num_at_once
+from photograft.core.errors import ConversionError, InputError, StorageError
+from photograft.core.optional import has_torch, is_installed, need_torch
 
 Features = npt.NDArray[np.float32]
-#: Pixels of up to `BATCH_SIZE` photos in, ``(n, height, width, 3)``, uint8; features out,
-#: ``(n, num_features)``, float32.
+#: Pixels of photos in, ``(n, height, width, 3)``, uint8; features out, ``(n, num_features)``,
+#: float32. A photo's do not depend on those that come with it.
 Network = Callable[[npt.NDArray[np.uint8]], Features]
 #: A photo's pixels in, ``(height, width, 3)``, uint8; each layer's map out,
-#: ``(channels, h, w)``, float32, and the features that pooling them gives, joined.
+#: ``(channels, height, width)``, float32, and the features that pooling them gives, joined.
 Maps = Callable[[npt.NDArray[np.uint8]], tuple[list[Features], Features]]
+
+#: Part of the store's key: raise it whenever a backbone gives other features.
+CODE_VERSION = 1
+
+#: Those that run prepared networks, the fastest first, and their packages.
+PREPARING = ("openvino", "onnxruntime")
+_FIX_INSTALL = {
+    "openvino": "Run: pip install openvino, or choose --engine onnxruntime.",
+    "onnxruntime": "Run: pip install onnxruntime, or choose --engine openvino.",
+    "torch": "Run: pip install 'photograft[torch]', or choose --engine auto.",
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +51,7 @@ class Engine:
     """What runs a network, and in which arithmetic.
 
     Attributes:
-        name: ``"openvino"`` or ``"torch"``.
+        name: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
         precision: ``"bf16"`` or ``"fp32"``.
         device: ``"cpu"``, or torch's name of an accelerator.
     """
@@ -44,13 +61,20 @@ class Engine:
     device: str = "cpu"
 
     def available(self) -> Engine:
-        """Return this engine, or what stands in for it where it, or its device, is not here."""
+        """Return this engine, or what stands in for it where it, or its device, is not here.
+
+        Raises:
+            InputError: Nothing is here that could.
+        """
         if self.device != "cpu" and find_device() != self.device:
             return replace(self, device="cpu").available()
-        return self if self.name == "torch" or _is_installed() else self.fallback()
+        if _is_here(self.name):
+            return self
+        name = _first_here()
+        return Engine(name, "fp32" if name == "onnxruntime" else self.precision)
 
     def fallback(self) -> Engine:
-        """Return torch at the same precision."""
+        """Return torch, which runs what can't be prepared, at the same precision."""
         return Engine("torch", self.precision, self.device)
 
 
@@ -58,35 +82,65 @@ def choose_engine(name: str = "auto", precision: str = "auto", device: str = "au
     """Choose what runs fastest on this machine, where the user does not say.
 
     Args:
-        name: ``"auto"``, ``"openvino"`` or ``"torch"``.
+        name: ``"auto"``, ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
         precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:
         InputError: The engine or device that was asked for is not there.
     """
-    if device == "auto" and name != "openvino":
+    if device == "auto" and name not in PREPARING:
         device = find_device()
     if device not in ("auto", "cpu"):
-        if name == "openvino":
+        if name in PREPARING:
             raise InputError(
-                f"the engine openvino does not run on {device}", expected="--engine torch"
+                f"the engine {name} does not run on {device}", expected="--engine torch"
             )
+        need_torch(f"the device {device}")
         return Engine("torch", accelerator_precision(device, precision), device)
-    if name == "openvino" and not _is_installed():
-        raise InputError(
-            "the engine openvino is not installed",
-            fix="Run: pip install 'photograft[openvino]', or choose --engine torch.",
-        )
     if name == "auto":
-        name = "openvino" if _is_installed() else "torch"
-    return Engine(name, choose_precision(precision))
+        name = _first_here()
+    elif not _is_here(name):
+        raise InputError(f"the engine {name} is not installed", fix=_FIX_INSTALL[name])
+    if name != "onnxruntime":
+        return Engine(name, choose_precision(precision))
+    if precision == "bf16":
+        raise InputError(
+            "the engine onnxruntime computes in fp32 only",
+            got="bf16",
+            fix="Leave --precision out, or choose --engine openvino.",
+        )
+    return Engine(name, "fp32")
 
 
 def engine_versions(engine: Engine) -> dict[str, str]:
-    """Return the versions of the packages that decide an engine's features."""
-    names = ["pillow", "timm", "torch", *(["openvino"] if engine.name == "openvino" else [])]
-    return {name: importlib.metadata.version(name) for name in names}
+    """Return the versions of the packages that decide an engine's features.
+
+    A prepared network is kept with its features: that torch once exported some does not count.
+    """
+    names = ("timm", "torch") if engine.name == "torch" else (engine.name,)
+    return {name: importlib.metadata.version(name) for name in ("pillow", *names)}
+
+
+def engine_code(engine: Engine) -> list[int]:
+    """Return the versions of the code that decides an engine's features."""
+    return [CODE_VERSION] if engine.name == "torch" else [CODE_VERSION, keeping.CODE_VERSION]
+
+
+def weights_bytes(backbone: Backbone, path: Path | None) -> bytes:
+    """Return a backbone's weights as the content of a safetensors file, under timm's names.
+
+    Raises:
+        WeightsError: The weights don't fit the network.
+        InputError: It takes torch, which is not installed.
+    """
+    data = building.weights_bytes(backbone, path)
+    if data is None:
+        need_torch(f"keeping a copy of the weights of {backbone.name}")
+        from photograft.backbones.pytorch import zoo  # torch, only where needed
+
+        data = zoo.weights_bytes(backbone, path)
+    return data
 
 
 def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: Path) -> Network:
@@ -96,62 +150,113 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
         backbone: The record.
         path: Its weight file; None for random weights.
         engine: What runs it.
-        folder: Where a converted network is kept for the next time. It must serve this backbone,
-            these weights and these versions only.
+        folder: Where a prepared network is kept for the next time, if it can be written to. It must
+            serve this backbone and these weights only.
 
     Raises:
         WeightsError: The weights don't fit the network.
-        ConversionError: OpenVINO can't run this network, or not with the same result.
-        StorageError: `folder` can't be written to.
+        ConversionError: The engine can't run this network, or not with the same result.
+        InputError: It takes torch, which is not installed.
     """
-    network: Network
-    if engine.name == "openvino":
-        from photograft.backbones.openvino.network import OpenVinoNetwork, is_intact
-
-        if not is_intact(folder):
-            from photograft.backbones.openvino.conversion import convert  # torch, this once
-
-            convert(backbone, path, folder)
-        network = OpenVinoNetwork(folder, engine.precision)
-    else:
+    if engine.name == "torch":
+        need_torch(f"the engine torch, which is to run {backbone.name},")
         from photograft.backbones.pytorch.network import FrozenNetwork  # torch, only where needed
 
-        network = FrozenNetwork(backbone, path, engine.precision, engine.device)
-    return lambda pixels: network(_filled(pixels))[: len(pixels)]
+        return in_batches(FrozenNetwork(backbone, path, engine.precision, engine.device))
+    prepared = read_prepared(folder)
+    if prepared is None:
+        prepared = building.build(backbone, path) or _exported(backbone, path, engine)
+        with contextlib.suppress(StorageError):  # then it is prepared again the next time
+            write_prepared(prepared, folder)
+    run = _opened(prepared.model, engine, num_at_once())
+    return lambda pixels: run(pixels)[0]
 
 
 def open_maps(
-    backbone: Backbone, names: Sequence[str], engine: Engine, folder: Path
+    backbone: Backbone, path: Path | None, names: Sequence[str], engine: Engine, folder: Path
 ) -> Maps | None:
     """Return what gives a backbone's feature maps without torch, where there is such a thing.
 
     Args:
         backbone: The record.
+        path: Its weight file; None for random weights.
         names: Of the layers that are wanted.
         engine: What runs the network.
-        folder: As in `open_network`; nothing is converted.
-    """
-    if engine.name != "openvino" or not is_prepared(engine, folder):
-        return None
-    from photograft.backbones.openvino.maps import OpenVinoMaps
+        folder: As in `open_network`; nothing is exported for a map alone.
 
+    Raises:
+        WeightsError: The weights don't fit the network.
+    """
+    engine = engine if engine.name in PREPARING else replace(engine, name=PREPARING[0])
+    if not _is_here(engine.name):
+        return None
+    prepared = read_prepared(folder) or building.build(backbone, path)
+    if prepared is None or not set(names) <= set(prepared.maps):
+        return None
+    from photograft.backbones.maps import PreparedMaps, with_maps  # ONNX, only where needed
+
+    layers = [layer for layer in backbone.layers if layer.name in names]
     try:
-        return OpenVinoMaps(backbone, names, folder)
+        run = _opened(with_maps(prepared.model, layers), replace(engine, precision="fp32"), 1)
     except ConversionError:
         return None
+    return PreparedMaps(run, layers)
 
 
-def is_prepared(engine: Engine, folder: Path) -> bool:
-    """Return whether `open_network` finds what it needs in `folder`, and so is quick."""
-    return engine.name == "torch" or (folder / "network.json").exists()
+def is_prepared(backbone: Backbone, path: Path | None, engine: Engine, folder: Path) -> bool:
+    """Return whether `open_network` finds what it needs, and so is quick."""
+    return engine.name == "torch" or has_prepared(folder) or building.may_build(backbone, path)
 
 
-def _is_installed() -> bool:
-    return importlib.util.find_spec("openvino") is not None
+def in_batches(network: Network) -> Network:
+    """Return a network that is run on batches of `BATCH_SIZE` only, blanks filling up the last."""
+
+    def run(pixels: npt.NDArray[np.uint8]) -> Features:
+        found = []
+        for i in range(0, len(pixels), BATCH_SIZE):
+            batch = np.ascontiguousarray(pixels[i : i + BATCH_SIZE])
+            missing = np.zeros((BATCH_SIZE - len(batch), *batch.shape[1:]), np.uint8)
+            filled = np.concatenate([batch, missing]) if len(missing) else batch
+            found.append(network(filled)[: len(batch)])
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    return run
 
 
-def _filled(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    missing = BATCH_SIZE - len(pixels)
-    if not missing:
-        return pixels
-    return np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), np.uint8)])
+def _is_here(name: str) -> bool:
+    return has_torch() if name == "torch" else is_installed(name)
+
+
+def _first_here() -> str:
+    for name in (*PREPARING, "torch"):
+        if _is_here(name):
+            return name
+    raise InputError(
+        "nothing that runs networks is installed", fix=f"Run: pip install {PREPARING[0]}."
+    )
+
+
+def _opened(model: bytes, engine: Engine, at_once: int) -> Run:
+    if engine.name == "openvino":
+        from photograft.backbones.openvino import network as openvino
+
+        return openvino.open_model(model, engine.precision, at_once)
+    from photograft.backbones.onnxruntime import network as onnxruntime
+
+    return onnxruntime.open_model(model, at_once)
+
+
+def _exported(backbone: Backbone, path: Path | None, engine: Engine) -> Prepared:
+    """Export a network from torch, and make sure that the engine makes of it what torch does."""
+    need_torch(f"preparing {backbone.name} for {engine.name}")
+    from photograft.backbones.pytorch.export import export  # torch, this once
+
+    exported = export(backbone, path)
+    run = _opened(exported.prepared.model, replace(engine, precision="fp32"), 1)
+    found, expected = run(exported.pixels)[0], exported.features
+    if np.abs(found - expected).max() > 1e-3 * max(1.0, float(np.abs(expected).max())):
+        raise ConversionError(
+            f"{engine.name} gives other features for {backbone.name} than torch",
+            fix="Use --engine torch.",
+        )
+    return exported.prepared

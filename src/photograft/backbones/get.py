@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 from photograft.backbones.names import check_name
-from photograft.backbones.registry import EMBEDDED, Backbone
+from photograft.backbones.prebuilt import lite
+from photograft.backbones.registry import EMBEDDED, Backbone, Layer
 from photograft.backbones.settings import Preprocessing
-from photograft.core.errors import InputError, UnknownNameError, WeightsError
+from photograft.core.errors import InputError, UnknownNameError, WeightsError, did_you_mean
+from photograft.core.optional import need_torch
 
 #: Before an architecture spec; see `convnet`.
 CONVNET = "convnet:"
@@ -36,10 +39,13 @@ def get_backbone(
 
     Raises:
         UnknownNameError: There is no such backbone, or no such layer in it.
+        InputError: It is none of the embedded ones, and torch is not installed.
         WeightsError: timm has no pretrained weights for it.
         InputError: It can't take photos of that size.
     """
     preprocessing = preprocessing or Preprocessing()
+    if name not in EMBEDDED or weights.endswith(".h5"):
+        need_torch(f"the backbone {name}", did_you_mean(name, EMBEDDED))
     if name.startswith(CONVNET):
         from photograft.backbones.pytorch.convnet import with_whitening  # torch, only where needed
         from photograft.backbones.pytorch.zoo import describe_convnet
@@ -67,19 +73,18 @@ def get_backbone(
     own = backbone.input_size
     backbone = _prepared(backbone, preprocessing)
     names = [] if layer in ("auto", "last", "joined") else layer.split(",")
-    if pooling != "avg" or backbone.input_size != own:
-        from photograft.backbones.pytorch.zoo import with_layers
-
-        backbone = with_layers(backbone, names if pooling != "avg" else [], pooling)
     known = [own_layer.name for own_layer in backbone.layers]
     for wanted in names:  # said here, before any photo is looked at
         if wanted not in known:
             raise UnknownNameError("layer", wanted, known, fix=f"There are {', '.join(known)}.")
+    if pooling != "avg" or backbone.input_size != own:
+        backbone = _with_layers(backbone, names if pooling != "avg" else [], pooling)
     return backbone
 
 
 def default_convnet(input_size: int, num_photos: int) -> str:
     """Return a sensible small network for a size of input and a number of training photos."""
+    need_torch("a network trained from scratch")
     from photograft.backbones.pytorch.convnet import (  # torch, only where needed
         PREFIX,
         default_text,
@@ -100,6 +105,19 @@ def _with_weights(backbone: Backbone, weights: str) -> Backbone:
             fix="Give a file with --weights FILE, or use --weights random.",
         )
     return backbone
+
+
+def _with_layers(backbone: Backbone, names: list[str], pooling: str) -> Backbone:
+    """Return a record of some layers under a pooling, or whose input size was changed."""
+    if not lite.is_lite(backbone.architecture):
+        from photograft.backbones.pytorch.zoo import with_layers  # torch, only where needed
+
+        return with_layers(backbone, names, pooling)
+    if pooling == "avg":
+        return backbone  # a mean is as long as the map is deep, whatever its size
+    shapes = lite.map_shapes(backbone.architecture, backbone.input_size)
+    layers = tuple(Layer(name, math.prod(shapes[name]), pooling) for name in names or ["last"])
+    return replace(backbone, layers=layers)
 
 
 def _prepared(backbone: Backbone, preprocessing: Preprocessing) -> Backbone:

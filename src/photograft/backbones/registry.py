@@ -12,7 +12,7 @@ from typing import Any
 
 from photograft.core.errors import ClassifierError
 
-#: A network always runs on this many photos, the last batch filled up with blanks: a photo's
+#: torch always runs a network on this many photos, the last batch filled up with blanks: a photo's
 #: features must not depend on which photos came with it. Eight keep the activations in the
 #: processor's cache: measured half again as fast as 32, in less memory.
 BATCH_SIZE = 8
@@ -148,12 +148,4 @@ EMBEDDED: dict[str, Backbone] = {
         _lite(1, 240, (16, 24, 40, 112, 320, 1280), _SHA256[1], 4_135_680),
         _lite(2, 260, (16, 24, 48, 120, 352, 1280), _SHA256[2], 4_811_072),
     )
-}
-
-#: Their multiply-adds for a photo, and the moving means and variances of their normalisation; what
-#: `costs.measure_costs` counts, known without torch.
-EMBEDDED_COSTS: dict[str, tuple[int, int]] = {
-    "efficientnet_lite0": (383_907_552, 42_016),
-    "efficientnet_lite1": (598_905_232, 53_664),
-    "efficientnet_lite2": (858_456_272, 58_096),
 }

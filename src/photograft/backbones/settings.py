@@ -85,8 +85,8 @@ class ExecutionSettings(Schema):
     """What runs a frozen network.
 
     Attributes:
-        engine: What runs a frozen backbone: ``"openvino"``, ``"torch"``, or ``"auto"``, the
-            fastest that is installed.
+        engine: What runs a frozen backbone: ``"openvino"``, ``"onnxruntime"``, ``"torch"``, or
+            ``"auto"``, the fastest that is installed.
         precision: ``"auto"`` (what this machine does fastest), ``"bf16"`` or ``"fp32"``.
         device: ``"auto"`` (an accelerator where there is one), ``"cpu"``, ``"cuda"`` or ``"mps"``.
 

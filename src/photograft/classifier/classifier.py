@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from photograft.backbones.engines import Engine, Network
+from photograft.backbones.engines import Engine, Network, weights_bytes
 from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.display import classifier_html, classifier_line
@@ -334,7 +334,5 @@ class Classifier:
         return replace(self, weights_path=path)
 
     def _save_weights(self, path: Path) -> None:
-        from photograft.backbones.pytorch.zoo import weights_bytes  # torch, only where needed
-
         located = self.located()
         path.write_bytes(weights_bytes(located.backbone, located.weights_path))

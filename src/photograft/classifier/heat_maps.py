@@ -21,6 +21,7 @@ from photograft.backbones.engines import open_maps
 from photograft.backbones.pytorch.gradient_maps import TorchMaps
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.classifier import Classifier
+from photograft.core.optional import need_torch
 from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space
 from photograft.features.preprocessing import Pixels, prepare
@@ -57,7 +58,7 @@ class Evidence:
 class HeatMaps:
     """A classifier's network, opened once, for the heat maps of many photos.
 
-    It runs in float32 on the processor. Where the network was converted for OpenVINO and pools maps
+    It runs in float32 on the processor. Where the network is prepared for an engine and pools maps
     only, no torch is needed; else torch runs it, whatever the classifier was trained with.
 
     Args:
@@ -65,6 +66,7 @@ class HeatMaps:
 
     Raises:
         WeightsError: Its backbone's weights are not here.
+        InputError: It takes torch, which is not installed.
     """
 
     def __init__(self, classifier: Classifier) -> None:
@@ -73,11 +75,12 @@ class HeatMaps:
         self._layers = [layer for layer in located.backbone.layers if layer.name in located.layers]
         engine = located.engine.available()
         folder = open_space(FeatureStore(), located.backbone, engine).folder
-        maps = open_maps(located.backbone, located.layers, engine, folder)
+        maps = open_maps(located.backbone, located.weights_path, located.layers, engine, folder)
         self._maps: Maps
         if maps is not None:
             self._maps = lambda pixels: _plain(*maps(pixels), self._layers)
         else:
+            need_torch(f"a heat map of {located.backbone.name}")
             self._maps = TorchMaps(located.backbone, located.weights_path, located.layers)
 
     def evidence_in(self, photo: bytes | Pixels, class_index: int | None = None) -> Evidence:

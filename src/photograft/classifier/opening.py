@@ -7,7 +7,8 @@ from pathlib import Path
 
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import Backbone
-from photograft.core.errors import ConversionError, StorageError
+from photograft.core.errors import ConversionError
+from photograft.core.optional import has_torch
 from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space
 
@@ -18,14 +19,17 @@ def kept_network(backbone: Backbone, path: Path | None, engine: Engine) -> Netwo
     Args:
         backbone: The record.
         path: Its weight file; None for random weights.
-        engine: What is to run it; torch stands in where it is not here, or can't.
+        engine: What is to run it; another one stands in where it is not here, and torch where it
+            can't.
     """
     modified = path.stat().st_mtime_ns if path else 0
     engine = engine.available()
     folder = open_space(FeatureStore(), backbone, engine).folder
     try:
         return open_kept(backbone, path, modified, engine, folder)
-    except (ConversionError, StorageError):  # or there is no place for what is converted
+    except ConversionError:
+        if not has_torch():
+            raise
         return open_kept(backbone, path, modified, engine.fallback(), folder)
 
 

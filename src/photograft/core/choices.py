@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 STRATEGIES = ("features", "features+augment", "finetune", "scratch", "auto")
-ENGINES = ("auto", "openvino", "torch")
+ENGINES = ("auto", "openvino", "onnxruntime", "torch")
 PRECISIONS = ("auto", "bf16", "fp32")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 POOLINGS = ("avg", "flatten")

@@ -131,3 +131,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def one_line(message: str) -> str:
     """Return a message as the one line that the command line prints of it."""
     return f"photograft: {' '.join(message.split())}"
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what a library's error says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from photograft.core.errors import InputError, UnknownNameError
+from photograft.core.optional import need_torch
 from photograft.features.geometry import Pixels, draw_map, resample
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 
@@ -32,6 +33,7 @@ CODE_VERSION = 1
 OwnFunction = Callable[[Pixels, np.random.Generator], Pixels]
 
 _MAGNITUDES = 31
+_RAND_AUGMENT = "the augmentation rand_augment"
 
 
 def augment(
@@ -58,10 +60,8 @@ def augment(
     if settings.channel_shift:
         image = image.point(_shifted_levels(settings.channel_shift, rng))
     if settings.brightness:
-        from torchvision.transforms.v2 import functional
-
         factor = rng.uniform(1 - settings.brightness, 1 + settings.brightness)
-        image = functional.adjust_brightness(image, factor)
+        image = ImageEnhance.Brightness(image).enhance(factor)
     if settings.rand_augment:
         image = _rand_augment(image, settings, rng)
     changed: Pixels = np.array(image)
@@ -86,7 +86,8 @@ def view_name(settings: Augmentation, seed: int, view: int) -> str:
     It goes into the feature store's key, so the file of a function of one's own counts as well.
 
     Raises:
-        InputError: The user's own function can't be found.
+        InputError: The user's own function can't be found, or what is asked for takes torch, which
+            is not installed.
     """
     facts: dict[str, Any] = {
         # Read back, so that a whole number counts as the float that it stands for.
@@ -96,6 +97,7 @@ def view_name(settings: Augmentation, seed: int, view: int) -> str:
         "code": CODE_VERSION,
     }
     if settings.rand_augment:
+        need_torch(_RAND_AUGMENT)
         facts["torchvision"] = importlib.metadata.version("torchvision")
     if settings.function:
         load_function(settings.function)
@@ -177,6 +179,7 @@ def _shifted_levels(most: float, rng: np.random.Generator) -> list[int]:
 def _rand_augment(
     image: Image.Image, settings: Augmentation, rng: np.random.Generator
 ) -> Image.Image:
+    need_torch(_RAND_AUGMENT)
     import torch
     from torchvision.transforms import v2
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import Engine, Features, Network, engine_versions
+from photograft.backbones.engines import Engine, Features, Network, engine_code, engine_versions
 from photograft.backbones.registry import BATCH_SIZE, Backbone
+from photograft.backbones.running import num_at_once
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
@@ -26,11 +27,11 @@ from photograft.features import preprocessing
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
 
-#: Part of the store's key: raise it whenever a backbone gives other features.
-CODE_VERSION = 1
+#: Photos are handed to the network by this many: no fewer than keep every core busy.
+GROUP_SIZE = max(BATCH_SIZE, 2 * num_at_once())
 
 #: Photos decoded ahead of the network: enough to even out large and small ones.
-_WINDOW = 8 * BATCH_SIZE
+_WINDOW = 8 * GROUP_SIZE
 
 
 Pixels = npt.NDArray[np.uint8]
@@ -75,7 +76,7 @@ def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dic
         "precision": engine.precision,
         "device": engine.device,
         "view": view,
-        "code": [images.CODE_VERSION, preprocessing.CODE_VERSION, CODE_VERSION],
+        "code": [images.CODE_VERSION, preprocessing.CODE_VERSION, *engine_code(engine)],
         "versions": engine_versions(engine),
     }
 
@@ -177,7 +178,7 @@ def feature_batches(
             else:
                 indices.append(i)
                 batch.append(pixels)
-            if len(batch) == BATCH_SIZE or len(failed) == BATCH_SIZE:
+            if len(batch) == GROUP_SIZE or len(failed) == GROUP_SIZE:
                 if batch:
                     run = run or network()
                 yield indices, run(np.stack(batch)) if batch and run else nothing, failed

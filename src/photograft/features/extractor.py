@@ -10,6 +10,7 @@ from typing import Any
 from photograft.backbones.engines import Engine, Network, is_prepared, open_network
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ConversionError, ImageError
+from photograft.core.optional import has_torch
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
@@ -56,12 +57,12 @@ class Extractor:
         Raises:
             ConversionError: The engine can't run the network, and torch may not.
         """
-        # A converted network serves all views: it lies with the plain one's features.
+        # A prepared network serves all views: it lies with the plain one's features.
         folder = open_space(self.store, self.backbone, self.engine).folder
         space = open_space(self.store, self.backbone, self.engine, view)
 
         def opened() -> Network:
-            if not is_prepared(self.engine, folder):
+            if not is_prepared(self.backbone, self.path, self.engine, folder):
                 self.progress.say(
                     f"Preparing {self.backbone.name} for {self.engine.name}: some seconds, once"
                 )
@@ -79,9 +80,10 @@ class Extractor:
                 progress=self.progress,
             )
         except ConversionError as error:
-            if not self.may_fall_back or self.engine == self.engine.fallback():
+            instead = self.engine.fallback()
+            if not self.may_fall_back or self.engine == instead or not has_torch():
                 raise
             self.progress.say(f"{error} Going on with torch.")
-            return replace(self, engine=self.engine.fallback()).extract(photos, view, what=what)
+            return replace(self, engine=instead).extract(photos, view, what=what)
         self.store.prune()
         return table, failures, self

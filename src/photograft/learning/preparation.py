@@ -14,7 +14,7 @@ from photograft.features.opening import fit_preprocessing, open_extractor
 from photograft.features.pixel_statistics import goes_by_statistics, small_input_size
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.job import Job, needs_features
-from photograft.learning.settings import TrainConfig
+from photograft.learning.settings import TrainConfig, check_can_run
 
 
 def prepare(source: Source, config: TrainConfig, *, store: FeatureStore, progress: Progress) -> Job:
@@ -31,6 +31,7 @@ def prepare(source: Source, config: TrainConfig, *, store: FeatureStore, progres
         WeightsError: The backbone's weights are not here and can't be fetched.
         StorageError: The cache can't be written.
     """
+    check_can_run(config)
     dataset = read_dataset(source, config, progress=progress)
     return prepare_dataset(dataset, config, store=store, progress=progress)
 
@@ -39,6 +40,7 @@ def prepare_dataset(
     dataset: Dataset, config: TrainConfig, *, store: FeatureStore, progress: Progress
 ) -> Job:
     """Do for a dataset that was read what `prepare` does for a source."""
+    check_can_run(config)
     # What is wrong with the classes or the backbone is better said at once. That is all that this
     # split is for: the photos that don't decode, and the near duplicates, are not known yet, and
     # make the split for good another one.

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from photograft.core import choices
 from photograft.core.errors import InputError
+from photograft.core.optional import need_torch
 from photograft.core.schema import Schema, check_choice, check_range
 from photograft.features.settings import Augmentation, ExtractionSettings
 
@@ -212,6 +213,26 @@ class LearningSettings(Schema):
     def loop(self) -> Training:
         """The training loop: the user's, or the strategy's own."""
         return self.training or DEFAULT_TRAINING.get(self.strategy, Training())
+
+
+def check_can_run(config: LearningSettings) -> None:
+    """Make sure that what the settings ask for can run here, before a photo is looked at.
+
+    Raises:
+        InputError: It takes torch, which is not installed.
+    """
+    if config.strategy in LOOPS:
+        need_torch(f"the strategy {config.strategy}")
+    elif config.head != "logistic":
+        need_torch(f"the head {config.head}")
+    elif config.has_loop:
+        need_torch("augmenting anew in every epoch")
+    elif (
+        config.strategy == "features+augment"
+        and config.augmentation is not None
+        and config.augmentation.rand_augment
+    ):
+        need_torch("the augmentation rand_augment")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

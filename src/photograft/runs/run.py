@@ -41,7 +41,7 @@ from photograft.runs.history import load_history
 #: Tells the time; passed in, so that a test can hold it still.
 Clock = Callable[[], datetime.datetime]
 
-_PACKAGES = ("numpy", "openvino", "pillow", "timm", "torch", "torchvision")
+_PACKAGES = ("numpy", "onnxruntime", "openvino", "pillow", "timm", "torch", "torchvision")
 
 
 @dataclass(frozen=True)

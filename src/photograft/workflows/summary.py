@@ -9,6 +9,7 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.core.errors import InputError
+from photograft.core.optional import need_torch
 from photograft.learning.recipes import get_recipe, list_recipes
 from photograft.learning.settings import TrainConfig
 
@@ -33,13 +34,14 @@ def summarise_name(
 
     Raises:
         UnknownNameError: There is neither.
-        InputError: The recipe has no network.
+        InputError: The recipe has no network, or torch is not installed.
     """
+    need_torch("a network's summary")
+    from photograft.learning.loop.summary import base_summary, summarise  # torch, only where needed
+
     if name.upper() not in {recipe.id for recipe in list_recipes()}:
         size = Preprocessing(input_size=input_size or 0)
         backbone = get_backbone(name, "random", preprocessing=size, pooling="flatten")
-        from photograft.learning.loop.summary import base_summary  # torch, only where needed
-
         return base_summary(backbone, unfreeze=unfreeze or "all")
     recipe = get_recipe(name)
     if recipe.config is None:
@@ -48,8 +50,6 @@ def summarise_name(
     if input_size:
         preprocessing = replace(config.preprocessing, input_size=input_size)
         config = replace(config, preprocessing=preprocessing)
-    from photograft.learning.loop.summary import summarise
-
     num_classes = num_classes or recipe.num_classes
     return summarise(
         recipe_backbone(config),

@@ -1,1 +1,1 @@
-"""Networks run by OpenVINO: converted from torch once, then started without it."""
+"""Networks run by OpenVINO."""

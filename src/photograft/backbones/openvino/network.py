@@ -1,4 +1,4 @@
-"""A converted backbone, run by OpenVINO.
+"""An ONNX model, run by OpenVINO.
 
 The import of OpenVINO reports its use to its makers over the network; so it is done here without
 its reporter.
@@ -6,69 +6,81 @@ its reporter.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import threading
+from collections import deque
 
 import numpy as np
-import numpy.typing as npt
 
 from photograft.backbones.openvino.hiding import hidden
-from photograft.core.errors import ConversionError
-from photograft.core.files import sha256_of
+from photograft.backbones.running import Floats, Pixels, Run
+from photograft.core.errors import ConversionError, first_line
 
 with hidden("openvino_telemetry"):
     import openvino
 
-Features = npt.NDArray[np.float32]
-
-NAME = "network"
-FILES = (f"{NAME}.bin", f"{NAME}.xml")
 #: OpenVINO's names of precisions.
-PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
+_PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
+#: Threads that are the first to ask OpenVINO for a tensor at the same time wait for each other, and
+#: for the interpreter, for ever: the first time is within this.
+_OPENING = threading.Lock()
 
 
-class OpenVinoNetwork:
-    """A backbone run by OpenVINO.
+def open_model(model: bytes, precision: str, at_once: int) -> Run:
+    """Return what runs a model.
 
     Args:
-        folder: Holds the converted network.
+        model: Serialised.
         precision: ``"bf16"`` or ``"fp32"``.
+        at_once: How many photos are in it at the same time, each on a core.
 
     Raises:
-        ConversionError: OpenVINO can't open it.
+        ConversionError: OpenVINO can't run it.
     """
-
-    def __init__(self, folder: Path, precision: str) -> None:
-        self._compiled = compile_model(network_file(folder), PRECISIONS[precision])
-
-    def __call__(self, pixels: npt.NDArray[np.uint8]) -> Features:
-        """Return features; see `engines.Network`."""
-        return np.array(self._compiled(pixels)[0])
-
-
-def network_file(folder: Path) -> Path:
-    """Return where a converted network lies in its folder."""
-    return folder / f"{NAME}.xml"
-
-
-def is_intact(folder: Path) -> bool:
-    """Return whether `folder` holds a converted network as it was written."""
+    hints = {
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+        "NUM_STREAMS": str(at_once),
+        "INFERENCE_NUM_THREADS": str(at_once),
+        "ENABLE_CPU_PINNING": "NO",  # other threads decode photos on the same cores
+    }
     try:
-        digests = json.loads((folder / f"{NAME}.json").read_text())
-        return all(sha256_of(folder / name) == digests[name] for name in FILES)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def compile_model(model: Path | openvino.Model, precision: str) -> openvino.CompiledModel:
-    """Return a network that is ready to run, at one of OpenVINO's precisions."""
-    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-    try:
-        return openvino.Core().compile_model(model, "CPU", hints)
+        with _OPENING:
+            core = openvino.Core()
+            compiled = core.compile_model(core.read_model(model), "CPU", hints)
+            # One more than run at once waits at the door while the others are in.
+            requests = [compiled.create_infer_request() for _ in range(at_once + 1)]
+            for tensor in (*requests[0].input_tensors, *requests[0].output_tensors):
+                _ = tensor.data
     except RuntimeError as error:
         raise ConversionError(f"OpenVINO can't open a network ({first_line(error)})") from error
+    return _Running(requests)
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of what an error says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+class _Running:
+    """A network at work; all that is asked of OpenVINO is asked by one thread at a time."""
+
+    def __init__(self, requests: list[openvino.InferRequest]) -> None:
+        self._requests = requests
+        self._lock = threading.Lock()
+
+    def __call__(self, pixels: Pixels) -> list[Floats]:
+        """Return a model's outputs; see `Run`."""
+        found: list[list[Floats]] = []
+        under_way: deque[openvino.InferRequest] = deque()
+        with self._lock:
+            try:
+                for i in range(len(pixels)):
+                    if len(under_way) == len(self._requests):
+                        found.append(_taken(under_way.popleft()))
+                    under_way.append(self._requests[i % len(self._requests)])
+                    under_way[-1].start_async([pixels[i : i + 1]])
+                while under_way:
+                    found.append(_taken(under_way.popleft()))
+            finally:
+                for request in under_way:  # interrupted: what is at work can't be asked anew
+                    request.wait()
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def _taken(request: openvino.InferRequest) -> list[Floats]:
+    request.wait()
+    return [np.array(tensor.data) for tensor in request.output_tensors]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from photograft.core.errors import InputError
+from photograft.core.optional import has_torch
 
 
 def find_device() -> str:
@@ -17,7 +18,7 @@ def find_device() -> str:
     """
     nvidia = Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
     apple = sys.platform == "darwin" and platform.machine() == "arm64"
-    if not nvidia and not apple:
+    if not (nvidia or apple) or not has_torch():
         return "cpu"
     import torch
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from photograft.backbones.pytorch.pooling import Places, layer_places, pool_layers
+from photograft.backbones.pytorch.pooling import Places, layer_places, pairs, pool_layers
 from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import Backbone
 
@@ -70,8 +70,12 @@ class PooledNetwork(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return float32 features ``(n, num_features)`` of uint8 pixels ``(n, h, w, 3)``."""
+        return torch.cat([pooled for _, pooled in self.pairs(pixels)], dim=1)
+
+    def pairs(self, pixels: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return each layer's own output, and its features, of uint8 pixels ``(n, h, w, 3)``."""
         x = self.normalisation(pixels).to(next(self.network.parameters()).dtype)
-        return torch.cat(pool_layers(self.network, x, self.places), dim=1)
+        return pairs(self.network, x, self.places)
 
 
 class FrozenNetwork:

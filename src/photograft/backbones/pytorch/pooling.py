@@ -72,6 +72,11 @@ def _places(network: Any, layers: list[Layer]) -> Places:
 
 def pool_layers(network: Any, x: torch.Tensor, places: Places) -> list[torch.Tensor]:
     """Return float32 features of each place, shape ``(n, width)``, of normalised pixels."""
+    return [pooled for _, pooled in pairs(network, x, places)]
+
+
+def pairs(network: Any, x: torch.Tensor, places: Places) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return each place's own output, and its features; see `pool_layers`."""
     indices = [i for i, _ in places if i is not None]
     if indices:
         last, maps = network.forward_intermediates(x, indices=indices)
@@ -79,7 +84,9 @@ def pool_layers(network: Any, x: torch.Tensor, places: Places) -> list[torch.Ten
         last, maps = network.forward_features(x), []
     found = dict(zip(indices, maps, strict=True))
     return [
-        pool(network, last, pooling) if i is None else _pool_map(found[i], pooling)
+        (last, pool(network, last, pooling))
+        if i is None
+        else (found[i], pool_map(found[i], pooling))
         for i, pooling in places
     ]
 
@@ -89,10 +96,11 @@ def pool(network: Any, last: torch.Tensor, pooling: str) -> torch.Tensor:
     if pooling == "flatten":
         return last.flatten(1).float()
     pooled: torch.Tensor = network.forward_head(last, pre_logits=True)
-    return _pool_map(pooled, "avg") if pooled.ndim == 4 else pooled.flatten(1).float()
+    return pool_map(pooled, "avg") if pooled.ndim == 4 else pooled.flatten(1).float()
 
 
-def _pool_map(x: torch.Tensor, pooling: str) -> torch.Tensor:
+def pool_map(x: torch.Tensor, pooling: str) -> torch.Tensor:
+    """Return a map ``(n, channels, h, w)`` as float32 features, shape ``(n, width)``."""
     return x.flatten(1).float() if pooling == "flatten" else x.float().mean(dim=(2, 3))
 
 

@@ -21,12 +21,13 @@ from photograft.backbones.registry import EMBEDDED
 from photograft.core.choices import STRATEGIES
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import check_free, new_file, write_json
+from photograft.core.optional import has_torch
 from photograft.core.schema import check_choice
 from photograft.features.augmentation import view_name
 from photograft.features.pixel_statistics import goes_by_statistics
 from photograft.features.settings import DEFAULT_AUGMENTATION, ExtractionSettings
 from photograft.learning.recipes import get_recipe
-from photograft.learning.settings import LearningSettings, TrainConfig
+from photograft.learning.settings import LOOPS, LearningSettings, TrainConfig, check_can_run
 
 #: Raised when the scores of the same candidate would be other ones.
 FORMAT = 1
@@ -216,19 +217,20 @@ def make_candidates(
 
     Args:
         backbones: Names; the embedded ones where empty, unless there are recipes only.
-        strategies: Likewise; those of `DEFAULT_STRATEGIES` where empty. ``"scratch"`` has one
-            network of its own, whatever the backbones.
+        strategies: Likewise; those of `DEFAULT_STRATEGIES` that can run here where empty.
+            ``"scratch"`` has one network of its own, whatever the backbones.
         recipes: Names of recipes.
         config: What else they are to have; a recipe has its own.
 
     Raises:
-        InputError: A name is unknown, or there is nothing to compare.
+        InputError: A name is unknown, there is nothing to compare, or a strategy or recipe that is
+            named takes torch, which is not installed.
     """
     for name in strategies:
         check_choice("strategy", name, STRATEGIES)
     found: list[Candidate] = []
     if not recipes or backbones or strategies:
-        for strategy in strategies or DEFAULT_STRATEGIES:
+        for strategy in strategies or _offered():
             for backbone in ["auto"] if strategy == "scratch" else (backbones or list(EMBEDDED)):
                 own = replace(config, strategy=strategy, backbone=backbone)
                 # The comparison itself tells whether it is better than the frozen backbone.
@@ -246,10 +248,17 @@ def make_candidates(
             empty_classes=config.empty_classes,
         )  # fmt: skip
         found.append(Candidate(replace(own, keep="always"), recipe.id))
+    for candidate in found:
+        check_can_run(candidate.config)
     unique = list({candidate.name: candidate for candidate in found}.values())
     if not unique:
         raise InputError("there is nothing to compare", expected="a backbone or a recipe")
     return unique
+
+
+def _offered() -> list[str]:
+    """Return the strategies that are compared where none are named: those that can run here."""
+    return [name for name in DEFAULT_STRATEGIES if name not in LOOPS or has_torch()]
 
 
 def check_folder(folder: Path) -> None:

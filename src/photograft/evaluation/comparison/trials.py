@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.engines import open_network
-from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, EMBEDDED_COSTS, Backbone
+from photograft.backbones.prebuilt import lite
+from photograft.backbones.registry import BATCH_SIZE, Backbone
+from photograft.core.optional import need_torch
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
@@ -230,9 +232,9 @@ def time_photos(context: TrialContext, extractor: Extractor, candidate: Candidat
 
 def costs_of(backbone: Backbone) -> tuple[int, int]:
     """Return a backbone's multiply-adds for a photo, and how many statistics it has."""
-    known = EMBEDDED.get(backbone.name)
-    if known is not None and known.input_size == backbone.input_size:
-        return EMBEDDED_COSTS[backbone.name]
+    if lite.is_lite(backbone.architecture):
+        return lite.count_costs(backbone.architecture, backbone.input_size)
+    need_torch(f"counting what {backbone.name} costs")
     from photograft.backbones.pytorch.costs import measure_costs  # torch, only where needed
 
     found = measure_costs(backbone)

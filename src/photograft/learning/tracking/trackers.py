@@ -17,6 +17,7 @@ from typing import Any
 
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import printable
+from photograft.core.optional import need_torch
 from photograft.learning.history import Epoch
 from photograft.learning.tracking.protocol import Outcome, Start, Tracker, figures_of
 
@@ -56,6 +57,7 @@ class TensorBoard:
     name = "TensorBoard"
 
     def __init__(self) -> None:
+        need_torch("the tracker tensorboard")
         from torch.utils.tensorboard import SummaryWriter  # an extra
 
         self._make_writer: Any = SummaryWriter

@@ -1,0 +1,46 @@
+"""An ONNX model, run by ONNX Runtime."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnxruntime
+
+from photograft.backbones.running import Floats, Pixels, Run
+from photograft.core.errors import ConversionError, first_line
+
+#: Fatal errors only: what else goes wrong comes as an exception.
+_SILENT = 4
+
+
+def open_model(model: bytes, at_once: int) -> Run:
+    """Return what runs a model, in float32.
+
+    Args:
+        model: Serialised.
+        at_once: How many photos are in it at the same time, each on a core.
+
+    Raises:
+        ConversionError: ONNX Runtime can't run it.
+    """
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = _SILENT
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own kinds have no common base
+        raise ConversionError(f"ONNX Runtime can't open a network ({first_line(error)})") from error
+    name = session.get_inputs()[0].name
+    executor = ThreadPoolExecutor(at_once, "network")
+
+    def run(pixels: Pixels) -> list[Floats]:
+        photos = [{name: pixels[i : i + 1]} for i in range(len(pixels))]
+        if len(photos) == 1:
+            found: list[Floats] = session.run(None, photos[0])
+            return found
+        each = executor.map(lambda photo: session.run(None, photo), photos)
+        return [np.concatenate(parts) for parts in zip(*each, strict=True)]
+
+    return run

@@ -1,0 +1,1 @@
+"""The embedded networks, built from their weights without torch."""
