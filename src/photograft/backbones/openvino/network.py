@@ -20,6 +20,8 @@ with hidden("openvino_telemetry"):
 
 #: OpenVINO's names of precisions.
 _PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
+#: Photos at the door, so that no core waits for the next one to be handed over.
+_WAITING = 2
 #: Threads that are the first to ask OpenVINO for a tensor at the same time wait for each other, and
 #: for the interpreter, for ever: the first time is within this.
 _OPENING = threading.Lock()
@@ -46,8 +48,7 @@ def open_model(model: bytes, precision: str, at_once: int) -> Run:
         with _OPENING:
             core = openvino.Core()
             compiled = core.compile_model(core.read_model(model), "CPU", hints)
-            # One more than run at once waits at the door while the others are in.
-            requests = [compiled.create_infer_request() for _ in range(at_once + 1)]
+            requests = [compiled.create_infer_request() for _ in range(at_once + _WAITING)]
             for tensor in (*requests[0].input_tensors, *requests[0].output_tensors):
                 _ = tensor.data
     except RuntimeError as error:
