@@ -252,7 +252,8 @@ def test_each_is_shown_on_one_short_line(tmp_path: Path) -> None:
         "format='JPEG', width=8, height=8, note='', alike=None)",
         "History(399 epochs, epoch 7 kept)",
         "Explanation(name='a.jpg', label='cat', probability=0.9, asked='cat', "
-        "asked_probability=0.9, neighbours=(), picture=None, error='')",
+        "asked_probability=0.9, neighbours=(), picture=None, error='', ood_score=None, "
+        "ood_threshold=None, is_unknown=False)",
         "Suggestions(300 of 400 photos, the first '0.jpg')",
         "FeatureStore('T')",
         "TrainConfig()",
