@@ -11,6 +11,7 @@ import pytest
 import photograft
 import system_helpers as system
 from drawing import MakePhotos
+from photograft.workflows.predict import expand_inputs
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 
@@ -45,6 +46,13 @@ def test_predict(
     assert bad["file"].removeprefix("./") == "deep/locked/"
     assert "Permission denied" in bad["error"]
     assert new.is_dir()
+
+
+def test_a_link_to_nothing_is_no_folder(photos: Path, tmp_path: Path) -> None:
+    shutil.copy(photos / "circle" / "00.jpg", tmp_path / "a.jpg")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    found = list(expand_inputs([str(tmp_path / "**" / "*.jpg")]))
+    assert found == [str(tmp_path / name) for name in ("a.jpg", "gone.jpg")]
 
 
 def test_python_gets_an_error_in_its_place(run_path: Path, new: Path) -> None:

@@ -135,7 +135,7 @@ def _is_closed(folder: str) -> bool:
     """Return whether it is a folder that can't be listed."""
     try:
         os.scandir(folder).close()
-    except NotADirectoryError:
+    except (NotADirectoryError, FileNotFoundError):  # a file, or a link whose target is gone
         return False
     except OSError:
         return True
