@@ -121,7 +121,7 @@ class TestFrame:
     @pytest.mark.parametrize(
         ("frame", "options", "words"),
         [
-            (7, {}, "no table; expected a DataFrame, .*got 7, a int"),
+            (7, {}, "no table; expected a DataFrame, .*got 7, an int"),
             (None, {}, "no table"),
             ("a.csv", {}, r"no table.*Dataset\.load"),
             ({"file": ["a"]}, {}, r"no column 'path'.*got 'file'. Say which it is: path=NAME"),

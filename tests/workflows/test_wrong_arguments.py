@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import photograft
@@ -50,7 +52,7 @@ calls = cast("Any", photograft)
         (lambda run: calls.train("x", out=3), "the run folder can't be understood"),
         (lambda run: calls.train("x", corrections=3), "corrections can't be understood"),
         (lambda run: calls.train("x", augment=3), "augment can't be understood"),
-        (lambda run: calls.train("x", {1: 3}), "no setting named 1"),
+        (lambda run: calls.train("x", {1: 3}), "no setting named '1'"),
         (lambda run: calls.compare("x", strategy="finetune"), "expected strategies"),
         (lambda run: calls.compare("x", backbones=3), "a list of names"),
         (lambda run: calls.compare("x", out=3), "comparison folder can't be understood"),
@@ -64,7 +66,7 @@ calls = cast("Any", photograft)
         (lambda run: calls.suggest(run, "x", seed=-1), "seed can't be -1"),
         (lambda run: calls.predict(run, "a.jpg", keep="a"), "got a"),
         (lambda run: calls.predict(run, "a.jpg", coverage="a"), "coverage"),
-        (lambda run: calls.explain(run, "a.jpg", class_name=3), "no class named 3"),
+        (lambda run: calls.explain(run, "a.jpg", class_name=3), "no class named '3'"),
         (lambda run: calls.FeatureStore(3), "cache folder can't be understood"),
     ],
 )
@@ -81,9 +83,27 @@ def test_a_wrong_argument_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_comes_is_said() -> None:
-    with pytest.raises(InputError, match="got 123, a int"):
-        calls.train(123)
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (123, "got 123, an int$"),
+        (None, "got None$"),
+        (
+            np.zeros((4, 8, 8, 3)),
+            r"got an ndarray of shape \(4, 8, 8, 3\)\. .*Dataset\.from_arrays",
+        ),
+        ((np.zeros((4, 8, 8, 3)), [0, 1, 0, 1]), r"…, a tuple\. .*Dataset\.from_arrays"),
+        (["a.jpg", "b.jpg"], r"a list\. .*Dataset\.from_arrays"),
+        (pd.DataFrame({"path": ["a"], "label": ["b"]}), r"a DataFrame of .*Dataset\.from_frame"),
+    ],
+)
+@pytest.mark.parametrize("call", [calls.train, calls.compare, calls.inspect, calls.doctor])
+def test_what_comes_is_said_on_one_line(
+    call: Callable[[Any], object], given: Any, words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        call(given)
+    assert "\n" not in str(caught.value)
 
 
 def test_parts_of_settings_may_be_plain_data() -> None:

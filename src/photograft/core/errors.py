@@ -144,6 +144,28 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> list[str
     return [names[key] for key in near]
 
 
+def described(value: object, most: int = 60) -> str:
+    """Return what somebody handed over by mistake, on one line: itself and its type.
+
+    Of arrays and tables the type and the shape.
+
+    >>> described(7), described([1, 2], 4), described(None)
+    ('7, an int', '[1, …, a list', 'None')
+    """
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    # "nd" is spelled out in speaking.
+    kind = (
+        f"{'an' if kind.startswith(('a', 'e', 'i', 'o', 'A', 'E', 'I', 'O', 'nd')) else 'a'} {kind}"
+    )
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return f"{kind} of shape {tuple(shape)}"
+    text = " ".join(repr(value).split())
+    return f"{text if len(text) <= most else text[:most] + '…'}, {kind}"
+
+
 def one_line(message: str) -> str:
     """Return a message as the one line that the command line prints of it."""
     return f"photograft: {' '.join(message.split())}"

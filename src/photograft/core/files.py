@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from photograft.core.errors import InputError, PhotograftError, StorageError
+from photograft.core.errors import InputError, PhotograftError, StorageError, described
 
 #: Files larger than this (bytes) are not read at all.
 MAX_FILE_BYTES = 512 * 2**20
@@ -205,21 +205,23 @@ def printable(path: str | os.PathLike[str]) -> str:
     return raw.decode("utf-8", "backslashreplace").replace(os.sep, "/")
 
 
-def path_of(value: object, what: str, expected: str = "a path") -> Path:
+def path_of(value: object, what: str, expected: str = "a path", *, fix: str = "") -> Path:
     """Return what somebody gave for a path.
 
     Args:
         value: Text or a path, one would hope.
         what: What an error calls it.
         expected: What it should have been, in words.
+        fix: What to do where it is something else.
 
     Raises:
         InputError: It is something else.
     """
     if isinstance(value, (str, os.PathLike)):
         return Path(value)
-    got = f"{value!r:.60}, a {type(value).__name__}"
-    raise InputError(f"{what} can't be understood", expected=expected, got=got)
+    raise InputError(
+        f"{what} can't be understood", expected=expected, got=described(value), fix=fix
+    )
 
 
 def read_file(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from photograft.core.errors import InputError
+from photograft.core.errors import InputError, described
 from photograft.core.files import printable
 from photograft.data.dataset import Dataset
 from photograft.data.images import DEFAULT_MAX_PIXELS
@@ -222,5 +222,5 @@ def _not_understood(x: Any, place: str) -> InputError:
     return InputError(
         f"{place} is no photo, and holds none",
         expected=_ACCEPTED,
-        got=f"{x!r:.60}, a {type(x).__name__}",
+        got=described(x),
     )

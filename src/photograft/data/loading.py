@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from photograft.core.errors import InputError, StorageError
-from photograft.core.files import check_free, path_of, printable
+from photograft.core.files import check_free, printable
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
@@ -21,6 +21,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.groups import group_by
 from photograft.data.settings import DataSettings
 from photograft.data.sources.named_sets import short_name
+from photograft.data.sources.open import source_path
 from photograft.data.splits import Split, make_split
 from photograft.data.thumbnails import load_thumbnails
 
@@ -117,7 +118,7 @@ def name_of(source: Source) -> str:
     """Return what a source is called, before it is read; see `Dataset.name`."""
     if isinstance(source, Dataset):
         return source.name
-    return short_name(path_of(source, "the source", "a path, or a Dataset"))
+    return short_name(source_path(source))
 
 
 def check_out(folder: Path, source: Source) -> None:
@@ -147,7 +148,7 @@ def check_outside(folder: Path, source: Source, *, option: str = "--out") -> Non
         if source.kind != "folder":
             return
         source = source.source
-    root = path_of(source, "the source", "a path, or a Dataset").expanduser().resolve()
+    root = source_path(source).expanduser().resolve()
     if root.is_dir() and folder.resolve().is_relative_to(root):
         raise StorageError(
             f"{folder} would lie in {printable(root)}, among the photos",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from photograft.core.errors import InputError
+from photograft.core.errors import InputError, described
 from photograft.core.files import read_file
 from photograft.data.encoding import encode_picture, encode_pixels
 from photograft.data.formats import refuse_by_name
@@ -67,9 +67,7 @@ def understand(X: Any) -> list[PhotoInput]:
             return _of_several(array)
         X = column(array)
     if not (hasattr(X, "__len__") and hasattr(X, "__getitem__")) or isinstance(X, Mapping):
-        raise InputError(
-            "X is no sequence of photos", expected=_EXPECTED, got=f"a {type(X).__name__}"
-        )
+        raise InputError("X is no sequence of photos", expected=_EXPECTED, got=described(X))
     if not len(X):
         raise InputError("X holds no photos", expected="at least one", got="0 sample(s)")
     return [one_photo(X[i], f"X[{i}]") for i in range(len(X))]
@@ -166,8 +164,7 @@ def one_photo(value: Any, place: str, *, expected: str = _EXPECTED) -> PhotoInpu
         return PhotoInput(place, partial(encode_picture, value))
     array = to_array(value, place) if is_array_like(value) else None
     if array is None or not array.ndim:  # also a missing path: pandas gives None, NaN or NA
-        got = f"{value!r:.60}, a {type(value).__name__}"
-        raise InputError(f"{place} is no photo", expected=expected, got=got)
+        raise InputError(f"{place} is no photo", expected=expected, got=described(value))
     if not has_shape_of_one(array) or 0 in array.shape:
         first = array.ndim == 3 and array.shape[0] in _CHANNELS
         raise InputError(

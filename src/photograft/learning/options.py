@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
 from photograft.backbones.settings import Preprocessing
-from photograft.core.errors import InputError
+from photograft.core.errors import InputError, described
 from photograft.core.files import path_of
 from photograft.features.settings import Augmentation
 from photograft.learning.recipes import read_config
@@ -142,7 +142,7 @@ def _begin(config: Config | None) -> TrainConfig:
     raise InputError(
         "the settings can't be understood",
         expected="a TrainConfig, a mapping, or a TOML file or run.json",
-        got=f"{config!r:.60}, a {type(config).__name__}",
+        got=described(config),
     )
 
 

@@ -13,7 +13,7 @@ from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
-from photograft.core.errors import InputError
+from photograft.core.errors import InputError, described
 from photograft.core.progress import Watched
 from photograft.core.schema import check_range
 from photograft.data.inputs import files_in, matching
@@ -45,7 +45,7 @@ def load_classifier(classifier: AnyClassifier, max_pixels: int | None = None) ->
         raise InputError(
             "that is no classifier",
             expected="a Classifier, a Run, or the folder of either",
-            got=f"a {type(classifier).__name__}",
+            got=described(classifier),
         )
     if max_pixels is not None:
         check_range("max_pixels", max_pixels, 1, 2**62, whole=True)

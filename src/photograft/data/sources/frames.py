@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from photograft.core.errors import SourceError
+from photograft.core.errors import SourceError, described
 from photograft.data.sources.base import Listing
 from photograft.data.sources.manifest import list_rows
 from photograft.data.sources.tables import Row, cell_text
@@ -117,7 +117,7 @@ def _names(frame: Any) -> list[Any]:
         raise SourceError(
             "this is no table",
             expected=_EXPECTED,
-            got=f"{frame!r:.60}, a {type(frame).__name__}",
+            got=described(frame),
             fix="A file with such a table is read by Dataset.load." if is_path else "",
         )
     return list(names)
@@ -132,6 +132,6 @@ def _cells(values: Any, place: str) -> list[Any]:
         raise SourceError(
             f"{place} is no column",
             expected="one value for each photo",
-            got=f"{values!r:.60}, a {type(values).__name__}",
+            got=described(values),
         )
     return list(values)

@@ -6,6 +6,7 @@ import glob
 import os
 import stat
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from photograft.core.errors import SourceError, nearest
@@ -55,6 +56,24 @@ _OTHER_MAGICS = {
 _TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
 
 
+def source_path(source: object, expected: str = "a path, or a Dataset") -> Path:
+    """Return the path, or the name of a set, that somebody gave for a source.
+
+    Args:
+        source: What was given; a `Dataset` is for the caller to tell apart.
+        expected: What it should have been, in words.
+
+    Raises:
+        InputError: It is something else; of a table or of arrays it says how to make them one.
+    """
+    fix = ""
+    if hasattr(source, "columns") or isinstance(source, Mapping):
+        fix = "A table becomes one by Dataset.from_frame(table, path=..., label=...)."
+    elif hasattr(source, "shape") or isinstance(source, (list, tuple)):
+        fix = "Photos and their labels become one by Dataset.from_arrays(photos, labels)."
+    return path_of(source, "the source", expected, fix=fix)
+
+
 def open_source(source: str | os.PathLike[str]) -> Listing:
     """List the photos of a source, whatever kind it is of.
 
@@ -72,7 +91,7 @@ def open_source(source: str | os.PathLike[str]) -> Listing:
         StorageError: There is no room to unpack a compressed source.
     """
     if not isinstance(source, (str, bytes, os.PathLike)):
-        path_of(source, "the source", f"{_EXPECTED}, or a Dataset")
+        source_path(source, f"{_EXPECTED}, or a Dataset")
     text = os.fsdecode(source)
     if not text:
         raise SourceError("the source is an empty path", expected=_EXPECTED)
