@@ -451,3 +451,28 @@ def test_predicting_with_a_cache_that_can_not_be_made(
     assert system.invoke(capsys, "predict", run_path, photo).code == 0
     unusual = photograft.Classifier.load(run_path).predict_proba([photo])
     assert np.abs(unusual - usual).max() < 0.05  # both in bfloat16, where the machine has it
+
+
+# A table among the photos that it is of
+
+
+@pytest.mark.parametrize(("command", "option"), [("predict", "--output"), ("suggest", "--out")])
+def test_a_table_does_not_become_one_of_the_photos(
+    capsys: pytest.CaptureFixture[str],
+    run_path: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    option: str,
+) -> None:
+    shutil.copytree(photos, tmp_path / "new")
+    monkeypatch.chdir(tmp_path / "new")
+    before = system.snapshot(tmp_path)
+    result = system.invoke(capsys, command, run_path, ".", "-o", "answers.csv")
+    system.assert_one_line(
+        result, "answers.csv would lie in", "among the photos", f"with {option}:"
+    )
+    assert system.snapshot(tmp_path) == before
+    monkeypatch.chdir(tmp_path)
+    assert system.invoke(capsys, command, run_path, "new", "-o", "answers.csv").code == 0

@@ -220,7 +220,10 @@ def test_answers_do_not_depend_on_the_company(run_path: Path, photos: Path) -> N
 
 
 def test_formats_say_the_same(
-    capsys: pytest.CaptureFixture[str], run_path: Path, new: Path
+    capsys: pytest.CaptureFixture[str],
+    run_path: Path,
+    new: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     def run(*arguments: object) -> str:
         result = system.invoke(capsys, "predict", run_path, ".", "--top", 2, *arguments)
@@ -237,11 +240,11 @@ def test_formats_say_the_same(
     table = run("--format", "table").splitlines()
     assert table[0].startswith(f"./a.jpg  circle {lines[0]['probability']:.1%}  ")
     assert len(table) == len(VISIBLE)
-    answers = new / ".hidden"  # elsewhere the next call would want to classify them
+    answers = tmp_path_factory.mktemp("answers")
     for suffix in ("csv", "jsonl", "ndjson", "parquet"):
-        out = run("-o", f".hidden/answers.{suffix}")
+        out = run("-o", answers / f"answers.{suffix}")
         assert out.splitlines() == [
-            f"Predictions: .hidden/answers.{suffix}",
+            f"Predictions: {answers}/answers.{suffix}",
             "5 photos: circle 2, square 2, triangle 1",
         ]
     assert read_csv((answers / "answers.csv").read_text("utf-8-sig")) == as_text

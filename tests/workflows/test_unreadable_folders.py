@@ -67,7 +67,8 @@ def test_suggest(
 ) -> None:
     out = tmp_path / "next.csv"
     result = system.invoke(capsys, "suggest", run_path, new, "--out", out)
-    assert result.code == 0
+    assert result.code == 2
+    assert result.err == "photograft: 1 folder could not be read\n"
     assert "1 folder could not be read: deep/locked/ (Permission denied)" in result.out
     last = rows(out)[-1]
     assert (last["name"], last["rank"]) == ("deep/locked/", "")

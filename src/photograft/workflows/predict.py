@@ -17,6 +17,7 @@ from photograft.core.errors import InputError, described
 from photograft.core.progress import Watched
 from photograft.core.schema import check_range
 from photograft.data.inputs import files_in, matching
+from photograft.data.loading import check_outside
 from photograft.runs.run import Run
 from photograft.workflows.prediction_counts import Counts
 from photograft.workflows.prediction_rows import open_writer, write_rows
@@ -147,6 +148,24 @@ def write_predictions(
     stream = classifier.stream(paths)
     with open_writer(format_, output, stdout, top, rules) as write:
         return write_rows(stream, write, classifier.class_names, top, advance, rules)
+
+
+def check_apart(
+    output: Path, inputs: Iterable[str | os.PathLike[str]], *, option: str = "--output"
+) -> None:
+    """Make sure that a table will not lie in a folder of photos, as one more file of it.
+
+    Args:
+        output: The table.
+        inputs: As `expand_inputs` takes them.
+        option: By which users name another place.
+
+    Raises:
+        StorageError: It would.
+    """
+    for given in inputs:
+        if os.path.isdir(given):
+            check_outside(output, given, option=option)
 
 
 def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterator[str]:

@@ -27,7 +27,7 @@ from photograft.core.text import count, short
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.sources.base import Item, SkippedFile, make_listing
 from photograft.features.similarity import unit_rows
-from photograft.workflows.predict import AnyClassifier, expand_inputs, load_classifier
+from photograft.workflows.predict import AnyClassifier, check_apart, expand_inputs, load_classifier
 
 _FIX = "Choose another file with --out."
 
@@ -121,14 +121,15 @@ def suggest(
 
     Raises:
         InputError: The folder holds no usable photo, or `out` is no table by its name.
-        StorageError: The file can't be written.
+        StorageError: The file would lie among the photos, or can't be written.
     """
     out = None if out is None else path_of(out, "the table")
     check_range("num", num, 1, 1_000_000_000, whole=True)
     check_range("seed", seed, 0, 2**32 - 1, whole=True)
-    if out is not None and out.suffix.lower() != ".csv":
-        raise InputError(f"{out} is no table by its name", expected=".csv")
     if out is not None:
+        if out.suffix.lower() != ".csv":
+            raise InputError(f"{out} is no table by its name", expected=".csv")
+        check_apart(out, [folder], option="--out")
         check_file(out, fix=_FIX)
     store, progress = store or FeatureStore(), progress_of(progress)
     loaded = load_classifier(classifier, max_pixels)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,10 @@ def wait(tidying: float) -> None:
         print("tidy", flush=True)
 
 @app.command()
+def load() -> None:
+    exec("print('ready', flush=True); time.sleep(60)")  # as data classes are made on import
+
+@app.command()
 def leave() -> None:
     thread = threading.Thread(target=time.sleep, args=(60,))
     thread.start()  # the interpreter waits for it
@@ -34,10 +39,17 @@ main(sys.argv[1:])
 """
 
 
-def interrupted(*arguments: str, times: int, pause: float = 0.05) -> tuple[int, str, str]:
+def interrupted(
+    *arguments: str, times: int, pause: float = 0.05, module: Path | None = None
+) -> tuple[int, str, str]:
     """Exit code, output and errors of a command that is interrupted so often."""
+    start = ["-c", CODE]
+    if module is not None:
+        module.write_text(CODE, encoding="utf-8")
+        start = ["-m", module.stem]
     process = subprocess.Popen(
-        [sys.executable, "-c", CODE, *arguments],
+        [sys.executable, *start, *arguments],
+        cwd=None if module is None else module.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -70,3 +82,13 @@ def test_four_quick_ones_end_at_once(tidying: str) -> None:
 
 def test_one_when_all_is_done_ends_the_wait() -> None:
     assert interrupted("leave", times=2) == (130, "", "")
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_one_while_something_is_imported_ends_with_the_same_code(
+    times: int, tmp_path: Path
+) -> None:
+    """As `python -m photograft`, which would end by the signal."""
+    code, _, errors = interrupted("load", times=times, module=tmp_path / "commands.py")
+    assert code == 130
+    assert errors.startswith("photograft: interrupted")

@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             stream.reconfigure(errors=errors)
     interrupts = Interrupts()
     code = run(sys.argv[1:] if arguments is None else arguments)
-    interrupts.end()
+    interrupts.end(code)
     sys.exit(code)
 
 

@@ -63,6 +63,7 @@ def predict(
     """Classify; the help text is above."""
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.predict import (
+        check_apart,
         expand_inputs,
         load_classifier,
         read_rules,
@@ -72,6 +73,8 @@ def predict(
     from photograft.workflows.prediction_rows import output_format
 
     chosen = output_format(format_, output, to_terminal=sys.stdout.isatty())
+    if output is not None:
+        check_apart(output, paths)
     loaded = load_classifier(classifier, max_pixels)
     rules = read_rules(
         loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage

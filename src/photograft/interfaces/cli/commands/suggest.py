@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photograft.interfaces.cli.commands.options import ClassifierMaxPixels, ClassifierPath
+from photograft.interfaces.cli.commands.options import ClassifierMaxPixels, ClassifierPath, fail
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,8 @@ HELP = (
     "Say which photos to label next: those that the classifier is unsure of, unlike each other, "
     "each with the reason.\n\n"
     "FOLDER holds photos without labels, at any depth. Nothing in it is changed, and photos that "
-    "are near-identical are not suggested together.\n\n"
+    "are near-identical are not suggested together. Where one can't be read, the exit code is "
+    "2.\n\n"
     "Examples:\n\n"
     "  photograft suggest runs/fruit unlabelled/\n\n"
     "  photograft suggest runs/fruit unlabelled/ -n 100 --out next.csv\n\n"
@@ -52,6 +53,7 @@ def suggest(
     from photograft.interfaces.cli.views.account import show_notes, show_skipped, show_unreadable
     from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.progress import make_progress
+    from photograft.workflows.prediction_counts import unread
     from photograft.workflows.suggest import suggest as run
 
     found = run(
@@ -79,6 +81,9 @@ def suggest(
         print(f"Suggestions: {out}")
     show_unreadable(console, found.unreadable)
     _show_next(console, len(found.photos))
+    if found.unreadable:
+        folders = sum(file.name.endswith("/") for file in found.unreadable)
+        fail(unread(len(found.unreadable), folders))
 
 
 def _show(console: Console, photos: Sequence[SuggestedPhoto]) -> None:
