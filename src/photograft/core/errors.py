@@ -43,9 +43,13 @@ class PhotograftError(Exception):
         expected: What would have been right.
         got: What came instead.
         fix: What the user can do about it.
+
+    Attributes:
+        what: What happened, and no more; the whole message is the error's text.
     """
 
     def __init__(self, what: str, *, expected: str = "", got: str = "", fix: str = "") -> None:
+        self.what = what
         parts = [what]
         if expected:
             parts.append(f"expected {expected}" + (f", got {got}" if got else ""))
@@ -123,9 +127,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("BEES", ["ants", "bees"]), did_you_mean("x", ["ants"])
     ('Did you mean bees?', '')
     """
+    near = nearest(name, known)
+    return f"Did you mean {either(near)}?" if near else ""
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> list[str]:
+    """Return the names that are most like one that there is not, three at most, the nearest first.
+
+    Args:
+        name: That one; small and large letters are alike.
+        known: The names that there are.
+        cutoff: How alike they have to be, in [0, 1].
+    """
     names = {other.casefold(): other for other in known}
-    near = difflib.get_close_matches(str(name).casefold(), list(names), n=3, cutoff=0.5)
-    return f"Did you mean {either([names[key] for key in near])}?" if near else ""
+    near = difflib.get_close_matches(str(name).casefold(), list(names), n=3, cutoff=cutoff)
+    return [names[key] for key in near]
 
 
 def one_line(message: str) -> str:

@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from photograft.core.errors import StorageError
 from photograft.core.files import is_full
+from photograft.core.text import count as counted
 
 _KEY = np.dtype([("digest", "S32"), ("crc", "<u4")])
 _DIGEST_BYTES = 32
@@ -168,7 +169,7 @@ class Writer:
         """
         rows = np.ascontiguousarray(features, dtype="<f4")
         if rows.shape != (len(digests), self._space.num_features):
-            raise ValueError(f"{rows.shape} rows for {len(digests)} photos")
+            raise ValueError(f"{rows.shape} rows for {counted(len(digests), 'photo')}")
         keys = np.array([(d, zlib.crc32(r)) for d, r in zip(digests, rows, strict=True)], _KEY)
         with _storage_errors(self._space.folder):
             _write_all(self._rows.fileno(), rows.tobytes())

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from typing import IO
 
 from PIL import ImageFile
+
+from photograft.core.optional import is_installed
 
 
 @functools.cache
 def is_there() -> bool:
     """Return whether their reader is installed."""
-    return importlib.util.find_spec("pi_heif") is not None
+    return is_installed("pi_heif")
 
 
 def open_heif(stream: IO[bytes]) -> ImageFile.ImageFile:

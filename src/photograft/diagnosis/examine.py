@@ -194,7 +194,7 @@ def _near_duplicates(dataset: Dataset, groups: Labels, figures: dict[str, Any]) 
             "near duplicates",
             "worth a look" if flattery >= _SERIOUS else "note",
             max(num_photos / len(dataset.photos) / 10, flattery),
-            f"{num_photos:,} photos are copies or near duplicates of others, in "
+            f"{count(num_photos, 'photo')} are copies or near duplicates of others, in "
             f"{count(len(members), 'group')}{_said(figures)}",
             f"{kept} Exclude copies that add nothing; --near-duplicates ignore parts them.",
             _flagged(dataset, members),

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from photograft.core.errors import PhotograftError, SourceError, either
+from photograft.core.errors import PhotograftError, SourceError, either, first_line
 from photograft.core.files import MAX_FILE_BYTES, printable, read_file
 from photograft.core.store import default_cache_dir
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
@@ -194,23 +194,18 @@ def _text(value: Any, names: list[str] | None) -> str:
     return str(names[value]).strip() if 0 <= value < len(names) else ""
 
 
-def _reason(error: Exception) -> str:
-    text = str(error).strip()
-    return (text.splitlines()[0] if text else type(error).__name__)[:300]
-
-
 def _unreadable(named: NamedSet, error: Exception) -> SourceError:
     return SourceError(
         f"{printable(named.name)} can't be read as a set of the Hugging Face Hub's form",
         expected="a folder of Parquet files with a column of images and one of classes",
-        got=_reason(error),
+        got=first_line(error),
     )
 
 
 def _not_here(named: NamedSet, error: Exception) -> SourceError:
     name = named.name.partition(":")[0]
     return SourceError(
-        f"the set {name!r} is not on this machine and can't be fetched ({_reason(error)})",
+        f"the set {name!r} is not on this machine and can't be fetched ({first_line(error)})",
         fix="Check its name. Without a network here: where there is one, run "
         f"`hf download --repo-type dataset {name} --local-dir FOLDER`, bring the folder here, "
         "and give hf:/PATH/TO/FOLDER.",
@@ -221,5 +216,5 @@ def _bad_part(named: NamedSet, part: str, error: Exception) -> SourceError:
     return SourceError(
         f"the part {part!r} of {named.text!r} can't be read",
         expected="slices that lie within their split",
-        got=_reason(error),
+        got=first_line(error),
     )

@@ -177,7 +177,7 @@ def _read_header(file: Readable, num_dims: int, shown: str) -> tuple[int, ...]:
     if not 0 < math.prod(shape) <= MAX_VALUES:
         raise SourceError(
             f"{shown} has a shape that can't be used",
-            expected=f"1 to {MAX_VALUES:,} values",
+            expected=f"1 to {count(MAX_VALUES, 'value')}",
             got=f"shape {shape}",
         )
     return shape

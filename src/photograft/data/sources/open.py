@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import os
 import stat
 import zipfile
 from pathlib import Path
 
-from photograft.core.errors import SourceError
+from photograft.core.errors import SourceError, nearest
 from photograft.core.files import path_of, printable
 from photograft.data.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
 from photograft.data.sources.arrays import read_arrays
@@ -24,6 +23,8 @@ from photograft.data.sources.tables import PARQUET_MAGIC
 from photograft.data.sources.tfds import read_tfds
 
 _HEAD_BYTES = 1024
+#: How alike a name has to be to be taken for what was meant.
+_CLOSE = 0.6
 _TAR_MAGIC_AT = slice(257, 262)
 
 _EXPECTED = (
@@ -187,17 +188,16 @@ def _missing(path: Path, given: str) -> SourceError:
 
 def _nearest(folder: Path, name: str) -> str | None:
     try:
-        siblings = {other.lower(): other for other in os.listdir(folder)}
+        siblings = os.listdir(folder)
     except OSError:
         return None
-    near = difflib.get_close_matches(name.lower(), siblings, n=1, cutoff=0.6)
-    return siblings[near[0]] if near else None
+    return next(iter(nearest(name, siblings, cutoff=_CLOSE)), None)
 
 
 def _nearest_set(given: str) -> str | None:
     scheme, colon, rest = given.partition(":")
     known = SCHEMES if colon else PLAIN_NAMES
-    near = difflib.get_close_matches(scheme.lower(), known, n=1, cutoff=0.6)
+    near = nearest(scheme, known, cutoff=_CLOSE)
     return f"{near[0]}{colon}{rest}" if near else None
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 
-from photograft.core.errors import SourceError, either
+from photograft.core.errors import SourceError, did_you_mean, either
 from photograft.data.sources.base import Item, SkippedFile, split_name
 from photograft.data.sources.named_sets import NamedSet, split_terms
 
@@ -126,11 +125,10 @@ def number_items(
 
 
 def _unknown(named: NamedSet, name: str, available: Sequence[str]) -> SourceError:
-    near = difflib.get_close_matches(name, available, n=1, cutoff=0.5)
     return SourceError(
         f"{named.text!r} has no split {name!r}",
         expected=either(available) if available else "none, as it has no splits",
-        fix=f"Did you mean {near[0]}?" if near else "",
+        fix=did_you_mean(name, available),
     )
 
 

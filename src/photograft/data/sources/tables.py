@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from photograft.core.errors import SourceError
+from photograft.core.errors import SourceError, first_line
 from photograft.core.files import printable
 from photograft.core.spreadsheets import open_csv
+from photograft.core.text import count
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -106,7 +107,7 @@ def _parse_fields(reader: Reader, delimiter: str, shown: str) -> Iterator[Row]:
     if too_long:
         raise SourceError(
             f"rows of {shown} have more values than its header: {too_long:,} of them",
-            expected=f"{len(header)} values a row",
+            expected=f"{count(len(header), 'value')} a row",
             got=example,
             fix=f"Put values that hold a {delimiter!r} in double quotes.",
         )
@@ -171,7 +172,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(
             f"the manifest {shown} can't be read as Parquet",
-            got=str(error).partition("\n")[0].rstrip("."),
+            got=first_line(error).rstrip("."),
             fix="Write it again; it may have been cut short.",
         ) from error
 

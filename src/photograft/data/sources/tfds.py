@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from photograft.core.errors import SourceError
+from photograft.core.errors import SourceError, first_line
 from photograft.core.files import printable
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
 from photograft.data.sources.named_sets import NamedSet
@@ -106,7 +106,7 @@ def _prepared(tfds: Any, named: NamedSet, data_dir: Path) -> Any:
         name = named.short_name
         raise SourceError(
             f"the set {named.name!r} is not on this machine and can't be fetched "
-            f"({_reason(error)})",
+            f"({first_line(error)})",
             expected=f"a prepared set in {printable(data_dir / name)}",
             fix="Check its name. Without a network here: where there is one, run "
             f"`python -c \"import tensorflow_datasets as t; t.data_source('{named.name}')\"` "
@@ -128,7 +128,7 @@ class _Stored:
             with self._lock:
                 return bytes(self._rows[index][self._image])
         except Exception as error:
-            raise OSError(f"row {index:,} can't be read: {_reason(error)}") from error
+            raise OSError(f"row {index:,} can't be read: {first_line(error)}") from error
 
 
 class _Copied:
@@ -166,7 +166,7 @@ class _Stream:
             try:
                 row = next(self._rows, None)
             except Exception as error:  # TensorFlow's own errors are of many kinds
-                raise OSError(_reason(error)) from error
+                raise OSError(first_line(error)) from error
             if row is None:
                 return b""
             self._rest = bytes(row[self._image])
@@ -198,7 +198,7 @@ def _rows(
         raise SourceError(
             f"the part {part!r} of {named.text!r} can't be read",
             expected="slices that lie within their split",
-            got=_reason(error),
+            got=first_line(error),
         ) from error
 
 
@@ -214,7 +214,7 @@ def _read_rows(
     except Exception as error:
         raise SourceError(
             f"{shown!r} is damaged or incomplete",
-            got=_reason(error),
+            got=first_line(error),
             fix="Prepare it again.",
         ) from error
 
@@ -235,8 +235,3 @@ def _text(value: Any, feature: Any) -> str:
     if count is None:
         return str(value)
     return str(feature.int2str(int(value))).strip() if 0 <= int(value) < count else ""
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).strip()
-    return (text.splitlines()[0] if text else type(error).__name__)[:300]

@@ -7,7 +7,6 @@ for all runs there, never to the working folder.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shlex
 import time
@@ -17,7 +16,7 @@ from typing import Any
 
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import printable
-from photograft.core.optional import need_torch
+from photograft.core.optional import is_installed, need_torch
 from photograft.learning.history import Epoch
 from photograft.learning.tracking.protocol import Outcome, Start, Tracker, figures_of
 
@@ -259,7 +258,7 @@ def _default_environment(**values: str) -> None:
 
 def _has_database() -> bool:
     """Return whether MLflow can open a database."""
-    return all(importlib.util.find_spec(name) for name in ("sqlalchemy", "alembic"))
+    return is_installed("sqlalchemy") and is_installed("alembic")
 
 
 def _is_logged_in(settings: Any) -> bool:

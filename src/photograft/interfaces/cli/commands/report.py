@@ -32,12 +32,13 @@ def report(
     ] = None,
 ) -> None:
     """Write the page; the help text is above."""
+    from photograft.core.text import count
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.report import report as write
     from photograft.workflows.several import each_usable
 
     if output is not None and len(runs) > 1:
-        fail(f"--output names one page, and there are {len(runs)} folders: leave it out")
+        fail(f"--output names one page, and there are {count(len(runs), 'folder')}: leave it out")
     progress = make_progress()
     pages, notes = each_usable(runs, lambda run: write(run, output=output, progress=progress))
     for found in pages.values():
