@@ -9,6 +9,8 @@ import pytest
 
 import photograft
 import system_helpers as system
+from photograft.core.errors import ClassifierError
+from photograft.workflows.several import each_usable
 from report_helpers import make_comparison, make_run
 from training_helpers import tiny_config
 
@@ -50,6 +52,19 @@ def test_plot_fails_where_none_has_epochs_or_one_is_not_there(
     result = system.invoke(capsys, "plot", *runs, tmp_path / "runs" / "b_scartch", "-o", picture)
     system.assert_one_line(result, "b_scartch is no run folder")
     assert not picture.exists()
+
+
+def test_what_is_left_out_is_called_by_its_whole_path(tmp_path: Path) -> None:
+    folders = [tmp_path / "A. Smith" / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+
+    def do(folder: Path) -> str:
+        if folder.name == "b":
+            raise ClassifierError(f"{folder} is none", expected="a run", fix="Make one.")
+        return folder.name
+
+    assert each_usable(folders, do) == ({folders[0]: "a"}, [f"{folders[1]} is none"])
 
 
 def test_report_of_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ def each_usable(
             if not folder.exists():
                 raise
             first = first or error
-            notes.append(str(error).partition(". ")[0])
+            notes.append(error.what)
     if not found and first is not None:
         raise first
     return found, notes
