@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import photograft
 import system_helpers as system
@@ -102,6 +103,29 @@ def test_what_systems_leave_is_accounted_for_and_no_finding(
     assert "Skipped" not in result.out
     result = system.invoke(capsys, "inspect", root)
     assert "Skipped 4 files: 4 hidden or system file" in result.out
+
+
+@pytest.mark.parametrize("command", ["predict", "explain", "inspect"])
+def test_raw_photos_that_only_their_names_tell(
+    command: str,
+    photos: Path,
+    run_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is read of a TIFF of that name might be a thumbnail; other bytes say nothing."""
+    root = tmp_path / "photos"
+    shutil.copytree(photos, root)
+    Image.open(photos / "circle" / "00.jpg").save(root / "circle" / "a.nef", "TIFF")
+    (root / "circle" / "b.mos").write_bytes(bytes(range(128, 256)))
+    arguments = {
+        "predict": [run_path, root],
+        "explain": [run_path, root / "circle", "--out", tmp_path / "why"],
+        "inspect": [root],
+    }
+    result = system.invoke(capsys, command, *arguments[command])
+    for kind in ("NEF", "MOS"):
+        assert f"a raw photo ({kind}); convert it to JPEG or PNG" in result.out
 
 
 def test_what_systems_leave_is_nothing_to_classify(

@@ -179,17 +179,24 @@ def refuse_raw_photo(image: ImageFile.ImageFile) -> None:
         raise ImageError("unsupported format", foreign.raw_photo_of(str(tags.get(_MAKE, ""))))
 
 
-def refuse_by_name(name: str, file_name: str) -> None:
-    """Refuse a TIFF that by its name is a raw photo: what is read of it might be a thumbnail.
+def refuse_by_name(data: bytes, file_name: str) -> None:
+    """Refuse what only its name tells to be a raw photo or a video.
+
+    That is bytes that say nothing, and a TIFF: what is read of it might be a thumbnail.
 
     Args:
-        name: Pillow's name of the format.
+        data: The file's bytes.
         file_name: The file's name.
 
     Raises:
-        ImageError: It is such a raw photo.
+        ImageError: It is such a file.
     """
-    if name == "TIFF" and (called := foreign.unread_by_name(file_name)):
+    called = foreign.unread_by_name(file_name)
+    if not called or not data:
+        return
+    found = _readable(data)
+    says_nothing = not found and not foreign.unread(data) and foreign.other(data) == foreign.UNKNOWN
+    if found == "TIFF" or says_nothing:
         raise ImageError("unsupported format", called)
 
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
-from photograft.data import foreign, formats
+from photograft.data import formats
 from photograft.data.images import decode, expected_extension_note, read_header
 from photograft.data.sources.base import Item, SkippedFile
 
@@ -62,13 +62,10 @@ def examine(item: Item, max_pixels: int, *, is_numbered: bool = False) -> Photo 
     """
     try:
         data = item.read()
+        formats.refuse_by_name(data, item.name)
         header = read_header(data, max_pixels=max_pixels)
-        formats.refuse_by_name(header.format, item.name)
     except ImageError as error:
-        reason, detail = error.reason, error.detail
-        if detail == foreign.UNKNOWN and (named := foreign.unread_by_name(item.name)):
-            reason, detail = "unsupported format", named
-        return SkippedFile(item.name, reason, detail, item.label)
+        return SkippedFile(item.name, error.reason, error.detail, item.label)
     except OSError as error:
         return SkippedFile(item.name, "unreadable", error.strerror or str(error), item.label)
     note = expected_extension_note(header, item.name)

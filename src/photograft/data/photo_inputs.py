@@ -15,6 +15,7 @@ from PIL import Image
 from photograft.core.errors import InputError
 from photograft.core.files import read_file
 from photograft.data.encoding import encode_picture, encode_pixels
+from photograft.data.formats import refuse_by_name
 from photograft.data.sources.pixels import Array, check_shape, find_scale
 
 _EXPECTED = (
@@ -31,7 +32,8 @@ class PhotoInput:
 
     Attributes:
         name: The path as it was given, or the place among the others, such as ``"X[3]"``.
-        read: Returns the photo as a file's bytes; raises OSError where that fails.
+        read: Returns the photo as a file's bytes; raises OSError where that fails, ImageError where
+            the file's name tells that it is none.
         is_path: Whether it is a file on the disk.
     """
 
@@ -159,7 +161,7 @@ def one_photo(value: Any, place: str, *, expected: str = _EXPECTED) -> PhotoInpu
     """
     if isinstance(value, (str, os.PathLike)):
         name = os.fsdecode(value)
-        return PhotoInput(name, partial(read_file, Path(name)), is_path=True)
+        return PhotoInput(name, partial(_read_photo, Path(name)), is_path=True)
     if isinstance(value, Image.Image):
         return PhotoInput(place, partial(encode_picture, value))
     array = to_array(value, place) if is_array_like(value) else None
@@ -175,6 +177,12 @@ def one_photo(value: Any, place: str, *, expected: str = _EXPECTED) -> PhotoInpu
             fix=f"Put the channels last: {place}.transpose(1, 2, 0)." if first else "",
         )
     return PhotoInput(place, partial(encode_pixels, array[None], 0, _scale(place, array)))
+
+
+def _read_photo(path: Path) -> bytes:
+    data = read_file(path)
+    refuse_by_name(data, path.name)
+    return data
 
 
 def _of_several(array: Array) -> list[PhotoInput]:
