@@ -30,7 +30,7 @@ from photograft.learning.recipes import get_recipe
 from photograft.learning.settings import LOOPS, LearningSettings, TrainConfig, check_can_run
 
 #: Raised when the scores of the same candidate would be other ones.
-FORMAT = 1
+FORMAT = 2
 
 #: Strategies that are compared by default, the cheap ones first.
 DEFAULT_STRATEGIES = ("features", "features+augment", "finetune")
