@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +279,26 @@ def test_a_folder_where_a_file_is_to_be_is_known_beforehand(tmp_path: Path) -> N
         check_file(tmp_path, fix="")
     check_file(tmp_path / "none" / "a.csv", fix="")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("check", [check_file, check_free])
+def test_below_a_folder_that_nobody_may_enter(
+    check: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a stand-in for the system: the tests may run as root, who may enter any."""
+    locked = tmp_path / "locked"
+    locked.mkdir()
+
+    def refusing(look: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def refuse(path: Any, **options: Any) -> os.stat_result:
+            if not isinstance(path, int) and locked in Path(os.fsdecode(path)).parents:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return look(path, **options)
+
+        return refuse
+
+    monkeypatch.setattr(os, "stat", refusing(os.stat))
+    monkeypatch.setattr(os, "lstat", refusing(os.lstat))
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != locked)
+    with pytest.raises(StorageError, match=r"locked is not a folder that you may write to\. Try"):
+        check(locked / "runs" / "a", fix="Try elsewhere.")

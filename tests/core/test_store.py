@@ -226,7 +226,7 @@ class TestReadingBack:
     ) -> None:
         with space.writer() as writer:
             writer.append(digests(1), rows(digests(1)))
-            with pytest.raises(ValueError, match="rows for 1 photos"):
+            with pytest.raises(ValueError, match="rows for 1 photo"):
                 writer.append(digests(2), np.zeros(shape, np.float32))
             writer.append(digests(3), rows(digests(3)))
         assert found(space.find(digests(1, 2, 3)), digests(1, 2, 3)) == digests(1, 3)

@@ -31,13 +31,8 @@ from photograft.core.text import parse_duration
 from photograft.data.dataset import Dataset
 from photograft.data.loading import split_of
 from photograft.evaluation.comparison import scheduler, trials
-from photograft.evaluation.comparison.candidates import (
-    Candidate,
-    Trial,
-    TrialStore,
-    alone,
-    make_candidates,
-)
+from photograft.evaluation.comparison.candidates import Candidate, alone, make_candidates
+from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.interfaces.cli import main
 from photograft.interfaces.cli.views.leaderboard import show_comparison
 from photograft.learning import job as base

@@ -11,6 +11,7 @@ import photograft
 import system_helpers as system
 from drawing import MakePhotos
 from photograft.classifier.learned import Learned
+from photograft.core.errors import DatasetError
 from photograft.core.store import FeatureStore
 from photograft.workflows.photos import fit_photos
 from training_helpers import tiny_config
@@ -44,6 +45,14 @@ def test_photos_that_it_learned_from_are_scored_apart(run_path: Path, photos: Pa
     (warning,) = found.warnings
     assert f"it was trained on {counts[0]} and its settings were chosen by {counts[1]}" in warning
     assert f"What counts is the score on the {counts[2]} photos" in warning
+
+
+def test_a_class_that_it_does_not_know_is_likened(
+    run_path: Path, make_photos: MakePhotos, tmp_path: Path
+) -> None:
+    photos = make_photos(tmp_path / "later", ("circle", "squares"), n=2)
+    with pytest.raises(DatasetError, match=r"got squares\. Did you mean square\?"):
+        photograft.evaluate(run_path, photos)
 
 
 def test_the_command_says_so(

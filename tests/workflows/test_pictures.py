@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from photograft.core.errors import StorageError
+from photograft.core.errors import DatasetError, StorageError
 from photograft.core.progress import Silent
 from photograft.workflows.learning_curve import learning_curve
 from photograft.workflows.pictures import augmentation_picture
@@ -28,6 +28,23 @@ def test_an_augmented_photo_never_goes_among_the_photos(photos: Path) -> None:
             progress=Silent(),
         )
     assert snapshot(photos) == before
+
+
+def test_of_no_usable_photo_it_is_said_why(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "circle").mkdir(parents=True)
+    (tmp_path / "photos" / "circle" / "a.jpg").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"no usable photo; got .*empty file.*inspect"):
+        augmentation_picture(
+            str(tmp_path / "photos"),
+            tmp_path / "augmented.png",
+            photo=None,
+            settings="default",
+            recipe=None,
+            views=2,
+            size=32,
+            seed=0,
+            progress=Silent(),
+        )
 
 
 def test_a_learning_curve_never_goes_among_the_photos(photos: Path) -> None:

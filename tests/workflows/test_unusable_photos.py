@@ -74,6 +74,27 @@ def test_with_the_users_word_it_is_the_gravest_finding(with_elk: Path, tmp_path:
     assert f"unsupported format ({TOLD})" in run.report.read_text("utf-8")
 
 
+@pytest.mark.parametrize("command", ["learning-curve", "compare"])
+def test_what_does_not_end_with_findings_says_what_it_goes_on_without(
+    command: str, with_elk: Path, tmp_path: Path
+) -> None:
+    (with_elk / "fox").mkdir()
+    if command == "compare":
+        found = photograft.compare(
+            with_elk,
+            backbones=["efficientnet_lite0"],
+            strategies=["features"],
+            out=tmp_path / "comparison",
+            empty_classes="drop",
+        )
+        notes = found.info["notes"]
+    else:
+        notes = photograft.learning_curve(with_elk, seeds=1, empty_classes="drop").notes
+    elk, fox = (note for note in notes if "goes on without the class" in note)
+    assert "the class 'elk': 2 files" in elk
+    assert fox.endswith("the class 'fox', which has no files")
+
+
 def test_the_doctor_and_inspect_tell_of_it(
     with_elk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,11 +137,12 @@ def test_raw_photos_that_only_their_names_tell(
     """What is read of a TIFF of that name might be a thumbnail; other bytes say nothing."""
     root = tmp_path / "photos"
     shutil.copytree(photos, root)
-    Image.open(photos / "circle" / "00.jpg").save(root / "circle" / "a.nef", "TIFF")
-    (root / "circle" / "b.mos").write_bytes(bytes(range(128, 256)))
-    arguments = {
+    nef, mos = root / "circle" / "a.nef", root / "circle" / "b.mos"
+    Image.open(photos / "circle" / "00.jpg").save(nef, "TIFF")
+    mos.write_bytes(bytes(range(128, 256)))
+    arguments: dict[str, list[object]] = {
         "predict": [run_path, root],
-        "explain": [run_path, root / "circle", "--out", tmp_path / "why"],
+        "explain": [run_path, nef, mos, "--out", tmp_path / "why"],
         "inspect": [root],
     }
     result = system.invoke(capsys, command, *arguments[command])

@@ -133,7 +133,11 @@ def check_free(path: Path, *, fix: str = _CHOOSE) -> None:
         StorageError: Something is there already, or the nearest existing parent is read-only.
     """
     try:
-        taken = path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir()))
+        taken = (
+            os.path.islink(path)
+            or os.path.isfile(path)
+            or (os.path.isdir(path) and any(path.iterdir()))
+        )
     except OSError:
         taken = True
     if taken or not path.name:  # "." and "/" are there, and no new folder can take their place
@@ -151,16 +155,17 @@ def check_file(path: Path, *, fix: str) -> None:
     Raises:
         StorageError: It is a folder, or the nearest existing parent is read-only.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise StorageError(f"{path} can't be written: it is a folder", fix=fix)
     _check_parent(path, fix)
 
 
 def _check_parent(path: Path, fix: str) -> None:
+    # By os.path: Path's own methods raise an error below a folder that nobody may enter.
     parent = path.absolute().parent
-    while not parent.exists():
+    while not os.path.exists(parent):
         parent = parent.parent
-    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+    if not (os.path.isdir(parent) and os.access(parent, os.W_OK | os.X_OK)):
         raise StorageError(
             f"{path} can't be written: {parent} is not a folder that you may write to", fix=fix
         )

@@ -53,6 +53,16 @@ def nothing_usable(source: str, counts: Mapping[str, int]) -> DatasetError:
     )
 
 
+def left_out(names: Sequence[str], skipped: Iterable[SkippedFile]) -> list[str]:
+    """Return a note for each class that is gone on without; the arguments are those of `refuse`."""
+    return [
+        f"goes on without the class {short(name)!r}: {told(files)}, none of which can be used"
+        if files
+        else f"goes on without the class {short(name)!r}, which has no files"
+        for name, files in of_classes(names, skipped).items()
+    ]
+
+
 def of_classes(
     names: Sequence[str], skipped: Iterable[SkippedFile]
 ) -> dict[str, list[SkippedFile]]:

@@ -21,6 +21,7 @@ from photograft.core.schema import check_choice
 from photograft.core.store import FeatureStore
 from photograft.core.text import command_line, count, parse_duration
 from photograft.data.dataset import Dataset
+from photograft.data.empty_classes import left_out
 from photograft.data.groups import content_groups
 from photograft.data.loading import (
     Source,
@@ -33,8 +34,6 @@ from photograft.data.sources.base import IN_MEMORY
 from photograft.data.splits import Split
 from photograft.evaluation.comparison.candidates import (
     Candidate,
-    Trial,
-    TrialStore,
     alone,
     check_folder,
     make_candidates,
@@ -42,6 +41,7 @@ from photograft.evaluation.comparison.candidates import (
 from photograft.evaluation.comparison.choice import PREFERENCES, choose
 from photograft.evaluation.comparison.leaderboard import Row, make_rows
 from photograft.evaluation.comparison.scheduler import run_trials
+from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.evaluation.comparison.trials import TrialContext, try_stored
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
 from photograft.learning.job import Fitted, Job
@@ -273,7 +273,7 @@ def compare_candidates(
             },
             "test": _TEST,
             "data": describe_data(dataset, split),
-            "notes": [],
+            "notes": left_out(dataset.dropped, dataset.skipped),
             "warnings": [*fitted.run.info["warnings"], *_reuse(tested)],
             "candidates": rows,
             **environment(),

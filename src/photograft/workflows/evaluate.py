@@ -12,7 +12,7 @@ from photograft.classifier.scoring import extractor_of, score_and_compare, usabl
 from photograft.classifier.uncertainty.conformal import check
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.bars import progress_of
-from photograft.core.errors import DatasetError
+from photograft.core.errors import DatasetError, did_you_mean
 from photograft.core.progress import Watched
 from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
@@ -140,6 +140,7 @@ def evaluate(
             f"{dataset.source} has classes that the classifier does not know",
             expected=", ".join(loaded.class_names[:20]),
             got=", ".join(unknown[:20]),
+            fix=did_you_mean(unknown[0], loaded.class_names) if len(unknown) == 1 else "",
         )
     labels = np.array([loaded.class_names.index(p.label) for p in dataset.photos], np.int64)
     majority = loaded.trained.get("majority_class")

@@ -14,6 +14,7 @@ from photograft.core.progress import Watched
 from photograft.core.schema import check_range
 from photograft.core.spreadsheets import new_csv
 from photograft.core.store import FeatureStore
+from photograft.data.empty_classes import left_out
 from photograft.data.loading import Source, check_outside
 from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
 from photograft.features.pixel_statistics import without_statistics
@@ -79,7 +80,8 @@ def learning_curve(
     settings = replace(settings, preprocessing=preprocessing)
     job = prepare(source, settings, store=store or FeatureStore(), progress=progress)
     curve = measure_learning_curve(job, num_seeds=seeds, seed=settings.seed)
-    curve = replace(curve, notes=job.dataset.notes)
+    lost = left_out(job.dataset.dropped, job.dataset.skipped)
+    curve = replace(curve, notes=(*job.dataset.notes, *lost))
     if output is not None:
         from photograft.report.plots.learning_curve import (
             draw_learning_curve,  # Matplotlib is slow to import

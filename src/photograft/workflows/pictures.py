@@ -9,6 +9,7 @@ from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.files import new_file
 from photograft.core.progress import Progress
 from photograft.data.dataset import Dataset
+from photograft.data.empty_classes import nothing_usable
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.loading import check_outside
 from photograft.learning.recipes import get_recipe
@@ -73,7 +74,7 @@ def augmentation_picture(
         progress: Told how far it is.
 
     Raises:
-        InputError: There is no such photo, or a setting is wrong.
+        InputError: There is no such photo, no usable one at all, or a setting is wrong.
         StorageError: The file would lie among the photos, or can't be written.
     """
     from photograft.features.augmentation import parse
@@ -92,7 +93,7 @@ def augmentation_picture(
     dataset = Dataset.load(source, max_pixels=max_pixels, empty_classes="drop", progress=progress)
     photos = {item.name: item for item in dataset.photos}
     if not photos:
-        raise InputError(f"{source} has no usable photo")
+        raise nothing_usable(source, dataset.skipped_counts())
     if photo is not None and photo not in photos:
         raise UnknownNameError("photo", photo, photos, fix="`photograft inspect` lists them.")
     chosen = photos[photo] if photo is not None else dataset.photos[0]

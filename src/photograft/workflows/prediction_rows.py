@@ -14,7 +14,7 @@ import numpy as np
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Prediction
 from photograft.classifier.uncertainty.uncertainty import UNKNOWN, Rules
-from photograft.core.errors import InputError, either
+from photograft.core.errors import InputError, as_typed, either
 from photograft.core.files import new_file
 from photograft.core.spreadsheets import WriteRow, csv_rows, new_csv
 from photograft.core.text import percent
@@ -36,13 +36,13 @@ def output_format(wanted: str | None, output: Path | None, *, to_terminal: bool)
         InputError: The format is unknown, can't be told, or does not fit where it goes.
     """
     if wanted is not None and wanted not in FORMATS:
-        raise InputError(f"there is no format '{wanted}'", expected=either(FORMATS))
+        raise InputError(f"there is no format {as_typed(wanted)}", expected=either(FORMATS))
     chosen = wanted
     if chosen is None and output is not None:
         chosen = _SUFFIXES.get(output.suffix.lower())
         if chosen is None:
             raise InputError(
-                f"the name '{output.name}' does not tell a format",
+                f"the name {as_typed(output.name)} does not tell a format",
                 expected=f"a name that ends in {either(list(_SUFFIXES))}",
                 fix="Rename it, or say --format.",
             )

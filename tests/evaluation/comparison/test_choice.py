@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from photograft.evaluation.comparison.candidates import Candidate, Trial
+from photograft.evaluation.comparison.candidates import Candidate
 from photograft.evaluation.comparison.choice import choose
 from photograft.evaluation.comparison.leaderboard import make_rows
+from photograft.evaluation.comparison.trial_store import Trial
 from photograft.learning.settings import TrainConfig
 
 NUM_PHOTOS = 1000

@@ -1,4 +1,4 @@
-"""What a comparison compares: settings by a short name, and what was found out about them."""
+"""What a comparison compares: settings by a short name."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from photograft._version import __version__
 from photograft.backbones.registry import EMBEDDED
 from photograft.core.choices import STRATEGIES
 from photograft.core.errors import InputError, StorageError
-from photograft.core.files import check_free, new_file, write_json
+from photograft.core.files import check_free
 from photograft.core.optional import has_torch
 from photograft.core.schema import check_choice
 from photograft.features.augmentation import view_name
@@ -37,9 +33,6 @@ DEFAULT_STRATEGIES = ("features", "features+augment", "finetune")
 
 #: What tells a candidate's network and how it is run from others, whatever it learned.
 NetworkKey = tuple[str, ...]
-
-#: A fold of one repeat that a candidate was tested on.
-Fold = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -100,111 +93,6 @@ class Candidate:
             "augmentation": view_name(augmentation, self.config.seed, 0),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What was found out about a candidate on held-out photos.
-
-    Attributes:
-        predicted: Class of each photo in each repeat, shape ``(n, r)``; -1 where not held out.
-        losses: Log loss in nats, shape ``(n, r)``; NaN likewise.
-        done: The folds that are done, as (repeat, fold).
-        wanted: How many of them there should be.
-        train_accuracies: Accuracy on the photos learned from, for each done fold, or for all.
-        seconds: What the folds took, but for looking at photos whose features are kept.
-        costs: Parameters, multiply-adds, bytes, seconds to train, milliseconds a photo.
-        chosen: What was chosen on the way, such as layers.
-    """
-
-    predicted: npt.NDArray[np.int64]
-    losses: npt.NDArray[np.float64]
-    done: tuple[Fold, ...]
-    wanted: int
-    train_accuracies: tuple[float, ...]
-    seconds: float
-    costs: dict[str, float]
-    chosen: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all folds are done."""
-        return len(self.done) == self.wanted
-
-    def save(self, path: Path, key: str) -> None:
-        """Write it to a JSON file, whole or not at all."""
-        held_out = np.argwhere(self.predicted >= 0)
-        at = tuple(held_out.T)
-        data = {
-            "key": key,
-            "shape": list(self.predicted.shape),
-            "held_out": held_out.ravel().tolist(),
-            "predicted": self.predicted[at].tolist(),
-            "losses": self.losses[at].tolist(),
-            "done": [list(fold) for fold in self.done],
-            "wanted": self.wanted,
-            "train_accuracies": list(self.train_accuracies),
-            "seconds": self.seconds,
-            "costs": self.costs,
-            "chosen": self.chosen,
-        }
-        with new_file(path, fix="Choose another folder with --out.") as partial:
-            write_json(partial, data)
-
-    @classmethod
-    def load(cls, path: Path, key: str) -> Trial | None:
-        """Return what a file tells, or None where it tells of something else, or is damaged."""
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            if data["key"] != key:
-                return None
-            shape = tuple(data["shape"])
-            at = tuple(np.array(data["held_out"], np.int64).reshape(-1, 2).T)
-            predicted, losses = np.full(shape, -1, np.int64), np.full(shape, np.nan)
-            predicted[at], losses[at] = data["predicted"], data["losses"]
-            return cls(
-                predicted=predicted,
-                losses=losses,
-                done=tuple((int(r), int(f)) for r, f in data["done"]),
-                wanted=int(data["wanted"]),
-                train_accuracies=tuple(data["train_accuracies"]),
-                seconds=float(data["seconds"]),
-                costs=dict(data["costs"]),
-                chosen=dict(data["chosen"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            return None
-
-
-@dataclass(frozen=True)
-class TrialStore:
-    """Where a comparison folder keeps what was found out.
-
-    Attributes:
-        folder: The comparison folder.
-        fingerprint: Of the photos that are compared on.
-    """
-
-    folder: Path
-    fingerprint: str
-
-    def load(self, candidate: Candidate) -> Trial | None:
-        """Return what was found out about a candidate on these photos, if anything was."""
-        key = candidate.key(self.fingerprint)
-        return Trial.load(self._path(candidate, key), key)
-
-    def save(self, candidate: Candidate, trial: Trial) -> None:
-        """Keep what was found out.
-
-        Raises:
-            StorageError: The folder can't be written.
-        """
-        key = candidate.key(self.fingerprint)
-        trial.save(self._path(candidate, key), key)
-
-    def _path(self, candidate: Candidate, key: str) -> Path:
-        safe = re.sub(r"[^\w.+-]+", "-", candidate.name)[:60]
-        return self.folder / "candidates" / f"{safe}-{key[:12]}.json"
 
 
 def make_candidates(

@@ -19,7 +19,8 @@ from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import Split, make_folds
-from photograft.evaluation.comparison.candidates import Candidate, NetworkKey, Trial
+from photograft.evaluation.comparison.candidates import Candidate, NetworkKey
+from photograft.evaluation.comparison.trial_store import Trial
 from photograft.features.extraction import feature_batches, open_space
 from photograft.features.extractor import Extractor
 from photograft.features.opening import fit_preprocessing, open_extractor

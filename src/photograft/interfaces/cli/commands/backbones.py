@@ -23,6 +23,7 @@ def backbones(
     ] = None,
 ) -> None:
     """List; the help text is above."""
+    from photograft.core.errors import as_typed
     from photograft.interfaces.cli.views import tables
     from photograft.interfaces.cli.views.console import make_console
     from photograft.workflows.backbones import embedded_backbones, search_backbones
@@ -35,4 +36,4 @@ def backbones(
     for name in names:
         print(name)
     if not names:
-        fail(f"timm has no pretrained model with '{search}' in its name")
+        fail(f"timm has no pretrained model with {as_typed(search)} in its name")

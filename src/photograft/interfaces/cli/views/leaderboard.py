@@ -45,7 +45,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
     console.print(line, style="bold", markup=False, highlight=False)
     tried = [row for row in info["candidates"] if row["status"] != "not run"]
     console.print(_table(tried, info["winner"], console.width))
-    show_notes(console, info["data"]["notes"])
+    show_notes(console, [*info["data"]["notes"], *info["notes"]])
     for row in info["candidates"]:
         if row["why"]:
             state = "not tried" if row["status"] == "not run" else "not finished"
