@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photograft.backbones.get import get_backbone
@@ -33,8 +34,14 @@ def summarise_name(
 
     Raises:
         UnknownNameError: There is neither.
-        InputError: The recipe has no network.
+        InputError: The recipe has no network, or a folder has the name.
     """
+    if Path(name).is_dir():
+        raise InputError(
+            f"{name} is a folder",
+            expected="the name of a backbone or a recipe",
+            fix="The report of a run says which backbone it has.",
+        )
     if name.upper() not in {recipe.id for recipe in list_recipes()}:
         size = Preprocessing(input_size=input_size or 0)
         backbone = get_backbone(name, "random", preprocessing=size, pooling="flatten")
