@@ -20,6 +20,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+from PIL import Image
 
 import system_helpers as system
 from drawing import draw_folder
@@ -430,6 +431,20 @@ class TestFileOfTheUsers:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(WeightsError, match="does not hold the weights of test_resnet"):
             build(*self.load(tmp_path / name))
+
+    def test_a_whole_network_was_pickled(self, tmp_path: Path) -> None:
+        """What torch says of it is long, and recommends to run what is in the file."""
+        torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+        with pytest.raises(
+            WeightsError, match=r"objects besides tensors.*state_dict\(\)"
+        ) as caught:
+            build(*self.load(tmp_path / "w.pth"))
+        assert "weights_only" not in str(caught.value)
+
+    def test_a_photo_was_given(self, tmp_path: Path) -> None:
+        Image.new("RGB", (9, 9)).save(tmp_path / "w.pth", "JPEG")
+        with pytest.raises(WeightsError, match=r"\(it is no PyTorch checkpoint\)"):
+            build(*self.load(tmp_path / "w.pth"))
 
     @pytest.mark.parametrize("content", [[1, 2], 3, "text", {"a": 1}, {}, {"state_dict": [1]}])
     def test_it_holds_no_tensors(self, tmp_path: Path, content: object) -> None:

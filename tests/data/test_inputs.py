@@ -101,6 +101,11 @@ def test_one_photo_has_one_answer_and_several_have_a_list(
     assert [a.name for a in classifier.stream(ONE[form](path))] == [answer.name]
 
 
+def test_a_column_of_paths_gives_plain_text_for_names(classifier: Classifier, folder: Path) -> None:
+    answers = classifier.predict(np.array([str(folder / "a.png")]))
+    assert [type(answer.name) for answer in answers] == [str]
+
+
 def paths(folder: Path) -> list[str]:
     return [str(folder / name) for name in NAMES]
 
@@ -152,7 +157,7 @@ def test_each_thing_of_a_list_has_one_answer(classifier: Classifier, folder: Pat
     """A folder, too: rows would else not be those of what was given."""
     found = classifier.predict([folder, stack(folder)[0]])
     assert [a.name for a in found] == [str(folder), "x[1]"]
-    assert "directory" in found[0].error
+    assert found[0].error == "unreadable: it is a folder, not a file"
 
 
 @pytest.mark.parametrize("shape", [(40, 50), (40, 50, 1), (40, 50, 3), (40, 50, 4)])
@@ -244,6 +249,7 @@ class Unwilling:
         (np.full((9, 9), np.nan), "NaN"),
         (pd.DataFrame({"a": ["x"], "b": ["y"]}), r"x is no column.*x\[\['path'\]\]"),
         (io.BytesIO(b"abc"), r"x is an open file.*x\.read\(\)"),
+        (torch.zeros(3, 9, 9), r"channels first.*x\.permute\(1, 2, 0\)"),
         (torch.zeros(9, 9, requires_grad=True), "x can't be turned into an array.*requires grad"),
         (Unwilling(), "x can't be turned into an array.*cuda:0"),
         ([Unwilling()], r"x\[0\] can't be turned into an array"),

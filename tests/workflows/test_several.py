@@ -90,3 +90,10 @@ def test_summary_of_several(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = result.out.split("\n\n")
     assert first.startswith("convnet:c4, ")
     assert second.startswith("convnet:c8, ")
+
+
+def test_summary_of_a_run_says_that_it_is_a_folder(
+    run_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = system.invoke(capsys, "summary", run_path)
+    system.assert_one_line(result, "is a folder; expected the name of a backbone or a recipe")

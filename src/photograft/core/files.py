@@ -249,6 +249,7 @@ def read_file(path: Path) -> bytes:
         raise OSError("not a regular file")  # opening a pipe would wait for someone to write
     if stat.S_ISDIR(mode):
         os.scandir(path).close()  # of a folder that can't be listed, that is what is to be said
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", os.fspath(path))
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:

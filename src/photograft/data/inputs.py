@@ -80,6 +80,9 @@ def photos_in(x: Any, place: str = "x") -> PhotoInput | Iterable[PhotoInput]:
         )
     if is_array_like(x):
         array = to_array(x, place)
+        # Of a tensor, that is far likelier than so many grey photos.
+        if hasattr(x, "permute") and array.ndim == 3 and not has_shape_of_one(array):
+            _refuse_channels_first(array, place)
         if array.dtype.kind not in "OU":
             return _of_array(array, place)
         x = column(array, place)
@@ -216,6 +219,16 @@ def _of_array(array: np.ndarray[Any, np.dtype[Any]], place: str) -> PhotoInput |
     if array.ndim == 4 and not len(array):
         return []
     return several_photos(array, place)
+
+
+def _refuse_channels_first(array: np.ndarray[Any, np.dtype[Any]], place: str) -> None:
+    if array.shape[0] in (1, 3, 4):
+        raise InputError(
+            f"{place} is a tensor of one photo with the channels first, or of grey photos",
+            expected="the channels last",
+            got=f"shape {array.shape}",
+            fix=f"Hand over {place}.permute(1, 2, 0); of grey photos {place}[..., None].",
+        )
 
 
 def _not_understood(x: Any, place: str) -> InputError:

@@ -158,7 +158,7 @@ def one_photo(value: Any, place: str, *, expected: str = _EXPECTED) -> PhotoInpu
         InputError: It is something else.
     """
     if isinstance(value, (str, os.PathLike)):
-        name = os.fsdecode(value)
+        name = str(os.fsdecode(value))  # of NumPy's text, too, plain text
         return PhotoInput(name, partial(_read_photo, Path(name)), is_path=True)
     if isinstance(value, Image.Image):
         return PhotoInput(place, partial(encode_picture, value))

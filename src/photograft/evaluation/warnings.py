@@ -66,6 +66,6 @@ def _without_effect(config: TrainConfig) -> list[str]:
     if config.training and not config.has_loop:
         found.append(
             "a logistic head on a frozen backbone is solved, not trained: settings of the training "
-            "loop have no effect without --head mlp"
+            "loop, such as epochs, have no effect without --head mlp or --strategy finetune"
         )
     return found

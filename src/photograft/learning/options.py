@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
 from photograft.backbones.settings import Preprocessing
-from photograft.core.errors import InputError, described
+from photograft.core.errors import InputError, UnknownNameError, described
 from photograft.core.files import path_of
 from photograft.features.settings import Augmentation
 from photograft.learning.recipes import read_config
@@ -118,7 +118,12 @@ def read_settings(config: Config | None = None, **options: Unpack[TrainOptions])
         from photograft.features.augmentation import parse
 
         given["augmentation"] = parse(augment)
-    # By way of plain data: there, unknown names and wrong types are said.
+    known = {*TrainOptions.__annotations__, *TrainConfig.__dataclass_fields__}
+    for name in given:
+        if name not in known:
+            listing = "`photograft train --help` lists them."
+            raise UnknownNameError("setting", name, known, fix=listing)
+    # By way of plain data: there, wrong types are said.
     checked = TrainConfig.from_json(given)
     settings = replace(settings, **{name: getattr(checked, name) for name in given})
     if prepared:

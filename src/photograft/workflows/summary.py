@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photograft.backbones.get import get_backbone
@@ -34,8 +35,14 @@ def summarise_name(
 
     Raises:
         UnknownNameError: There is neither.
-        InputError: The recipe has no network, or torch is not installed.
+        InputError: The recipe has no network, a folder has the name, or torch is not installed.
     """
+    if Path(name).is_dir():
+        raise InputError(
+            f"{name} is a folder",
+            expected="the name of a backbone or a recipe",
+            fix="The report of a run says which backbone it has.",
+        )
     need_torch("a network's summary")
     from photograft.learning.loop.summary import base_summary, summarise  # torch, only where needed
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import pickle
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,18 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """
     from timm.models import load_state_dict
 
-    found: Any = load_state_dict(str(path))
+    try:
+        found: Any = load_state_dict(str(path))
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        if not any(isinstance(e, pickle.UnpicklingError) for e in (error, error.__cause__)):
+            raise
+        # Torch and timm recommend to run what is in the file.
+        if zipfile.is_zipfile(path) or path.read_bytes()[:1] == pickle.PROTO:
+            raise ValueError(
+                "it holds Python objects besides tensors, whose code is never run: save the "
+                "network's state_dict() alone"
+            ) from error
+        raise ValueError("it is no PyTorch checkpoint") from error
     if not found or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise ValueError("it holds something else than tensors")
     return dict(found)

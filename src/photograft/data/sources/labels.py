@@ -71,7 +71,7 @@ def read_labels(name: str, array: Array, count: int, class_names: Sequence[str])
             f"{name} holds {array.shape[1]} values for each image",
             expected=_EXPECTED,
             got=f"shape {array.shape}",
-            fix=f"If it is one-hot, save {name}.argmax(axis=1).",
+            fix=f"If it is one-hot, take {name}.argmax(axis=1).",
         )
     if array.ndim != 1 or array.dtype.kind not in "uifbUS":
         raise SourceError(
@@ -126,6 +126,6 @@ def _texts(name: str, array: Array) -> list[str]:
         raise SourceError(
             f"{name} holds text that is not valid Unicode",
             got=str(error),
-            fix=f"Decode it with its own encoding before saving: np.char.decode({name}, ...).",
+            fix=f"Decode it with its own encoding: np.char.decode({name}, ...).",
         ) from error
     return [value.strip() for value in values]

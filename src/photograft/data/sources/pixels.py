@@ -95,7 +95,7 @@ def find_scale(images: Mapping[str, Array]) -> tuple[float, list[str]]:
                 expected=f"floats in [0, {top:g}], as the maximum of {first} "
                 f"is {found[first].high:g}",
                 got=f"values from {low:g} to {high:g}",
-                fix="Undo any normalisation before saving; Photograft does its own.",
+                fix="Undo any normalisation; Photograft does its own.",
             )
     note = f"values of {first} reach {found[first].high:g}: all were taken to lie in 0 to {top:g}"
     return 255.0 / top, [note]
@@ -126,7 +126,9 @@ def _is_float(name: str, array: Array) -> bool:
             f"{name} is of a type that images can't have",
             expected="uint8, or floats in [0, 1] or [0, 255]",
             got=f"dtype {array.dtype}",
-            fix=f"Save {name}.astype(np.uint8) * 255." if array.dtype.kind == "b" else "",
+            fix=f"Make it numbers: {name}.astype(np.uint8) * 255."
+            if array.dtype.kind == "b"
+            else "",
         )
     return array.dtype.kind == "f"
 
@@ -149,7 +151,7 @@ def _check_finite(name: str, found: _Range) -> None:
             f"{name} holds {count(found.not_finite, 'value that is', 'values that are')} NaN or "
             "infinite",
             expected="floats in [0, 1] or [0, 255]",
-            fix="Replace them before saving, or leave those images out.",
+            fix="Replace them, or leave those images out.",
         )
 
 

@@ -328,7 +328,7 @@ def _read_labels(y: Any) -> tuple[npt.NDArray[Any], list[str]]:
         ) from error
     if len(classes) < 2:
         raise InputError(
-            "there is one class only in y", expected="at least two", got=repr(classes[0])
+            "there is one class only in y", expected="at least two", got=repr(classes.tolist()[0])
         )
     names = _names(classes)
     if len(set(names)) < len(names):
