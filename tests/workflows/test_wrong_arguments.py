@@ -50,7 +50,7 @@ calls = cast("Any", photograft)
         (lambda run: calls.train("x", out=3), "the run folder can't be understood"),
         (lambda run: calls.train("x", corrections=3), "corrections can't be understood"),
         (lambda run: calls.train("x", augment=3), "augment can't be understood"),
-        (lambda run: calls.train("x", {1: 3}), "no setting named 1"),
+        (lambda run: calls.train("x", {1: 3}), "no setting named '1'"),
         (lambda run: calls.compare("x", strategy="finetune"), "expected strategies"),
         (lambda run: calls.compare("x", backbones=3), "a list of names"),
         (lambda run: calls.compare("x", out=3), "comparison folder can't be understood"),
@@ -64,7 +64,7 @@ calls = cast("Any", photograft)
         (lambda run: calls.suggest(run, "x", seed=-1), "seed can't be -1"),
         (lambda run: calls.predict(run, "a.jpg", keep="a"), "got a"),
         (lambda run: calls.predict(run, "a.jpg", coverage="a"), "coverage"),
-        (lambda run: calls.explain(run, "a.jpg", class_name=3), "no class named 3"),
+        (lambda run: calls.explain(run, "a.jpg", class_name=3), "no class named '3'"),
         (lambda run: calls.FeatureStore(3), "cache folder can't be understood"),
     ],
 )
