@@ -123,7 +123,8 @@ class TestSaveAndLoad:
     @pytest.mark.parametrize("place", ["", "nowhere", "file"])
     def test_there_is_none(self, tmp_path: Path, place: str) -> None:
         (tmp_path / "file").write_bytes(b"")
-        with pytest.raises(ClassifierError, match="holds no classifier"):
+        said = "there is no .*nowhere; expected" if place == "nowhere" else "holds no classifier"
+        with pytest.raises(ClassifierError, match=said):
             Classifier.load(tmp_path / place)
 
     @pytest.mark.parametrize("coding", ["softmax", "sigmoid"])

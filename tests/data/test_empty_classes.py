@@ -55,8 +55,8 @@ def test_is_an_error_that_says_all(source: Callable[[Path], Path], tmp_path: Pat
     with pytest.raises(DatasetError) as caught:
         Dataset.load(path)
     assert str(caught.value) == (
-        f"no photo of the class 'elk' in {path} can be used; got 3 files (2 unsupported format "
-        f"({TOLD}), 1 empty file). Mend or convert such files, or remove the class; "
+        f"no photo of the class 'elk' in {path} can be used; got 3 files (2 × unsupported format "
+        f"({TOLD}), 1 × empty file). Mend or convert such files, or remove the class; "
         "--empty-classes drop goes on without it."
     )
     dataset = Dataset.load(path, empty_classes="drop")
@@ -100,7 +100,7 @@ def test_a_class_folder_that_can_not_be_listed(
 ) -> None:
     root = draw_folder(tmp_path, ("cat", "dog", "elk"), n=1, size=24)
     refuse(monkeypatch, "elk")
-    with pytest.raises(DatasetError, match=r"class 'elk' .* 1 folder .1 unreadable: Permission"):
+    with pytest.raises(DatasetError, match=r"class 'elk' .* 1 folder .1 × unreadable: Permission"):
         Dataset.load(root)
     assert Dataset.load(root, empty_classes="drop").dropped == ("elk",)
 
@@ -118,7 +118,7 @@ def test_a_split_folder_that_can_not_be_listed(
 def test_rows_of_files_that_are_not_there(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     table = {"path": ["a.png", "b.png", ""], "label": ["cat", "dog", "elk"]}
-    with pytest.raises(DatasetError, match=r"2 classes in .*'dog': 1 file \(1 missing: row 2: "):
+    with pytest.raises(DatasetError, match=r"2 classes in .*'dog': 1 file \(1 × missing: row 2: "):
         Dataset.from_frame(table, root=tmp_path)
     dataset = Dataset.from_frame(table, root=tmp_path, empty_classes="drop")
     assert dataset.dropped == ("dog", "elk")
@@ -126,7 +126,7 @@ def test_rows_of_files_that_are_not_there(tmp_path: Path) -> None:
 
 def test_photos_in_memory(tmp_path: Path) -> None:
     photos = [np.zeros((8, 8, 3), np.uint8), np.zeros((30, 30, 3), np.uint8)]
-    with pytest.raises(DatasetError, match=r"class 'b' .* 1 file \(1 too large"):
+    with pytest.raises(DatasetError, match=r"class 'b' .* 1 file \(1 × too large"):
         Dataset.from_arrays(photos, ["a", "b"], max_pixels=100)
     dropped = Dataset.from_arrays(photos, ["a", "b"], max_pixels=100, empty_classes="drop")
     assert dropped.dropped == ("b",)
@@ -140,7 +140,7 @@ def test_photos_whose_pixels_do_not_decode(tmp_path: Path) -> None:
     for file in (root / "dog").iterdir():
         file.write_bytes(file.read_bytes()[:900])
     dataset = Dataset.load(root)
-    with pytest.raises(DatasetError, match=r"class 'dog' .* 2 files \(2 truncated"):
+    with pytest.raises(DatasetError, match=r"class 'dog' .* 2 files \(2 × truncated"):
         dataset.verified()
     dropped = Dataset.load(dataset, empty_classes="drop")
     assert dropped.verified().dropped == ("dog",)

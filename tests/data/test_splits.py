@@ -302,7 +302,7 @@ def test_one_class() -> None:
 
 def test_no_photo() -> None:
     skipped = (SkippedFile("a/1", "not an image"), SkippedFile("a/2", "not an image"))
-    with pytest.raises(DatasetError, match="photos has no usable photo; got 2 not an image"):
+    with pytest.raises(DatasetError, match="photos has no usable photo; got 2 × not an image"):
         split_of(dataset([], skipped))
 
 

@@ -414,7 +414,7 @@ def test_command(
 def test_progress_tells_which_candidate(photos: Path, tmp_path: Path, cache: Path) -> None:
     recorder = Recorder()
     run(photos, tmp_path / "out", cache, stored(TINY, TINY_NORM), progress=recorder)
-    assert f"1 of 2: {TINY} features; 10 min are left" in recorder.said
+    assert f"1 of 2: {TINY} features; 10 min left" in recorder.said
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400)])

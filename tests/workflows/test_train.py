@@ -436,7 +436,7 @@ def test_every_file_of_a_messy_folder_is_accounted_for(
     assert info["data"]["num_skipped"] == len(expected) - info["data"]["num_photos"]
     assert sum(info["data"]["skipped"].values()) == info["data"]["num_skipped"]
     assert "hidden" not in result.out  # what systems leave is worth no word
-    assert "1 truncated" in " ".join(result.out.split())
+    assert "1 × truncated" in " ".join(result.out.split())
 
 
 def test_truncated_photo_does_not_shift_the_split(make_photos: MakePhotos, tmp_path: Path) -> None:
@@ -569,6 +569,19 @@ def test_run_folder_among_the_photos_is_refused(
     result = system.invoke(capsys, "train", "photos", "--out", "photos/run")
     system.assert_one_line(result, "among the photos")
     assert system.snapshot(source) == before
+
+
+def test_the_folder_of_all_runs_is_no_source(
+    capsys: pytest.CaptureFixture[str],
+    run_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though by default the new run would lie in it, too."""
+    shutil.copytree(run_path, tmp_path / "runs" / "first")
+    monkeypatch.chdir(tmp_path)
+    result = system.invoke(capsys, "train", "runs")
+    system.assert_one_line(result, "first is a run that Photograft wrote", "photograft predict")
 
 
 # Cold, warm, killed and interrupted

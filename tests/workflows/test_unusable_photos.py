@@ -55,7 +55,7 @@ def test_a_class_without_a_usable_photo_stops_the_command(
     assert result.code == 2
     assert result.err.startswith(
         f"photograft: no photo of the class 'elk' in {with_elk} can be used; got 2 files "
-        f"(2 unsupported format ({TOLD}))"
+        f"(2 × unsupported format ({TOLD}))"
     )
     assert "--empty-classes drop" in result.err
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
@@ -68,9 +68,11 @@ def test_with_the_users_word_it_is_the_gravest_finding(with_elk: Path, tmp_path:
     first = run.findings()[0]
     assert (first.kind, first.severity) == ("lost class", "serious")
     assert first.title == (
-        f"no photo of the class 'elk' can be used: 2 files (2 unsupported format ({TOLD}))"
+        f"no photo of the class 'elk' can be used: 2 files (2 × unsupported format ({TOLD}))"
     )
+    assert repr(first).startswith("Finding('lost class', serious, 2 files: ")
     assert run.classifier.class_names == ("circle", "square")
+    assert "lost class, 2 files" in run.report.read_text("utf-8")
     assert f"unsupported format ({TOLD})" in run.report.read_text("utf-8")
 
 
@@ -108,7 +110,7 @@ def test_the_doctor_and_inspect_tell_of_it(
     said = " ".join(result.out.split())
     assert "│ elk │ 0 │" in said
     assert "Warning: no photo of the class 'elk' can be used: 2 files" in said
-    assert f"Skipped 2 files: 2 unsupported format ({TOLD})" in said
+    assert f"Skipped 2 files: 2 × unsupported format ({TOLD})" in said
 
 
 def test_what_systems_leave_is_accounted_for_and_no_finding(
@@ -123,7 +125,7 @@ def test_what_systems_leave_is_accounted_for_and_no_finding(
     result = system.invoke(capsys, "train", root, "--out", tmp_path / "run")
     assert "Skipped" not in result.out
     result = system.invoke(capsys, "inspect", root)
-    assert "Skipped 4 files: 4 hidden or system file" in result.out
+    assert "Skipped 4 files: 4 × hidden or system file" in result.out
 
 
 @pytest.mark.parametrize("command", ["predict", "explain", "inspect"])

@@ -37,7 +37,7 @@ calls = cast("Any", photograft)
         (lambda run: calls.learning_curve(3.5), "the source can't be understood"),
         (lambda run: calls.evaluate(run, None), "the source can't be understood"),
         (lambda run: calls.evaluate(5, "x"), "no classifier"),
-        (lambda run: calls.predict("nowhere", "a.jpg"), "nowhere holds no classifier"),
+        (lambda run: calls.predict("nowhere", "a.jpg"), "there is no nowhere"),
         (lambda run: calls.predict(5, "a.jpg"), "no classifier"),
         (lambda run: calls.predict(run, 5), "no photo"),
         (lambda run: calls.explain(run, 5), "the photo can't be understood"),

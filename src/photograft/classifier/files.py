@@ -29,7 +29,7 @@ def find_folder(path: Path) -> Path:
         if (folder / "classifier.json").is_file():
             return folder
     raise ClassifierError(
-        f"{path} holds no classifier",
+        f"{path} holds no classifier" if path.exists() else f"there is no {path}",
         expected="a run folder, or the folder 'classifier' in one",
         fix="`photograft train` makes one.",
     )

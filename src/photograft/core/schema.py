@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar, cast
 
-from photograft.core.errors import InputError, UnknownNameError, either
+from photograft.core.errors import InputError, UnknownNameError, did_you_mean, either
 
 Part = TypeVar("Part", bound="Schema")
 
@@ -78,6 +78,7 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise InputError(
             f"{name} can't be {value!r}",
             expected=either([repr(c) for c in choices if c]),
+            fix=did_you_mean(value, [c for c in choices if c]) if isinstance(value, str) else "",
         )
 
 

@@ -97,6 +97,15 @@ def of(value: int, total: int, noun: str, plural: str = "") -> str:
     return f"{value:,} of {count(total, noun, plural)}"
 
 
+def times(counts: Mapping[str, int]) -> str:
+    """Return how often something was so; what is said of one and of many is the same.
+
+    >>> times({"truncated": 1200, "empty file": 2})
+    '1,200 × truncated, 2 × empty file'
+    """
+    return ", ".join(f"{number:,} × {what}" for what, number in counts.items())
+
+
 def brief(value: float | None) -> str:
     """Return a large number in three figures.
 

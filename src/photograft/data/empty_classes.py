@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from photograft.core.errors import DatasetError
 from photograft.core.files import printable
-from photograft.core.text import count, short
+from photograft.core.text import count, short, times
 from photograft.data.sources.base import SkippedFile
 
 #: Classes, and reasons of one class, that a message names.
@@ -48,7 +48,7 @@ def nothing_usable(source: str, counts: Mapping[str, int]) -> DatasetError:
     """
     return DatasetError(
         f"{printable(source)} has no usable photo",
-        got=", ".join(f"{number:,} {reason}" for reason, number in counts.items()),
+        got=times(counts),
         fix="`photograft inspect` lists every file and why it was skipped.",
     )
 
@@ -78,7 +78,7 @@ def told(files: Sequence[SkippedFile]) -> str:
     """Return how many files a class has, and why none can be used.
 
     >>> told([SkippedFile("a.jpg", "empty file"), SkippedFile("b.jpg", "truncated", "3 bytes")])
-    '2 files (1 empty file, 1 truncated: 3 bytes)'
+    '2 files (1 × empty file, 1 × truncated: 3 bytes)'
     >>> told([])
     'no files'
     """
@@ -104,4 +104,4 @@ def _reason(reason: str, files: Sequence[SkippedFile]) -> str:
     detail = files[0].detail if reason == files[0].reason else ""  # else it is told already
     several = len({file.detail for file in files}) > 1
     first = ", the first: " if several else ": "
-    return f"{len(files):,} {reason}" + (f"{first}{detail}" if detail else "")
+    return times({reason: len(files)}) + (f"{first}{detail}" if detail else "")

@@ -20,6 +20,7 @@ from photograft.data.corrections import Corrections
 from photograft.data.dataset import Dataset
 from photograft.data.groups import group_by
 from photograft.data.settings import DataSettings
+from photograft.data.sources.folder import refuse_our_own
 from photograft.data.sources.named_sets import short_name
 from photograft.data.sources.open import source_path
 from photograft.data.splits import Split, make_split
@@ -143,6 +144,7 @@ def check_outside(folder: Path, source: Source, *, option: str = "--out") -> Non
 
     Raises:
         StorageError: It does.
+        SourceError: It does, and the photos are none but what Photograft wrote.
     """
     if isinstance(source, Dataset):
         if source.kind != "folder":
@@ -150,6 +152,7 @@ def check_outside(folder: Path, source: Source, *, option: str = "--out") -> Non
         source = source.source
     root = source_path(source).expanduser().resolve()
     if root.is_dir() and folder.resolve().is_relative_to(root):
+        refuse_our_own(root)  # such as the folder of all runs, where the next one would lie, too
         raise StorageError(
             f"{folder} would lie in {printable(root)}, among the photos",
             fix=f"Choose a place elsewhere with {option}: nothing in the source is ever changed.",

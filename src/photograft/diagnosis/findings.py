@@ -12,6 +12,9 @@ from photograft.core.text import count, short, shown
 #: How grave a finding is, the most severe first.
 SEVERITIES = ("serious", "worth a look", "note")
 
+#: Findings of what is no photo that could be read.
+_OF_FILES = ("lost class", "unusable")
+
 #: Photos of a finding that a notebook shows.
 _MOST_SHOWN = 12
 
@@ -58,8 +61,14 @@ class Finding:
     fix: str
     photos: tuple[Flagged, ...] = ()
 
+    @property
+    def size(self) -> str:
+        """How many it concerns; empty where it concerns none in particular."""
+        noun = "file" if self.kind in _OF_FILES else "photo"
+        return count(len(self.photos), noun) if self.photos else ""
+
     def __repr__(self) -> str:
-        size = f", {count(len(self.photos), 'photo')}" if self.photos else ""
+        size = f", {self.size}" if self.photos else ""
         return f"Finding({self.kind!r}, {self.severity}{size}: {shown(self.title)})"
 
     def _repr_html_(self) -> str:

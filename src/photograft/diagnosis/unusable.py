@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from photograft.core.text import count
+from photograft.core.text import count, times
 from photograft.data.dataset import Dataset
 from photograft.data.empty_classes import of_classes, told
 from photograft.data.sources.base import SkippedFile
@@ -38,8 +38,7 @@ def find_unusable(dataset: Dataset) -> list[Finding]:
     ]
     if not files:
         return lost
-    counts = Counter(file.told for file in files).most_common()
-    reasons = ", ".join(f"{number:,} {reason}" for reason, number in counts)
+    reasons = times(dict(Counter(file.told for file in files).most_common()))
     return [
         *lost,
         Finding(

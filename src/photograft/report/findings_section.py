@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from photograft.core.progress import Progress
-from photograft.core.text import count, shown
+from photograft.core.text import shown
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.diagnosis.findings import SEVERITIES, Finding, Flagged, ranked
 from photograft.diagnosis.wording import LOOKED_FOR, grouped, suggested, verdict
@@ -93,7 +93,7 @@ def _finding(
         "key": finding.severity.replace(" ", "-"),
         "title": finding.title,
         "fix": finding.fix,
-        "total": count(len(finding.photos), "photo") if finding.photos else "",
+        "total": finding.size,
         "num_more": len(finding.photos) - num_shown,
         # Photos that belong together lie in a frame; one that stands alone needs none.
         "is_grouped": any(len(group) > 1 for group in groups),

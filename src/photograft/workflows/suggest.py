@@ -23,7 +23,7 @@ from photograft.core.progress import Progress, Watched
 from photograft.core.schema import check_range
 from photograft.core.spreadsheets import new_csv
 from photograft.core.store import FeatureStore
-from photograft.core.text import count, short
+from photograft.core.text import count, short, times
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.sources.base import Item, SkippedFile, make_listing
 from photograft.features.similarity import unit_rows
@@ -136,9 +136,9 @@ def suggest(
     dataset = read_unlabelled(path_of(folder, "the folder"), loaded, progress)
     dataset, rows, said = score_dataset(loaded, dataset, store, progress)
     if not dataset.photos:
-        counts = ", ".join(f"{n:,} x {r!r}" for r, n in dataset.skipped_counts().items())
+        got = times(dataset.skipped_counts()) or "none"
         raise InputError(
-            f"{folder} holds no usable photo", expected="photos, at any depth", got=counts or "none"
+            f"{folder} holds no usable photo", expected="photos, at any depth", got=got
         )
     known = counted = None
     notes: list[str] = []

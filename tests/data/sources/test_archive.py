@@ -345,5 +345,5 @@ def test_full_disk_is_told_apart_from_a_damaged_archive(
 
 def test_archive_without_class_folders(tmp_path: Path) -> None:
     path = pack(tmp_path / "photos.zip", {"1.jpg": b"", "2.jpg": b""})
-    with pytest.raises(SourceError, match="2 x 'not in a class folder'"):
+    with pytest.raises(SourceError, match="2 × not in a class folder"):
         read_archive(path)

@@ -183,7 +183,7 @@ def test_error_says_what_was_found_and_what_is_expected(tmp_path: Path) -> None:
     message = str(caught.value)
     assert str(tmp_path) in message
     assert "class folders, each with photos" in message
-    assert "2 x 'not in a class folder'" in message
+    assert "2 × not in a class folder" in message
 
 
 def test_listing_is_sorted_and_its_names_are_unique() -> None:

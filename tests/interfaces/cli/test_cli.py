@@ -170,7 +170,7 @@ def test_folder_without_any_photo(capsys: pytest.CaptureFixture[str], tmp_path: 
         (tmp_path / "photos" / name).mkdir(parents=True)
         (tmp_path / "photos" / name / "notes.txt").write_text("nothing here")
     result = system.invoke(capsys, "train", tmp_path / "photos", "--out", tmp_path / "run")
-    system.assert_one_line(result, "no usable photo", "2 not an image")
+    system.assert_one_line(result, "no usable photo", "2 × not an image")
 
 
 @pytest.mark.slow
@@ -208,6 +208,7 @@ def test_unknown_layer_is_told_before_any_photo_is_looked_at(
         (["train", "x", "--strategy", "magic"], "'features', 'features+augment', 'finetune', "),
         (["train", "x", "--engine", "onnx"], "engine can't be 'onnx'"),
         (["train", "x", "--device", "tpu"], "device can't be 'tpu'"),
+        (["train", "x", "--strategy", "fintune"], "'auto'. Did you mean finetune or features?"),
         (["train", "x", "--head", "tree"], "head can't be 'tree'; expected 'logistic' or 'mlp'"),
         (["train", "x", "--hidden", "a"], "hidden can't be understood; expected widths such as"),
         (["train", "x", "--dropout", "1"], "dropout can't be 1; expected a number from 0 to 0.99"),
@@ -223,8 +224,8 @@ def test_unknown_layer_is_told_before_any_photo_is_looked_at(
         (["predict", "run", "x", "--top", "0"], "--top"),
         (["cache", "prune", "--max-size", "lots"], "'lots' is no size"),
         (["cache", "prune", "--max-size", "-1"], "size"),
-        (["evaluate", "nowhere", "x"], "nowhere holds no classifier"),
-        (["predict", "nowhere", "x"], "nowhere holds no classifier"),
+        (["evaluate", "nowhere", "x"], "there is no nowhere; expected a run folder"),
+        (["predict", "nowhere", "x"], "there is no nowhere; expected a run folder"),
         (["recipe", "show", "Z9"], "there is no recipe named 'Z9'. `photograft recipe list`"),
         (["recipe", "run", "Z9", "x"], "there is no recipe named 'Z9'"),
         (["summary", "no_such_net"], "there is no backbone named 'no_such_net'"),
@@ -398,7 +399,7 @@ def test_inspect_limit_of_pixels(
 ) -> None:
     source = make_photos(tmp_path / "photos", n=2)
     out = system.invoke(capsys, "inspect", source, "--max-pixels", 1000).out
-    assert "Skipped 4 files: 4 too large" in out
+    assert "Skipped 4 files: 4 × too large" in out
     assert "the limit is 1,000" in out
 
 

@@ -32,14 +32,14 @@ def test_a_line_a_phase() -> None:
     lines = Lines(stream)
     with lines.step("Reading files", 127, "files") as step:
         step.advance(127)
-    lines.say("1 of 3: net features; 9 min are left")
+    lines.say("1 of 3: net features; 9 min left")
     with lines.step("Fitting the head", 1, "heads"):
         pass
     with lines.step("Classifying", 0, "photos") as step:
         step.note("some words")
     assert stream.getvalue().splitlines() == [
         "Reading files: 127 files",
-        "1 of 3: net features; 9 min are left",
+        "1 of 3: net features; 9 min left",
         "Fitting the head",
         "Classifying",
     ]

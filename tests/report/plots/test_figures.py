@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +27,14 @@ NAMES = ("a", "Common kingfisher, female", "W" * 90, "$x$ & \\frac", "名前" * 
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures, as they would be written."""
     found: list[Figure] = []
-    for module in (figures, explained):
-        monkeypatch.setattr(module, "save_figure", lambda figure, path: found.append(figure))
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: found.append(figure))
+
+    class Recorded(Figure):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            found.append(self)
+
+    monkeypatch.setattr(explained, "Figure", Recorded)
     return found
 
 
@@ -94,3 +102,23 @@ def test_explanation(
     photo, backbone = Image.new("RGB", size), get_backbone("efficientnet_lite0")
     explained.draw(explanation, photo, backbone, {}, tmp_path / "explanation.png")
     check_layout(drawn[0])
+
+
+@pytest.mark.parametrize("size", [(30, 90), (90, 30)])
+def test_a_training_photo_lies_in_the_middle_of_its_place(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    explanation = Explanation(
+        "a", "cat", 0.9, "cat", 0.9, heat=None, neighbours=(Neighbour("b", "cat", 0.1),)
+    )
+    red = io.BytesIO()
+    Image.new("RGB", size, (255, 0, 0)).save(red, "PNG")
+    photo, backbone = Image.new("RGB", (90, 90)), get_backbone("efficientnet_lite0")
+    path = tmp_path / "explanation.png"
+    explained.draw(explanation, photo, backbone, {"b": red.getvalue}, path)
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    is_photo = (pixels == (255, 0, 0)).all(axis=2)
+    is_place = is_photo | (pixels == (0xF5, 0xF7, 0xFA)).all(axis=2)
+    for axis in (0, 1):
+        photo_at, place = (np.flatnonzero(found.any(axis=axis)) for found in (is_photo, is_place))
+        assert abs((photo_at[0] - place[0]) - (place[-1] - photo_at[-1])) <= 1

@@ -43,7 +43,7 @@ def read_folder(path: Path) -> Listing:
             a run, a comparison or a classifier.
     """
     root = path.absolute()
-    _refuse_our_own(root)
+    refuse_our_own(root)
     try:
         tree = _walk(root)
     except OSError as error:
@@ -56,10 +56,13 @@ def read_folder(path: Path) -> Listing:
     return build_listing("folder", root, tree, lambda inner: partial(read_file, root / inner))
 
 
-def _refuse_our_own(root: Path) -> None:
+def refuse_our_own(root: Path) -> None:
     """Raise an error where a folder, or one in it, is what Photograft wrote.
 
     Else its pictures would be taken for a class.
+
+    Raises:
+        SourceError: It is.
     """
     what, where = _made_here(root), root
     if not what:

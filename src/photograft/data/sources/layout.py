@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
+from photograft.core.text import times
 from photograft.data.sources.base import (
     Item,
     Listing,
@@ -129,7 +130,7 @@ def build_listing(
     layout = arrange(tree)
     if not layout.placed:
         reasons = Counter(file.reason for file in layout.skipped)
-        got = ", ".join(f"{count:,} x {reason!r}" for reason, count in reasons.most_common())
+        got = times(dict(reasons.most_common()))
         raise nothing_here(printable(source), _EXPECTED, got or "no files")
     items = [
         Item(printable(path), label, split, None, reader(path))

@@ -97,7 +97,7 @@ def run_trials(
         if reason:
             found.reasons[candidate.name] = reason
             continue
-        spare = f"; {rough_duration(left)} are left" if left > 0 else ""
+        spare = f"; {rough_duration(left)} left" if left > 0 else ""
         context.progress.say(f"{number} of {len(missing)}: {candidate.name}{spare}")
         watched = context
         if _is_any_complete(found):
@@ -305,8 +305,8 @@ def _gave_up(trial: Trial) -> str:
 
 
 def _too_long(seconds: float, left: float, what: str = "it") -> str:
-    rest = f"{rough_duration(left)} are left" if left > 0 else "the budget is spent"
-    return f"{what} would take about {rough_duration(seconds)}, and {rest}"
+    rest = f"with {rough_duration(left)} left" if left > 0 else "and the budget is spent"
+    return f"{what} would take about {rough_duration(seconds)}, {rest}"
 
 
 class _BudgetSpentError(Exception):

@@ -196,7 +196,7 @@ def _small(neighbour: Neighbour, reads: Reads, side: int) -> Image.Image:
     try:
         if read is not None:
             found = decode(read(), at_least=_NEIGHBOUR)
-            return ImageOps.pad(found, size, color="#f5f7fa", centering=(0, 0.5))
+            return ImageOps.pad(found, size, color="#f5f7fa")
     except (ImageError, OSError):
         pass  # gone or changed since: its name stands below
     return Image.new("RGB", size, "#e4e7eb")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from photograft.core.text import count
+from photograft.core.text import count, times
 from photograft.workflows.inspect import (
     HIDDEN,
     across_given_splits,
@@ -101,8 +101,9 @@ def show_skipped(console: Console, counts: dict[str, int], *, all_of_them: bool 
     """
     counts = {why: n for why, n in counts.items() if all_of_them or why != HIDDEN}
     if counts:
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
-        console.print(f"Skipped {count(sum(counts.values()), 'file')}: {reasons}", markup=False)
+        console.print(
+            f"Skipped {count(sum(counts.values()), 'file')}: {times(counts)}", markup=False
+        )
 
 
 def show_unreadable(console: Console, skipped: Sequence[SkippedFile]) -> None:
