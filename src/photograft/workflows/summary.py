@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from photograft.backbones.get import get_backbone
+from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.core.errors import InputError
@@ -36,6 +37,8 @@ def summarise_name(
         UnknownNameError: There is neither.
         InputError: The recipe has no network, or torch is not installed.
     """
+    if is_file_name(name):
+        raise InputError(f"{name} is an ONNX file, of which there is no summary")
     need_torch("a network's summary")
     from photograft.learning.loop.summary import base_summary, summarise  # torch, only where needed
 
