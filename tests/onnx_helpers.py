@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -84,9 +85,10 @@ def write_network(
     return path
 
 
-def expected_map(pixels: np.ndarray, seed: int = 0) -> np.ndarray:
+def expected_map(pixels: npt.NDArray[np.float32], seed: int = 0) -> npt.NDArray[np.float32]:
     """What `MAP` is for normalised pixels ``(height, width, 3)``: ``(WIDTH, h, w)``."""
     weight = np.random.default_rng(seed).normal(0, 0.2, (WIDTH, 3, 8, 8)).astype(np.float32)
     h, w = pixels.shape[0] // 8, pixels.shape[1] // 8
     places = pixels.reshape(h, 8, w, 8, 3)
-    return np.maximum(np.einsum("aibjc,ncij->nab", places, weight), 0)
+    found: npt.NDArray[np.float32] = np.einsum("aibjc,ncij->nab", places, weight)
+    return np.maximum(found, 0)

@@ -35,7 +35,6 @@ def open_extractor(
         WeightsError: The backbone's weights are not here and can't be fetched.
     """
     name = DEFAULT_BACKBONE if settings.backbone == "auto" else settings.backbone
-    _tell(name, progress)
     check_fetchable(name, settings.weights, store.cache)
     backbone = get_backbone(
         name,
@@ -48,6 +47,7 @@ def open_extractor(
     engine = choose_engine(
         settings.engine, settings.precision, settings.device, prepared_only=backbone.is_onnx
     )
+    _tell(name, progress)
     return Extractor(
         backbone, path, engine, store, settings.max_pixels, progress, settings.engine == "auto"
     )

@@ -22,6 +22,7 @@ from photograft.core.errors import ConversionError, InputError, UnknownNameError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 
 
 def pixels_of(size: int = 32, n: int = 2) -> Pixels:
@@ -72,7 +73,9 @@ def test_outputs_of_every_kind(tmp_path: Path, engine: str, opset: int) -> None:
     ],
 )
 def test_what_is_taken_of_tokens(
-    tmp_path: Path, tokens: str, pooled: Callable[[npt.NDArray[np.float32]], object]
+    tmp_path: Path,
+    tokens: str,
+    pooled: Callable[[Floats], Floats],
 ) -> None:
     path = write_network(tmp_path / "a.onnx", (TOKENS,))
     path.with_suffix(".toml").write_text(f"tokens = '{tokens}'")

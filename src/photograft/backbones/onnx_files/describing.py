@@ -137,7 +137,7 @@ def _describe(
     if not record.layers:
         shown = ", ".join(f"{o} {'x'.join(map(str, shapes[o][1:]))}" for o in outputs)
         said.append(f"layers: {shown}")
-    note = f"{name}: taken as {'; '.join(said)}. {file.record_path} can say otherwise"
+    note = f"{name}: taken as {'; '.join(said)}. {file.record_path} can say otherwise."
     return Described(
         replace(backbone, layers=tuple(every[n] for n in names if n in chosen)),
         note if said else "",
