@@ -30,7 +30,7 @@ def page() -> str:
 
 def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     children = getattr(command, "commands", None)
-    if not children:
+    if not children or (" " in name and command.invoke_without_command):
         yield name, command
     for child in (children or {}).values():
         yield from _commands(f"{name} {child.name}", child)

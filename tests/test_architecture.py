@@ -63,7 +63,12 @@ ONLY_IN = {
     "tensorflow_datasets": {"data.sources.tfds"},
     "openvino": {"backbones.openvino"},
     "onnxruntime": {"backbones.onnxruntime"},
-    "onnx": {"backbones.maps", "backbones.prebuilt.graph"},
+    "onnx": {
+        "backbones.graphs",
+        "backbones.maps",
+        "backbones.onnx_files",
+        "backbones.prebuilt.graph",
+    },
     "mlflow": {"learning.tracking.trackers"},
     "wandb": {"learning.tracking.trackers"},
     "sklearn": {"interfaces.sklearn"},
@@ -81,6 +86,7 @@ ONLY_IN = {
 #: Modules that come with torch; no other module gets it unasked.
 WITH_TORCH = {
     "backbones.pytorch.convnet",
+    "backbones.pytorch.converting",
     "backbones.pytorch.costs",
     "backbones.pytorch.export",
     "backbones.pytorch.keras_files",
@@ -105,7 +111,13 @@ WITH_TORCH = {
 }
 #: Modules that come with an engine, or with ONNX.
 WITH_ENGINES = {
+    "backbones.graphs",
     "backbones.maps",
+    "backbones.onnx_files.describing",
+    "backbones.onnx_files.outline",
+    "backbones.onnx_files.reading",
+    "backbones.onnx_files.running",
+    "backbones.onnx_files.wrapping",
     "backbones.onnxruntime.network",
     "backbones.openvino.network",
     "backbones.prebuilt.graph",

@@ -25,7 +25,6 @@ from photograft.backbones.engines import (
     PREPARING,
     Engine,
     choose_engine,
-    in_batches,
     open_network,
 )
 from photograft.backbones.precision import choose_precision
@@ -35,6 +34,7 @@ from photograft.backbones.pytorch.network import FrozenNetwork, PooledNetwork, f
 from photograft.backbones.pytorch.pooling import Places, intermediates, pool_layers
 from photograft.backbones.pytorch.zoo import build, describe, new_network
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, Backbone
+from photograft.backbones.running import in_batches
 from photograft.backbones.weights import locate_weights
 from photograft.core.errors import ClassifierError, ConversionError, InputError
 
@@ -534,7 +534,9 @@ class TestEngines:
             choose_engine("openvino", device="cuda")
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
         assert choose_engine() == Engine("torch", "fp32", "cuda")
-        assert Engine("torch", "bf16", "cuda").fallback() == Engine("torch", "bf16", "cuda")
+        lite = EMBEDDED["efficientnet_lite0"]
+        assert Engine("openvino", "bf16").fallback(lite) == Engine("torch", "bf16")
+        assert Engine("torch", "bf16", "cuda").fallback(lite) is None
 
     def test_a_device_that_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """To train on, it is an error; a classifier of another machine makes do with this one."""

@@ -7,7 +7,7 @@ last bit.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +19,11 @@ import numpy.typing as npt
 from photograft.backbones import prepared as keeping
 from photograft.backbones.prebuilt import building
 from photograft.backbones.precision import choose_precision
-from photograft.backbones.prepared import Prepared, has_prepared, read_prepared, write_prepared
+from photograft.backbones.prepared import Prepared, has_prepared, keep_prepared, read_prepared
 from photograft.backbones.pytorch.device import accelerator_precision, find_device
-from photograft.backbones.registry import BATCH_SIZE, Backbone
-from photograft.backbones.running import Run, num_at_once
-from photograft.core.errors import ConversionError, InputError, StorageError
+from photograft.backbones.registry import Backbone
+from photograft.backbones.running import Run, in_batches, num_at_once
+from photograft.core.errors import ConversionError, InputError
 from photograft.core.optional import has_torch, is_installed, need_torch
 
 Features = npt.NDArray[np.float32]
@@ -73,22 +73,35 @@ class Engine:
         name = _first_here()
         return Engine(name, "fp32" if name == "onnxruntime" else self.precision)
 
-    def fallback(self) -> Engine:
-        """Return torch, which runs what can't be prepared, at the same precision."""
-        return Engine("torch", self.precision, self.device)
+    def fallback(self, backbone: Backbone) -> Engine | None:
+        """Return what may run a backbone that this engine can't; None where nothing may."""
+        if backbone.is_onnx:
+            later = PREPARING[PREPARING.index(self.name) + 1 :] if self.name in PREPARING else ()
+            return next((Engine(name, "fp32") for name in later if _is_here(name)), None)
+        other = Engine("torch", self.precision, self.device)
+        return other if other != self and has_torch() else None
 
 
-def choose_engine(name: str = "auto", precision: str = "auto", device: str = "auto") -> Engine:
+def choose_engine(
+    name: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    *,
+    prepared_only: bool = False,
+) -> Engine:
     """Choose what runs fastest on this machine, where the user does not say.
 
     Args:
         name: ``"auto"``, ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
         precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        prepared_only: Whether it has to run prepared networks, as an ONNX file is one.
 
     Raises:
-        InputError: The engine or device that was asked for is not there.
+        InputError: The engine or device that was asked for is not there, or can't be that.
     """
+    if prepared_only:
+        name, device = _for_onnx(name, device)
     if device == "auto" and name not in PREPARING:
         device = find_device()
     if device not in ("auto", "cpu"):
@@ -130,10 +143,16 @@ def engine_code(engine: Engine) -> list[int]:
 def weights_bytes(backbone: Backbone, path: Path | None) -> bytes:
     """Return a backbone's weights as the content of a safetensors file, under timm's names.
 
+    Those of an ONNX file are that file, with what belongs to it.
+
     Raises:
         WeightsError: The weights don't fit the network.
         InputError: It takes torch, which is not installed.
     """
+    if backbone.is_onnx and path is not None:
+        from photograft.backbones.onnx_files.reading import whole_bytes  # ONNX, only where needed
+
+        return whole_bytes(path)
     data = building.weights_bytes(backbone, path)
     if data is None:
         need_torch(f"keeping a copy of the weights of {backbone.name}")
@@ -158,6 +177,12 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
         ConversionError: The engine can't run this network, or not with the same result.
         InputError: It takes torch, which is not installed.
     """
+    if backbone.is_onnx:
+        from photograft.backbones.onnx_files.running import open_file  # ONNX, only where needed
+
+        _for_onnx(engine.name, engine.device)
+        run_with = functools.partial(open_model, engine=engine, at_once=num_at_once())
+        return open_file(backbone, path, engine.name, folder, run_with)
     if engine.name == "torch":
         need_torch(f"the engine torch, which is to run {backbone.name},")
         from photograft.backbones.pytorch.network import FrozenNetwork  # torch, only where needed
@@ -166,9 +191,8 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
     prepared = read_prepared(folder)
     if prepared is None:
         prepared = building.build(backbone, path) or _exported(backbone, path, engine)
-        with contextlib.suppress(StorageError):  # then it is prepared again the next time
-            write_prepared(prepared, folder)
-    run = _opened(prepared.model, engine, num_at_once())
+        keep_prepared(prepared, folder)
+    run = open_model(prepared.model, engine, num_at_once())
     return lambda pixels: run(pixels)[0]
 
 
@@ -190,14 +214,14 @@ def open_maps(
     engine = engine if engine.name in PREPARING else replace(engine, name=PREPARING[0])
     if not _is_here(engine.name):
         return None
-    prepared = read_prepared(folder) or building.build(backbone, path)
+    prepared = read_prepared(folder) or _built(backbone, path)
     if prepared is None or not set(names) <= set(prepared.maps):
         return None
     from photograft.backbones.maps import PreparedMaps, with_maps  # ONNX, only where needed
 
     layers = [layer for layer in backbone.layers if layer.name in names]
     try:
-        run = _opened(with_maps(prepared.model, layers), replace(engine, precision="fp32"), 1)
+        run = open_model(with_maps(prepared.model, layers), replace(engine, precision="fp32"), 1)
     except ConversionError:
         return None
     return PreparedMaps(run, layers)
@@ -205,22 +229,9 @@ def open_maps(
 
 def is_prepared(backbone: Backbone, path: Path | None, engine: Engine, folder: Path) -> bool:
     """Return whether `open_network` finds what it needs, and so is quick."""
-    return engine.name == "torch" or has_prepared(folder) or building.may_build(backbone, path)
-
-
-def in_batches(network: Network) -> Network:
-    """Return a network that is run on batches of `BATCH_SIZE` only, blanks filling up the last."""
-
-    def run(pixels: npt.NDArray[np.uint8]) -> Features:
-        found = []
-        for i in range(0, len(pixels), BATCH_SIZE):
-            batch = np.ascontiguousarray(pixels[i : i + BATCH_SIZE])
-            missing = np.zeros((BATCH_SIZE - len(batch), *batch.shape[1:]), np.uint8)
-            filled = np.concatenate([batch, missing]) if len(missing) else batch
-            found.append(network(filled)[: len(batch)])
-        return found[0] if len(found) == 1 else np.concatenate(found)
-
-    return run
+    if engine.name == "torch" or backbone.is_onnx:
+        return True
+    return has_prepared(folder) or building.may_build(backbone, path)
 
 
 def _is_here(name: str) -> bool:
@@ -236,7 +247,14 @@ def _first_here() -> str:
     )
 
 
-def _opened(model: bytes, engine: Engine, at_once: int) -> Run:
+def open_model(model: bytes, engine: Engine, at_once: int) -> Run:
+    """Return what runs an ONNX model.
+
+    Args:
+        model: Serialised.
+        engine: One of `PREPARING`.
+        at_once: How many photos are in it at once.
+    """
     if engine.name == "openvino":
         from photograft.backbones.openvino import network as openvino
 
@@ -246,13 +264,34 @@ def _opened(model: bytes, engine: Engine, at_once: int) -> Run:
     return onnxruntime.open_model(model, at_once)
 
 
+def _for_onnx(name: str, device: str) -> tuple[str, str]:
+    """Return the engine and the device for an ONNX file, where these were asked for."""
+    if name == "torch" or device not in ("auto", "cpu"):
+        raise InputError(
+            "an ONNX file is run by openvino or onnxruntime, on the processor",
+            got=f"--engine {name} --device {device}",
+            fix="Leave both out.",
+        )
+    if name == "auto" and _first_here() == "torch":
+        raise InputError("nothing that runs ONNX files is installed", fix=_FIX_INSTALL["openvino"])
+    return name, "cpu"
+
+
+def _built(backbone: Backbone, path: Path | None) -> Prepared | None:
+    if backbone.is_onnx:
+        from photograft.backbones.onnx_files.running import wrapped  # ONNX, only where needed
+
+        return wrapped(backbone, path)
+    return building.build(backbone, path)
+
+
 def _exported(backbone: Backbone, path: Path | None, engine: Engine) -> Prepared:
     """Export a network from torch, and make sure that the engine makes of it what torch does."""
     need_torch(f"preparing {backbone.name} for {engine.name}")
     from photograft.backbones.pytorch.export import export  # torch, this once
 
     exported = export(backbone, path)
-    run = _opened(exported.prepared.model, replace(engine, precision="fp32"), 1)
+    run = open_model(exported.prepared.model, replace(engine, precision="fp32"), 1)
     found, expected = run(exported.pixels)[0], exported.features
     if np.abs(found - expected).max() > 1e-3 * max(1.0, float(np.abs(expected).max())):
         raise ConversionError(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from photograft.backbones.names import check_name
+from photograft.backbones.onnx_files.record import find_file, is_file_name
 from photograft.backbones.prebuilt import lite
 from photograft.backbones.registry import EMBEDDED, Backbone, Layer
 from photograft.backbones.settings import Preprocessing
@@ -29,8 +30,9 @@ def get_backbone(
     """Return the record of a backbone.
 
     Args:
-        name: An embedded backbone, any timm model, or ``"convnet:"`` and a small network in
-            writing. torch is imported only for the latter two.
+        name: An embedded backbone, any timm model, ``"convnet:"`` and a small network in writing,
+            or an ONNX file, its record or their folder. torch is imported only for timm's models
+            and the small ones.
         weights: ``"pretrained"``, ``"random"``, or the path of a weight file.
         preprocessing: How photos are brought to it, where not in its own way. Statistics over the
             training photos are not known here; see `pixel_statistics`.
@@ -41,11 +43,14 @@ def get_backbone(
         UnknownNameError: There is no such backbone, or no such layer in it.
         InputError: It is none of the embedded ones, and torch is not installed.
         WeightsError: timm has no pretrained weights for it.
-        InputError: It can't take photos of that size.
+        InputError: It can't take photos of that size, or an ONNX file can't be read.
     """
     preprocessing = preprocessing or Preprocessing()
+    if is_file_name(name) and not name.startswith(CONVNET):
+        return _onnx_backbone(name, weights, preprocessing, pooling, layer)
     if name not in EMBEDDED or weights.endswith(".h5"):
-        need_torch(f"the backbone {name}", did_you_mean(name, EMBEDDED))
+        hint = f"Write ./{name} for the folder." if Path(name).is_dir() else ""
+        need_torch(f"the backbone {name}", hint or did_you_mean(name, EMBEDDED))
     if name.startswith(CONVNET):
         from photograft.backbones.pytorch.convnet import with_whitening  # torch, only where needed
         from photograft.backbones.pytorch.zoo import describe_convnet
@@ -82,6 +87,31 @@ def get_backbone(
     return backbone
 
 
+def note_on(name: str) -> str:
+    """Return what is taken for granted of an ONNX file; empty for every other backbone.
+
+    Raises:
+        InputError: The file can't be read, takes no photos or gives no features.
+    """
+    if not is_file_name(name) or name.startswith(CONVNET):
+        return ""
+    from photograft.backbones.onnx_files.describing import describe  # ONNX, only where needed
+
+    return describe(name).note
+
+
+def hash_of_file(name: str) -> str:
+    """Return what tells an ONNX file, and what its record says, from all others.
+
+    Raises:
+        InputError: It can't be read.
+    """
+    from photograft.backbones.onnx_files.reading import content_hash  # ONNX, only where needed
+
+    file = find_file(name)
+    return f"{content_hash(file.path)} {file.record.to_json()}"
+
+
 def default_convnet(input_size: int, num_photos: int) -> str:
     """Return a sensible small network for a size of input and a number of training photos."""
     need_torch("a network trained from scratch")
@@ -91,6 +121,20 @@ def default_convnet(input_size: int, num_photos: int) -> str:
     )
 
     return PREFIX + default_text(input_size, num_photos)
+
+
+def _onnx_backbone(
+    name: str, weights: str, preprocessing: Preprocessing, pooling: str, layer: str
+) -> Backbone:
+    from photograft.backbones.onnx_files.describing import describe  # ONNX, only where needed
+
+    if weights != "pretrained":
+        raise InputError(
+            f"{name} holds its weights itself", got=weights, fix="Leave --weights out."
+        )
+    names = () if layer in ("auto", "last", "joined") else tuple(layer.split(","))
+    found = describe(name, side=preprocessing.input_size, pooling=pooling, layers=names)
+    return _prepared(found.backbone, preprocessing)
 
 
 def _with_weights(backbone: Backbone, weights: str) -> Backbone:

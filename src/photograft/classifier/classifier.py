@@ -7,7 +7,8 @@ On disk it is a folder:
     assurance.safetensors   held-out answers, and where training photos lie; see `uncertainty`
     reference.safetensors   training photos to compare with; see `reference`
     learned.safetensors     which photos it has learned from; see `learned`
-    backbone.safetensors    the backbone's weights, where they were included
+    backbone.safetensors    the backbone's weights, where they were included;
+    backbone.onnx           those of an ONNX file
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from photograft.backbones.engines import Engine, Network, weights_bytes
-from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
+from photograft.backbones.registry import INCLUDED_ONNX, INCLUDED_WEIGHTS, Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.display import classifier_html, classifier_line
 from photograft.classifier.files import find_folder
@@ -142,7 +143,7 @@ class Classifier:
         folder = path_of(folder, "the folder")
         folder.mkdir(parents=True, exist_ok=True)
         if include_weights or self.is_trained:
-            self._save_weights(folder / INCLUDED_WEIGHTS)
+            self._save_weights(folder)
         write_fields(folder, vars(self))
 
     @overload
@@ -333,6 +334,7 @@ class Classifier:
         _, path = locate_weights(self.backbone, default_cache_dir())
         return replace(self, weights_path=path)
 
-    def _save_weights(self, path: Path) -> None:
+    def _save_weights(self, folder: Path) -> None:
         located = self.located()
-        path.write_bytes(weights_bytes(located.backbone, located.weights_path))
+        name = INCLUDED_ONNX if self.backbone.is_onnx else INCLUDED_WEIGHTS
+        (folder / name).write_bytes(weights_bytes(located.backbone, located.weights_path))

@@ -10,7 +10,7 @@ from safetensors.numpy import save
 
 from photograft._version import __version__
 from photograft.backbones.engines import Engine
-from photograft.backbones.registry import INCLUDED_WEIGHTS, Backbone
+from photograft.backbones.registry import INCLUDED_ONNX, INCLUDED_WEIGHTS, Backbone
 from photograft.classifier.files import (
     FORMAT_VERSION,
     changed,
@@ -31,7 +31,7 @@ from photograft.core.files import sha256_of, write_json
 #: What a folder may hold: names that this program writes, so that none can point elsewhere.
 _FILES = (
     *("head.safetensors", carried.FILE_NAME, REFERENCE_NAME, LEARNED_NAME),
-    INCLUDED_WEIGHTS,
+    *(INCLUDED_WEIGHTS, INCLUDED_ONNX),
 )
 
 
@@ -65,7 +65,9 @@ def read_fields(folder: Path) -> dict[str, Any]:
         "head": head,
         "trained": manifest["trained"],
         "max_pixels": manifest["max_pixels"],
-        "weights_path": folder / INCLUDED_WEIGHTS if INCLUDED_WEIGHTS in files else None,
+        "weights_path": next(
+            (folder / name for name in (INCLUDED_WEIGHTS, INCLUDED_ONNX) if name in files), None
+        ),
         "views": tuple(manifest.get("views", ("plain",))),
         "uncertainty": uncertainty,
         "reference": reference,
@@ -101,6 +103,6 @@ def write_fields(folder: Path, fields: Mapping[str, Any]) -> None:
         "max_pixels": fields["max_pixels"],
         "trained": fields["trained"],
         "assurance": uncertainty.to_json() if uncertainty else {},
-        "files": {p.name: sha256_of(p) for p in sorted(folder.glob("*.safetensors"))},
+        "files": {p.name: sha256_of(p) for p in sorted(folder.iterdir()) if p.name in _FILES},
     }
     write_json(folder / "classifier.json", {**manifest, "checksum": checksum(manifest)})

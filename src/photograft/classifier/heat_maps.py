@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.engines import open_maps
-from photograft.backbones.pytorch.gradient_maps import TorchMaps
+from photograft.backbones.pytorch.gradient_maps import TorchMaps, no_heat_map
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.classifier import Classifier
 from photograft.core.optional import need_torch
@@ -79,6 +79,13 @@ class HeatMaps:
         self._maps: Maps
         if maps is not None:
             self._maps = lambda pixels: _plain(*maps(pixels), self._layers)
+        elif located.backbone.is_onnx:
+            network = located.network()
+            columns = located.columns()
+            self._maps = lambda pixels: (
+                network(pixels[None])[0][columns],
+                _without_maps(located.backbone),
+            )
         else:
             need_torch(f"a heat map of {located.backbone.name}")
             self._maps = TorchMaps(located.backbone, located.weights_path, located.layers)
@@ -221,6 +228,18 @@ def _plain(
         return found
 
     return features, evidence
+
+
+def _without_maps(backbone: Backbone) -> Callable[[Floats], list[Floats]]:
+    """Return what stands for the evidence where an ONNX file's layers are no maps."""
+
+    def evidence(gradient: Floats) -> list[Floats]:
+        del gradient
+        raise no_heat_map(
+            backbone.name, "an ONNX file, and not all layers that the classifier sees are maps"
+        )
+
+    return evidence
 
 
 def _added_up(grids: Sequence[Floats]) -> Floats:

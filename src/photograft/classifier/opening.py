@@ -8,7 +8,6 @@ from pathlib import Path
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ConversionError
-from photograft.core.optional import has_torch
 from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space
 
@@ -19,8 +18,7 @@ def kept_network(backbone: Backbone, path: Path | None, engine: Engine) -> Netwo
     Args:
         backbone: The record.
         path: Its weight file; None for random weights.
-        engine: What is to run it; another one stands in where it is not here, and torch where it
-            can't.
+        engine: What is to run it; another one stands in where it is not here, or can't.
     """
     modified = path.stat().st_mtime_ns if path else 0
     engine = engine.available()
@@ -28,9 +26,10 @@ def kept_network(backbone: Backbone, path: Path | None, engine: Engine) -> Netwo
     try:
         return open_kept(backbone, path, modified, engine, folder)
     except ConversionError:
-        if not has_torch():
+        instead = engine.fallback(backbone)
+        if instead is None:
             raise
-        return open_kept(backbone, path, modified, engine.fallback(), folder)
+        return open_kept(backbone, path, modified, instead, folder)
 
 
 @functools.lru_cache(maxsize=1)

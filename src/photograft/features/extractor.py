@@ -1,4 +1,4 @@
-"""Features of a whole dataset: the engine opened where it is needed, torch where it can't run."""
+"""Features of a whole dataset: the engine opened where it is needed, another where it can't run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from photograft.backbones.engines import Engine, Network, is_prepared, open_network
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ConversionError, ImageError
-from photograft.core.optional import has_torch
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
@@ -29,7 +28,7 @@ class Extractor:
         store: Where features are kept.
         max_pixels: Photos with more pixels fail.
         progress: Told how far it is.
-        may_fall_back: Whether torch may run what the engine can't.
+        may_fall_back: Whether another engine may run what this one can't.
     """
 
     backbone: Backbone
@@ -55,7 +54,7 @@ class Extractor:
             what: What the progress calls it.
 
         Raises:
-            ConversionError: The engine can't run the network, and torch may not.
+            ConversionError: The engine can't run the network, and no other may.
         """
         # A prepared network serves all views: it lies with the plain one's features.
         folder = open_space(self.store, self.backbone, self.engine).folder
@@ -80,10 +79,10 @@ class Extractor:
                 progress=self.progress,
             )
         except ConversionError as error:
-            instead = self.engine.fallback()
-            if not self.may_fall_back or self.engine == instead or not has_torch():
+            instead = self.engine.fallback(self.backbone)
+            if instead is None or not self.may_fall_back:
                 raise
-            self.progress.say(f"{error} Going on with torch.")
+            self.progress.say(f"{error} Going on with {instead.name}.")
             return replace(self, engine=instead).extract(photos, view, what=what)
         self.store.prune()
         return table, failures, self

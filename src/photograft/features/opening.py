@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from photograft.backbones.engines import choose_engine
-from photograft.backbones.get import get_backbone
+from photograft.backbones.get import get_backbone, note_on
 from photograft.backbones.settings import DEFAULT_BACKBONE
 from photograft.backbones.weights import check_fetchable, locate_weights
 from photograft.core.progress import Progress
@@ -15,6 +15,9 @@ from photograft.data.dataset import Photo
 from photograft.features.extractor import Extractor
 from photograft.features.pixel_statistics import with_statistics
 from photograft.features.settings import ExtractionSettings
+
+#: Notes that somebody was told of: a backbone is opened several times in a command.
+_TOLD: set[str] = set()
 
 
 def open_extractor(
@@ -41,10 +44,21 @@ def open_extractor(
         layer=settings.layer,
     )
     backbone, path = locate_weights(backbone, store.cache, progress=progress)
-    engine = choose_engine(settings.engine, settings.precision, settings.device)
+    engine = choose_engine(
+        settings.engine, settings.precision, settings.device, prepared_only=backbone.is_onnx
+    )
+    _tell(name, progress)
     return Extractor(
         backbone, path, engine, store, settings.max_pixels, progress, settings.engine == "auto"
     )
+
+
+def _tell(name: str, progress: Progress) -> None:
+    """Say, once in a process, what is taken for granted of an ONNX file."""
+    note = note_on(name)
+    if note and note not in _TOLD:
+        _TOLD.add(note)
+        progress.say(note)
 
 
 def fit_preprocessing(

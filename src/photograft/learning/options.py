@@ -43,7 +43,7 @@ class DataOptions(TypedDict, total=False):
 class ExtractionOptions(DataOptions, total=False):
     """Options that features depend on; see `BackboneSettings` and `ExecutionSettings`."""
 
-    backbone: str
+    backbone: str | os.PathLike[str]
     weights: str | os.PathLike[str]
     layer: str
     pooling: str
@@ -103,7 +103,7 @@ def read_settings(config: Config | None = None, **options: Unpack[TrainOptions])
     augment, hidden = given.pop("augment", None), given.get("hidden")
     loop = {name: given.pop(name) for name in _LOOP if name in given}
     prepared = {name: given.pop(name) for name in _PREPROCESSING if name in given}
-    for name in ("corrections", "weights"):
+    for name in ("backbone", "corrections", "weights"):
         if name in given:
             given[name] = str(path_of(given[name], name)) if given[name] != "" else ""
     if isinstance(given.get("new_class"), str):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from photograft.backbones.onnx_files.record import is_file_name
 from photograft.core import choices
 from photograft.core.errors import InputError
 from photograft.core.optional import need_torch
@@ -206,8 +207,7 @@ class LearningSettings(Schema):
     @property
     def has_loop(self) -> bool:
         """Whether a training loop runs: not where a head is solved on a frozen backbone."""
-        anew = self.strategy == "features+augment" and self.views == -1
-        return self.strategy in LOOPS or self.head != "logistic" or anew
+        return trains_network(self) or self.head != "logistic"
 
     @property
     def loop(self) -> Training:
@@ -215,12 +215,25 @@ class LearningSettings(Schema):
         return self.training or DEFAULT_TRAINING.get(self.strategy, Training())
 
 
-def check_can_run(config: LearningSettings) -> None:
+def trains_network(config: LearningSettings) -> bool:
+    """Return whether a network is trained, or run by torch beside the training of a head."""
+    anew = config.strategy == "features+augment" and config.views == -1
+    return config.strategy in LOOPS or anew
+
+
+def check_can_run(config: TrainConfig) -> None:
     """Make sure that what the settings ask for can run here, before a photo is looked at.
 
     Raises:
-        InputError: It takes torch, which is not installed.
+        InputError: It takes torch, which is not installed, or would train an ONNX file.
     """
+    if is_file_name(config.backbone) and trains_network(config):
+        raise InputError(
+            f"{config.backbone} is an ONNX file, which can't be trained",
+            expected="the strategy features, or features+augment with stored views",
+            got=config.strategy,
+            fix="To fine-tune the same network, name it as timm does, with --weights FILE.",
+        )
     if config.strategy in LOOPS:
         need_torch(f"the strategy {config.strategy}")
     elif config.head != "logistic":

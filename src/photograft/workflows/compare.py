@@ -77,7 +77,7 @@ def compare(
     source: Source,
     config: Config | None = None,
     *,
-    backbones: Sequence[str] = (),
+    backbones: Sequence[str | os.PathLike[str]] = (),
     strategies: Sequence[str] = (),
     recipes: Sequence[str] = (),
     budget: str | float = "10m",
@@ -98,7 +98,8 @@ def compare(
     Args:
         source: As in `train`.
         config: What all candidates have in common; as in `train`.
-        backbones: Names; the embedded ones where none are given, unless there are recipes only.
+        backbones: Names or files; the embedded ones where none are given, unless there are recipes
+            only.
         strategies: Likewise; features, features+augment and finetune where none are given.
         recipes: Names of recipes to compare with.
         budget: Time to spend on candidates: seconds, or text such as ``"90s"``, ``"10m"``,
@@ -325,11 +326,11 @@ def _fit(
     return job, Fitted(classifier, config.strategy, to_json(selection), notes=notes, params=params)
 
 
-def _names(what: str, given: Sequence[str]) -> list[str]:
+def _names(what: str, given: Sequence[str | os.PathLike[str]]) -> list[str]:
     is_list = isinstance(given, (list, tuple))
-    if not is_list or not all(isinstance(name, str) for name in given):
+    if not is_list or not all(isinstance(name, (str, os.PathLike)) for name in given):
         raise InputError(f"{what} can't be understood", expected="a list of names", got=repr(given))
-    return list(given)
+    return [os.fspath(name) for name in given]
 
 
 def _check_folder(folder: Path, source: Source) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from photograft._version import __version__
 from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone
+from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.backbones.weights import check_fetchable, locate_weights
@@ -112,7 +113,9 @@ def extract_photos(X: Any, settings: ExtractionSettings, store: FeatureStore) ->
     extractor = Extractor(
         backbone,
         path,
-        choose_engine(settings.engine, settings.precision, settings.device),
+        choose_engine(
+            settings.engine, settings.precision, settings.device, prepared_only=backbone.is_onnx
+        ),
         store,
         settings.max_pixels,
         Silent(),
@@ -137,7 +140,14 @@ def find_layers(settings: ExtractionSettings) -> tuple[Backbone, LayerSet]:
     if "feature" in (prepared.center, prepared.standardize) or prepared.zca_whitening:
         raise InputError("the features can't depend on statistics of training photos")
     name = DEFAULT_BACKBONE if settings.backbone == "auto" else settings.backbone
-    backbone = _backbone(name, settings.weights, prepared, settings.pooling, settings.layer)
+    look_up = get_backbone if is_file_name(name) else _backbone  # a file may change meanwhile
+    backbone = look_up(
+        name,
+        settings.weights,
+        preprocessing=prepared,
+        pooling=settings.pooling,
+        layer=settings.layer,
+    )
     return backbone, layer_sets(backbone.layers, settings.layer)[-1]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photograft.backbones.get import get_backbone
+from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.core.errors import InputError
@@ -37,6 +38,8 @@ def summarise_name(
         UnknownNameError: There is neither.
         InputError: The recipe has no network, a folder has the name, or torch is not installed.
     """
+    if is_file_name(name):
+        raise InputError(f"{name} is an ONNX file, of which there is no summary")
     if Path(name).is_dir():
         raise InputError(
             f"{name} is a folder",

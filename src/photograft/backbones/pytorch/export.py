@@ -70,7 +70,7 @@ def export(backbone: Backbone, path: Path | None) -> Exported:
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     given = torch.from_numpy(pixels)
     try:
-        with _hushed(), torch.no_grad():
+        with hushed(), torch.no_grad():
             pairs = network.network.pairs(given)
             features = torch.cat([pooled for _, pooled in pairs], dim=1).numpy()
             network.chosen = [
@@ -78,18 +78,11 @@ def export(backbone: Backbone, path: Path | None) -> Exported:
                 for i, ((values, pooled), layer) in enumerate(
                     zip(pairs, backbone.layers, strict=True)
                 )
-                if _is_map(values, pooled, layer.pooling)
+                if is_map(values, pooled, layer.pooling)
             ]
             names = tuple(backbone.layers[i].name for i in network.chosen)
-            program: Any = torch.onnx.export(
-                network,
-                (given,),
-                dynamo=True,
-                verbose=False,
-                input_names=["pixels"],
-                output_names=["features", *(f"map.{name}" for name in names)],
-            )
-            model = program.model_proto
+            outputs = ["features", *(f"map.{name}" for name in names)]
+            model = model_of(network, given, "pixels", outputs)
             # What a map is pooled to is asked for, the maps themselves only for heat maps.
             del model.graph.output[1:]
             data = model.SerializeToString(deterministic=True)
@@ -101,7 +94,27 @@ def export(backbone: Backbone, path: Path | None) -> Exported:
     return Exported(Prepared(data, names), pixels, features)
 
 
-def _is_map(values: torch.Tensor, pooled: torch.Tensor, pooling: str) -> bool:
+def model_of(network: nn.Module, given: torch.Tensor, name: str, outputs: list[str]) -> Any:
+    """Return a network as an ONNX model.
+
+    Args:
+        network: In eval mode.
+        given: What it takes, such as a blank photo.
+        name: That the input is to have.
+        outputs: Those that the outputs are to have.
+    """
+    program: Any = torch.onnx.export(
+        network,
+        (given,),
+        dynamo=True,
+        verbose=False,
+        input_names=[name],
+        output_names=outputs,
+    )
+    return program.model_proto
+
+
+def is_map(values: torch.Tensor, pooled: torch.Tensor, pooling: str) -> bool:
     """Return whether features are a map's, pooled, and nothing more."""
     if values.ndim != 4 or values.shape[2] * values.shape[3] == 1:
         return False
@@ -111,7 +124,7 @@ def _is_map(values: torch.Tensor, pooled: torch.Tensor, pooling: str) -> bool:
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Keep the libraries' talk about their own insides from the user, and the root logger as is."""
     root = logging.getLogger()
     handlers, disabled = root.handlers[:], logging.root.manager.disable

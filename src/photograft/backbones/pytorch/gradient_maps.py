@@ -151,10 +151,14 @@ class TorchMaps:
         return side, side
 
     def _without_a_map(self, why: str) -> InputError:
-        name = self._name
-        return InputError(
-            f"there is no heat map for the backbone {name}",
-            expected="a network whose last output lies over the photo as a grid",
-            got=why,
-            fix="Its nearest training photos can still be shown.",
-        )
+        return no_heat_map(self._name, why)
+
+
+def no_heat_map(name: str, why: str) -> InputError:
+    """Return the error of a backbone whose output can't be laid out over a photo."""
+    return InputError(
+        f"there is no heat map for the backbone {name}",
+        expected="a network whose last output lies over the photo as a grid",
+        got=why,
+        fix="Its nearest training photos can still be shown.",
+    )

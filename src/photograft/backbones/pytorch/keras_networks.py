@@ -131,6 +131,23 @@ def keras_network(name: str) -> KerasNetwork:
         ) from None
 
 
+def name_in(file: str) -> str:
+    """Return the network that a file of weights is of, by the name that Keras gave it.
+
+    Raises:
+        UnknownNameError: It begins with the name of none of those known here.
+    """
+    for name in sorted(_NAMES, key=len, reverse=True):
+        if file.lower().startswith(name):
+            return _NAMES[name].name
+    raise UnknownNameError(
+        "network of Keras's that a file begins with",
+        file,
+        (),
+        fix=f"Give the network's name, and --weights FILE. Those known are {', '.join(KERAS)}.",
+    )
+
+
 def build(name: str, *, seed: int = 0) -> nn.Module:
     """Build a network as Keras does, without its classification layers, in eval mode.
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from photograft._version import __version__
+from photograft.backbones.get import hash_of_file
+from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import EMBEDDED
 from photograft.core.choices import STRATEGIES
 from photograft.core.errors import InputError, StorageError
@@ -92,6 +94,8 @@ class Candidate:
             # Its name is another one where the file of a function of one's own is.
             "augmentation": view_name(augmentation, self.config.seed, 0),
         }
+        if is_file_name(self.config.backbone):
+            parts["backbone"] = hash_of_file(self.config.backbone)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -106,7 +110,8 @@ def make_candidates(
     Args:
         backbones: Names; the embedded ones where empty, unless there are recipes only.
         strategies: Likewise; those of `DEFAULT_STRATEGIES` that can run here where empty.
-            ``"scratch"`` has one network of its own, whatever the backbones.
+            ``"scratch"`` has one network of its own, whatever the backbones. ONNX files are left
+            out of those that train networks, unless there are no other backbones for them.
         recipes: Names of recipes.
         config: What else they are to have; a recipe has its own.
 
@@ -118,8 +123,11 @@ def make_candidates(
         check_choice("strategy", name, STRATEGIES)
     found: list[Candidate] = []
     if not recipes or backbones or strategies:
+        takers = [name for name in backbones if not is_file_name(name)]
         for strategy in strategies or _offered():
             for backbone in ["auto"] if strategy == "scratch" else (backbones or list(EMBEDDED)):
+                if is_file_name(backbone) and strategy in LOOPS and (takers or not strategies):
+                    continue  # an ONNX file can't be trained
                 own = replace(config, strategy=strategy, backbone=backbone)
                 # The comparison itself tells whether it is better than the frozen backbone.
                 found.append(Candidate(replace(own, keep="always")))

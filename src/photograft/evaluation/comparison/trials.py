@@ -235,6 +235,10 @@ def costs_of(backbone: Backbone) -> tuple[int, int]:
     """Return a backbone's multiply-adds for a photo, and how many statistics it has."""
     if lite.is_lite(backbone.architecture):
         return lite.count_costs(backbone.architecture, backbone.input_size)
+    if backbone.is_onnx:
+        from photograft.backbones.onnx_files.describing import multiply_adds  # ONNX, likewise
+
+        return multiply_adds(backbone), 0
     need_torch(f"counting what {backbone.name} costs")
     from photograft.backbones.pytorch.costs import measure_costs  # torch, only where needed
 

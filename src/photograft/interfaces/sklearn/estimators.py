@@ -82,7 +82,7 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        backbone: str = "auto",
+        backbone: str | os.PathLike[str] = "auto",
         *,
         strategy: str = "features",
         layer: str = "auto",
@@ -252,7 +252,7 @@ class BackboneFeatures(TransformerMixin, PhotoEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        backbone: str = "auto",
+        backbone: str | os.PathLike[str] = "auto",
         *,
         layer: str = "last",
         cache: CacheFolder = None,
