@@ -77,6 +77,7 @@ ONLY_IN = {
     "matplotlib": {"core.drawing", "report.plots", "runs.plot"},
     "jinja2": {"report.page"},
     "markupsafe": {"report.comparison_page", "report.page", "report.run_page"},
+    "threadpoolctl": {"core.blas"},
     "urllib": {"backbones.weights"},
     "http": {"backbones.weights"},
     **{

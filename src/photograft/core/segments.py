@@ -124,9 +124,10 @@ class FeatureTable:
         """
         width = np.empty((1, self.num_features), np.bool_)[:, columns].shape[1]
         found = np.empty((len(digests), width), np.float32)
+        segments = [np.asarray(rows) for rows in self._maps]  # a row of a memmap costs more
         for i, digest in enumerate(digests):
             segment, row = self._places[digest]
-            found[i] = self._maps[segment][row][columns]
+            found[i] = segments[segment][row, columns]
             if i % _READ_ROWS == _READ_ROWS - 1:
                 self._release()
         self._release()

@@ -22,6 +22,7 @@ from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.ood_fitting import ValidationPhotos, fit_ood_detector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
 from photograft.core.text import count
 from photograft.features.similarity import choose_rows
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
@@ -61,6 +62,7 @@ class Assessed:
     validation: Floats | None
 
 
+@one_thread()
 def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
     """Give a fitted classifier all that it carries to say how sure it is.
 
@@ -112,7 +114,7 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
     figures = calibration.to_json() if calibration else None
     uncertainty = Uncertainty(_answers(job, folded, val_probs), ood_detector, figures)
     classifier = replace(classifier, uncertainty=uncertainty, reference=reference)
-    return Assessed(replace(fitted, classifier=classifier, notes=notes), val_probs)
+    return Assessed(replace(fitted, classifier=classifier, notes=notes, basis=None), val_probs)
 
 
 def describe(uncertainty: Uncertainty) -> dict[str, Any]:
@@ -170,7 +172,9 @@ def _out_of_fold(job: Job, fitted: Fitted) -> _OutOfFold | None:
     known = job.digests("train")
     digests = [known[i] for i in rows]
     table, columns = job.table, classifier.columns()
-    basis = make_basis(lambda part: table.rows(digests[part], columns), len(rows), len(columns))
+    basis = fitted.basis if len(rows) == len(labels) else None
+    if basis is None:
+        basis = make_basis(lambda part: table.rows(digests[part], columns), len(rows), len(columns))
     folds = repeated_folds(
         labels[rows],
         job.groups("train")[rows],

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
 
 Labels = npt.NDArray[np.int64]
 
@@ -41,6 +42,7 @@ def unit_rows(features: Floats, bounds: npt.NDArray[np.int64] | None = None) -> 
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
+@one_thread()
 def main_axes(rows: Floats, rank: int, rng: np.random.Generator) -> Floats:
     """Return orthonormal axes ``(d, r)`` that hold most of some rows, by subspace iteration.
 

@@ -20,6 +20,7 @@ from photograft.data.dataset import Dataset, Photo
 from photograft.data.groups import content_groups
 from photograft.data.splits import Split
 from photograft.features.extractor import Extractor
+from photograft.learning.head.solver import Basis
 from photograft.learning.history import History
 from photograft.learning.settings import TrainConfig
 from photograft.learning.tracking.protocol import Tracking
@@ -112,6 +113,8 @@ class Fitted:
         leftovers: Folders that are of no use once the run is written.
         before_refit: Probabilities of the validation photos from before the classifier learned from
             them, too, shape ``(n, num_classes)``; None where it did not.
+        basis: The training photos' features in the classifier's layers, where the head was chosen
+            on all of them: they need not be rotated again.
     """
 
     classifier: Classifier
@@ -122,6 +125,7 @@ class Fitted:
     params: dict[str, int] = field(default_factory=dict)
     leftovers: tuple[Path, ...] = ()
     before_refit: npt.NDArray[np.float32] | None = None
+    basis: Basis | None = field(default=None, repr=False)
 
 
 def learned_photos(job: Job, fitted: Fitted) -> Learned:

@@ -17,6 +17,7 @@ from photograft.core.errors import UnknownNameError
 from photograft.data.splits import make_folds
 from photograft.learning.head import cross_validation, out_of_fold, selection
 from photograft.learning.head.cross_validation import PenaltyResult, strongest_of_the_best
+from photograft.learning.head.sampling import sample_photos
 from photograft.learning.head.selection import Gather, Selection, fit_head, select, to_json
 
 Labels = npt.NDArray[np.int64]
@@ -445,7 +446,7 @@ def small_subset(most: int) -> Callable[..., list[int]]:
     def subset(labels: Labels, groups: Labels | None = None, seed: int = 0) -> list[int]:
         groups = np.arange(len(labels)) if groups is None else groups
         keys = keys_of(len(labels))
-        rows: list[int] = selection._subset(labels, groups, keys, seed, most).tolist()
+        rows: list[int] = sample_photos(labels, groups, keys, seed, most).tolist()
         return rows
 
     return subset
@@ -481,8 +482,8 @@ def test_subset_takes_groups_together() -> None:
 def test_subset_does_not_depend_on_the_order() -> None:
     labels, groups, keys = np.arange(300) // 150, np.arange(300) // 3, keys_of(300)
     order = np.random.default_rng(0).permutation(300)
-    plain = selection._subset(labels, groups, keys, 0, 60)
-    shuffled = selection._subset(labels[order], groups[order], [keys[i] for i in order], 0, 60)
+    plain = sample_photos(labels, groups, keys, 0, 60)
+    shuffled = sample_photos(labels[order], groups[order], [keys[i] for i in order], 0, 60)
     assert {keys[i] for i in plain} == {keys[order[i]] for i in shuffled}
 
 

@@ -6,7 +6,7 @@ smoothly where accuracy moves in jumps, and it is what makes probabilities worth
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +17,12 @@ import numpy.typing as npt
 from photograft.backbones.registry import Layer
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
 from photograft.core.errors import InputError
+from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import NEGLIGIBLE, standard_error
-from photograft.features.layers import layer_sets
+from photograft.features.layers import LayerSet, layer_sets
 from photograft.learning.head.cross_validation import (
     Counted,
     PenaltyResult,
@@ -30,6 +32,7 @@ from photograft.learning.head.cross_validation import (
     strongest_of_the_best,
 )
 from photograft.learning.head.out_of_fold import repeated_folds
+from photograft.learning.head.sampling import sample_photos
 from photograft.learning.head.solver import Basis, make_basis, photo_weights, solve
 
 NUM_FOLDS = 5
@@ -41,6 +44,8 @@ SELECTION_PHOTOS = 5000
 SELECTION_ROWS = 15_000
 
 _FIT_TOLERANCE = 1e-7
+#: Candidates are looked at by several threads as long as their features take no more elements.
+_MAX_ELEMENTS = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ Tried = tuple[Names, list[PenaltyResult]]
 Gather = Callable[[npt.NDArray[np.intp], npt.NDArray[np.intp]], Floats]
 
 
+@one_thread()
 def select(
     gather: Gather,
     labels: npt.NDArray[np.int64],
@@ -163,7 +169,7 @@ def select(
     """
     num_photos = len(labels)
     most = min(SELECTION_PHOTOS, max(SELECTION_ROWS // num_views, 1))
-    rows = _subset(labels, groups, keys, seed, most)
+    rows = sample_photos(labels, groups, keys, seed, most)
     labels, groups = labels[rows], groups[rows]
     keys = [keys[i] for i in rows]
     folds = repeated_folds(
@@ -173,10 +179,22 @@ def select(
     found: list[Tried] = []
     kept: Basis | None = None
     all_rows = _with_views(rows, num_photos, num_views)
-    with (progress or Silent()).step("Choosing the head", len(choices), "candidates") as step:
-        for names, columns in choices:
-            basis = _basis(gather, all_rows, columns)
-            path = cross_validate(basis, labels, folds, photo_weights(labels, balanced=balanced))
+
+    def attempt(choice: LayerSet) -> tuple[Basis, list[PenaltyResult]]:
+        basis = _basis(gather, all_rows, choice[1])
+        weights = photo_weights(labels, balanced=balanced)
+        return basis, cross_validate(basis, labels, folds, weights)
+
+    widest = max(len(columns) for _, columns in choices)
+    fit_in = max(1, _MAX_ELEMENTS // (len(all_rows) * widest))
+    threads = min(num_cores(), len(choices), fit_in)
+    with (
+        (progress or Silent()).step("Choosing the head", len(choices), "candidates") as step,
+        contextlib.closing(
+            in_order(attempt, choices, window=threads, num_threads=threads)
+        ) as tried,
+    ):
+        for (names, _), (basis, path) in zip(choices, tried, strict=True):
             found.append((names, path))
             if len(rows) == num_photos and _choose(found)[0] == names:
                 kept = basis
@@ -314,27 +332,3 @@ def to_json(selection: Selection) -> dict[str, Any]:
         "num_folds": selection.num_folds,
         "num_repeats": selection.num_repeats,
     }
-
-
-def _subset(
-    labels: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
-    keys: Sequence[bytes],
-    seed: int,
-    most: int,
-) -> npt.NDArray[np.intp]:
-    """Return the photos to choose on: all, or a stratified seeded sample of whole groups."""
-    most = max(most, 10 * (int(labels.max()) + 1))
-    if len(labels) <= most:
-        return np.arange(len(labels))
-    salt = seed.to_bytes(8, "little") + b"subset"
-    smallest: dict[int, bytes] = {}
-    for group, key in zip(groups.tolist(), keys, strict=True):
-        smallest[group] = min(key, smallest.get(group, key))
-    rank = [hashlib.sha256(salt + smallest[group]).digest() for group in groups.tolist()]
-    taken: list[int] = []
-    share = most / len(labels)
-    for c in range(int(labels.max()) + 1):
-        own = sorted(np.flatnonzero(labels == c).tolist(), key=lambda i: (rank[i], i))
-        taken += own[: max(10, round(share * len(own)))]
-    return np.array(sorted(taken), dtype=np.intp)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
 
 #: Gives some photos' features, float32, shape ``(m, d)``.
 Reader = Callable[[slice], Floats]
@@ -52,6 +53,7 @@ class Basis:
         return Head((weight,), (solution[-1] - self.mean @ weight,))
 
 
+@one_thread()
 def make_basis(read: Reader, num_photos: int, num_features: int) -> Basis:
     """Standardise and rotate features, holding one copy of them in memory and no more.
 
@@ -83,6 +85,7 @@ def make_basis(read: Reader, num_photos: int, num_features: int) -> Basis:
     return Basis(buffer[:, : r + 1], np.append(variances, np.float32(1)), mean, scale, rotation)
 
 
+@one_thread()
 def solve(
     basis: Basis,
     labels: npt.NDArray[np.int64],
@@ -174,6 +177,7 @@ def photo_weights(labels: npt.NDArray[np.int64], *, balanced: bool) -> Floats:
     return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
 
 
+@one_thread()
 def score_solutions(
     basis: Basis, w: Floats, labels: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:

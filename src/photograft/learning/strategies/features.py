@@ -30,6 +30,7 @@ def fit(job: Job) -> Fitted:
         "features",
         to_json(selection),
         params=count_params(job, classifier.head),
+        basis=selection.basis,
     )
 
 
