@@ -28,7 +28,7 @@ def kept_network(backbone: Backbone, path: Path | None, engine: Engine) -> Netwo
     try:
         return open_kept(backbone, path, modified, engine, folder)
     except ConversionError:
-        if not has_torch():
+        if engine.fallback() == engine or not has_torch():
             raise
         return open_kept(backbone, path, modified, engine.fallback(), folder)
 

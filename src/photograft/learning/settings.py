@@ -215,12 +215,19 @@ class LearningSettings(Schema):
         return self.training or DEFAULT_TRAINING.get(self.strategy, Training())
 
 
-def check_can_run(config: LearningSettings) -> None:
+def check_can_run(config: TrainConfig) -> None:
     """Make sure that what the settings ask for can run here, before a photo is looked at.
 
     Raises:
-        InputError: It takes torch, which is not installed.
+        InputError: It takes torch, which is not installed, or int8, for what learns in a loop.
     """
+    if config.precision == "int8" and config.has_loop:
+        raise InputError(
+            "int8 is for a frozen network and a logistic head",
+            expected="the strategy features, or features+augment with views that are stored",
+            got=f"the strategy {config.strategy}, the head {config.head}",
+            fix="Leave --precision out.",
+        )
     if config.strategy in LOOPS:
         need_torch(f"the strategy {config.strategy}")
     elif config.head != "logistic":

@@ -136,6 +136,8 @@ def find_layers(settings: ExtractionSettings) -> tuple[Backbone, LayerSet]:
         )
     if "feature" in (prepared.center, prepared.standardize) or prepared.zca_whitening:
         raise InputError("the features can't depend on statistics of training photos")
+    if settings.precision == "int8":
+        raise InputError("features can't be in int8, calibrated on training photos, here")
     name = DEFAULT_BACKBONE if settings.backbone == "auto" else settings.backbone
     backbone = _backbone(name, settings.weights, prepared, settings.pooling, settings.layer)
     return backbone, layer_sets(backbone.layers, settings.layer)[-1]

@@ -18,8 +18,8 @@ from photograft.core.errors import ConversionError, first_line
 with hidden("openvino_telemetry"):
     import openvino
 
-#: OpenVINO's names of precisions.
-_PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
+#: OpenVINO's names of precisions, for what is not quantised.
+_PRECISIONS = {"bf16": "bf16", "fp32": "f32", "int8": "f32"}
 #: Threads that are the first to ask OpenVINO for a tensor at the same time wait for each other, and
 #: for the interpreter, for ever: the first time is within this.
 _OPENING = threading.Lock()
@@ -30,7 +30,7 @@ def open_model(model: bytes, precision: str, at_once: int) -> Run:
 
     Args:
         model: Serialised.
-        precision: ``"bf16"`` or ``"fp32"``.
+        precision: ``"bf16"``, ``"fp32"`` or ``"int8"``.
         at_once: How many photos are in it at the same time, each on a core.
 
     Raises:
