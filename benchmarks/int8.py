@@ -1,8 +1,9 @@
-"""What int8 costs and gains: ``python -m benchmarks.int8 SOURCE... [--seeds N] [OPTIONS]``.
+"""What int8 costs and gains: ``python -m benchmarks.int8 SOURCE... [--seeds N] [--test SHARE]``.
 
-Trains in each precision with each seed, and compares the answers to held-out photos (the test, or
-validation where there is none) photo by photo with those of fp32; then runs the trained networks in
-turn. Options that are not this script's own go to `photograft train`.
+For each precision and seed a head is fitted on the training photos, and its answers to held-out
+photos (the test, or validation where there is none) are compared with those in fp32, photo by
+photo. Then the networks run in turn; with ``--commands``, `photograft train` as a whole, too,
+nothing kept.
 """
 
 from __future__ import annotations
@@ -17,125 +18,125 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from benchmarks.common import Finished, metrics, photograft, report
+from benchmarks.common import photograft, report
 from photograft.backbones.engines import Network, open_network
 from photograft.backbones.precision import choose_precision
-from photograft.classifier.classifier import Classifier
-from photograft.core.files import read_table
+from photograft.backbones.registry import Backbone
+from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.features.extraction import feature_batches
-from photograft.features.preprocessing import prepare
+from photograft.features.extractor import Extractor
+from photograft.features.preprocessing import prepare as prepare_photo
+from photograft.learning.preparation import prepare
+from photograft.learning.settings import TrainConfig
+from photograft.learning.strategies.features import fit
 
 #: Photos that the rates are measured on, and how often.
-_PHOTOS, _TURNS = 256, 5
+_PHOTOS, _TURNS = 128, 5
 
 
 def main() -> None:
-    """Train on each source in each precision; print what that changes, and the rates."""
+    """Fit on each source in each precision; print what that changes, and the rates."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sources", type=Path, nargs="+")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--rates", action=argparse.BooleanOptionalAction, default=True)
-    options, others = parser.parse_known_args()
+    parser.add_argument("--test", type=float, default=0.0)
+    parser.add_argument("--commands", action="store_true")
+    options = parser.parse_args()
     precisions = ["fp32", *["bf16"] * (choose_precision("auto") == "bf16"), "int8"]
-    with tempfile.TemporaryDirectory() as folder:
-        for source in options.sources:
-            runs = {}
+    for source in options.sources:
+        networks: dict[str, Extractor] = {}
+        with tempfile.TemporaryDirectory() as folder:
             for seed in range(options.seeds):
-                ended = {}
+                exact = None
                 for precision in precisions:
-                    runs[precision] = Path(folder, f"{source.name}-{seed}-{precision}")
-                    arguments = ("--precision", precision, "--seed", str(seed), *others)
-                    place = ("--out", str(runs[precision]))
-                    cache = Path(folder, f"cache-{seed}-{precision}")
-                    ended[precision] = photograft(
-                        "train", str(source), *arguments, *place, cache=cache
-                    )
-                for precision in precisions:
-                    figures = _compared(runs["fp32"], runs[precision])
-                    _report(source, seed, precision, ended[precision], figures)
-            if options.rates:
-                report("int8 rates", source=source.name, **_rates(source, runs))
+                    config = TrainConfig(precision=precision, seed=seed, test=options.test)
+                    losses, right, networks[precision] = _tried(source, config, Path(folder))
+                    exact = exact or (losses, right)
+                    own = {"source": source.name, "seed": seed, "precision": precision}
+                    report("int8", **own, **_compared(exact, (losses, right)))
+            rates = _rates(source, networks, Path(folder))
+        report("int8 rates", source=source.name, **rates)
+        if options.commands:
+            for precision in precisions:
+                report("int8 command", source=source.name, **_command(source, precision))
 
 
-def _report(
-    source: Path, seed: int, precision: str, ended: Finished, figures: dict[str, Any]
-) -> None:
-    own = {"source": source.name, "seed": seed, "precision": precision}
-    report("int8", **own, seconds=ended.seconds, **figures)
+#: Losses, shape ``(n,)``, and whether answers are right.
+Answers = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def _compared(exact: Path, other: Path) -> dict[str, Any]:
-    """Return the scores of a run, and how its answers differ from another's on the same photos."""
-    part = "test" if metrics(other)["test"] else "validation"
-    scores = metrics(other)[part]
-    before, after = (_answers(run, part) for run in (exact, other))
-    names = sorted(before)
-    losses = np.array([after[name][0] - before[name][0] for name in names])
-    right = np.array([after[name][1] - before[name][1] for name in names])
-    root = np.sqrt(len(names))
+def _tried(
+    source: Path, config: TrainConfig, cache: Path
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], Extractor]:
+    """Return the losses of the held-out photos, whether they are right, and what ran."""
+    job = prepare(source, config, store=FeatureStore(cache), progress=Silent())
+    part = "test" if len(job.split.test) else "validation"
+    labels = job.labels(part)
+    found = job.score(fit(job).classifier, part).astype(np.float64)
+    own = found[np.arange(len(labels)), labels]
+    losses = -np.log(np.maximum(own, 1e-7))
+    return losses, (found.argmax(axis=1) == labels).astype(np.float64), job.extractor
+
+
+def _compared(exact: Answers, other: Answers) -> dict[str, Any]:
+    """Return the scores of answers, and what they differ from others by, with standard errors."""
+    root = np.sqrt(len(exact[0]))
+    more_loss, more_right = (b - a for a, b in zip(exact, other, strict=True))
     return {
-        "part": part,
-        "num_photos": len(names),
-        "accuracy": scores["accuracy"],
-        "log_loss": scores["log_loss"],
-        "more_right": float(right.mean()),
-        "more_right_se": float(right.std() / root),
-        "more_loss": float(losses.mean()),
-        "more_loss_se": float(losses.std() / root),
+        "num_photos": len(exact[0]),
+        "accuracy": float(other[1].mean()),
+        "log_loss": float(other[0].mean()),
+        "more_right": float(more_right.mean()),
+        "more_right_se": float(more_right.std() / root),
+        "more_loss": float(more_loss.mean()),
+        "more_loss_se": float(more_loss.std() / root),
     }
 
 
-def _answers(run: Path, part: str) -> dict[str, tuple[float, int]]:
-    """Return the loss and whether it is right, of each photo of a part, by its name."""
-    names = Classifier.load(run).class_names
-    return {
-        row["name"]: (
-            -float(np.log(max(row["probabilities"][names.index(row["label"])], 1e-7))),
-            int(row["label"] == row["predicted"]),
-        )
-        for row in read_table(run / "predictions.parquet").to_pylist()
-        if row["split"] == part
-    }
-
-
-def _rates(source: Path, runs: dict[str, Path]) -> dict[str, float]:
+def _rates(source: Path, networks: dict[str, Extractor], folder: Path) -> dict[str, float]:
     """Return photos/s of each network: alone, beside decoding, and for a second of processor."""
     photos = Dataset.load(source).photos
-    photos = photos[:: max(1, len(photos) // _PHOTOS)][:_PHOTOS]
-    reads = [photo.read for photo in photos]
+    reads = [photo.read for photo in photos[:: max(1, len(photos) // _PHOTOS)][:_PHOTOS]]
     work: dict[str, Callable[[], object]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, run in runs.items():
-            made = Classifier.load(run).located()
-            network = open_network(
-                made.backbone, made.weights_path, made.engine, Path(folder, name)
-            )
-            pixels = np.stack([prepare(read(), made.backbone) for read in reads])
-            work[f"{name}_alone"] = functools.partial(network, pixels)
-            work[f"{name}_decoding"] = functools.partial(_looked_at, reads, made, network)
-    return _timed(work, len(photos))
-
-
-def _looked_at(reads: list[Callable[[], bytes]], made: Classifier, network: Network) -> None:
-    for _ in feature_batches(reads, made.backbone, lambda: network):
-        pass
-
-
-def _timed(work: dict[str, Callable[[], object]], num_photos: int) -> dict[str, float]:
-    """Return the best rates of several turns, in wall-clock and in processor seconds."""
+    for name, made in networks.items():
+        network = open_network(made.backbone, made.path, made.engine, folder / name)
+        pixels = np.stack([prepare_photo(read(), made.backbone) for read in reads])
+        work[f"{name}_alone"] = functools.partial(network, pixels)
+        work[f"{name}_decoding"] = functools.partial(_looked_at, reads, made.backbone, network)
     found: dict[str, float] = {}
     for _ in range(_TURNS):
         for name, run in work.items():
-            before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+            spent, start = _spent(resource.RUSAGE_SELF), time.perf_counter()
             run()
             seconds = time.perf_counter() - start
-            after = resource.getrusage(resource.RUSAGE_SELF)
-            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            spent = _spent(resource.RUSAGE_SELF) - spent
             for key, value in ((name, seconds), (f"{name}_per_core_second", spent)):
-                found[key] = max(found.get(key, 0.0), num_photos / value)
+                found[key] = max(found.get(key, 0.0), len(reads) / value)
     return found
+
+
+def _looked_at(reads: list[Callable[[], bytes]], backbone: Backbone, network: Network) -> None:
+    for _ in feature_batches(reads, backbone, lambda: network):
+        pass
+
+
+def _command(source: Path, precision: str) -> dict[str, Any]:
+    """Return what `photograft train` takes in a precision, nothing kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ("--precision", precision, "--out", f"{folder}/run")
+        spent = _spent(resource.RUSAGE_CHILDREN)
+        ended = photograft("train", str(source), *options, cache=Path(folder, "cache"))
+        spent = _spent(resource.RUSAGE_CHILDREN) - spent
+    return {"precision": precision, "seconds": ended.seconds, "core_seconds": spent}
+
+
+def _spent(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

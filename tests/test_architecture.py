@@ -63,7 +63,7 @@ ONLY_IN = {
     "tensorflow_datasets": {"data.sources.tfds"},
     "openvino": {"backbones.openvino"},
     "onnxruntime": {"backbones.onnxruntime"},
-    "onnx": {"backbones.maps", "backbones.prebuilt.graph"},
+    "onnx": {"backbones.int8", "backbones.maps", "backbones.prebuilt.graph"},
     "mlflow": {"learning.tracking.trackers"},
     "wandb": {"learning.tracking.trackers"},
     "sklearn": {"interfaces.sklearn"},
@@ -105,6 +105,9 @@ WITH_TORCH = {
 }
 #: Modules that come with an engine, or with ONNX.
 WITH_ENGINES = {
+    "backbones.int8.calibrating",
+    "backbones.int8.graph",
+    "backbones.int8.places",
     "backbones.maps",
     "backbones.onnxruntime.network",
     "backbones.openvino.network",

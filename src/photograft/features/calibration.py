@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from photograft.backbones.engines import Engine
 from photograft.core.errors import ImageError
 from photograft.core.memo import remembered
 from photograft.core.parallel import in_order
@@ -22,6 +23,9 @@ from photograft.features.settings import ExtractionSettings
 
 #: Photos that a network is calibrated on, at most.
 NUM_PHOTOS = 200
+
+#: With less correlation than this, features in int8 are others. The embedded networks have 0.99.
+_LEAST_AGREEMENT = 0.9
 
 Some = TypeVar("Some", bound=ExtractionSettings)
 
@@ -105,7 +109,7 @@ def _calibrated(extractor: Extractor, photos: Sequence[Photo]) -> Extractor:
         "photos": [photo.digest.hex() for photo in photos],
     }
 
-    def measure() -> list[list[Any]]:
+    def measure() -> dict[str, Any]:
         from photograft.backbones.int8.calibrating import calibrate  # ONNX, only where needed
 
         with extractor.progress.step("Calibrating for int8", len(photos), "photos") as step:
@@ -115,12 +119,18 @@ def _calibrated(extractor: Extractor, photos: Sequence[Photo]) -> Extractor:
                     yield pixels
                     step.advance(len(pixels))
 
-            found = calibrate(extractor.backbone, extractor.path, engine, groups())
-        return [list(row) for row in found.ranges]
+            ranges, agreement = calibrate(extractor.backbone, extractor.path, engine, groups())
+        return {"ranges": ranges, "agreement": agreement}
 
-    rows = remembered(extractor.store.cache, key, measure)
-    ranges = tuple((str(name), float(low), float(high)) for name, low, high in rows)
-    return replace(extractor, engine=replace(engine, ranges=ranges))
+    found = remembered(extractor.store.cache, key, measure)
+    if found["agreement"] < _LEAST_AGREEMENT:
+        extractor.progress.say(
+            f"In int8 {extractor.backbone.name} gives other features than in float32 (correlation "
+            f"{found['agreement']:.2f}): see whether --precision fp32 does better."
+        )
+    return replace(
+        extractor, engine=Engine.from_json({**engine.to_json(), "ranges": found["ranges"]})
+    )
 
 
 def _groups(photos: Sequence[Photo], extractor: Extractor) -> Iterator[Pixels]:

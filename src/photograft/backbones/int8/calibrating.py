@@ -1,13 +1,12 @@
 """Finding the ranges of what flows in a network, on photos: all that calibration is.
 
-A range is the mean over photos of the least and of the largest value that a tensor has in each: a
-single odd photo does not widen it.
+Each photo has a least and a largest value of a tensor. A range goes two standard deviations of
+these beyond their means, but no further than any photo: a single odd one does not widen it much.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,26 +22,28 @@ from photograft.backbones.registry import Backbone
 from photograft.backbones.running import Floats, Pixels, Run, num_at_once
 from photograft.core.errors import ConversionError
 
-#: The features in int8 may be as far from those in float32, of their length, in the photos at hand.
-_MOST_APART = 0.3
+#: How far a range goes beyond the mean of the photos' ends, in their standard deviations.
+_DEVIATIONS = 2
 _FIX = "Leave --precision out."
 
 
 def calibrate(
     backbone: Backbone, path: Path | None, engine: Engine, photos: Iterable[Pixels]
-) -> Engine:
-    """Return an engine for int8 that knows the ranges of what flows in a network.
+) -> tuple[Ranges, float]:
+    """Return the ranges of what flows in a network, and how far its features are the same in int8.
 
     Args:
         backbone: The record.
         path: Its weight file; None for random weights.
-        engine: For int8.
+        engine: What is to run it in int8.
         photos: Pixels of some photos at a time, uint8, shape ``(n, height, width, 3)``.
+
+    Returns:
+        The ranges, and the agreement on the first of the photos: see `agreement`.
 
     Raises:
         WeightsError: The weights don't fit the network.
-        ConversionError: The engine can't run this network, there are no photos, or int8 makes
-            other features of them.
+        ConversionError: The engine can't run this network, or there are no photos.
         InputError: It takes torch, which is not installed.
     """
     model = prepare_network(backbone, path, engine.name).model
@@ -56,19 +57,23 @@ def calibrate(
         open_model(data, engine.name, "fp32", num_at_once())(first)[0]
         for data in (model, quantised(model, ranges))
     )
-    apart = distance(exact, near)
-    if not apart <= _MOST_APART:
-        raise ConversionError(
-            f"int8 changes the features of {backbone.name} too much: by {apart:.0%} of their "
-            "length",
-            fix=_FIX,
-        )
-    return replace(engine, ranges=ranges)
+    return ranges, agreement(exact, near)
 
 
-def distance(exact: Floats, near: Floats) -> float:
-    """Return how far features are from others, as a share of their length."""
-    return float(np.linalg.norm(near - exact) / max(float(np.linalg.norm(exact)), 1e-12))
+def agreement(exact: Floats, near: Floats) -> float:
+    """Return the correlation of features with others, in [-1, 1]; 1 where they say nothing.
+
+    What all photos have in common does not count: a head that is fitted on either learns it.
+
+    Args:
+        exact: The ones, shape ``(n, num_features)``.
+        near: The others.
+    """
+    a, b = exact - exact.mean(axis=0), near - near.mean(axis=0)
+    lengths = [float(np.linalg.norm(values)) for values in (a, b, exact)]
+    if lengths[0] <= 1e-4 * lengths[2] or not lengths[1]:  # photos that are all the same
+        return 1.0
+    return float((a * b).sum()) / (lengths[0] * lengths[1])
 
 
 def observed(model: bytes) -> bytes:
@@ -106,9 +111,10 @@ def measure(model: bytes, run: Run, photos: Iterable[Pixels]) -> Ranges:
     """
     names = quantised_tensors(onnx.ModelProto.FromString(model).graph)
     parts = [np.stack([values.reshape(len(pixels)) for values in run(pixels)]) for pixels in photos]
-    means = np.concatenate(parts, axis=1).astype(np.float64).mean(axis=1).reshape(-1, 2)
-    if not np.isfinite(means).all():
+    ends = np.concatenate(parts, axis=1).astype(np.float64)
+    if not np.isfinite(ends).all():
         raise ConversionError("the network gives no finite numbers", fix=_FIX)
-    return tuple(
-        (name, float(low), float(high)) for name, (low, high) in zip(names, means, strict=True)
-    )
+    means, spread = ends.mean(axis=1), _DEVIATIONS * ends.std(axis=1)
+    lows = np.maximum(means - spread, ends.min(axis=1))[::2].tolist()
+    highs = np.minimum(means + spread, ends.max(axis=1))[1::2].tolist()
+    return tuple(zip(names, lows, highs, strict=True))
