@@ -65,6 +65,7 @@ ONLY_IN = {
     "onnxruntime": {"backbones.onnxruntime"},
     "onnx": {
         "backbones.graphs",
+        "backbones.int8",
         "backbones.maps",
         "backbones.onnx_files",
         "backbones.prebuilt.graph",
@@ -113,6 +114,9 @@ WITH_TORCH = {
 #: Modules that come with an engine, or with ONNX.
 WITH_ENGINES = {
     "backbones.graphs",
+    "backbones.int8.calibrating",
+    "backbones.int8.graph",
+    "backbones.int8.places",
     "backbones.maps",
     "backbones.onnx_files.describing",
     "backbones.onnx_files.outline",

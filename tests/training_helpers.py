@@ -22,7 +22,8 @@ from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import make_split
-from photograft.features.opening import fit_preprocessing, open_extractor
+from photograft.features.calibration import fit_to_photos
+from photograft.features.opening import open_extractor
 from photograft.learning.history import Epoch, History
 from photograft.learning.job import Job
 from photograft.learning.loop.network import HeadModule
@@ -154,7 +155,7 @@ def make_job(
     settings = network_settings(config, train)
     extractor = open_extractor(settings, store=store, progress=progress)
     extractor = replace(extractor, engine=Engine("torch", "fp32"))
-    extractor = fit_preprocessing(extractor, train, settings)
+    extractor = fit_to_photos(extractor, train, settings)
     found = extractor.extract(dataset.photos)[0] if table else None
     return Job(dataset, split, extractor, found, config, progress)
 

@@ -75,6 +75,7 @@ def test_training(photos: Path, tmp_path: Path, engine: str) -> None:
         ),
         ("--pooling", "flatten", "--layer", "last", "--input-size", "96"),
         ("--backbone", "efficientnet_lite1", "--test-views", "flip"),
+        ("--precision", "int8"),
     ],
 )
 def test_training_in_other_ways(photos: Path, tmp_path: Path, options: tuple[str, ...]) -> None:

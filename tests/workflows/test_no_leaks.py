@@ -27,6 +27,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "features",
         {"class_weight": "balanced", "preprocessing": FEATUREWISE, "layer": "auto"},
     ),
+    "int8": ("features", {"engine": "openvino", "precision": "int8"}),
     "mlp": ("features", {"head": "mlp", "hidden": (8,)}),
     "features+augment": ("features+augment", {"views": 2}),
     "finetune": ("finetune", {"views": 1, "keep": "always", "loop": {"epochs": 2}}),
@@ -135,6 +136,8 @@ def train() -> Callable[[str, Path], Path]:
     def run(case: str, source: Path) -> Path:
         strategy, changes = CASES[case]
         shares = {"validation": 0.23, "test": 0.23}
+        if changes.get("engine") == "openvino":
+            pytest.importorskip("openvino")
         config = tiny_config(strategy, **{**shares, **changes})
         store, out = FeatureStore(source.parent / "cache"), source.parent / "run"
         return photograft.train(source, config, out=out, store=store).path

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones import prepared as keeping
+from photograft.backbones.int8.ranges import CODE_VERSION as QUANTISING_VERSION
+from photograft.backbones.int8.ranges import Ranges
+from photograft.backbones.opening import built, open_model, prepare_network
 from photograft.backbones.prebuilt import building
 from photograft.backbones.precision import choose_precision
-from photograft.backbones.prepared import Prepared, has_prepared, keep_prepared, read_prepared
+from photograft.backbones.prepared import has_prepared, keep_prepared, read_prepared
 from photograft.backbones.pytorch.device import accelerator_precision, find_device
 from photograft.backbones.registry import Backbone
-from photograft.backbones.running import Run, in_batches, num_at_once
+from photograft.backbones.running import in_batches, num_at_once
 from photograft.core.errors import ConversionError, InputError
 from photograft.core.optional import has_torch, is_installed, need_torch
 
@@ -52,13 +56,31 @@ class Engine:
 
     Attributes:
         name: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
-        precision: ``"bf16"`` or ``"fp32"``.
+        precision: ``"bf16"``, ``"fp32"`` or ``"int8"``.
         device: ``"cpu"``, or torch's name of an accelerator.
+        ranges: Of int8: what `calibrate` found; empty before.
     """
 
     name: str
     precision: str
     device: str = "cpu"
+    ranges: Ranges = field(default=(), repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON types."""
+        own = {"name": self.name, "precision": self.precision, "device": self.device}
+        return {**own, "ranges": [list(row) for row in self.ranges]} if self.ranges else own
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Engine:
+        """Return what `to_json` gave."""
+        rows = data.get("ranges", ())
+        ranges = tuple((str(name), float(low), float(high)) for name, low, high in rows)
+        return cls(**{**data, "ranges": ranges})
+
+    def in_float(self) -> Engine:
+        """Return the engine that runs the network before it is quantised; itself where it isn't."""
+        return replace(self, precision="fp32", ranges=()) if self.precision == "int8" else self
 
     def available(self) -> Engine:
         """Return this engine, or what stands in for it where it, or its device, is not here.
@@ -71,10 +93,16 @@ class Engine:
         if _is_here(self.name):
             return self
         name = _first_here()
+        if self.precision == "int8":
+            if name == "torch":
+                raise _no_int8(name)
+            return replace(self, name=name)
         return Engine(name, "fp32" if name == "onnxruntime" else self.precision)
 
     def fallback(self, backbone: Backbone) -> Engine | None:
         """Return what may run a backbone that this engine can't; None where nothing may."""
+        if self.precision == "int8":
+            return None
         if backbone.is_onnx:
             later = PREPARING[PREPARING.index(self.name) + 1 :] if self.name in PREPARING else ()
             return next((Engine(name, "fp32") for name in later if _is_here(name)), None)
@@ -93,16 +121,18 @@ def choose_engine(
 
     Args:
         name: ``"auto"``, ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
-        precision: ``"auto"``, ``"bf16"`` or ``"fp32"``.
+        precision: ``"auto"``, ``"bf16"``, ``"fp32"`` or ``"int8"``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         prepared_only: Whether it has to run prepared networks, as an ONNX file is one.
 
     Raises:
-        InputError: The engine or device that was asked for is not there, or can't be that.
+        InputError: The engine or device that was asked for is not there, or can't do that.
     """
     if prepared_only:
         name, device = _for_onnx(name, device)
-    if device == "auto" and name not in PREPARING:
+    if precision == "int8" and device not in ("auto", "cpu"):
+        raise _no_int8(f"torch on {device}")
+    if device == "auto" and name not in PREPARING and precision != "int8":
         device = find_device()
     if device not in ("auto", "cpu"):
         if name in PREPARING:
@@ -115,11 +145,13 @@ def choose_engine(
         name = _first_here()
     elif not _is_here(name):
         raise InputError(f"the engine {name} is not installed", fix=_FIX_INSTALL[name])
-    if name != "onnxruntime":
+    if precision == "int8" and name == "torch":
+        raise _no_int8(name)
+    if name != "onnxruntime" or precision == "int8":
         return Engine(name, choose_precision(precision))
     if precision == "bf16":
         raise InputError(
-            "the engine onnxruntime computes in fp32 only",
+            "the engine onnxruntime computes in fp32 and int8 only",
             got="bf16",
             fix="Leave --precision out, or choose --engine openvino.",
         )
@@ -137,7 +169,10 @@ def engine_versions(engine: Engine) -> dict[str, str]:
 
 def engine_code(engine: Engine) -> list[int]:
     """Return the versions of the code that decides an engine's features."""
-    return [CODE_VERSION] if engine.name == "torch" else [CODE_VERSION, keeping.CODE_VERSION]
+    if engine.name == "torch":
+        return [CODE_VERSION]
+    own = [QUANTISING_VERSION] if engine.precision == "int8" else []
+    return [CODE_VERSION, keeping.CODE_VERSION, *own]
 
 
 def weights_bytes(backbone: Backbone, path: Path | None) -> bytes:
@@ -178,11 +213,7 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
         InputError: It takes torch, which is not installed.
     """
     if backbone.is_onnx:
-        from photograft.backbones.onnx_files.running import open_file  # ONNX, only where needed
-
         _for_onnx(engine.name, engine.device)
-        run_with = functools.partial(open_model, engine=engine, at_once=num_at_once())
-        return open_file(backbone, path, engine.name, folder, run_with)
     if engine.name == "torch":
         need_torch(f"the engine torch, which is to run {backbone.name},")
         from photograft.backbones.pytorch.network import FrozenNetwork  # torch, only where needed
@@ -190,9 +221,18 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
         return in_batches(FrozenNetwork(backbone, path, engine.precision, engine.device))
     prepared = read_prepared(folder)
     if prepared is None:
-        prepared = building.build(backbone, path) or _exported(backbone, path, engine)
+        prepared = prepare_network(backbone, path, engine.name)
+        if engine.precision == "int8":
+            prepared = replace(prepared, model=_quantised(prepared.model, engine))
         keep_prepared(prepared, folder)
-    run = open_model(prepared.model, engine, num_at_once())
+    opened = functools.partial(
+        open_model, prepared.model, engine.name, engine.precision, num_at_once()
+    )
+    if backbone.is_onnx:
+        from photograft.backbones.onnx_files.running import held_to_record  # ONNX, where needed
+
+        return held_to_record(backbone, engine.name, opened)
+    run = opened()
     return lambda pixels: run(pixels)[0]
 
 
@@ -211,17 +251,18 @@ def open_maps(
     Raises:
         WeightsError: The weights don't fit the network.
     """
+    engine = engine.in_float()
     engine = engine if engine.name in PREPARING else replace(engine, name=PREPARING[0])
     if not _is_here(engine.name):
         return None
-    prepared = read_prepared(folder) or _built(backbone, path)
+    prepared = read_prepared(folder) or built(backbone, path)
     if prepared is None or not set(names) <= set(prepared.maps):
         return None
     from photograft.backbones.maps import PreparedMaps, with_maps  # ONNX, only where needed
 
     layers = [layer for layer in backbone.layers if layer.name in names]
     try:
-        run = open_model(with_maps(prepared.model, layers), replace(engine, precision="fp32"), 1)
+        run = open_model(with_maps(prepared.model, layers), engine.name, "fp32", 1)
     except ConversionError:
         return None
     return PreparedMaps(run, layers)
@@ -247,23 +288,6 @@ def _first_here() -> str:
     )
 
 
-def open_model(model: bytes, engine: Engine, at_once: int) -> Run:
-    """Return what runs an ONNX model.
-
-    Args:
-        model: Serialised.
-        engine: One of `PREPARING`.
-        at_once: How many photos are in it at once.
-    """
-    if engine.name == "openvino":
-        from photograft.backbones.openvino import network as openvino
-
-        return openvino.open_model(model, engine.precision, at_once)
-    from photograft.backbones.onnxruntime import network as onnxruntime
-
-    return onnxruntime.open_model(model, at_once)
-
-
 def _for_onnx(name: str, device: str) -> tuple[str, str]:
     """Return the engine and the device for an ONNX file, where these were asked for."""
     if name == "torch" or device not in ("auto", "cpu"):
@@ -277,25 +301,17 @@ def _for_onnx(name: str, device: str) -> tuple[str, str]:
     return name, "cpu"
 
 
-def _built(backbone: Backbone, path: Path | None) -> Prepared | None:
-    if backbone.is_onnx:
-        from photograft.backbones.onnx_files.running import wrapped  # ONNX, only where needed
+def _no_int8(what: str) -> InputError:
+    return InputError(
+        f"{what} does not compute in int8",
+        expected="the engine openvino or onnxruntime, on the processor",
+        fix=f"Run: pip install {PREPARING[0]}, choose another --engine, or leave --precision out.",
+    )
 
-        return wrapped(backbone, path)
-    return building.build(backbone, path)
 
+def _quantised(model: bytes, engine: Engine) -> bytes:
+    if not engine.ranges:
+        raise InputError("a network in int8 has to be calibrated", fix="Call calibrate first.")
+    from photograft.backbones.int8.graph import quantised  # ONNX, only where needed
 
-def _exported(backbone: Backbone, path: Path | None, engine: Engine) -> Prepared:
-    """Export a network from torch, and make sure that the engine makes of it what torch does."""
-    need_torch(f"preparing {backbone.name} for {engine.name}")
-    from photograft.backbones.pytorch.export import export  # torch, this once
-
-    exported = export(backbone, path)
-    run = open_model(exported.prepared.model, replace(engine, precision="fp32"), 1)
-    found, expected = run(exported.pixels)[0], exported.features
-    if np.abs(found - expected).max() > 1e-3 * max(1.0, float(np.abs(expected).max())):
-        raise ConversionError(
-            f"{engine.name} gives other features for {backbone.name} than torch",
-            fix="Use --engine torch.",
-        )
-    return exported.prepared
+    return quantised(model, engine.ranges)

@@ -13,7 +13,7 @@ _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def choose_precision(wanted: str, *, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return ``"bf16"`` or ``"fp32"``.
+    """Return ``"bf16"`` or ``"fp32"``, or what else is wanted.
 
     Args:
         wanted: ``"auto"``, or the answer itself.

@@ -87,7 +87,8 @@ class ExecutionSettings(Schema):
     Attributes:
         engine: What runs a frozen backbone: ``"openvino"``, ``"onnxruntime"``, ``"torch"``, or
             ``"auto"``, the fastest that is installed.
-        precision: ``"auto"`` (what this machine does fastest), ``"bf16"`` or ``"fp32"``.
+        precision: ``"auto"`` (the faster of the next two here), ``"bf16"``, ``"fp32"``, or
+            ``"int8"``, calibrated on training photos.
         device: ``"auto"`` (an accelerator where there is one), ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:

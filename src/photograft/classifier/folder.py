@@ -60,7 +60,7 @@ def read_fields(folder: Path) -> dict[str, Any]:
     return {
         "class_names": tuple(manifest["class_names"]),
         "backbone": Backbone.from_json(manifest["backbone"]),
-        "engine": Engine(**manifest["engine"]),
+        "engine": Engine.from_json(manifest["engine"]),
         "layers": tuple(manifest["layers"]),
         "head": head,
         "trained": manifest["trained"],
@@ -96,7 +96,7 @@ def write_fields(folder: Path, fields: Mapping[str, Any]) -> None:
         "photograft": __version__,
         "class_names": list(fields["class_names"]),
         "backbone": fields["backbone"].to_json(),
-        "engine": vars(fields["engine"]),
+        "engine": fields["engine"].to_json(),
         "layers": list(fields["layers"]),
         "coding": fields["head"].activation,
         "views": list(fields["views"]),

@@ -73,7 +73,7 @@ class HeatMaps:
         located = classifier.located()
         self._classifier = located
         self._layers = [layer for layer in located.backbone.layers if layer.name in located.layers]
-        engine = located.engine.available()
+        engine = located.engine.available().in_float()
         folder = open_space(FeatureStore(), located.backbone, engine).folder
         maps = open_maps(located.backbone, located.weights_path, located.layers, engine, folder)
         self._maps: Maps

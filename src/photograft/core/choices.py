@@ -4,7 +4,7 @@ from __future__ import annotations
 
 STRATEGIES = ("features", "features+augment", "finetune", "scratch", "auto")
 ENGINES = ("auto", "openvino", "onnxruntime", "torch")
-PRECISIONS = ("auto", "bf16", "fp32")
+PRECISIONS = ("auto", "bf16", "fp32", "int8")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 POOLINGS = ("avg", "flatten")
 HEADS = ("logistic", "mlp")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.engines import Engine, Features, Network, engine_code, engine_versions
+from photograft.backbones.int8.ranges import digest_of
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.backbones.running import num_at_once
 from photograft.core.errors import ImageError
@@ -66,7 +67,10 @@ def open_space(
 
 def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dict[str, Any]:
     """Return everything that decides a photo's features, apart from the photo."""
+    # What was kept before there were ranges has the key that it had.
+    ranges = {"ranges": digest_of(engine.ranges)} if engine.ranges else {}
     return {
+        **ranges,
         "backbone": backbone.name,
         "architecture": backbone.architecture,
         "weights_sha256": backbone.weights_sha256,

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone, note_on
 from photograft.backbones.settings import DEFAULT_BACKBONE
 from photograft.backbones.weights import check_fetchable, locate_weights
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
-from photograft.data.dataset import Photo
 from photograft.features.extractor import Extractor
-from photograft.features.pixel_statistics import with_statistics
 from photograft.features.settings import ExtractionSettings
 
 #: Notes that somebody was told of: a backbone is opened several times in a command.
@@ -59,24 +54,3 @@ def _tell(name: str, progress: Progress) -> None:
     if note and note not in _TOLD:
         _TOLD.add(note)
         progress.say(note)
-
-
-def fit_preprocessing(
-    extractor: Extractor, photos: Sequence[Photo], settings: ExtractionSettings
-) -> Extractor:
-    """Return an extractor whose preprocessing goes by training photos, where the settings say so.
-
-    Args:
-        extractor: From `open_extractor`.
-        photos: Those of the training part of the split for good: photos that don't decode, and near
-            duplicates, make it another one than it is at first.
-        settings: The same.
-    """
-    backbone = with_statistics(
-        extractor.backbone,
-        settings.preprocessing,
-        photos,
-        settings.max_pixels,
-        extractor.progress,
-    )
-    return replace(extractor, backbone=backbone)

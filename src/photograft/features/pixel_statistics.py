@@ -34,25 +34,6 @@ def goes_by_statistics(preprocessing: Preprocessing) -> bool:
     return "feature" in (preprocessing.center, preprocessing.standardize)
 
 
-def without_statistics(preprocessing: Preprocessing, progress: Progress) -> Preprocessing:
-    """Return preprocessing that goes by no photos' statistics, and say so where it did.
-
-    For what holds photos out in turn on the same features: those that are held out would have a
-    part in statistics of all of them.
-    """
-    if not goes_by_statistics(preprocessing):
-        return preprocessing
-    progress.say(
-        "Photos are held out in turn here, so that their statistics are not taken: the network "
-        "sees them as it was trained to."
-    )
-    center, standardize = (
-        "none" if value == "feature" else value
-        for value in (preprocessing.center, preprocessing.standardize)
-    )
-    return replace(preprocessing, center=center, standardize=standardize)
-
-
 def with_statistics(
     backbone: Backbone,
     preprocessing: Preprocessing,

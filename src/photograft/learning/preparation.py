@@ -10,8 +10,9 @@ from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.loading import Source, read_dataset, split_of, with_near_duplicates
-from photograft.features.opening import fit_preprocessing, open_extractor
-from photograft.features.pixel_statistics import goes_by_statistics, small_input_size
+from photograft.features.calibration import fit_to_photos, goes_by_photos
+from photograft.features.opening import open_extractor
+from photograft.features.pixel_statistics import small_input_size
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.job import Job, needs_features
 from photograft.learning.settings import TrainConfig, check_can_run
@@ -48,20 +49,20 @@ def prepare_dataset(
     settings = network_settings(config, [dataset.photos[i] for i in split.train])
     extractor = open_extractor(settings, store=store, progress=progress)
     dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
-    # Statistics of the training photos are part of how the network is fed: who is among them must
+    # What the network is, and how it is fed, may go by the training photos: who is among them must
     # be known before it looks at any.
-    if not needs_features(config) or goes_by_statistics(config.preprocessing):
+    if not needs_features(config) or goes_by_photos(config):
         dataset = dataset.verified(progress=progress)
     while True:
         split, engine = split_of(dataset, config), extractor.engine
         train = [dataset.photos[i] for i in split.train]
         settings = network_settings(config, train)
+        # The engine may have fallen back on torch before.
         extractor = open_extractor(settings, store=store, progress=progress)
-        extractor = fit_preprocessing(extractor, train, settings)
+        extractor = fit_to_photos(replace(extractor, engine=engine), train, settings)
         if not needs_features(config):
             return Job(dataset, split, extractor, None, config, progress)
-        # The engine may have fallen back on torch before.
-        table, failures, extractor = replace(extractor, engine=engine).extract(dataset.photos)
+        table, failures, extractor = extractor.extract(dataset.photos)
         if not failures:
             return Job(dataset, split, extractor, table, config, progress)
         dataset = dataset.without(failures)

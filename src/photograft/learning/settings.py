@@ -225,7 +225,8 @@ def check_can_run(config: TrainConfig) -> None:
     """Make sure that what the settings ask for can run here, before a photo is looked at.
 
     Raises:
-        InputError: It takes torch, which is not installed, or would train an ONNX file.
+        InputError: It takes torch, which is not installed, would train an ONNX file, or asks for
+            int8 of what learns in a loop.
     """
     if is_file_name(config.backbone) and trains_network(config):
         raise InputError(
@@ -233,6 +234,13 @@ def check_can_run(config: TrainConfig) -> None:
             expected="the strategy features, or features+augment with stored views",
             got=config.strategy,
             fix="To fine-tune the same network, name it as timm does, with --weights FILE.",
+        )
+    if config.precision == "int8" and config.has_loop:
+        raise InputError(
+            "int8 is for a frozen network and a logistic head",
+            expected="the strategy features, or features+augment with views that are stored",
+            got=f"the strategy {config.strategy}, the head {config.head}",
+            fix="Leave --precision out.",
         )
     if config.strategy in LOOPS:
         need_torch(f"the strategy {config.strategy}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def run_info(
         "seed": config.seed,
         "data": describe_data(dataset, split),
         "backbone": classifier.backbone.to_json(),
-        "engine": vars(classifier.engine),
+        "engine": replace(classifier.engine, ranges=()).to_json(),
         "layers": list(classifier.layers),
         "params": fitted.params,
         "notes": list(fitted.notes),

@@ -19,8 +19,8 @@ from photograft.data.sources.base import IN_MEMORY
 from photograft.diagnosis.diagnose import diagnose
 from photograft.diagnosis.examine import Diagnosis
 from photograft.diagnosis.tables import PARQUET_NAME, check_unanswered, write_findings
+from photograft.features.calibration import without_photos
 from photograft.features.opening import open_extractor
-from photograft.features.pixel_statistics import without_statistics
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.options import Config, ExtractionOptions, read_settings
 from photograft.report.doctor_page import write_doctor_report
@@ -74,8 +74,7 @@ def doctor(
     """
     settings = read_settings(config, **options).part(ExtractionSettings)
     store, progress = store or FeatureStore(), progress_of(progress)
-    preprocessing = without_statistics(settings.preprocessing, progress)
-    settings = replace(settings, preprocessing=preprocessing)
+    settings = without_photos(settings, progress)
     folder = None if out is None else path_of(out, "the folder")
     if folder is not None:
         _check_folder(folder, source)

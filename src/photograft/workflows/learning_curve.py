@@ -17,7 +17,7 @@ from photograft.core.store import FeatureStore
 from photograft.data.empty_classes import left_out
 from photograft.data.loading import Source, check_outside
 from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
-from photograft.features.pixel_statistics import without_statistics
+from photograft.features.calibration import without_photos
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare
 
@@ -76,8 +76,7 @@ def learning_curve(
             got=repr(settings.strategy),
         )
     progress = progress_of(progress)
-    preprocessing = without_statistics(settings.preprocessing, progress)
-    settings = replace(settings, preprocessing=preprocessing)
+    settings = without_photos(settings, progress)
     job = prepare(source, settings, store=store or FeatureStore(), progress=progress)
     curve = measure_learning_curve(job, num_seeds=seeds, seed=settings.seed)
     lost = left_out(job.dataset.dropped, job.dataset.skipped)

@@ -139,6 +139,8 @@ def find_layers(settings: ExtractionSettings) -> tuple[Backbone, LayerSet]:
         )
     if "feature" in (prepared.center, prepared.standardize) or prepared.zca_whitening:
         raise InputError("the features can't depend on statistics of training photos")
+    if settings.precision == "int8":
+        raise InputError("features can't be in int8, calibrated on training photos, here")
     name = DEFAULT_BACKBONE if settings.backbone == "auto" else settings.backbone
     look_up = get_backbone if is_file_name(name) else _backbone  # a file may change meanwhile
     backbone = look_up(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from photograft.backbones.engines import choose_engine, open_model
+from photograft.backbones.engines import choose_engine
 from photograft.backbones.onnx_files.outline import (
     PhotoInput,
     Shape,
@@ -29,6 +29,7 @@ from photograft.backbones.onnx_files.record import (
     find_file,
 )
 from photograft.backbones.onnx_files.wrapping import Way, raw
+from photograft.backbones.opening import open_model
 from photograft.backbones.registry import Backbone, Layer
 from photograft.core.errors import InputError, PhotograftError, UnknownNameError
 
@@ -246,6 +247,7 @@ def _layer(name: str, output: str, shape: Shape, way: Way, tokens: str, pooling:
 def _tried(file: OnnxFile, backbone: Backbone, outputs: Sequence[str]) -> dict[str, Shape]:
     """Return the shapes of outputs, by running the network on a blank photo."""
     model = raw(read_whole(file.path), backbone, outputs)
-    run = open_model(model, choose_engine(precision="fp32", prepared_only=True), 1)
+    engine = choose_engine(precision="fp32", prepared_only=True)
+    run = open_model(model, engine.name, engine.precision, 1)
     found = run(np.zeros((1, *backbone.input_size, 3), np.uint8))
     return {output: values.shape for output, values in zip(outputs, found, strict=True)}

@@ -18,8 +18,8 @@ from photograft.core.errors import ConversionError, first_line
 with hidden("openvino_telemetry"):
     import openvino
 
-#: OpenVINO's names of precisions.
-_PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
+#: OpenVINO's names of precisions, for what is not quantised.
+_PRECISIONS = {"bf16": "bf16", "fp32": "f32", "int8": "f32"}
 #: Photos at the door, so that no core waits for the next one to be handed over.
 _WAITING = 2
 #: Threads that are the first to ask OpenVINO for a tensor at the same time wait for each other, and
@@ -32,7 +32,7 @@ def open_model(model: bytes, precision: str, at_once: int) -> Run:
 
     Args:
         model: Serialised.
-        precision: ``"bf16"`` or ``"fp32"``.
+        precision: ``"bf16"``, ``"fp32"`` or ``"int8"``.
         at_once: How many photos are in it at the same time, each on a core.
 
     Raises:

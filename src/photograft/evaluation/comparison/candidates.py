@@ -22,7 +22,7 @@ from photograft.core.files import check_free
 from photograft.core.optional import has_torch
 from photograft.core.schema import check_choice
 from photograft.features.augmentation import view_name
-from photograft.features.pixel_statistics import goes_by_statistics
+from photograft.features.calibration import goes_by_photos
 from photograft.features.settings import DEFAULT_AUGMENTATION, ExtractionSettings
 from photograft.learning.recipes import get_recipe
 from photograft.learning.settings import LOOPS, LearningSettings, TrainConfig, check_can_run
@@ -60,10 +60,10 @@ class Candidate:
     def is_stored(self) -> bool:
         """Whether a logistic head on stored features is all that is learned.
 
-        Features that go by statistics of the photos learned from are other ones in each fold.
+        Features that go by the photos learned from are other ones in each fold.
         """
         config = self.config
-        if goes_by_statistics(config.preprocessing):
+        if goes_by_photos(config):
             return False
         return config.head == "logistic" and (
             config.strategy == "features"
@@ -124,7 +124,7 @@ def make_candidates(
     found: list[Candidate] = []
     if not recipes or backbones or strategies:
         takers = [name for name in backbones if not is_file_name(name)]
-        for strategy in strategies or _offered():
+        for strategy in strategies or _offered(config):
             for backbone in ["auto"] if strategy == "scratch" else (backbones or list(EMBEDDED)):
                 if is_file_name(backbone) and strategy in LOOPS and (takers or not strategies):
                     continue  # an ONNX file can't be trained
@@ -152,9 +152,10 @@ def make_candidates(
     return unique
 
 
-def _offered() -> list[str]:
+def _offered(config: TrainConfig) -> list[str]:
     """Return the strategies that are compared where none are named: those that can run here."""
-    return [name for name in DEFAULT_STRATEGIES if name not in LOOPS or has_torch()]
+    has_loops = has_torch() and config.precision != "int8"
+    return [name for name in DEFAULT_STRATEGIES if name not in LOOPS or has_loops]
 
 
 def check_folder(folder: Path) -> None:

@@ -21,10 +21,10 @@ from photograft.data.dataset import Dataset
 from photograft.data.splits import Split, make_folds
 from photograft.evaluation.comparison.candidates import Candidate, NetworkKey
 from photograft.evaluation.comparison.trial_store import Trial
+from photograft.features.calibration import fit_to_photos, goes_by_photos
 from photograft.features.extraction import feature_batches, open_space
 from photograft.features.extractor import Extractor
-from photograft.features.opening import fit_preprocessing, open_extractor
-from photograft.features.pixel_statistics import goes_by_statistics
+from photograft.features.opening import open_extractor
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection
 from photograft.learning.job import Job, needs_features
@@ -64,7 +64,7 @@ class TrialContext:
     times: dict[NetworkKey, float] = field(default_factory=dict)
 
     def extractor(self, candidate: Candidate) -> Extractor:
-        """Return a candidate's backbone, ready to look at photos unless by their statistics."""
+        """Return a candidate's backbone, ready to look at photos unless it goes by them."""
         settings = network_settings(candidate.config, self.pool.photos)
         return open_extractor(settings, store=self.store, progress=self.progress)
 
@@ -130,8 +130,8 @@ def try_folds(
     """
     config = candidate.config
     extractor = context.extractor(candidate)
-    by_statistics = goes_by_statistics(config.preprocessing)
-    if needs_features(config) and not by_statistics:
+    by_photos = goes_by_photos(config)
+    if needs_features(config) and not by_photos:
         table, failures, extractor = extractor.extract(context.pool.photos)
         clean = context.pool.without(failures)
     else:
@@ -141,7 +141,6 @@ def try_folds(
     folds = make_folds(labels, groups, keys, num_folds=NUM_FOLDS, seed=context.seed * 1000)
     places, shape = _places(context.pool, clean), (len(context.pool.photos), NUM_REPEATS)
     milliseconds = before.costs["ms_per_photo"] if before else None
-    milliseconds = milliseconds or time_photos(context, extractor, candidate)
     trial = before
     for fold in range(NUM_FOLDS):
         held = np.flatnonzero(folds == fold)
@@ -157,8 +156,9 @@ def try_folds(
         )
         split = Split(others[inner != 0], others[inner == 0], held)
         job = replace(whole, split=split)
-        if by_statistics:  # each fold's own: what is held out has no part in them
-            job = _fit_to_statistics(job)
+        if by_photos:  # each fold's own: what is held out has no part in them
+            job = _fit_to_photos(job)
+        milliseconds = milliseconds or time_photos(context, job.extractor, candidate)
         start = context.timer()
         fitted = find_strategy(config.strategy)(job)
         found = job.score(fitted.classifier, "test").astype(np.float64)
@@ -190,10 +190,10 @@ def try_folds(
         yield trial
 
 
-def _fit_to_statistics(job: Job) -> Job:
-    """Return a job whose network is fed by the statistics of its training photos."""
+def _fit_to_photos(job: Job) -> Job:
+    """Return a job whose network goes by its training photos."""
     settings = job.config.part(ExtractionSettings)
-    extractor = fit_preprocessing(job.extractor, job.photos("train"), settings)
+    extractor = fit_to_photos(job.extractor, job.photos("train"), settings)
     table = None
     if needs_features(job.config):
         table, failures, extractor = extractor.extract(job.dataset.photos)
