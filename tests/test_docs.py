@@ -40,11 +40,10 @@ def _commands() -> list[tuple[str, Any]]:
 
     def walk(name: str, command: Any) -> None:
         children = getattr(command, "commands", None)
-        if children:
-            for child in children.values():
-                walk(f"{name} {child.name}", child)
-        else:
+        if not children or (" " in name and command.invoke_without_command):
             found.append((name, command))
+        for child in (children or {}).values():
+            walk(f"{name} {child.name}", child)
 
     walk("photograft", typer.main.get_command(app.app))
     return found

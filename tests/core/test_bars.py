@@ -169,3 +169,15 @@ def test_a_stream_that_is_gone_stops_no_work() -> None:
     bar = Bar(stream)
     bar.say("nobody hears it")
     work(bar)
+
+
+def test_what_comes_all_at_once_has_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two photos within a millisecond are no thousands a second."""
+    monkeypatch.setenv("COLUMNS", "200")
+    stream = Terminal()
+    with Bar(stream).step("Classifying", 2, "photos") as step:
+        time.sleep(0.25)
+        step.advance()
+        step.advance()
+    assert "2/2" in drawn(stream)[-1]
+    assert "photos/s" not in drawn(stream)[-1]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from drawing import draw_folder
+from onnx_helpers import MAP, TOKENS, write_network
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is not None, reason="torch is installed"
@@ -140,6 +141,27 @@ def test_other_commands_that_need_torch() -> None:
 def test_an_engine_that_is_not_here(photos: Path, tmp_path: Path) -> None:
     said = photograft("train", photos, "--engine", "torch", "--out", tmp_path / "run", code=2)
     assert "the engine torch is not installed. Run: pip install 'photograft[torch]'" in said
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_an_onnx_file(photos: Path, tmp_path: Path, engine: str) -> None:
+    """The whole job with a network of one's own: the engine is all that runs it."""
+    pytest.importorskip(engine)
+    encoder, run = write_network(tmp_path / "own.onnx", (MAP, TOKENS)), tmp_path / "run"
+    given = ("--backbone", encoder, "--engine", engine)
+    assert "taken as NCHW" in photograft("train", photos, *given, "--out", run)
+    photo = next(photos.rglob("*.jpg"))
+    photograft("predict", run, photo)
+    photograft("explain", run, photo, "--out", tmp_path / "why")
+    said = photograft("train", photos, *given, "--strategy", "finetune", code=2)
+    assert "is an ONNX file, which can't be trained" in said
+
+
+def test_converting(tmp_path: Path) -> None:
+    for name in ("resnet50", "efficientnet_lite0", "vgg16_notop.h5"):
+        said = photograft("backbones", "convert", name, "--out", tmp_path / "out", code=2)
+        assert "Run: pip install 'photograft[torch]'." in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_classifier_of_an_earlier_version(photos: Path) -> None:

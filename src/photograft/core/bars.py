@@ -106,7 +106,7 @@ class Pace:
             return None
         since, first = self._moved
         seconds = time.monotonic() - since
-        if self.done > first and seconds > 0:
+        if self.done > first and seconds >= _TICK:  # of less, it would be thousands a second
             return (self.done - first) / seconds
         return None
 

@@ -46,6 +46,18 @@ def short(text: object, most: int = 28) -> str:
     return text[: most - 1 - tail] + "…" + text[-tail:]
 
 
+def short_text(text: str, most: int) -> str:
+    """Return text for a picture, its middle left out where it is longer than `most`.
+
+    As `short`, but a question mark stands for what can't be drawn.
+    """
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    if len(text) <= most:
+        return text
+    tail = (most - 1) * 2 // 3
+    return text[: most - 1 - tail] + "…" + text[-tail:]
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """Return a share of one as a percentage; a dash for None.
 

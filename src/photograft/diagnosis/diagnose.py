@@ -15,7 +15,7 @@ from photograft.features.extractor import Extractor
 from photograft.features.layers import last_columns
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
-_CODE_VERSION = 5
+_CODE_VERSION = 6
 
 
 def diagnose(

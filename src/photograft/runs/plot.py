@@ -18,18 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from photograft.core.drawing import (
-    COLOURS,
-    FAINT,
-    GRID,
-    INK,
-    LEAST_SPAN,
-    plain_text,
-    save_figure,
-    short_text,
-)
+from photograft.core.drawing import COLOURS, GRID, LEAST_SPAN, plain_text, save_figure
 from photograft.core.errors import InputError
+from photograft.core.look import FAINT, INK
 from photograft.core.schema import check_range
+from photograft.core.text import short_text
 from photograft.learning.history import History, smoothed
 
 #: Of a run's kept epoch; further runs have the same colours and the next of these.

@@ -38,6 +38,7 @@ COMMANDS = [
     ["suggest"],
     ["inspect"],
     ["backbones"],
+    ["backbones", "convert"],
     ["demo"],
     ["summary"],
     ["plot"],

@@ -3,84 +3,83 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 from PIL import Image
 
 from photograft.backbones.get import get_backbone
 from photograft.classifier.reference import Neighbour
-from photograft.core import drawing
+from photograft.core.text import short_text
 from photograft.report.plots import explanation as explained
 from photograft.report.plots import figures
+from photograft.report.plots import sheet as sheet_module
 from photograft.report.plots.explanation import Explanation
+from photograft.report.plots.overlays import colours
+from photograft.report.plots.sheet import Sheet
 
 NAMES = ("a", "Common kingfisher, female", "W" * 90, "$x$ & \\frac", "名前" * 30, "line\nbreak", "")
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures, as they would be written."""
-    found: list[Figure] = []
-    monkeypatch.setattr(figures, "save_figure", lambda figure, path: found.append(figure))
-
-    class Recorded(Figure):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            found.append(self)
-
-    monkeypatch.setattr(explained, "Figure", Recorded)
+def sheets(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
+    """The sheets, as they would be written."""
+    found: list[Sheet] = []
+    monkeypatch.setattr(Sheet, "save", lambda sheet, path: found.append(sheet))
     return found
 
 
-def written(figure: Figure) -> Iterator[Text]:
-    for text in figure.findobj(Text):
-        if isinstance(text, Text) and text.get_visible() and text.get_text().strip():
-            yield text
-
-
-def check_layout(figure: Figure) -> None:
-    """Every text is inside the figure, and no two that stand upright or lie overlap."""
-    with drawing.boxes_for_letters():
-        figure.draw_without_rendering()
-        boxes = [
-            (text.get_text(), text.get_rotation(), text.get_window_extent())
-            for text in written(figure)
-        ]
-    for said, _, box in boxes:
-        assert -1 <= box.x0 < box.x1 <= figure.bbox.width + 1, said
-        assert -1 <= box.y0 < box.y1 <= figure.bbox.height + 1, said
-    straight = [(said, box) for said, angle, box in boxes if angle % 90 == 0]
+def check_boxes(
+    boxes: list[tuple[str, tuple[float, float, float, float], bool]], width: float, height: float
+) -> None:
+    for said, (left, low, right, high), _ in boxes:
+        assert -1 <= left <= right <= width + 1, said
+        assert -1 <= low <= high <= height + 1, said
+    straight = [(said, box) for said, box, is_slanted in boxes if not is_slanted]
     for i, (said, box) in enumerate(straight):
         for other, its in straight[:i]:
-            width = min(box.x1, its.x1) - max(box.x0, its.x0)
-            height = min(box.y1, its.y1) - max(box.y0, its.y0)
-            assert min(width, height) < 2, f"{said!r} and {other!r}"
+            across = min(box[2], its[2]) - max(box[0], its[0])
+            along = min(box[3], its[3]) - max(box[1], its[1])
+            assert min(across, along) < 2, f"{said!r} and {other!r}"
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("num_classes", [1, 3, 30])
-def test_confusion_matrix(drawn: list[Figure], tmp_path: Path, name: str, num_classes: int) -> None:
+@pytest.mark.parametrize("num_classes", [1, 3, 30, 300])
+def test_confusion_matrix(sheets: list[Sheet], tmp_path: Path, name: str, num_classes: int) -> None:
     names = [f"{name}{i}" for i in range(num_classes)]
     counts = np.diag(np.full(num_classes, 1234)) + 1
-    title = f"{drawing.short_text(name, 40)}: 94.6% of 12,345 validation photos right\n(95%)"
+    title = f"{short_text(name, 40)}: 94.6% of 12,345 validation photos right\n(95%)"
     figures.confusion_matrix(counts, names, title, tmp_path / "matrix.png")
-    check_layout(drawn[0])
-    assert max(drawn[0].get_size_inches()) < 22
+    check_boxes(sheets[0].boxes, *sheets[0].image.size)
+    assert max(sheets[0].image.size) < 22 * 130
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("num_rows", [1, 5])
-def test_mistakes(drawn: list[Figure], tmp_path: Path, name: str, num_rows: int) -> None:
+def test_mistakes(sheets: list[Sheet], tmp_path: Path, name: str, num_rows: int) -> None:
     row = figures.Mistake(name, name, name, 0.987, lambda: b"gone")
-    title = f"{drawing.short_text(name, 40)}: the most confident mistakes on validation"
+    title = f"{short_text(name, 40)}: the most confident mistakes on validation"
     figures.mistakes([row] * num_rows, title, tmp_path / "mistakes.png")
-    check_layout(drawn[0])
+    check_boxes(sheets[0].boxes, *sheets[0].image.size)
+
+
+def test_letters_without_matplotlibs_font(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sheet_module._font.cache_clear()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    try:
+        row = figures.Mistake("a.jpg", "cat", "dog", 0.987, lambda: b"gone")
+        figures.mistakes([row], "mistakes", tmp_path / "mistakes.png")
+    finally:
+        sheet_module._font.cache_clear()
+    with Image.open(tmp_path / "mistakes.png") as picture:
+        assert np.asarray(picture.convert("L")).min() < 50
+
+
+def test_heat_has_matplotlibs_colours() -> None:
+    expected = 255 * mpl.colormaps["plasma"](np.arange(256))[:, :3]
+    assert np.abs(colours() - expected).max() <= 0.51
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,7 +87,7 @@ def test_mistakes(drawn: list[Figure], tmp_path: Path, name: str, num_rows: int)
     ("size", "heat"), [((300, 200), True), ((200, 300), False), ((900, 8), True)]
 )
 def test_explanation(
-    drawn: list[Figure], tmp_path: Path, name: str, size: tuple[int, int], heat: bool
+    sheets: list[Sheet], tmp_path: Path, name: str, size: tuple[int, int], heat: bool
 ) -> None:
     explanation = Explanation(
         name=name,
@@ -101,7 +100,7 @@ def test_explanation(
     )
     photo, backbone = Image.new("RGB", size), get_backbone("efficientnet_lite0")
     explained.draw(explanation, photo, backbone, {}, tmp_path / "explanation.png")
-    check_layout(drawn[0])
+    check_boxes(sheets[0].boxes, *sheets[0].image.size)
 
 
 @pytest.mark.parametrize("size", [(30, 90), (90, 30)])

@@ -13,8 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from photograft.core.drawing import FAINT, INK, plain_text, save_figure, short_text
+from photograft.core.drawing import plain_text, save_figure
 from photograft.core.errors import InputError
+from photograft.core.look import FAINT, INK
+from photograft.core.text import short_text
 from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 from photograft.features.augmentation import augment, generator
 from photograft.features.geometry import Pixels

@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from photograft.backbones.registry import Backbone
 from photograft.classifier.heat_maps import Floats
 from photograft.classifier.reference import Neighbour
-from photograft.core.drawing import COMPRESSION, DPI, FAINT, INK, boxes_for_letters, fill
 from photograft.core.errors import ImageError
+from photograft.core.look import FAINT
 from photograft.core.text import percent
 from photograft.data.images import decode
 from photograft.report.plots.overlays import colours, overlay
+from photograft.report.plots.sheet import Sheet, fitted, pixels
 
 #: Longer side of a neighbour as it is read, in pixels.
 _NEIGHBOUR = 256
 #: The picture's width, the heights of its parts (of the photo at the most), and the space between
 #: photos, all in inches.
 _WIDTH, _TITLE, _WHY, _PHOTOS, _HEADING, _ROW, _GAP = 9.0, 0.75, 0.25, 3.8, 0.45, 2.25, 0.15
-#: Where the photo and its heat map begin, and how wide they are, as shares of the picture.
-_LEFT, _RIGHT, _SIDE = 0.03, 0.51, 0.46
+#: Where the photo and its heat map begin, and how wide they are.
+_LEFT, _RIGHT, _SIDE = 0.27, 4.59, 4.14
 #: How wide all is, in inches.
 _LINE = 0.94 * _WIDTH
 _NUM_SHOWN = 5
@@ -103,91 +101,54 @@ def draw(
     neighbours = explanation.neighbours[:_NUM_SHOWN]
     row = _HEADING + _ROW if neighbours else 0.1
     title = _TITLE + (_WHY if explanation.is_unknown else 0)
-    room = min(_PHOTOS, _SIDE * _WIDTH * photo.height / photo.width)
-    sheet = _Sheet(title + room + 0.1 + row)
+    room = min(_PHOTOS, _SIDE * photo.height / photo.width)
+    height = title + room + 0.1 + row
+    sheet = Sheet(_WIDTH, height)
     _write_title(sheet, explanation)
-    photo = ImageOps.contain(photo, (_pixels(_SIDE * _WIDTH), _pixels(room)))
-    sheet.put(photo, _LEFT, title)
+    photo = ImageOps.contain(photo, (pixels(_SIDE), pixels(room)))
+    sheet.put(_LEFT, title, photo)
     if explanation.heat is not None:
-        sheet.put(overlay(photo, explanation.heat, backbone), _RIGHT, title)
+        sheet.put(_RIGHT, title, overlay(photo, explanation.heat, backbone))
         _write_key(sheet, explanation, title - 0.18)
     if neighbours:
-        said = sheet.write(_LEFT, title + room + 0.43, fontsize=10.5, weight="bold")
-        said.set_text("The training photos most like it")
+        said = "The training photos most like it"
+        sheet.write(_LEFT, title + room + 0.43, said, 10.5, bold=True, anchor="ls")
     width = (_LINE - _GAP * (_NUM_SHOWN - 1)) / _NUM_SHOWN
     for i, neighbour in enumerate(neighbours):
-        left = _LEFT + i * (width + _GAP) / _WIDTH
-        sheet.put(_small(neighbour, reads, _pixels(width)), left, sheet.height - _ROW)
-        said = sheet.write(left, sheet.height - 0.36, fontsize=9.5, weight="bold")
-        sheet.fill(said, neighbour.label, width)
-        said = sheet.write(left, sheet.height - 0.18, fontsize=6.5, color=FAINT)
-        sheet.fill(said, neighbour.name, width, before=f"{neighbour.distance:.2f}  ")
+        left = _LEFT + i * (width + _GAP)
+        sheet.put(left, height - _ROW, _small(neighbour, reads, pixels(width)))
+        said = fitted(neighbour.label, width, 9.5, bold=True)
+        sheet.write(left, height - 0.36, said, 9.5, bold=True, anchor="ls")
+        said = fitted(neighbour.name, width, 6.5, before=f"{neighbour.distance:.2f}  ")
+        sheet.write(left, height - 0.18, said, 6.5, FAINT, anchor="ls")
     sheet.save(path)
 
 
-class _Sheet:
-    """A white sheet that Matplotlib writes on, and photos are pasted onto.
-
-    Axes for each photo would take ten times as long.
-
-    Args:
-        height: In inches; it is `_WIDTH` wide.
-    """
-
-    def __init__(self, height: float) -> None:
-        self.height = height
-        self._figure = Figure(figsize=(_WIDTH, height), dpi=DPI)
-        self._canvas: Any = FigureCanvasAgg(self._figure)
-        self._pictures: list[tuple[Image.Image, tuple[int, int]]] = []
-
-    def write(self, left: float, down: float, **style: Any) -> Any:
-        """Return a text, empty yet, on a line so far down, in inches."""
-        return self._figure.text(left, 1 - down / self.height, "", **{"color": INK, **style})
-
-    def fill(self, written: Any, text: str, width: float, **around: str) -> None:
-        """Say something in a text, shortened to a width in inches."""
-        fill(self._figure, written, text, width, **around)
-
-    def put(self, picture: Image.Image, left: float, down: float) -> None:
-        """Put a picture of its own size where its upper left corner is to be."""
-        self._pictures.append((picture, (_pixels(left * _WIDTH), _pixels(down))))
-
-    def save(self, path: Path) -> None:
-        """Write it as a PNG."""
-        with boxes_for_letters():
-            self._canvas.draw()
-        sheet = Image.fromarray(np.asarray(self._canvas.buffer_rgba())[:, :, :3])
-        for picture, place in self._pictures:
-            sheet.paste(picture, place)
-        sheet.save(path, "PNG", compress_level=COMPRESSION, dpi=(DPI, DPI))
-
-
-def _write_title(sheet: _Sheet, explanation: Explanation) -> None:
-    said = sheet.write(_LEFT, 0.32, fontsize=15, weight="bold")
+def _write_title(sheet: Sheet, explanation: Explanation) -> None:
     before, after = "", f", {percent(explanation.probability)}"
     if explanation.is_unknown:
         before, after = "unknown (nearest ", f" {percent(explanation.probability)})"
-    sheet.fill(said, explanation.label, _LINE, before=before, after=after)
+    said = fitted(explanation.label, _LINE, 15, bold=True, before=before, after=after)
+    sheet.write(_LEFT, 0.32, said, 15, bold=True, anchor="ls")
     down = 0.57
     if explanation.is_unknown:
-        sheet.write(_LEFT, down, fontsize=9.5).set_text(explanation.why_unknown)
+        sheet.write(_LEFT, down, explanation.why_unknown, 9.5, anchor="ls")
         down += _WHY
-    said = sheet.write(_LEFT, down, fontsize=8, color=FAINT)
     # The key has the right half.
-    width = _LINE if explanation.heat is None else _SIDE * _WIDTH
-    sheet.fill(said, explanation.name, width)
+    width = _LINE if explanation.heat is None else _SIDE
+    sheet.write(_LEFT, down, fitted(explanation.name, width, 8), 8, FAINT, anchor="ls")
 
 
-def _write_key(sheet: _Sheet, explanation: Explanation, down: float) -> None:
+def _write_key(sheet: Sheet, explanation: Explanation, down: float) -> None:
     after = ""
     if explanation.asked != explanation.label:
         after = f" ({percent(explanation.asked_probability)})"
-    said = sheet.write(_RIGHT, down, fontsize=9.5)
-    sheet.fill(said, explanation.asked, 0.25 * _WIDTH, before="What speaks for ", after=after)
+    said = fitted(explanation.asked, 2.25, 9.5, before="What speaks for ", after=after)
+    sheet.write(_RIGHT, down, said, 9.5, anchor="ls")
     bar = Image.fromarray(np.round(colours()[None]).astype(np.uint8))
-    sheet.put(bar.resize((_pixels(0.10 * _WIDTH), _pixels(0.09))), 0.83, down - 0.09)
-    sheet.write(0.82, down, fontsize=7.5, color=FAINT, ha="right").set_text("little")
-    sheet.write(0.94, down, fontsize=7.5, color=FAINT).set_text("much")
+    sheet.put(7.47, down - 0.09, bar.resize((pixels(0.9), pixels(0.09))))
+    sheet.write(7.38, down, "little", 7.5, FAINT, anchor="rs")
+    sheet.write(8.46, down, "much", 7.5, FAINT, anchor="ls")
 
 
 def _small(neighbour: Neighbour, reads: Reads, side: int) -> Image.Image:
@@ -200,7 +161,3 @@ def _small(neighbour: Neighbour, reads: Reads, side: int) -> Image.Image:
     except (ImageError, OSError):
         pass  # gone or changed since: its name stands below
     return Image.new("RGB", size, "#e4e7eb")
-
-
-def _pixels(inches: float) -> int:
-    return max(1, round(inches * DPI))

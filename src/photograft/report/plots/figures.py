@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,29 +9,36 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-from photograft.core.drawing import (
-    FAINT,
-    INK,
-    boxes_for_letters,
-    fill,
-    plain_text,
-    save_figure,
-    short_text,
-)
 from photograft.core.errors import ImageError
-from photograft.core.text import percent
+from photograft.core.look import FAINT, INK
+from photograft.core.text import percent, short_text
 from photograft.data.images import decode
+from photograft.report.plots.sheet import LINE, Sheet, fitted, pixels, text_width
 
+_ACCENT, _EMPTY = "#b42318", "#e4e7eb"
+#: Shades of the share of a class, from none to all: ColorBrewer's blues.
+_BLUES = np.array(
+    [
+        (247, 251, 255),
+        (222, 235, 247),
+        (198, 219, 239),
+        (158, 202, 225),
+        (107, 174, 214),
+        (66, 146, 198),
+        (33, 113, 181),
+        (8, 81, 156),
+        (8, 48, 107),
+    ]
+)
 #: Beyond this many classes the cells of a confusion matrix carry no numbers.
 _MAX_NUMBERED_CLASSES = 25
 _MAX_NAME = 22
 _MISTAKE_COLUMNS = 4
 _THUMBNAIL = 256
-_ACCENT = "#b42318"
+#: Space between things, and the width of the bar that tells what the shades mean, in inches.
+_GAP, _BAR = 0.1, 0.13
 
 
 @dataclass(frozen=True)
@@ -62,44 +68,47 @@ def confusion_matrix(
     Args:
         confusion: Photo counts, shape ``(num_classes, num_classes)``; rows are the true classes.
         class_names: Of rows and columns.
-        title: Above it.
+        title: Above it; its lines are parted by newlines.
         path: Where the PNG goes.
     """
     k = len(class_names)
-    side = min(max(2.2, 0.5 * k), 14.0)  # of the matrix itself, in inches
-    font = min(10.0, max(4.0, 300 / k))
-    names = [plain_text(short_text(name, _MAX_NAME)) for name in class_names]
-    widest = _widest(names, font)
-    turned = k > 3 or widest > 0.9 * side / k
-    below = widest * math.sin(math.pi / 4) if turned else 0.0
-    figure = Figure(figsize=(1.1 * side + widest + 1.9, side + below + 1.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    side = min(max(2.6, 0.55 * k), 14.0)
+    cell, size = side / k, min(10.0, max(4.0, 300 / k))
+    names = [short_text(name, _MAX_NAME) for name in class_names]
+    widest = max(text_width(name, size) for name in names)
+    turned = k > 3 or widest > 0.9 * cell
+    line, lines = size * LINE / 72, title.split("\n")
+    left = 0.3 + 2 * _GAP + max(widest, 0.5)
+    top = 0.3 + 0.22 * len(lines)
+    below = _GAP + ((widest + line) * math.sqrt(0.5) if turned else line)
+    right = 2 * _GAP + _BAR + text_width(" 100%", size) + 0.45
+    sheet = Sheet(left + side + right, top + side + below + 0.4)
+    _write_title(sheet, lines, (left + side + right) / 2)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(
-        range(k), names, rotation=45 if turned else 0, ha="right" if turned else "center"
-    )
-    if turned:  # names end at their columns, whatever their length
-        for label in axes.get_xticklabels():
-            label.set_rotation_mode("anchor")
-    axes.set_yticks(range(k), names)
-    axes.tick_params(labelsize=font, length=0, colors=INK)
-    axes.set_xlabel("predicted", color=INK)
-    axes.set_ylabel("true", color=INK)
-    figure.suptitle(plain_text(title), color=INK, fontsize=_title_size(figure, title, 11))
-    axes.spines[:].set_visible(False)
+    sheet.put(left, top, _shaded(shares, side, side))
+    every = math.ceil(line / cell)  # more names than there is room for
+    for i in range(0, k, every):
+        middle = (i + 0.5) * cell
+        sheet.write(left - _GAP, top + middle, names[i], size, anchor="rm")
+        if turned:
+            sheet.write_turned(left + middle, top + side + _GAP / 2, names[i], size, angle=45)
+        else:
+            sheet.write(left + middle, top + side + _GAP / 2 + line / 2, names[i], size)
+    sheet.write(left + side / 2, top + side + below + 0.2, "predicted", 10)
+    sheet.write_turned(0.2, top + side / 2, "true", 10, angle=90)
     if k <= _MAX_NUMBERED_CLASSES:
-        for i, row in enumerate(confusion):
-            for j, count in enumerate(row):
-                colour = "white" if shares[i, j] > 0.5 else INK
-                if count:
-                    axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, size=font)
-    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
-    bar.set_ticks([0, 0.5, 1], labels=["0%", "50%", "100%"])
-    bar.set_label("share of the true class", color=INK)
-    bar.outline.set_visible(False)
-    save_figure(figure, path)
+        for i, j in np.argwhere(confusion).tolist():
+            colour = "white" if shares[i, j] > 0.5 else INK
+            x, y = left + (j + 0.5) * cell, top + (i + 0.5) * cell
+            sheet.write(x, y, f"{confusion[i, j]:,}", size, colour)
+    bar = left + side + 2 * _GAP
+    sheet.put(bar, top, _shaded(np.linspace(1, 0, pixels(side))[:, None], _BAR, side))
+    for share, inwards in ((0, -0.06), (0.5, 0), (1, 0.06)):
+        y = top + side * (1 - share) + inwards
+        sheet.write(bar + _BAR + _GAP / 2, y, f"{share:.0%}", size, anchor="lm")
+    x = left + side + right - 0.2
+    sheet.write_turned(x, top + side / 2, "share of the true class", 10, angle=90)
+    sheet.save(path)
 
 
 def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
@@ -111,45 +120,42 @@ def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
         path: Where the PNG goes.
     """
     columns = min(_MISTAKE_COLUMNS, max(2, len(rows)))
-    lines = math.ceil(len(rows) / columns)
-    width, height = 2.5 * columns, 3.1 * lines + 0.5
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    size = _title_size(figure, title, 12)
-    figure.text(0.5, 1 - 0.3 / height, plain_text(title), ha="center", color=INK, fontsize=size)
-    grid = figure.subplots(lines, columns, squeeze=False)
-    figure.subplots_adjust(0.01, 0.3 / height, 0.99, 1 - 0.95 / height, 0.06, 0.36)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, row in zip(grid.flat, rows, strict=False):
-        axes.imshow(_thumbnail(row.read))
-        write = functools.partial(axes.text, 0.5, s="", transform=axes.transAxes, ha="center")
-        room = 0.95 * width / columns
-        said = write(y=1.1, color=_ACCENT, fontsize=9, weight="bold")
-        fill(figure, said, row.predicted, room, before=f"{percent(row.probability)} sure: ")
-        fill(figure, write(y=1.02, color=INK, fontsize=8.5), row.label, room, before="is: ")
-        fill(figure, write(y=-0.07, color=FAINT, fontsize=6), row.name, room)
-    save_figure(figure, path)
+    photo, step = _THUMBNAIL / 110, (_THUMBNAIL / 110 + 0.15, _THUMBNAIL / 110 + 0.8)
+    width = columns * step[0] + 0.15
+    sheet = Sheet(width, 0.6 + math.ceil(len(rows) / columns) * step[1])
+    _write_title(sheet, [title], width / 2)
+    for i, row in enumerate(rows):
+        left, top = 0.15 + i % columns * step[0], 0.6 + i // columns * step[1]
+        middle, side = left + photo / 2, pixels(photo)
+        said = f"{percent(row.probability)} sure: "
+        said = fitted(row.predicted, photo, 9, bold=True, before=said)
+        sheet.write(middle, top + 0.08, said, 9, _ACCENT, bold=True)
+        sheet.write(middle, top + 0.25, fitted(row.label, photo, 8.5, before="is: "), 8.5)
+        sheet.put(left, top + 0.36, _thumbnail(row.read, side))
+        sheet.write(middle, top + 0.46 + photo, fitted(row.name, photo, 6), 6, FAINT)
+    sheet.save(path)
 
 
-def _widest(names: Sequence[str], size: float) -> float:
-    """Return how wide the widest of some texts is in a font of `size` points, in inches."""
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    written = [figure.text(0, 0, name, fontsize=size) for name in names]
-    with boxes_for_letters():
-        return float(max(text.get_window_extent().width for text in written)) / figure.dpi
+def _write_title(sheet: Sheet, lines: Sequence[str], middle: float) -> None:
+    """Write lines above a picture, smaller where they would not fit."""
+    size = 11.5
+    widest = max(text_width(line, size) for line in lines)
+    size = max(4.0, size * min(1.0, (2 * middle - 0.3) / max(widest, 0.1)))
+    for i, line in enumerate(lines):
+        sheet.write(middle, 0.26 + 0.2 * i, line, size)
 
 
-def _title_size(figure: Figure, title: str, usual: float) -> float:
-    """Return the size of font at which a title fits into its figure, in points."""
-    room = figure.get_figwidth() - 0.3
-    return max(4.0, usual * min(1.0, room / _widest([plain_text(title)], usual)))
+def _shaded(shares: npt.NDArray[np.float64], width: float, height: float) -> Image.Image:
+    """Return a picture, so large in inches, with a rectangle of each share's shade."""
+    steps = np.linspace(0, 1, len(_BLUES))
+    shades = [np.interp(shares, steps, _BLUES[:, channel]) for channel in range(3)]
+    picture = Image.fromarray(np.round(np.stack(shades, axis=2)).astype(np.uint8))
+    return picture.resize((pixels(width), pixels(height)), Image.Resampling.NEAREST)
 
 
-def _thumbnail(read: Callable[[], bytes]) -> Image.Image:
+def _thumbnail(read: Callable[[], bytes], side: int) -> Image.Image:
     try:
-        image = decode(read(), at_least=_THUMBNAIL)
+        image = decode(read(), at_least=side)
     except (ImageError, OSError):  # it was there a moment ago; the picture is not worth failing for
-        return Image.new("RGB", (_THUMBNAIL, _THUMBNAIL), "#e4e7eb")
-    return ImageOps.pad(image, (_THUMBNAIL, _THUMBNAIL), color="#f5f7fa")
+        return Image.new("RGB", (side, side), _EMPTY)
+    return ImageOps.pad(image, (side, side), color="#f5f7fa")

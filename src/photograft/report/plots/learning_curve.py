@@ -11,18 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from photograft.core.drawing import (
-    COLOURS,
-    FAINT,
-    GRID,
-    INK,
-    LEAST_SPAN,
-    plain_text,
-    save_figure,
-    short_text,
-)
+from photograft.core.drawing import COLOURS, GRID, LEAST_SPAN, plain_text, save_figure
 from photograft.core.errors import InputError
-from photograft.core.text import count
+from photograft.core.look import FAINT, INK
+from photograft.core.text import count, short_text
 from photograft.evaluation.learning_curve.curve import LearningCurve
 from photograft.evaluation.learning_curve.extrapolation import LEVEL
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import functools
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,6 @@ from PIL import Image
 from photograft.backbones.registry import Backbone
 from photograft.classifier.heat_maps import Floats, in_photo, seen_box
 
-#: Matplotlib's name of the colours: perceptually uniform, and told apart with any colour vision.
-COLOURS = "plasma"
 #: How much of the photo its colours hide where it is warmest, and how light the rest of it is.
 _MOST_HIDDEN = 0.72
 _LIGHTENED = 0.25
@@ -65,8 +63,23 @@ def where(heat: Floats, backbone: Backbone, size: tuple[int, int]) -> str:
 @functools.cache
 def colours() -> npt.NDArray[np.float32]:
     """Return the colours of 256 degrees of heat, float32, shape ``(256, 3)``, in [0, 255]."""
-    import matplotlib as mpl  # slow to import
+    table = np.frombuffer(base64.b64decode(_PLASMA), np.uint8)
+    return table.reshape(256, 3).astype(np.float32)
 
-    table: Any = mpl.colormaps[COLOURS](np.arange(256))
-    colours: npt.NDArray[np.float32] = (table[:, :3] * 255).astype(np.float32)
-    return colours
+
+#: Matplotlib's colours "plasma": perceptually uniform, and told apart with any colour vision. Red,
+#: green and blue of each degree, a byte each.
+_PLASMA = (
+    "DQiHEAeIEweJFgeKGQaMGwaNHQaOIAaPIgaQJAaRJgWRKAWSKgWTLAWULgWVLwWWMQWXMwWXNQSYNwSZOASaOgSaPASb"
+    "PgScPwScQQSdQwOeRAOeRgOfSAOfSQOgSwOhTAKhTgKiUAKiUQKjUwKjVQKkVgGkWAGkWQGlWwGlXAGmXgGmYAGmYQCn"
+    "YwCnZACnZgCnZwCoaQCoagCobACobgCobwCocQCocgGodAGodQGodwGoeAGoegKoewKofQOofgOogASogQSngwWnhAWn"
+    "hgamhwemiAimigmliwqljQuljgykjw2kkQ6jkg+jlBCilRGhlhOhmBSgmRWfmhafnBeenRidnhmdoBqcoRuboh2aox6a"
+    "pR+ZpiCYpyGXqCKWqiOVqySUrCaUrSeTriiSsCmRsSqQsiuPsyyOtC6NtS+MtjCLtzGKuDKJujOIuzSIvDWHvTeGvjiF"
+    "vzmEwDqDwTuCwjyBwz2AxD5/xUB+xkF9x0J8yEN7yUR6ykV6y0Z5zEd4zEl3zUp2zkt1z0x00E1z0U5y0k9x01Fx1FJw"
+    "1VNv1VRu1lVt11Zs2Fdr2Vhq2lpq2ltp21xo3F1n3V5m3l9l3mFk32Jj4GNj4WRi4mVh4mZg42hf5Gle5Wpd5Wtd5mxc"
+    "525b529a6HBZ6XFY6XJX6nRX63VW63ZV7HdU7XlT7XpS7ntR73xR735Q8H9P8IBO8YFN8YNM8oRL84VL84dK9IhJ9IlI"
+    "9YtH9YxG9o1F9o9E95BE95FD95NC+JRB+JVA+Zc/+Zg++Zo++ps9+pw8+p47+586+6E5+6I4/KM4/KU3/KY2/Kg1/Kk0"
+    "/asz/awz/a4y/a8x/bEw/bIv/bQv/bUu/rct/rgs/ros/rsr/r0q/r4q/sAp/cIp/cMo/cUn/cYn/cgn/com/csm/M0l"
+    "/M4l/NAl/NIl+9Mk+9Uk+9ck+tgk+tok+dwk+d0l+N8l+OEl9+Il9+Ql9uYm9ugm9ekm9esn9O0n8+4n8/An8vIn8fQm"
+    "8fUl8Pck8Pkh"
+)

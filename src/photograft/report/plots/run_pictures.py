@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from photograft.core.text import count
+from photograft.core.text import count, short_text
 from photograft.data.dataset import Dataset
 from photograft.evaluation.metrics import Scored
 from photograft.learning.history import History
-
-if TYPE_CHECKING:
-    from photograft.report.plots.figures import Mistake
-
+from photograft.report.plots import figures
 
 _MAX_MISTAKES = 12
 
@@ -30,12 +26,10 @@ def draw_run_pictures(
         scored: Validation and test, each where it has photos.
         history: Of the training loop; None where none ran.
     """
-    from photograft.core.drawing import short_text
-    from photograft.report.plots import figures  # Matplotlib is slow to import
-    from photograft.runs import plot
-
     folder.mkdir()
     if history and len(history.epochs) > 1:
+        from photograft.runs import plot  # Matplotlib is slow to import
+
         for suffix in ("png", "svg"):
             plot.plot_epochs({dataset.name: history}, folder / f"curves.{suffix}")
     name = "test" if scored["test"] else "validation"
@@ -61,10 +55,8 @@ def draw_run_pictures(
         )
 
 
-def _mistakes(dataset: Dataset, part: Scored) -> list[Mistake]:
+def _mistakes(dataset: Dataset, part: Scored) -> list[figures.Mistake]:
     """Return the photos that were classified wrongly with most confidence."""
-    from photograft.report.plots.figures import Mistake  # Matplotlib is slow to import
-
     predicted = part.probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != part.labels)
     confidence = part.probabilities[wrong, predicted[wrong]]
@@ -73,7 +65,7 @@ def _mistakes(dataset: Dataset, part: Scored) -> list[Mistake]:
     for i in wrong[np.argsort(-confidence, kind="stable")][:_MAX_MISTAKES].tolist():
         photo = dataset.photos[part.indices[i]]
         rows.append(
-            Mistake(
+            figures.Mistake(
                 name=photo.name,
                 label=photo.label,
                 predicted=names[predicted[i]],
