@@ -171,6 +171,14 @@ def test_too_few_photos(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
+def test_of_no_usable_photo_it_is_said_why(tmp_path: Path) -> None:
+    source = draw(tmp_path / "source", 1)
+    for path in source.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"source has no usable photo; got .*empty file"):
+        run_subset(source, tmp_path / "out", **SIZES)
+
+
 def test_photos_that_do_not_decode_are_not_counted(tmp_path: Path) -> None:
     source = draw(tmp_path / "source", 6)
     broken = bytearray(picture(0))

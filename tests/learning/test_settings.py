@@ -377,7 +377,7 @@ def test_every_number_and_every_choice_has_its_test() -> None:
         (TrainConfig, {"test": float("nan")}, "got nan"),
         (TrainConfig, {"seed": -1}, "that can't be a seed; expected 0 to 4,294,967,295, got -1"),
         (TrainConfig, {"seed": 2**32}, "got 4294967296"),
-        (TrainConfig, {"max_pixels": 0}, "max_pixels must be at least 1; got 0"),
+        (TrainConfig, {"max_pixels": 0}, "max_pixels must be a whole number, at least 1; got 0"),
         (TrainConfig, {"hidden": (64, 0)}, "a width in hidden can't be 0; expected a number from"),
         (TrainConfig, {"hidden": (65_537,)}, "a width in hidden can't be 65537"),
         (Preprocessing, {"input_size": 7}, "input_size can't be 7; expected a number from 8"),

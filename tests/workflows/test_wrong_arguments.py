@@ -60,8 +60,16 @@ calls = cast("Any", photograft)
         (lambda run: calls.compare("x", backbones=3), "a list of names"),
         (lambda run: calls.compare("x", out=3), "comparison folder can't be understood"),
         (lambda run: calls.doctor("x", out=3), "the folder can't be understood"),
-        (lambda run: calls.inspect("x", max_pixels="a"), "max_pixels can't be 'a'"),
-        (lambda run: calls.inspect("x", max_pixels=-5), "max_pixels can't be -5"),
+        (
+            lambda run: calls.inspect("x", max_pixels="a"),
+            "max_pixels must be a whole number, .* got 'a'",
+        ),
+        (lambda run: calls.inspect("x", max_pixels=-5), "max_pixels must be .* got -5"),
+        (lambda run: calls.predict(run, "a.jpg", max_pixels=0), "max_pixels must be .* got 0"),
+        (
+            lambda run: calls.Dataset.from_arrays([np.zeros((9, 9))], ["a"], max_pixels=0.5),
+            "max_pixels must be .* got 0.5",
+        ),
         (lambda run: calls.learning_curve("x", seeds="a"), "seeds can't be 'a'"),
         (lambda run: calls.learning_curve("x", seeds=2.5), "a whole number"),
         (lambda run: calls.learning_curve("x", strategy="scratch"), "strategy 'features'"),

@@ -18,7 +18,7 @@ from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError
 from photograft.core.files import printable
 from photograft.core.progress import Watched
-from photograft.core.schema import check_choice, check_range
+from photograft.core.schema import check_choice
 from photograft.core.text import classes, count, natural_key
 from photograft.data.account import account_rows, photo_frame
 from photograft.data.empty_classes import refuse
@@ -26,6 +26,7 @@ from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.photo import Photo as Photo
 from photograft.data.photo import examine_all, find_faults
 from photograft.data.photo import read_as_listed as read_as_listed
+from photograft.data.settings import check_max_pixels
 from photograft.data.sources.base import Listing, SkippedFile
 from photograft.data.sources.frames import read_frame
 from photograft.data.sources.in_memory import read_in_memory
@@ -93,7 +94,7 @@ class Dataset:
             SourceError: The source can't be read as labelled photos.
             DatasetError: No photo of a class can be used.
         """
-        check_range("max_pixels", max_pixels, 1, 2**62, whole=True)
+        check_max_pixels(max_pixels)
         check_choice("empty_classes", empty_classes, choices.EMPTY_CLASSES)
         if isinstance(source, Dataset):
             drops = empty_classes == "drop" and source.empty_classes != "drop"
@@ -222,6 +223,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         Raises:
             DatasetError: No photo of a class can be used.
         """
+        check_max_pixels(max_pixels)
         check_choice("empty_classes", empty_classes, choices.EMPTY_CLASSES)
         photos, skipped = examine_all(
             listing.items,

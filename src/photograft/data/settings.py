@@ -55,5 +55,11 @@ class DataSettings(Schema):
             raise InputError(
                 "that can't be a seed", expected=f"0 to {2**32 - 1:,}", got=str(self.seed)
             )
-        if self.max_pixels < 1:
-            raise InputError("max_pixels must be at least 1", got=str(self.max_pixels))
+        check_max_pixels(self.max_pixels)
+
+
+def check_max_pixels(value: int) -> None:
+    """Raise InputError where something is no limit to a photo's pixels."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or value < 1 or value != value // 1:
+        raise InputError("max_pixels must be a whole number, at least 1", got=repr(value))

@@ -21,6 +21,7 @@ from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
 from photograft.core.text import count, natural_key
 from photograft.data.dataset import Dataset, Photo
+from photograft.data.empty_classes import nothing_usable
 from photograft.data.images import read_header
 from photograft.data.photo import PIXELS, find_faults
 from photograft.data.sources.base import HIDDEN, Item, Listing, SkippedFile, make_listing
@@ -200,7 +201,7 @@ def _choose(
     The dataset that is returned with them is without those that turned out not to.
     """
     if not dataset.photos:
-        raise DatasetError("there is no usable photo in the source")
+        raise nothing_usable(dataset.source, dataset.skipped_counts())
     checked: set[str] = set()
     while True:
         by_class: defaultdict[str, list[Photo]] = defaultdict(list)

@@ -15,9 +15,9 @@ from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.errors import InputError, described
 from photograft.core.progress import Watched
-from photograft.core.schema import check_range
 from photograft.data.inputs import files_in, matching
 from photograft.data.loading import check_outside
+from photograft.data.settings import check_max_pixels
 from photograft.runs.run import Run
 from photograft.workflows.prediction_counts import Counts
 from photograft.workflows.prediction_rows import open_writer, write_rows
@@ -49,7 +49,7 @@ def load_classifier(classifier: AnyClassifier, max_pixels: int | None = None) ->
             got=described(classifier),
         )
     if max_pixels is not None:
-        check_range("max_pixels", max_pixels, 1, 2**62, whole=True)
+        check_max_pixels(max_pixels)
         classifier = replace(classifier, max_pixels=max_pixels)
     return classifier.located()
 
