@@ -67,7 +67,8 @@ def open_space(
 def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dict[str, Any]:
     """Return everything that decides a photo's features, apart from the photo."""
     return {
-        "backbone": backbone.name,
+        # An ONNX file is the same wherever it lies.
+        "backbone": "" if backbone.is_onnx else backbone.name,
         "architecture": backbone.architecture,
         "weights_sha256": backbone.weights_sha256,
         "preprocessing": backbone.preprocessing(),

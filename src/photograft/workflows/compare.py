@@ -330,7 +330,8 @@ def _names(what: str, given: Sequence[str | os.PathLike[str]]) -> list[str]:
     is_list = isinstance(given, (list, tuple))
     if not is_list or not all(isinstance(name, (str, os.PathLike)) for name in given):
         raise InputError(f"{what} can't be understood", expected="a list of names", got=repr(given))
-    return [os.fspath(name) for name in given]
+    # A path is no network's name.
+    return [name if isinstance(name, str) else os.path.join(os.curdir, name) for name in given]
 
 
 def _check_folder(folder: Path, source: Source) -> None:
