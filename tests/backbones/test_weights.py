@@ -421,7 +421,7 @@ class TestFileOfTheUsers:
 
     def test_it_is_no_weight_file_by_its_name(self, tmp_path: Path) -> None:
         (tmp_path / "weights.txt").write_text("hello")
-        with pytest.raises(WeightsError, match=r"\.safetensors or \.pth"):
+        with pytest.raises(WeightsError, match=r"\.safetensors, \.pth"):
             self.load(tmp_path / "weights.txt")
 
     @pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "backbone.safetensors"])

@@ -35,9 +35,9 @@ from photograft.evaluation.comparison.candidates import (
     Candidate,
     Trial,
     TrialStore,
-    alone,
     make_candidates,
 )
+from photograft.evaluation.comparison.folders import alone
 from photograft.interfaces.cli import main
 from photograft.interfaces.cli.views.leaderboard import show_comparison
 from photograft.learning import job as base
