@@ -31,7 +31,8 @@ from photograft.core.text import parse_duration
 from photograft.data.dataset import Dataset
 from photograft.data.loading import split_of
 from photograft.evaluation.comparison import scheduler, trials
-from photograft.evaluation.comparison.candidates import Candidate, alone, make_candidates
+from photograft.evaluation.comparison.candidates import Candidate, make_candidates
+from photograft.evaluation.comparison.folders import alone
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.interfaces.cli import main
 from photograft.interfaces.cli.views.leaderboard import show_comparison

@@ -61,6 +61,9 @@ def test_features_are_kept_by_content(photos: Path, encoder: Path, tmp_path: Pat
     kept = feature_keys(FeatureStore().cache)
     photograft.train(photos, backbone=encoder, out=tmp_path / "again")
     assert feature_keys(FeatureStore().cache) == kept
+    moved = shutil.copytree(encoder.parent, tmp_path / "elsewhere")
+    photograft.train(photos, backbone=f"{moved}/", out=tmp_path / "moved")
+    assert feature_keys(FeatureStore().cache) == kept
     write_network(encoder, (MAP, POOLED), seed=1)
     other = photograft.train(photos, backbone=encoder, out=tmp_path / "other")
     assert len(feature_keys(FeatureStore().cache)) == len(kept) + 1
@@ -238,6 +241,21 @@ def test_estimators(photos: Path, encoder: Path) -> None:
     assert found.shape == (len(files), 6)
     write_network(encoder, (POOLED,), seed=3)
     assert not np.array_equal(BackboneFeatures(str(encoder)).transform(files), found)
+
+
+def test_paths_are_no_names(
+    photos: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder given as a path from Python needs no slash, and keeps its own on a command line."""
+    monkeypatch.chdir(encoder.parent.parent)
+    run = photograft.train(photos, backbone=Path("encoders"), out=tmp_path / "run")
+    assert run.classifier.backbone.name == "./encoders"
+    run = photograft.train(photos, backbone="encoders/", out=tmp_path / "other")
+    assert run.classifier.backbone.name == "encoders/"
+    found = photograft.compare(
+        photos, backbones=[Path("encoders")], strategies=["features"], out=tmp_path / "all"
+    )
+    assert found.info["winner"] == "./encoders features"
 
 
 def test_the_note_is_told_once(photos: Path, tmp_path: Path) -> None:

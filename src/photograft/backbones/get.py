@@ -48,8 +48,8 @@ def get_backbone(
     preprocessing = preprocessing or Preprocessing()
     if is_file_name(name) and not name.startswith(CONVNET):
         return _onnx_backbone(name, weights, preprocessing, pooling, layer)
+    hint = f"Write ./{name} for the folder." if Path(name).is_dir() else ""
     if name not in EMBEDDED or weights.endswith(".h5"):
-        hint = f"Write ./{name} for the folder." if Path(name).is_dir() else ""
         need_torch(f"the backbone {name}", hint or did_you_mean(name, EMBEDDED))
     if name.startswith(CONVNET):
         from photograft.backbones.pytorch.convnet import with_whitening  # torch, only where needed
@@ -71,7 +71,12 @@ def get_backbone(
     elif name in EMBEDDED:
         backbone = _with_weights(EMBEDDED[name], weights)
     else:
-        check_name(name)  # torch takes seconds to import
+        try:
+            check_name(name)  # torch takes seconds to import
+        except UnknownNameError:
+            if hint:
+                raise InputError(f"there is no backbone named {name}", fix=hint) from None
+            raise
         from photograft.backbones.pytorch.zoo import describe
 
         backbone = _with_weights(describe(name), weights)

@@ -71,7 +71,8 @@ def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dic
     ranges = {"ranges": digest_of(engine.ranges)} if engine.ranges else {}
     return {
         **ranges,
-        "backbone": backbone.name,
+        # An ONNX file is the same wherever it lies.
+        "backbone": "" if backbone.is_onnx else backbone.name,
         "architecture": backbone.architecture,
         "weights_sha256": backbone.weights_sha256,
         "preprocessing": backbone.preprocessing(),

@@ -103,7 +103,9 @@ def read_settings(config: Config | None = None, **options: Unpack[TrainOptions])
     augment, hidden = given.pop("augment", None), given.get("hidden")
     loop = {name: given.pop(name) for name in _LOOP if name in given}
     prepared = {name: given.pop(name) for name in _PREPROCESSING if name in given}
-    for name in ("backbone", "corrections", "weights"):
+    if isinstance(given.get("backbone"), os.PathLike):  # a path is no network's name
+        given["backbone"] = os.path.join(os.curdir, given["backbone"])
+    for name in ("corrections", "weights"):
         if name in given:
             given[name] = str(path_of(given[name], name)) if given[name] != "" else ""
     if isinstance(given.get("new_class"), str):

@@ -34,11 +34,10 @@ from photograft.data.sources.base import IN_MEMORY
 from photograft.data.splits import Split
 from photograft.evaluation.comparison.candidates import (
     Candidate,
-    alone,
-    check_folder,
     make_candidates,
 )
 from photograft.evaluation.comparison.choice import PREFERENCES, choose
+from photograft.evaluation.comparison.folders import alone, check_folder
 from photograft.evaluation.comparison.leaderboard import Row, make_rows
 from photograft.evaluation.comparison.scheduler import run_trials
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
@@ -330,7 +329,7 @@ def _names(what: str, given: Sequence[str | os.PathLike[str]]) -> list[str]:
     is_list = isinstance(given, (list, tuple))
     if not is_list or not all(isinstance(name, (str, os.PathLike)) for name in given):
         raise InputError(f"{what} can't be understood", expected="a list of names", got=repr(given))
-    return [os.fspath(name) for name in given]
+    return [name if isinstance(name, str) else os.path.join(os.curdir, name) for name in given]
 
 
 def _check_folder(folder: Path, source: Source) -> None:

@@ -225,6 +225,15 @@ def test_names_and_records_that_are_wrong(
         get_backbone(name)
 
 
+def test_a_folder_without_a_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It might be a network's name: how to say what is meant is said."""
+    monkeypatch.chdir(tmp_path)
+    write_network(tmp_path / "own" / "a.onnx")
+    with pytest.raises(InputError, match=r"Write ./own for the folder"):
+        get_backbone("own")
+    assert get_backbone("./own").is_onnx
+
+
 def test_a_folder_of_none_or_several(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no ONNX file"):
         get_backbone(f"{tmp_path}/")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from photograft._version import __version__
 from photograft.backbones.get import hash_of_file
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import EMBEDDED
 from photograft.core.choices import STRATEGIES
-from photograft.core.errors import InputError, StorageError
-from photograft.core.files import check_free
+from photograft.core.errors import InputError
 from photograft.core.optional import has_torch
 from photograft.core.schema import check_choice
 from photograft.features.augmentation import view_name
@@ -156,56 +150,3 @@ def _offered(config: TrainConfig) -> list[str]:
     """Return the strategies that are compared where none are named: those that can run here."""
     has_loops = has_torch() and config.precision != "int8"
     return [name for name in DEFAULT_STRATEGIES if name not in LOOPS or has_loops]
-
-
-def check_folder(folder: Path) -> None:
-    """Make sure that a comparison can be written to a folder, or go on in it.
-
-    Raises:
-        StorageError: It holds something else.
-    """
-    try:
-        taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
-    except OSError:
-        taken = True
-    if not taken:
-        check_free(folder)
-    elif not (folder / "candidates").is_dir():
-        raise StorageError(
-            f"{folder} exists already, and is no comparison",
-            fix="Choose another folder with --out, or remove this one.",
-        )
-    elif not os.access(folder, os.W_OK | os.X_OK):
-        raise StorageError(f"{folder} can't be written to", fix="Choose another folder with --out.")
-
-
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a comparison folder for oneself; made where it is missing, gone again where unused.
-
-    Raises:
-        StorageError: Another comparison is at work in it, or it can't be written.
-    """
-    place, lock = folder / "candidates", FileLock(folder / ".lock")
-    try:
-        # First of all: by this a later call knows the folder again, even after a kill.
-        place.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StorageError(
-            f"another comparison is at work in {folder}",
-            fix="Wait until it is done, or choose another folder with --out.",
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"{folder} can't be written ({error.strerror or error})",
-            fix="Choose another folder with --out.",
-        ) from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            place.rmdir()  # only where nothing was found out
-            (folder / ".lock").unlink()
-            folder.rmdir()
-        lock.release()

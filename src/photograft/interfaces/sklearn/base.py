@@ -64,7 +64,9 @@ class PhotoEstimator(BaseEstimator):  # type: ignore[misc]
             )
         # A grid is often made of NumPy's numbers.
         plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
-        plain |= {k: os.fspath(v) for k, v in plain.items() if isinstance(v, os.PathLike)}
+        # A path is no network's name.
+        paths = {k: v for k, v in plain.items() if isinstance(v, os.PathLike)}
+        plain |= {k: os.path.join(os.curdir, v) for k, v in paths.items()}
         # Who splits here is scikit-learn: what belongs together is for its caller to say.
         return TrainConfig.from_json({"near_duplicates": "ignore", **settings, **plain})
 

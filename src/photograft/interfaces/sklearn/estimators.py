@@ -56,8 +56,8 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
     A photo that can't be read is an error that names it.
 
     Args:
-        backbone: Name of an embedded backbone or of any timm model; ``"auto"`` is
-            `DEFAULT_BACKBONE`.
+        backbone: Name of an embedded backbone or of any timm model, or the path of an ONNX file;
+            ``"auto"`` is `DEFAULT_BACKBONE`.
         strategy: ``"features"``, or ``"features+augment"``: several views of each photo, where
             that helps. Those that train the network are commands, not estimators.
         layer: Which depths of the backbone the head sees: ``"last"``, ``"joined"``, names with

@@ -41,7 +41,8 @@ def compare(
         Path | None, typer.Option(help="The comparison folder. [default: comparisons/NAME]")
     ] = None,
     backbones: Annotated[
-        str, typer.Option(help="Names with commas between. [default: the embedded ones]")
+        str,
+        typer.Option(help="Names or ONNX files with commas between. [default: the embedded ones]"),
     ] = "",
     strategies: Annotated[
         str,

@@ -37,7 +37,7 @@ def train(
     ] = None,
     backbone: Annotated[
         str | None,
-        _option("An embedded backbone, any timm model, or an architecture spec."),
+        _option("An embedded backbone, any timm model, an ONNX file, or an architecture spec."),
     ] = None,
     weights: Annotated[
         str | None, _option("pretrained, random, or a weight file. [default: pretrained]")
