@@ -248,7 +248,7 @@ def test_without(root: Path) -> None:
 
 def test_file_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from photograft.core.files import read_file
-    from photograft.data.sources import folder
+    from photograft.data import known_files
 
     def read(path: Path) -> bytes:
         if path.name == "4.jpg":
@@ -257,7 +257,7 @@ def test_file_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) 
             raise OSError("the disk says no")
         return read_file(path)
 
-    monkeypatch.setattr(folder, "read_file", read)
+    monkeypatch.setattr(known_files, "read_file", read)
     dataset = Dataset.load(root)
     assert dataset.skipped == (
         SkippedFile("dogs/4.jpg", "unreadable", "Permission denied", "dogs"),

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from photograft.core.columns import arrow_column
 from photograft.core.errors import InputError, PhotograftError, StorageError, described
 
 #: Files larger than this (bytes) are not read at all.
@@ -184,7 +185,11 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 
     # Opened here: PyArrow takes no path that is not valid Unicode.
     with path.open("wb") as file:
-        pq.write_table(pa.table(dict(columns)), file)
+        made = {
+            name: cells if isinstance(cells, pa.Array) else arrow_column(cells)
+            for name, cells in columns.items()
+        }
+        pq.write_table(pa.table(made), file)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:

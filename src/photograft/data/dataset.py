@@ -78,6 +78,7 @@ class Dataset:
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         empty_classes: str = "error",
+        cache: Path | None = None,
         progress: Watched = True,
     ) -> Dataset:
         """Read a source: every file's bytes and header, but no pixels yet.
@@ -88,6 +89,8 @@ class Dataset:
                 ``hf:NAME``. A dataset is returned as it is, so that either may be handed on.
             max_pixels: Photos with more pixels are skipped as ``"too large"``.
             empty_classes: Where no photo of a class can be used: ``"error"``, or ``"drop"`` it.
+            cache: A folder where it is noted what was read: a file whose size and times are as they
+                were is not read again. None to read every file.
             progress: Told how far it is.
 
         Raises:
@@ -104,6 +107,7 @@ class Dataset:
             open_source(source),
             max_pixels=max_pixels,
             empty_classes=empty_classes,
+            cache=cache,
             progress=progress,
         )
 
@@ -209,6 +213,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         empty_classes: str = "error",
+        cache: Path | None = None,
         progress: Watched = True,
     ) -> Dataset:
         """Read the files of a listing: every file's bytes and header, but no pixels yet.
@@ -218,6 +223,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
             listing: The files.
             max_pixels: Photos with more pixels are skipped as ``"too large"``.
             empty_classes: As in `load`.
+            cache: Likewise.
             progress: Told how far it is.
 
         Raises:
@@ -229,6 +235,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
             listing.items,
             max_pixels,
             is_numbered=listing.kind in _NUMBERED,
+            cache=cache,
             progress=progress_of(progress),
         )
         skipped += listing.skipped

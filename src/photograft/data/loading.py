@@ -30,12 +30,15 @@ from photograft.data.thumbnails import load_thumbnails
 Source = str | os.PathLike[str] | Dataset
 
 
-def read_dataset(source: Source, settings: DataSettings, *, progress: Progress) -> Dataset:
+def read_dataset(
+    source: Source, settings: DataSettings, *, cache: Path | None = None, progress: Progress
+) -> Dataset:
     """Read a source as the settings say: corrected, and grouped by name.
 
     Args:
         source: As in `open_source`; or a dataset, whose photos are taken as they are.
         settings: The settings.
+        cache: As in `Dataset.load`.
         progress: Told how far it is.
 
     Raises:
@@ -51,6 +54,7 @@ def read_dataset(source: Source, settings: DataSettings, *, progress: Progress) 
         source,
         max_pixels=settings.max_pixels,
         empty_classes=settings.empty_classes,
+        cache=cache,
         progress=progress,
     )
     if settings.group_by:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
 from photograft.data import formats
 from photograft.data.images import decode, expected_extension_note, read_header
+from photograft.data.known_files import FileOnDisk, KnownFiles, Read
 from photograft.data.sources.base import Item, SkippedFile
 
 #: The format of photos that were arrays or pictures in memory.
 PIXELS = "pixels"
+#: Files that a thread is given at once: to hand over each takes longer than to look it up.
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -52,18 +56,19 @@ class Photo:
     alike: int | None = None
 
 
-def examine(item: Item, max_pixels: int, *, is_numbered: bool = False) -> Photo | SkippedFile:
+def examine(
+    item: Item, max_pixels: int, *, is_numbered: bool = False, known: KnownFiles | None = None
+) -> Photo | SkippedFile:
     """Read one file's bytes and header.
 
     Args:
         item: The file.
         max_pixels: A photo with more pixels is skipped as ``"too large"``.
         is_numbered: Whether a name without an extension is a number, and nothing odd.
+        known: Files that were read before, and are not read again where they have not changed.
     """
     try:
-        data = item.read()
-        formats.refuse_by_name(data, item.name)
-        header = read_header(data, max_pixels=max_pixels)
+        num_bytes, (digest, header) = _read(item, max_pixels, known)
     except ImageError as error:
         return SkippedFile(item.name, error.reason, error.detail, item.label)
     except OSError as error:
@@ -75,8 +80,8 @@ def examine(item: Item, max_pixels: int, *, is_numbered: bool = False) -> Photo 
         label=item.label,
         split=item.split,
         group=item.group,
-        digest=hashlib.sha256(data).digest(),
-        num_bytes=len(data),
+        digest=digest,
+        num_bytes=num_bytes,
         format=PIXELS if item.is_pixels else header.format,
         width=header.width,
         height=header.height,
@@ -85,11 +90,28 @@ def examine(item: Item, max_pixels: int, *, is_numbered: bool = False) -> Photo 
     )
 
 
+def _read(item: Item, max_pixels: int, known: KnownFiles | None) -> tuple[int, Read]:
+    """Return the size of a file, and what is read of it, now or before."""
+    file = item.read if isinstance(item.read, FileOnDisk) else None
+    stamp = file.stamp() if file and known else None  # taken before it is read
+    found = known.find(file, stamp) if file and known else None
+    if stamp and found and found.header.width * found.header.height <= max_pixels:
+        return stamp[0], found
+    data = item.read()
+    formats.refuse_by_name(data, item.name)
+    header = read_header(data, max_pixels=max_pixels)
+    read = Read(hashlib.sha256(data).digest(), header)
+    if file and known:
+        known.keep(file, stamp, read)
+    return len(data), read
+
+
 def examine_all(
     items: Sequence[Item],
     max_pixels: int,
     *,
     is_numbered: bool = False,
+    cache: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[Photo], list[SkippedFile]]:
     """Examine files, several at once; return the photos, in order, and what is none.
@@ -98,21 +120,25 @@ def examine_all(
         items: The files.
         max_pixels: As in `examine`.
         is_numbered: Likewise.
+        cache: Where it is noted what was read of files on the disk; None for nowhere.
         progress: Told how far it is.
     """
+    known = KnownFiles(cache, [i.read for i in items if isinstance(i.read, FileOnDisk)])
 
-    def look(item: Item) -> Photo | SkippedFile:
-        return examine(item, max_pixels, is_numbered=is_numbered)
+    def look(some: Sequence[Item]) -> list[Photo | SkippedFile]:
+        return [examine(item, max_pixels, is_numbered=is_numbered, known=known) for item in some]
 
     photos: list[Photo] = []
     skipped: list[SkippedFile] = []
     with (progress or Silent()).step("Reading files", len(items), "files") as step:
-        for result in in_order(look, items):
+        several = [items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE)]
+        for result in itertools.chain.from_iterable(in_order(look, several)):
             if isinstance(result, Photo):
                 photos.append(result)
             else:
                 skipped.append(result)
             step.advance()
+    known.write()
     return photos, skipped
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from photograft.core.columns import arrow_column
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import new_file, read_table, write_table
 from photograft.core.spreadsheets import new_csv
@@ -106,12 +107,7 @@ def _table(findings: Sequence[Finding]) -> dict[str, list[Any]]:
 
 def _typed(table: Mapping[str, list[Any]]) -> dict[str, Any]:
     """Return Arrow columns whose types do not hang on what happens to stand in them."""
-    import pyarrow as pa  # slow to import
-
-    return {
-        key: pa.array(cells, pa.type_for_alias(_NUMBERS.get(key, "string")))
-        for key, cells in table.items()
-    }
+    return {key: arrow_column(cells, _NUMBERS.get(key, "string")) for key, cells in table.items()}
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:

@@ -33,7 +33,7 @@ def prepare(source: Source, config: TrainConfig, *, store: FeatureStore, progres
         StorageError: The cache can't be written.
     """
     check_can_run(config)
-    dataset = read_dataset(source, config, progress=progress)
+    dataset = read_dataset(source, config, cache=store.cache, progress=progress)
     return prepare_dataset(dataset, config, store=store, progress=progress)
 
 

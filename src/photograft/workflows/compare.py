@@ -203,7 +203,7 @@ def compare_candidates(
     started, start = clock(), timer()
     if out is not None:
         _check_folder(path_of(out, "the comparison folder"), source)
-    dataset = read_dataset(source, config, progress=progress)
+    dataset = read_dataset(source, config, cache=store.cache, progress=progress)
     folder = Path("comparisons", safe_name(dataset.name)) if out is None else Path(out)
     _check_folder(folder, source)
     split_of(dataset, config)  # what is wrong with the classes is better said at once

@@ -80,7 +80,7 @@ def doctor(
         _check_folder(folder, source)
     # A class of which no photo can be used is a finding, not an end.
     settings = replace(settings, empty_classes="drop")
-    dataset = read_dataset(source, settings, progress=progress)
+    dataset = read_dataset(source, settings, cache=store.cache, progress=progress)
     if not dataset.photos:
         raise nothing_usable(dataset.source, dataset.skipped_counts())
     extractor = open_extractor(settings, store=store, progress=progress)

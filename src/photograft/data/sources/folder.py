@@ -7,11 +7,11 @@ import os
 import shlex
 import stat
 from contextlib import suppress
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from photograft.core.errors import SourceError
-from photograft.core.files import printable, read_file
+from photograft.core.files import printable
+from photograft.data.known_files import FileOnDisk
 from photograft.data.sources.base import Listing
 from photograft.data.sources.layout import build_listing
 from photograft.data.sources.tree import Passed, Tree, is_hidden
@@ -53,7 +53,7 @@ def read_folder(path: Path) -> Listing:
             got=error.strerror or str(error),
             fix="Check its permissions with `ls -ld`.",
         ) from error
-    return build_listing("folder", root, tree, lambda inner: partial(read_file, root / inner))
+    return build_listing("folder", root, tree, lambda inner: FileOnDisk(root / inner))
 
 
 def refuse_our_own(root: Path) -> None:

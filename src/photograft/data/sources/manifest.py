@@ -6,12 +6,12 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from photograft.core.errors import SourceError
-from photograft.core.files import printable, read_file
+from photograft.core.files import printable
 from photograft.core.text import count
+from photograft.data.known_files import FileOnDisk
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing, split_name
 from photograft.data.sources.tables import Row, read_rows
 
@@ -85,7 +85,7 @@ def list_rows(rows: Sequence[Row], root: Path, *, kind: str, shown: str, root_is
         if fault is not None:
             skipped.append(SkippedFile(name, fault[0], f"{row.where}: {fault[1]}", row.label))
             continue
-        items.append(Item(name, row.label, split, row.group or None, partial(read_file, file)))
+        items.append(Item(name, row.label, split, row.group or None, FileOnDisk(file)))
     if not items:
         where = f"{root_is}, {printable(root)}"
         raise _nothing_usable(shown, where, rows, skipped)
