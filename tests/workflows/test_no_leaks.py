@@ -27,7 +27,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "features",
         {"class_weight": "balanced", "preprocessing": FEATUREWISE, "layer": "auto"},
     ),
-    "int8": ("features", {"engine": "openvino", "precision": "int8"}),
+    "int8": (
+        "features",
+        {"backbone": "efficientnet_lite0", "engine": "openvino", "precision": "int8"},
+    ),
     "mlp": ("features", {"head": "mlp", "hidden": (8,)}),
     "features+augment": ("features+augment", {"views": 2}),
     "finetune": ("finetune", {"views": 1, "keep": "always", "loop": {"epochs": 2}}),
@@ -38,8 +41,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 
-#: Those whose training loops take a while.
-SLOW = ("finetune", "auto", "scratch")
+#: Those that take a while.
+SLOW = ("finetune", "auto", "scratch", "int8")
 PARAMS = [pytest.param(c, marks=[pytest.mark.slow] if c in SLOW else []) for c in CASES]
 
 #: Photos of each class in each part.

@@ -120,7 +120,12 @@ def train(
         str | None, _option("auto: the fastest that is installed.", choices.ENGINES)
     ] = None,
     precision: Annotated[
-        str | None, _option("auto: what this machine does faster.", choices.PRECISIONS)
+        str | None,
+        _option(
+            "auto: bf16 or fp32, what this machine does faster; int8: calibrated on training "
+            "photos, for a frozen network.",
+            choices.PRECISIONS,
+        ),
     ] = None,
     device: Annotated[
         str | None, _option("auto: an accelerator where there is one.", choices.DEVICES)
