@@ -56,9 +56,9 @@ class BackboneSettings(Schema):
     """Which network, and how photos are brought to it.
 
     Attributes:
-        backbone: Name of an embedded backbone or of any timm model, an ONNX file, or an architecture
-            spec, such as ``"convnet:c32 p c64 p"``. ``"auto"`` is `DEFAULT_BACKBONE`; for ``"scratch"``,
-            a small network for the photos' size and number.
+        backbone: Name of an embedded backbone or of any timm model, an ONNX file, or an
+            architecture spec, such as ``"convnet:c32 p c64 p"``. ``"auto"`` is `DEFAULT_BACKBONE`;
+            for ``"scratch"``, a small network for the photos' size and number.
         weights: ``"pretrained"``, ``"random"``, or the path of a local weight file.
         layer: Which depths of the backbone the head sees: ``"last"``, ``"joined"`` (last and
             earlier ones), names with commas between, or ``"auto"``, chosen by cross-validation.
