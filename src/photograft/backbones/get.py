@@ -48,7 +48,7 @@ def get_backbone(
     preprocessing = preprocessing or Preprocessing()
     if is_file_name(name) and not name.startswith(CONVNET):
         return _onnx_backbone(name, weights, preprocessing, pooling, layer)
-    hint = f"Write ./{name} for the folder." if Path(name).is_dir() else ""
+    hint = f"Write ./{name} for the folder." if name.strip(".") and Path(name).is_dir() else ""
     if name not in EMBEDDED or weights.endswith(".h5"):
         need_torch(f"the backbone {name}", hint or did_you_mean(name, EMBEDDED))
     if name.startswith(CONVNET):
@@ -75,7 +75,7 @@ def get_backbone(
             check_name(name)  # torch takes seconds to import
         except UnknownNameError:
             if hint:
-                raise InputError(f"there is no backbone named {name}", fix=hint) from None
+                raise UnknownNameError("backbone", name, (), fix=hint) from None
             raise
         from photograft.backbones.pytorch.zoo import describe
 

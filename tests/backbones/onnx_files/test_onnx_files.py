@@ -197,7 +197,7 @@ def test_names_that_mean_the_file(
     ("name", "record", "said"),
     [
         ("none.onnx", None, "there is no ONNX file"),
-        ("./none", None, "there is no ONNX file"),
+        ("./none", None, "no backbone named .* There is no folder or ONNX file"),
         ("a.toml", None, "can't be read"),
         ("a.toml", "mean = ", "is no TOML file"),
         ("a.toml", "maen = [1, 2, 3]", "Did you mean mean?"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from photograft.core.errors import InputError, as_typed
+from photograft.core.errors import InputError, UnknownNameError, as_typed
 from photograft.core.schema import Schema, check_choice, check_range
 
 SUFFIX, RECORD_SUFFIX = ".onnx", ".toml"
@@ -127,6 +127,9 @@ def find_file(name: str) -> OnnxFile:
             path = _in_folder(path)
         if path.suffix.lower() == RECORD_SUFFIX:
             return _recorded(path)
+        if not path.exists() and path.suffix.lower() != SUFFIX:
+            fix = "There is no folder or ONNX file of that name, either."
+            raise UnknownNameError("backbone", name, (), fix=fix)
         if not path.is_file():
             raise InputError(
                 f"there is no ONNX file {as_typed(str(path))}",
