@@ -176,9 +176,7 @@ def engine_code(engine: Engine) -> list[int]:
 
 
 def weights_bytes(backbone: Backbone, path: Path | None) -> bytes:
-    """Return a backbone's weights as the content of a safetensors file, under timm's names.
-
-    Those of an ONNX file are that file, with what belongs to it.
+    """Return a backbone's weights as a safetensors file, under timm's names; an ONNX file whole.
 
     Raises:
         WeightsError: The weights don't fit the network.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -111,10 +112,18 @@ def hash_of_file(name: str) -> str:
     Raises:
         InputError: It can't be read.
     """
+    file = find_file(name)
+    status = file.path.stat()
+    changed = status.st_size, status.st_mtime_ns
+    return f"{_content_hash(file.path.resolve(), changed)} {file.record.to_json()}"
+
+
+@functools.lru_cache(maxsize=16)
+def _content_hash(path: Path, changed: object) -> str:
     from photograft.backbones.onnx_files.reading import content_hash  # ONNX, only where needed
 
-    file = find_file(name)
-    return f"{content_hash(file.path)} {file.record.to_json()}"
+    del changed  # another file at the same path has another hash
+    return content_hash(path)
 
 
 def default_convnet(input_size: int, num_photos: int) -> str:
@@ -139,6 +148,12 @@ def _onnx_backbone(
         )
     names = () if layer in ("auto", "last", "joined") else tuple(layer.split(","))
     found = describe(name, side=preprocessing.input_size, pooling=pooling, layers=names)
+    by_statistics = {preprocessing.center, preprocessing.standardize} != {"none"}
+    if found.is_raw and (preprocessing.rescale or by_statistics):
+        raise InputError(
+            f"{name} takes whole numbers from 0 to 255, and does the rest itself",
+            fix="Leave rescale, center and standardize out.",
+        )
     return _prepared(found.backbone, preprocessing)
 
 

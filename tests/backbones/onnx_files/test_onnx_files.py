@@ -109,6 +109,16 @@ def test_inputs_of_other_numbers(tmp_path: Path, kind: int) -> None:
     np.testing.assert_allclose(found, expected, rtol=5e-3, atol=5e-3)
 
 
+def test_pixels_as_they_are_can_not_be_changed(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "a.onnx", (MAP,), kind=TensorProto.UINT8)
+    for changed in (Preprocessing(rescale=1 / 255), Preprocessing(center="sample")):
+        with pytest.raises(InputError, match="does the rest itself"):
+            get_backbone(str(path), preprocessing=changed)
+    path.with_suffix(".toml").write_text("mean = [1, 1, 1]")
+    with pytest.raises(InputError, match="Leave mean, std and range out"):
+        get_backbone(str(path))
+
+
 def test_any_size_and_any_number_of_photos(tmp_path: Path) -> None:
     path = write_network(tmp_path / "a.onnx", (TOKENS,), size=None, batch="n")
     backbone = get_backbone(str(path))

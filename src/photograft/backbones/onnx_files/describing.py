@@ -45,10 +45,12 @@ class Described:
     Attributes:
         backbone: Its record.
         note: What was not said of it, and is taken for granted; empty where nothing was.
+        is_raw: Whether it takes pixels as they are, whatever mean and deviation say.
     """
 
     backbone: Backbone
     note: str
+    is_raw: bool
 
 
 def describe(
@@ -142,6 +144,7 @@ def _describe(
     return Described(
         replace(backbone, layers=tuple(every[n] for n in names if n in chosen)),
         note if said else "",
+        given.kind == onnx.TensorProto.UINT8,
     )
 
 
