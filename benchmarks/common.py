@@ -26,10 +26,11 @@ from photograft.runs.run import environment
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that has ended: wall-clock seconds, peak resident memory in MB."""
+    """A command that has ended: seconds by the clock and of all cores, peak memory in MB."""
 
     seconds: float
     peak_mb: float
+    processor_seconds: float
 
 
 def photograft(*arguments: str, cache: Path) -> Finished:
@@ -50,7 +51,7 @@ def photograft(*arguments: str, cache: Path) -> Finished:
             output.seek(0)
             raise RuntimeError(output.read().decode())
     kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return Finished(seconds, kilobytes / 1024)
+    return Finished(seconds, kilobytes / 1024, usage.ru_utime + usage.ru_stime)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import sys
@@ -18,6 +19,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):  # a file's name need not be valid text
             stream.reconfigure(errors=errors)
+    # Python's own threshold has it look for garbage dozens of times while modules are imported,
+    # which make none: a tenth of the time that one photo takes.
+    gc.set_threshold(50_000, 20, 20)
     interrupts = Interrupts()
     code = run(sys.argv[1:] if arguments is None else arguments)
     interrupts.end(code)
