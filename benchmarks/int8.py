@@ -44,19 +44,24 @@ def main() -> None:
     parser.add_argument("sources", type=Path, nargs="+")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--test", type=float, default=0.0)
+    parser.add_argument("--engine", default="auto")
     parser.add_argument("--commands", action="store_true")
     options = parser.parse_args()
-    precisions = ["fp32", *["bf16"] * (choose_precision("auto") == "bf16"), "int8"]
+    has_bf16 = choose_precision("auto") == "bf16" and options.engine != "onnxruntime"
+    precisions = ["fp32", *["bf16"] * has_bf16, "int8"]
     for source in options.sources:
         networks: dict[str, Extractor] = {}
         with tempfile.TemporaryDirectory() as folder:
             for seed in range(options.seeds):
                 exact = None
                 for precision in precisions:
-                    config = TrainConfig(precision=precision, seed=seed, test=options.test)
+                    config = TrainConfig(
+                        engine=options.engine, precision=precision, seed=seed, test=options.test
+                    )
                     losses, right, networks[precision] = _tried(source, config, Path(folder))
                     exact = exact or (losses, right)
                     own = {"source": source.name, "seed": seed, "precision": precision}
+                    own["engine"] = networks[precision].engine.name
                     report("int8", **own, **_compared(exact, (losses, right)))
             rates = _rates(source, networks, Path(folder))
         report("int8 rates", source=source.name, **rates)
