@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Head:
         widths = [len(self.weights[0]), *(len(bias) for bias in self.biases)]
         return f"Head({' -> '.join(map(str, widths))}, {self.activation})"
 
+    @one_thread()
     def logits(self, features: Floats) -> npt.NDArray[np.float64]:
         """Return logits, shape ``(n, num_classes)``, for features of shape ``(n, d)``."""
         x = features.astype(np.float64)

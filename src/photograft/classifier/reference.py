@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.text import count
 from photograft.features.similarity import (
@@ -119,6 +120,7 @@ class Reference:
         rows = half(unit_rows(units @ projection))
         return cls(tuple(names[i] for i in chosen), labels[chosen], projection, rows)
 
+    @one_thread()
     def nearest(self, features: Floats, k: int = 5) -> tuple[npt.NDArray[np.intp], Floats]:
         """Return the training photos that are most like some photos.
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
 from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress, Silent
 from photograft.data.alignment import alike, detail, shrink
@@ -71,6 +72,7 @@ class Pair:
     why: str
 
 
+@one_thread()
 def find_near_duplicates(thumbnails: Thumbnails, *, progress: Progress | None = None) -> list[Pair]:
     """Return the pairs of near duplicates; memory grows with the number of photos, not its square.
 

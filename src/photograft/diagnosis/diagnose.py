@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from photograft.core.blas import one_thread
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
@@ -18,6 +19,7 @@ from photograft.features.layers import last_columns
 _CODE_VERSION = 6
 
 
+@one_thread()
 def diagnose(
     dataset: Dataset,
     extractor: Extractor,

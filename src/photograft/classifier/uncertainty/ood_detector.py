@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
 from photograft.core.errors import InputError
 from photograft.core.statistics import wilson_interval
 from photograft.features.similarity import Near, chunks, nearest, squared_distances, unit_rows
@@ -76,6 +77,7 @@ class OODDetector:
     held_out: Floats
     left_out: Floats
 
+    @one_thread()
     def scores(self, features: Floats, log_probabilities: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return how unlike any class photos are: higher is less like them.
 
