@@ -516,7 +516,7 @@ class TestEngines:
     def test_onnx_runtime_computes_in_fp32(self, monkeypatch: pytest.MonkeyPatch) -> None:
         install(monkeypatch, {"onnxruntime"})
         assert choose_engine("onnxruntime") == Engine("onnxruntime", "fp32")
-        with pytest.raises(InputError, match="in fp32 only; got bf16"):
+        with pytest.raises(InputError, match="in fp32 and int8 only; got bf16"):
             choose_engine("onnxruntime", "bf16")
 
     def test_an_accelerator_is_taken_where_there_is_one(

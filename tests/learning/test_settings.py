@@ -359,7 +359,7 @@ def test_every_number_and_every_choice_has_its_test() -> None:
         (
             TrainConfig,
             {"precision": "fp16"},
-            "precision can't be 'fp16'; expected 'auto', 'bf16' or 'fp32'",
+            "precision can't be 'fp16'; expected 'auto', 'bf16', 'fp32' or 'int8'",
         ),
         (TrainConfig, {"class_weight": ""}, "class_weight can't be ''"),
         (TrainConfig, {"include_weights": "yes"}, "include_weights can't be 'yes'"),

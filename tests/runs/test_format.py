@@ -165,7 +165,7 @@ def test_classifier_loads(name: str) -> None:
     assert classifier.class_names == CLASSES
     backbone = json.loads(json.dumps(classifier.backbone.to_json()))
     assert backbone == manifest["backbone"] == run.info["backbone"]
-    assert vars(classifier.engine) == manifest["engine"] == run.info["engine"]
+    assert classifier.engine.to_json() == manifest["engine"] == run.info["engine"]
     assert list(classifier.layers) == manifest["layers"] == run.info["layers"]
     assert classifier.trained == manifest["trained"]
     assert classifier.max_pixels == 100_000_000
