@@ -571,7 +571,7 @@ def test_disk_that_is_full(
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("photograft.evaluation.comparison.candidates.write_json", full)
+        patch.setattr("photograft.evaluation.comparison.trial_store.write_json", full)
         with pytest.raises(StorageError, match="No space left"):
             run(photos, out, cache, stored(TINY))
     assert not out.exists()

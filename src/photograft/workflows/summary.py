@@ -38,20 +38,20 @@ def summarise_name(
         UnknownNameError: There is neither.
         InputError: The recipe has no network, a folder has the name, or torch is not installed.
     """
-    if is_file_name(name):
-        raise InputError(f"{name} is an ONNX file, of which there is no summary")
     if Path(name).is_dir():
         raise InputError(
             f"{name} is a folder",
             expected="the name of a backbone or a recipe",
             fix="The report of a run says which backbone it has.",
         )
+    if is_file_name(name):
+        raise InputError(f"{name} is an ONNX file, of which there is no summary")
     need_torch("a network's summary")
-    from photograft.learning.loop.summary import base_summary, summarise  # torch, only where needed
-
     if name.upper() not in {recipe.id for recipe in list_recipes()}:
         size = Preprocessing(input_size=input_size or 0)
         backbone = get_backbone(name, "random", preprocessing=size, pooling="flatten")
+        from photograft.learning.loop.summary import base_summary  # torch, only where needed
+
         return base_summary(backbone, unfreeze=unfreeze or "all")
     recipe = get_recipe(name)
     if recipe.config is None:
@@ -60,6 +60,8 @@ def summarise_name(
     if input_size:
         preprocessing = replace(config.preprocessing, input_size=input_size)
         config = replace(config, preprocessing=preprocessing)
+    from photograft.learning.loop.summary import summarise
+
     num_classes = num_classes or recipe.num_classes
     return summarise(
         recipe_backbone(config),
