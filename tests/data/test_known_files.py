@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from drawing import draw_folder
+from photograft.core import stamps
 from photograft.core.files import read_file
 from photograft.data import known_files
 from photograft.data.dataset import Dataset
@@ -43,7 +44,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 
     monkeypatch.setattr(known_files, "read_file", counted)
     # As if all had been made long ago: when an entry changed can't be set.
-    monkeypatch.setattr(known_files, "_SETTLED_NS", -60_000_000_000)
+    monkeypatch.setattr(stamps, "_SETTLED_NS", -60_000_000_000)
     return found
 
 
@@ -94,7 +95,7 @@ def test_a_file_that_changed_is_read_again(
 def test_a_file_that_just_changed_is_not_believed(
     photos: Path, tmp_path: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_files, "_SETTLED_NS", 4_000_000_000)
+    monkeypatch.setattr(stamps, "_SETTLED_NS", 4_000_000_000)
     for _ in range(2):
         Dataset.load(photos, cache=tmp_path / "cache", progress=False)
         assert len(reads.take()) == 6

@@ -26,8 +26,8 @@ from photograft.backbones.names import timm_names
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.core.errors import WeightsError, either
-from photograft.core.files import sha256_of
 from photograft.core.progress import Progress, Silent
+from photograft.core.stamps import known_sha256
 
 #: Opens an address for reading; `urllib.request.urlopen`, or a stand-in.
 Opener = Callable[[str], Any]
@@ -80,7 +80,7 @@ def locate_weights(
         path = cached_path(backbone, cache)
         if not path.exists():
             _download(_address(backbone), path, opener or _open, progress or Silent(), backbone)
-    digest = sha256_of(path)
+    digest = known_sha256(path)
     if backbone.weights_sha256 and digest != backbone.weights_sha256:
         raise WeightsError(
             f"the weights of {backbone.name} in {path} are not those that they should be",

@@ -8,7 +8,7 @@ from pathlib import Path
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ConversionError
-from photograft.core.store import FeatureStore
+from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.features.extraction import open_space
 
 
@@ -22,7 +22,7 @@ def kept_network(backbone: Backbone, path: Path | None, engine: Engine) -> Netwo
     """
     modified = path.stat().st_mtime_ns if path else 0
     engine = engine.available()
-    folder = open_space(FeatureStore(), backbone, engine).folder
+    folder = _folder(backbone, engine, default_cache_dir())
     try:
         return open_kept(backbone, path, modified, engine, folder)
     except ConversionError:
@@ -30,6 +30,12 @@ def kept_network(backbone: Backbone, path: Path | None, engine: Engine) -> Netwo
         if instead is None:
             raise
         return open_kept(backbone, path, modified, instead, folder)
+
+
+@functools.lru_cache(maxsize=8)
+def _folder(backbone: Backbone, engine: Engine, cache: Path) -> Path:
+    """Return where the prepared network is kept; to ask for versions takes longer than a photo."""
+    return open_space(FeatureStore(cache), backbone, engine).folder
 
 
 @functools.lru_cache(maxsize=1)

@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import json
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,16 +24,11 @@ import PIL
 
 from photograft.core.errors import StorageError
 from photograft.core.files import new_file, read_file
+from photograft.core.stamps import Stamp, is_settled, stamp_of
 from photograft.data.images import CODE_VERSION, Header
 
-#: A change so long before the file was read shows in its times if another follows it: file systems
-#: count in steps of up to two seconds.
-_SETTLED_NS = 4_000_000_000
 #: Of more files than this nothing is kept, and of no more folders than this.
 _MOST_FILES, _MOST_FOLDERS = 200_000, 50
-
-#: Size, times and place of a file: where they are the same, so is its content.
-Stamp = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -57,11 +51,7 @@ class FileOnDisk:
 
     def stamp(self) -> Stamp | None:
         """Return what tells whether the file has changed; None where that can't be told."""
-        try:
-            found = self.path.stat()
-        except (OSError, ValueError):
-            return None
-        return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+        return stamp_of(self.path)
 
 
 class Read(NamedTuple):
@@ -119,9 +109,7 @@ class KnownFiles:
 
     def keep(self, file: FileOnDisk, stamp: Stamp | None, read: Read) -> None:
         """Note what was read of a file after its stamp was taken; several threads may do so."""
-        if self._path is None or stamp is None:
-            return
-        if max(stamp[1:3]) > time.time_ns() - _SETTLED_NS:
+        if self._path is None or stamp is None or not is_settled(stamp):
             return
         header = read.header
         self._kept[os.fsdecode(file.path)] = [

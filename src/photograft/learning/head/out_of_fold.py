@@ -8,13 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
+from photograft.core.parallel import in_order
 from photograft.data.splits import make_folds
 from photograft.learning.head.cross_validation import PENALTIES
 from photograft.learning.head.solver import Basis, solve
 
 _TOLERANCE = 1e-4
-#: Elements of a block of problems that are solved at once.
-_MAX_ELEMENTS = 20_000_000
+#: Elements of a block of problems that are solved at once, and problems: as many on any machine,
+#: so that each gives the same bits.
+_MAX_ELEMENTS, _AT_ONCE = 20_000_000, 5
 
 
 def repeated_folds(
@@ -36,6 +39,7 @@ def repeated_folds(
     )
 
 
+@one_thread()
 def out_of_fold(
     basis: Basis,
     labels: npt.NDArray[np.int64],
@@ -66,18 +70,22 @@ def out_of_fold(
     # A fold that holds out everything (all photos are one group) has nothing to learn from.
     weights /= np.maximum(weights.sum(axis=0), np.float32(1e-30))
     num_problems = held_out.shape[1]
-    size = max(1, _MAX_ELEMENTS // (n * num_classes))
+    size = min(max(1, _MAX_ELEMENTS // (n * num_classes)), _AT_ONCE)
     found = np.zeros((n, num_repeats, num_classes), np.float32)
-    for first in range(0, num_problems, size):
-        block = slice(first, min(first + size, num_problems))
-        w = np.zeros((len(basis.variances), block.stop - first, num_classes), np.float32)
+
+    def fill(block: slice) -> None:
+        w = np.zeros((len(basis.variances), block.stop - block.start, num_classes), np.float32)
         # Down to the penalty by way of stronger ones, each quickly solved from the one before.
         for penalty in (*(p for p in PENALTIES[::2] if p > 2 * l2), l2):
             w = solve(basis, labels, weights[:, block], penalty, w, tolerance=_TOLERANCE)
-        for column in range(first, block.stop):
+        for column in range(block.start, block.stop):
             rows = held_out[:, column]
-            z = (basis.rotated[rows] @ w[:, column - first]).astype(np.float64)
+            z = (basis.rotated[rows] @ w[:, column - block.start]).astype(np.float64)
             z -= z.max(axis=1, keepdims=True)
             z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
             found[rows, column // num_folds] = z
+
+    blocks = [slice(i, min(i + size, num_problems)) for i in range(0, num_problems, size)]
+    for _ in in_order(fill, blocks):
+        pass
     return found
