@@ -106,7 +106,7 @@ def test_the_row_says_which_it_was(
     tmp_path: Path,
 ) -> None:
     speed = importlib.import_module("benchmarks.speed")
-    monkeypatch.setattr(speed, "photograft", lambda *_, cache: common.Finished(3.0, 100.0))
+    monkeypatch.setattr(speed, "photograft", lambda *_, cache: common.Finished(3.0, 100.0, 5.0))
     monkeypatch.setattr(speed, "metrics", lambda run: {})
     monkeypatch.setattr(speed, "bare_loop", lambda n: common.BareLoop("openvino fp32", n / 4))
     monkeypatch.setattr("sys.argv", ["speed", str(make_photos(tmp_path / "photos", n=2, size=8))])
