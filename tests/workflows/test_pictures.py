@@ -13,20 +13,24 @@ from photograft.workflows.pictures import augmentation_picture
 from system_helpers import snapshot
 
 
+def draw(photos: Path, out: Path) -> None:
+    augmentation_picture(
+        str(photos),
+        out,
+        photo=None,
+        settings="default",
+        recipe=None,
+        views=2,
+        size=32,
+        seed=0,
+        progress=Silent(),
+    )
+
+
 def test_an_augmented_photo_never_goes_among_the_photos(photos: Path) -> None:
     before = snapshot(photos)
     with pytest.raises(StorageError, match=r"among the photos.* with --output"):
-        augmentation_picture(
-            str(photos),
-            photos / "circle" / "augmented.png",
-            photo=None,
-            settings="default",
-            recipe=None,
-            views=2,
-            size=32,
-            seed=0,
-            progress=Silent(),
-        )
+        draw(photos, photos / "circle" / "augmented.png")
     assert snapshot(photos) == before
 
 
@@ -34,17 +38,7 @@ def test_of_no_usable_photo_it_is_said_why(tmp_path: Path) -> None:
     (tmp_path / "photos" / "circle").mkdir(parents=True)
     (tmp_path / "photos" / "circle" / "a.jpg").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"no usable photo; got .*empty file.*inspect"):
-        augmentation_picture(
-            str(tmp_path / "photos"),
-            tmp_path / "augmented.png",
-            photo=None,
-            settings="default",
-            recipe=None,
-            views=2,
-            size=32,
-            seed=0,
-            progress=Silent(),
-        )
+        draw(tmp_path / "photos", tmp_path / "augmented.png")
 
 
 def test_a_learning_curve_never_goes_among_the_photos(photos: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from photograft.backbones.onnx_files.record import RECORD_SUFFIX, SUFFIX
-from photograft.backbones.pytorch.export import hushed, is_map, model_of
+from photograft.backbones.pytorch.export import hushed, is_map, model_of, noise_photo
 from photograft.backbones.pytorch.network import Normalisation
 from photograft.backbones.pytorch.pooling import layer_places, pairs
 from photograft.backbones.pytorch.zoo import build
@@ -68,8 +68,7 @@ def convert(backbone: Backbone, path: Path | None) -> Converted:
         ConversionError: The network can't be exported.
     """
     network = _Layers(backbone, path)
-    shape = (1, *backbone.input_size, 3)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    pixels = noise_photo(backbone)
     outputs = [layer.name for layer in backbone.layers]
     try:
         with hushed(), torch.no_grad():

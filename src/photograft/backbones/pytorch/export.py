@@ -54,6 +54,12 @@ class _WithMaps(nn.Module):
         return features, *(pairs[i][0].clone() for i in self.chosen)
 
 
+def noise_photo(backbone: Backbone) -> npt.NDArray[np.uint8]:
+    """Return pixels to try a network on, uint8, shape ``(1, height, width, 3)``."""
+    shape = (1, *backbone.input_size, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
 def export(backbone: Backbone, path: Path | None) -> Exported:
     """Return a network for an engine.
 
@@ -66,8 +72,7 @@ def export(backbone: Backbone, path: Path | None) -> Exported:
         ConversionError: The network can't be exported.
     """
     network = _WithMaps(PooledNetwork(backbone, path, folded=False))
-    shape = (1, *backbone.input_size, 3)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    pixels = noise_photo(backbone)
     given = torch.from_numpy(pixels)
     try:
         with hushed(), torch.no_grad():
