@@ -26,7 +26,8 @@ from photograft.core.statistics import expected_calibration_error
 from photograft.core.store import FeatureStore
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.selection import Selection
-from photograft.learning.head.solver import Basis, make_basis, solve
+from photograft.learning.head.basis import Basis, make_basis
+from photograft.learning.head.solver import solve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig

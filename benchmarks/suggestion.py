@@ -20,7 +20,8 @@ from photograft.core.arrays import Floats
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.features.similarity import unit_rows
-from photograft.learning.head.solver import make_basis, solve
+from photograft.learning.head.basis import make_basis
+from photograft.learning.head.solver import solve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig

@@ -10,7 +10,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from photograft.core.blas import one_thread
-from photograft.learning.head.solver import make_basis
+from photograft.learning.head.basis import make_basis
 
 
 def num_threads() -> set[int]:

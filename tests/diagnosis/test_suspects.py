@@ -10,7 +10,7 @@ import pytest
 from photograft.core.errors import InputError
 from photograft.diagnosis.hard_pairs import at_least, hard_pairs
 from photograft.diagnosis.suspects import Judgement, find_suspects, judge_labels, num_known
-from photograft.learning.head.solver import make_basis
+from photograft.learning.head.basis import make_basis
 
 
 def drawn(

@@ -24,8 +24,8 @@ from photograft.diagnosis.outliers import find_outliers
 from photograft.diagnosis.suspects import Judgement, judge_labels
 from photograft.diagnosis.unusable import find_unusable
 from photograft.diagnosis.wording import counted
+from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
-from photograft.learning.head.solver import Basis, make_basis
 
 #: What costs this share of the photos, or of accuracy that is not there, is serious.
 _SERIOUS = 0.01

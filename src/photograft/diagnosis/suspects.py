@@ -18,9 +18,9 @@ from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.text import count
+from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.cross_validation import cross_validate, strongest_of_the_best
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
-from photograft.learning.head.solver import Basis, make_basis
 
 #: The least score of a suspect: nine to one for another class against the photo's own.
 LEAST_SCORE = 0.9
@@ -174,7 +174,7 @@ def judge_labels(
         folds = repeated_folds(labels, groups, keys, seed=seed)
         if l2 is None:
             path = cross_validate(basis, labels, folds, np.ones(num_rows, np.float32))
-            l2 = strongest_of_the_best(path).l2
+            l2 = strongest_of_the_best(path).strength
         step.advance()
         judged = num_known(labels, folds) >= LEAST_KNOWN
         first = out_of_fold(basis, labels, folds, l2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +25,8 @@ from photograft.core.arrays import Floats
 from photograft.core.blas import one_thread
 from photograft.core.text import count
 from photograft.features.similarity import choose_rows
-from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
-from photograft.learning.head.solver import make_basis, photo_weights
-from photograft.learning.job import Fitted, Job
+from photograft.learning.job import Fitted, Job, OutOfFold
 
-#: Training photos that are held out in turn at most, and fewer where classes are many, down to a
-#: least: more would tell no more, and take long. So many are enough to hold out once.
-_MOST_FOLDED = 5000
-_MOST_ANSWERS = 20_000
-_LEAST_FOLDED = 2000
-_ENOUGH_ONCE = 1000
 #: Training photos that a trained network looks at again at most, and those held out.
 _MOST_LOOKED_AT = 3000
 #: Numbers of features that are held in memory at most (200 MB), but of so many photos at least.
@@ -66,18 +58,15 @@ class Assessed:
 def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
     """Give a fitted classifier all that it carries to say how sure it is.
 
-    The head is calibrated where that helps: on training photos held out in turn where a frozen
-    backbone's logistic head allows it, else on the validation photos.
+    The head is calibrated where that helps: on training photos held out in turn where the choice of
+    a frozen backbone's head held them out, else on the validation photos.
 
     Args:
         job: What the strategy was given.
         fitted: What it gave back.
     """
     seeds = np.random.default_rng([job.config.seed, 5])
-    # Steps are not drawn within steps: looking at photos again is one of its own.
-    with job.progress.step("Cross-validating", 1, "times") as step:
-        folded = _out_of_fold(job, fitted)
-        step.advance()
+    folded = _out_of_fold(job, fitted)
     val_features, val_probs = _validation(job, fitted)
     with job.progress.step("Checking confidences", 1, "classifiers") as step:
         calibration = _calibration(job, folded, val_probs, seeds)
@@ -86,7 +75,7 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
     if calibration is not None and calibration.kept:
         classifier = replace(classifier, head=apply_to_head(classifier.head, calibration))
         val_probs = _said_again(job, fitted, classifier, val_features, val_probs, calibration)
-        folded = None if folded is None else _OutOfFold(folded.rows, _applied(folded, calibration))
+        folded = None if folded is None else OutOfFold(folded.rows, _applied(folded, calibration))
         notes = (*notes, calibration.reason)
     rows, features, log_probs = _training_rows(job, classifier, folded, seeds)
     labels, photos = job.labels("train")[rows], job.photos("train")
@@ -114,7 +103,9 @@ def fit_uncertainty(job: Job, fitted: Fitted) -> Assessed:
     figures = calibration.to_json() if calibration else None
     uncertainty = Uncertainty(_answers(job, folded, val_probs), ood_detector, figures)
     classifier = replace(classifier, uncertainty=uncertainty, reference=reference)
-    return Assessed(replace(fitted, classifier=classifier, notes=notes, basis=None), val_probs)
+    return Assessed(
+        replace(fitted, classifier=classifier, notes=notes, out_of_fold=None), val_probs
+    )
 
 
 def describe(uncertainty: Uncertainty) -> dict[str, Any]:
@@ -147,56 +138,16 @@ def describe(uncertainty: Uncertainty) -> dict[str, Any]:
     return found
 
 
-class _OutOfFold(NamedTuple):
-    """Training photos that were held out in turn.
-
-    Attributes:
-        rows: Of the training part, shape ``(m,)``.
-        log_probs: Out-of-fold log-probabilities in each repeat, ``(m, r, num_classes)``.
-    """
-
-    rows: npt.NDArray[np.intp]
-    log_probs: Floats
-
-
-def _out_of_fold(job: Job, fitted: Fitted) -> _OutOfFold | None:
-    """Hold training photos out in turn, where the head is one that is quickly fitted again."""
-    chosen = fitted.selection.get("chosen")
-    classifier = fitted.classifier
-    if fitted.strategy != "features" or not chosen or job.table is None:
+def _out_of_fold(job: Job, fitted: Fitted) -> OutOfFold | None:
+    """Return what was said of training photos that were held out in turn, of every class."""
+    folded = fitted.out_of_fold
+    if folded is None or len(np.unique(job.groups("train"))) < 2:
         return None
-    if len(classifier.head.weights) > 1 or len(np.unique(job.groups("train"))) < 2:
-        return None
-    labels = job.labels("train")
-    rows = _some(len(labels), job.num_classes, job.config.seed)
-    known = job.digests("train")
-    digests = [known[i] for i in rows]
-    table, columns = job.table, classifier.columns()
-    basis = fitted.basis if len(rows) == len(labels) else None
-    if basis is None:
-        basis = make_basis(lambda part: table.rows(digests[part], columns), len(rows), len(columns))
-    folds = repeated_folds(
-        labels[rows],
-        job.groups("train")[rows],
-        digests,
-        num_repeats=1 if len(rows) >= _ENOUGH_ONCE else 2,
-        seed=job.config.seed,
-    )
-    weights = photo_weights(labels[rows], balanced=job.config.class_weight == "balanced")
-    l2 = chosen["l2"] * fitted.selection["num_photos"] / len(rows)
-    log_probs = out_of_fold(basis, labels[rows], folds, l2, photo_weights=weights)
-    missing = job.num_classes - log_probs.shape[2]  # classes that only other photos are of
-    if missing:
-        log_probs = np.pad(log_probs, ((0, 0), (0, 0), (0, missing)), constant_values=-30.0)
-    return _OutOfFold(rows, log_probs)
-
-
-def _some(num_photos: int, num_classes: int, seed: int) -> npt.NDArray[np.intp]:
-    """Return the training photos that are held out: all, or as many as there is time for."""
-    most = min(_MOST_FOLDED, max(_LEAST_FOLDED, _MOST_ANSWERS // num_classes))
-    if num_photos <= most:
-        return np.arange(num_photos)
-    return np.sort(np.random.default_rng([seed, 7]).permutation(num_photos)[:most])
+    missing = job.num_classes - folded.log_probs.shape[2]  # classes that only other photos are of
+    if not missing:
+        return folded
+    widths = ((0, 0), (0, 0), (0, missing))
+    return OutOfFold(folded.rows, np.pad(folded.log_probs, widths, constant_values=-30.0))
 
 
 def _validation(job: Job, fitted: Fitted) -> tuple[Floats | None, Floats | None]:
@@ -227,7 +178,7 @@ def _said_again(
 
 
 def _training_rows(
-    job: Job, classifier: Classifier, folded: _OutOfFold | None, rng: np.random.Generator
+    job: Job, classifier: Classifier, folded: OutOfFold | None, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.intp], Floats, Floats | None]:
     """Return rows of the training part, their features, and out-of-fold logarithms of each."""
     labels, photos = job.labels("train"), job.photos("train")
@@ -243,13 +194,13 @@ def _training_rows(
 
 
 def _calibration(
-    job: Job, folded: _OutOfFold | None, val_probs: Floats | None, rng: np.random.Generator
+    job: Job, folded: OutOfFold | None, val_probs: Floats | None, rng: np.random.Generator
 ) -> Calibration | None:
     # A head whose classes were weighed alike does not mean its probabilities as photos come.
     if job.config.class_weight == "balanced":
         return None
     if folded is not None:
-        rows, log_probs = folded
+        rows, log_probs = folded.rows, folded.log_probs
         labels, groups = job.labels("train")[rows], job.groups("train")[rows]
         what = f"{count(len(rows), 'training photo')}, held out in turn"
         return calibrate(log_probs, labels, groups, rng=rng, fitted_on=what)
@@ -264,13 +215,11 @@ def _calibration(
     )
 
 
-def _applied(folded: _OutOfFold, calibration: Calibration) -> Floats:
+def _applied(folded: OutOfFold, calibration: Calibration) -> Floats:
     return logs_of(apply(folded.log_probs, calibration))
 
 
-def _answers(
-    job: Job, folded: _OutOfFold | None, val_probs: Floats | None
-) -> HeldOutAnswers | None:
+def _answers(job: Job, folded: OutOfFold | None, val_probs: Floats | None) -> HeldOutAnswers | None:
     """Return answers to validation photos, and to training photos too where those are few."""
     probabilities, labels, what = [], [], []
     if val_probs is not None:

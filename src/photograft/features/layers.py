@@ -18,13 +18,12 @@ LayerSet = tuple[tuple[str, ...], npt.NDArray[np.intp]]
 
 
 def layer_sets(layers: Sequence[Layer], wanted: str) -> list[LayerSet]:
-    """Return the candidate sets of layers, each with its columns.
+    """Return the candidate sets of layers, each with its columns, each a part of the next one.
 
     Args:
         layers: That a stored row consists of, the last layer at the end.
         wanted: ``"last"``, ``"joined"``, names of layers with commas between, or ``"auto"``: the
-            last layer, the last joined with earlier ones, the more of them the later, and at the
-            end the layer before the last alone.
+            last layer, and the last joined with earlier ones, the more of them the later.
 
     Raises:
         UnknownNameError: There is no layer of a name that was given.
@@ -42,8 +41,6 @@ def layer_sets(layers: Sequence[Layer], wanted: str) -> list[LayerSet]:
         sets.append(
             named_layers(layers, [layer.name for layer in layers[len(layers) - 1 - extra :]])
         )
-    if wanted == "auto" and len(layers) > 1:
-        sets.append(named_layers(layers, [layers[-2].name]))
     # A backbone that gives no earlier layer has nothing to join.
     return sets or layer_sets(layers, "last")
 

@@ -13,6 +13,7 @@ from photograft.backbones.registry import Backbone
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.learned import Learned
 from photograft.classifier.scoring import score
+from photograft.core.arrays import Floats
 from photograft.core.progress import Progress
 from photograft.core.segments import FeatureTable
 from photograft.core.store import FeatureStore
@@ -20,7 +21,7 @@ from photograft.data.dataset import Dataset, Photo
 from photograft.data.groups import content_groups
 from photograft.data.splits import Split
 from photograft.features.extractor import Extractor
-from photograft.learning.head.solver import Basis
+from photograft.learning.head.selection import Selection
 from photograft.learning.history import History
 from photograft.learning.settings import TrainConfig
 from photograft.learning.tracking.protocol import Tracking
@@ -100,6 +101,25 @@ class Job:
 
 
 @dataclass(frozen=True)
+class OutOfFold:
+    """Training photos that were held out in turn.
+
+    Attributes:
+        rows: Of the training part, shape ``(m,)``.
+        log_probs: Out-of-fold log-probabilities in each repeat, float32,
+            ``(m, r, num_classes)``; or fewer classes, where only other photos are of the last ones.
+    """
+
+    rows: npt.NDArray[np.intp]
+    log_probs: Floats
+
+    @classmethod
+    def of(cls, selection: Selection) -> OutOfFold:
+        """Return what a selection found on the way."""
+        return cls(selection.held_out.rows, selection.held_out.log_probs)
+
+
+@dataclass(frozen=True)
 class Fitted:
     """What a strategy gives back.
 
@@ -113,8 +133,8 @@ class Fitted:
         leftovers: Folders that are of no use once the run is written.
         before_refit: Probabilities of the validation photos from before the classifier learned from
             them, too, shape ``(n, num_classes)``; None where it did not.
-        basis: The training photos' features in the classifier's layers, where the head was chosen
-            on all of them: they need not be rotated again.
+        out_of_fold: What heads chosen and fitted like the classifier's said of training photos
+            that they had not learned from; None where nobody has asked them.
     """
 
     classifier: Classifier
@@ -125,7 +145,7 @@ class Fitted:
     params: dict[str, int] = field(default_factory=dict)
     leftovers: tuple[Path, ...] = ()
     before_refit: npt.NDArray[np.float32] | None = None
-    basis: Basis | None = field(default=None, repr=False)
+    out_of_fold: OutOfFold | None = field(default=None, repr=False)
 
 
 def learned_photos(job: Job, fitted: Fitted) -> Learned:

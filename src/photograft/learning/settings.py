@@ -150,7 +150,8 @@ class LearningSettings(Schema):
             ``"features+augment"`` (the same on several views of each photo), ``"finetune"`` (its
             top trained as well), ``"scratch"`` (a small network from random weights), or
             ``"auto"``: what does best on validation of all but the last.
-        head: ``"logistic"`` regression, or an ``"mlp"``.
+        head: ``"logistic"`` regression, a linear ``"discriminant"``, ``"auto"`` (a blend of both,
+            weighed by cross-validation), or an ``"mlp"``.
         hidden: Widths of the MLP's hidden layers; also those of trained networks' heads.
         dropout: Before the last layer of a trained head, in [0, 1).
         target_encoding: Of a trained head: ``"binary"`` (sigmoid and binary cross-entropy, two
@@ -176,7 +177,7 @@ class LearningSettings(Schema):
     renamed: ClassVar[Mapping[str, str]] = {"coding": "target_encoding"}
 
     strategy: str = "features"
-    head: str = "logistic"
+    head: str = "auto"
     hidden: tuple[int, ...] = ()
     dropout: float = 0.0
     target_encoding: str = "auto"
@@ -207,7 +208,7 @@ class LearningSettings(Schema):
     @property
     def has_loop(self) -> bool:
         """Whether a training loop runs: not where a head is solved on a frozen backbone."""
-        return trains_network(self) or self.head != "logistic"
+        return trains_network(self) or self.head == "mlp"
 
     @property
     def loop(self) -> Training:
@@ -237,14 +238,14 @@ def check_can_run(config: TrainConfig) -> None:
         )
     if config.precision == "int8" and config.has_loop:
         raise InputError(
-            "int8 is for a frozen network and a logistic head",
+            "int8 is for a frozen network and a linear head",
             expected="the strategy features, or features+augment with views that are stored",
             got=f"the strategy {config.strategy}, the head {config.head}",
             fix="Leave --precision out.",
         )
     if config.strategy in LOOPS:
         need_torch(f"the strategy {config.strategy}")
-    elif config.head != "logistic":
+    elif config.head == "mlp":
         need_torch(f"the head {config.head}")
     elif config.has_loop:
         need_torch("augmenting anew in every epoch")

@@ -9,6 +9,8 @@ from typing import Any
 
 from photograft.core.text import count, number, percent
 from photograft.data.sources.base import IN_MEMORY
+from photograft.learning.head.candidates import LOGISTIC
+from photograft.learning.head.discriminant import LEDOIT_WOLF
 from photograft.learning.settings import TrainConfig
 from photograft.runs.folder import Facts
 
@@ -33,20 +35,22 @@ class CandidateRow:
     """A row of what cross-validation compared.
 
     Attributes:
+        head: Its kind.
         layers: Of the backbone that the head sees.
         num_features: How many numbers that is.
-        l2: Strength of the regularisation.
+        strength: Of the regularisation.
         log_loss: Cross-validated, with its standard error, as text.
         accuracy: Cross-validated, as text.
-        is_chosen: Whether it was chosen.
+        share: Of the blend that was chosen, as text; empty where it is no part of it.
     """
 
+    head: str
     layers: str
     num_features: int
-    l2: str
+    strength: str
     log_loss: str
     accuracy: str
-    is_chosen: bool
+    share: str
 
 
 @dataclass(frozen=True)
@@ -92,19 +96,34 @@ def tried(selection: dict[str, Any], title: str = "") -> Iterator[Table]:
 
 
 def _candidates(selection: dict[str, Any]) -> tuple[CandidateRow, ...]:
-    chosen = selection.get("chosen", {}).get("layers")
+    chosen = selection.get("chosen", {})
+    # Before heads were blended, there was one kind of them.
+    alone = [{"head": LOGISTIC, "layers": chosen.get("layers"), "share": 1.0}]
+    shares = {
+        (member["head"], *member["layers"]): percent(member["share"])
+        for member in chosen.get("heads", alone if chosen else [])
+    }
     rows = sorted(selection.get("candidates", []), key=lambda row: float(row["log_loss"]))
     return tuple(
         CandidateRow(
+            head=row.get("head", LOGISTIC),
             layers=", ".join(row["layers"]),
             num_features=row["num_features"],
-            l2=f"{row['l2']:g}",
+            strength=_strength(row),
             log_loss=f"{number(row['log_loss'])} ± {number(row['log_loss_se'])}",
             accuracy=percent(row["accuracy"]),
-            is_chosen=row["layers"] == chosen,
+            share=shares.get((row.get("head", LOGISTIC), *row["layers"]), ""),
         )
         for row in rows
     )
+
+
+def _strength(row: dict[str, Any]) -> str:
+    if row.get("head", LOGISTIC) == LOGISTIC:
+        return f"penalty {row['strength'] if 'strength' in row else row['l2']:g}"
+    if row["strength"] == LEDOIT_WOLF:
+        return "shrunk by Ledoit and Wolf"
+    return f"shrunk by {row['strength']:g}"
 
 
 def published(facts: Facts) -> list[tuple[str, str, str]]:

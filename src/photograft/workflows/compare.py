@@ -43,7 +43,7 @@ from photograft.evaluation.comparison.scheduler import run_trials
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.evaluation.comparison.trials import TrialContext, try_stored
 from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
-from photograft.learning.job import Fitted, Job
+from photograft.learning.job import Fitted, Job, OutOfFold
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare_dataset
 from photograft.learning.settings import TrainConfig
@@ -322,7 +322,15 @@ def _fit(
     tables = features_augment.view_tables(job) if selection.num_views > 1 else [table]
     classifier = fit_chosen(job, tables, selection)
     params = count_params(job, classifier.head)
-    return job, Fitted(classifier, config.strategy, to_json(selection), notes=notes, params=params)
+    fitted = Fitted(
+        classifier,
+        config.strategy,
+        to_json(selection),
+        notes=notes,
+        params=params,
+        out_of_fold=OutOfFold.of(selection),
+    )
+    return job, fitted
 
 
 def _names(what: str, given: Sequence[str | os.PathLike[str]]) -> list[str]:

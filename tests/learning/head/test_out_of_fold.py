@@ -7,7 +7,7 @@ import pytest
 
 from photograft.learning.head.cross_validation import cross_validate
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
-from photograft.learning.head.solver import Basis, make_basis
+from photograft.learning.head.basis import Basis, make_basis
 
 
 def some(num: int = 90, num_classes: int = 3) -> tuple[Basis, np.ndarray, list[bytes]]:
@@ -24,7 +24,7 @@ def test_agrees_with_cross_validation() -> None:
     folds = repeated_folds(labels, np.arange(90), keys, seed=0)
     path = cross_validate(basis, labels, folds, np.ones(90, np.float32))
     point = path[-1]
-    found = out_of_fold(basis, labels, folds, point.l2)
+    found = out_of_fold(basis, labels, folds, point.strength)
     assert found.shape == (90, 2, 3)
     np.testing.assert_allclose(np.exp(found).sum(axis=2), 1, atol=1e-5)
     own = np.take_along_axis(found, labels[:, None, None], axis=2)[..., 0]

@@ -13,7 +13,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
-from photograft.learning.head.solver import Basis, make_basis, photo_weights, solve
+from photograft.learning.head.basis import Basis, make_basis
+from photograft.learning.head.solver import photo_weights, solve
 
 Labels = npt.NDArray[np.int64]
 

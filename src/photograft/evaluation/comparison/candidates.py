@@ -59,7 +59,7 @@ class Candidate:
         config = self.config
         if goes_by_photos(config):
             return False
-        return config.head == "logistic" and (
+        return config.head != "mlp" and (
             config.strategy == "features"
             or (config.strategy == "features+augment" and config.views != -1)
         )

@@ -30,7 +30,7 @@ from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection
 from photograft.learning.job import Job, needs_features
 from photograft.learning.preparation import network_settings
 from photograft.learning.strategies import features_augment
-from photograft.learning.strategies.features import choose_logistic
+from photograft.learning.strategies.features import choose_head
 from photograft.learning.strategies.registry import find_strategy
 
 #: Photos that the time to classify one is measured on.
@@ -75,14 +75,14 @@ class TrialContext:
 
 
 def try_stored(context: TrialContext, candidate: Candidate) -> tuple[Trial, Selection]:
-    """Cross-validate a logistic head on stored features, all folds at once.
+    """Cross-validate a linear head on stored features, all folds at once.
 
     Args:
         context: The photos.
         candidate: One whose `is_stored` holds.
 
     Returns:
-        Its scores, and the choice of layers and penalty that the head for good is fitted with.
+        Its scores, and the choice that the head for good is fitted with.
     """
     extractor = context.extractor(candidate)
     table, failures, extractor = extractor.extract(context.pool.photos)
@@ -93,7 +93,7 @@ def try_stored(context: TrialContext, candidate: Candidate) -> tuple[Trial, Sele
     augmented = candidate.config.strategy == "features+augment"
     tables = features_augment.view_tables(job) if augmented else [table]
     start = context.timer()
-    selection = choose_logistic(job, tables)
+    selection = choose_head(job, tables)
     seconds = context.timer() - start
     held, places = selection.held_out, _places(context.pool, clean)
     shape = (len(context.pool.photos), held.folds.shape[1])
@@ -111,7 +111,7 @@ def try_stored(context: TrialContext, candidate: Candidate) -> tuple[Trial, Sele
         train_accuracies=(held.train_accuracy,),
         seconds=seconds,
         costs=_costs(candidate, extractor.backbone, head, head, looked + seconds, milliseconds),
-        chosen={"layers": list(selection.chosen.layers), "num_views": views},
+        chosen={"layers": list(selection.layers), "num_views": views},
     )
     return trial, selection
 

@@ -26,7 +26,8 @@ from photograft.evaluation.learning_curve.extrapolation import (
 )
 from photograft.evaluation.learning_curve.subsets import NUM_FOLDS, Measured, make_subsets, measure
 from photograft.features.layers import layer_sets
-from photograft.learning.head.solver import make_basis, photo_weights
+from photograft.learning.head.basis import make_basis
+from photograft.learning.head.solver import photo_weights
 from photograft.learning.job import Job
 
 #: Two deals of the photos into folds, so that each photo is scored twice; one deal where photos

@@ -17,8 +17,9 @@ from photograft.core.arrays import Floats
 from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent
 from photograft.data.splits import make_folds
+from photograft.learning.head.basis import Basis
 from photograft.learning.head.cross_validation import PENALTIES
-from photograft.learning.head.solver import Basis, score_solutions, solve
+from photograft.learning.head.solver import score_solutions, solve
 
 NUM_FOLDS = 5
 #: Sizes grow by about this factor, and there are at most so many of them.

@@ -1,21 +1,28 @@
-"""Cross-validation of a logistic head over its penalties: all folds of all repeats at once."""
+"""Cross-validation of a logistic head over its penalties: all folds of all repeats at once.
+
+What is said here of a penalty holds of whatever else makes a head simpler the stronger it is.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from photograft.core.arrays import Floats
 from photograft.core.statistics import NEGLIGIBLE, standard_error
-from photograft.learning.head.solver import Basis, score_solutions, solve
+from photograft.learning.head.basis import Basis
+from photograft.learning.head.solver import log_probabilities, solve
 
 #: Penalties that are tried, the strongest first; see `cross_validate` for where the search ends.
 PENALTIES = tuple(float(f"{m}e{e}") for e in range(1, -6, -1) for m in (3, 1))[1:]
 
 
 _TOLERANCE = 1e-4
+#: Results whose log-probabilities are kept at least, the weakest ones.
+_NEAR = 4
 _MAX_ELEMENTS = 20_000_000
 
 #: Which photos count, a boolean for each; None for all of them.
@@ -23,24 +30,29 @@ Counted = npt.NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True)
-class PenaltyResult:
-    """What cross-validation says of one penalty.
+class HeadResult:
+    """What cross-validation says of heads of one strength of regularisation.
 
     Attributes:
-        l2: The penalty.
+        strength: The penalty; of a discriminant, the share by which its covariance is shrunk.
         losses: Held-out log loss of each photo in each repeat, in nats, shape ``(n, r)``.
         predicted: Class that was predicted for it there, shape ``(n, r)``.
         hits: Whether that is its own, shape ``(n, r)``.
         train_accuracy: Mean accuracy of the folds' heads on the photos that they learned from.
         shares: Weights of the photos, summing to 1, shape ``(n,)``.
+        log_probs: Held-out log-probabilities, float32, shape ``(n, r, num_classes)``; None where
+            nobody will ask for them.
+        scale: What the heads' logits were multiplied by before.
     """
 
-    l2: float
+    strength: float
     losses: npt.NDArray[np.float64]
     predicted: npt.NDArray[np.int64]
     hits: npt.NDArray[np.bool_]
     train_accuracy: float
     shares: npt.NDArray[np.float64]
+    log_probs: Floats | None = field(default=None, repr=False)
+    scale: float = 1.0
 
     @property
     def log_loss(self) -> float:
@@ -63,7 +75,9 @@ def cross_validate(
     labels: npt.NDArray[np.int64],
     folds: npt.NDArray[np.int64],
     photo_weights: Floats,
-) -> list[PenaltyResult]:
+    *,
+    keep_log_probs: bool = False,
+) -> list[HeadResult]:
     """Return the held-out results from the strongest penalty down.
 
     Every fold of every repeat is one problem; each begins where the stronger penalty left it. The
@@ -75,6 +89,7 @@ def cross_validate(
         labels: Class indices, shape ``(n,)``.
         folds: Of each photo in each repeat, shape ``(n, r)``.
         photo_weights: What each photo counts, float32, shape ``(n,)``.
+        keep_log_probs: Whether the results are to have them, where they aren't far from the best.
     """
     n, num_repeats = folds.shape
     num_classes, num_folds = int(labels.max()) + 1, int(folds.max()) + 1
@@ -90,32 +105,41 @@ def cross_validate(
     blocks = [slice(i, i + size) for i in range(0, num_problems, size)]
     w = np.zeros((len(basis.variances), num_problems, num_classes), np.float32)
     shares = photo_weights.astype(np.float64) / photo_weights.sum(dtype=np.float64)
-    path: list[PenaltyResult] = []
+    path: list[HeadResult] = []
     for l2 in PENALTIES:
         losses, predicted = np.zeros((n, num_repeats)), np.zeros((n, num_repeats), np.int64)
+        log_probs = np.zeros((n, num_repeats, num_classes), np.float32) if keep_log_probs else None
         learned = np.zeros(2)
         for block in blocks:
             w[:, block] = solve(
                 basis, all_labels, weights[:, block], l2, w[:, block], tolerance=_TOLERANCE
             )
-            loss, guess = score_solutions(basis, w[:, block], labels)
+            said = log_probabilities(basis, w[:, block], n)
+            loss, guess = -said[np.arange(n), :, labels], said.argmax(axis=2)
             out = held_out[:, block]
             repeats = np.arange(num_problems)[block] // num_folds
             for column, repeat in enumerate(repeats.tolist()):
                 rows = out[:, column]
                 losses[rows, repeat] = loss[rows, column]
                 predicted[rows, repeat] = guess[rows, column]
+                if log_probs is not None:
+                    log_probs[rows, repeat] = said[rows, column]
             learned += np.count_nonzero((guess == labels[:, None]) & ~out), np.count_nonzero(~out)
         hits = predicted == labels[:, None]
         path.append(
-            PenaltyResult(l2, losses, predicted, hits, learned[0] / max(learned[1], 1), shares)
+            HeadResult(
+                l2, losses, predicted, hits, learned[0] / max(learned[1], 1), shares, log_probs
+            )
         )
+        # The strong ones that are far behind take memory and will not be chosen.
+        if len(path) > _NEAR and is_worse(path[-1 - _NEAR], path[-1]):
+            path[-1 - _NEAR] = replace(path[-1 - _NEAR], log_probs=None)
         if len(path) > 1 and not is_worse(path[-2], path[-1]):
             break
     return path
 
 
-def strongest_of_the_best(path: list[PenaltyResult], counted: Counted = None) -> PenaltyResult:
+def strongest_of_the_best(path: Sequence[HeadResult], counted: Counted = None) -> HeadResult:
     """Return the strongest penalty that is not worse than the best one beyond noise.
 
     The one-standard-error rule (Breiman et al., 1984) on paired differences: where the data can't
@@ -125,19 +149,19 @@ def strongest_of_the_best(path: list[PenaltyResult], counted: Counted = None) ->
     return next(point for point in path if point is best or not is_worse(point, best, counted))
 
 
-def is_worse(point: PenaltyResult, other: PenaltyResult, counted: Counted = None) -> bool:
+def is_worse(point: HeadResult, other: HeadResult, counted: Counted = None) -> bool:
     """Return whether a point's log loss is higher than another's, beyond noise."""
     difference = (point.losses - other.losses).mean(axis=1)
     shares = _shares(point, counted)
     return bool(difference @ shares > max(standard_error(difference, shares), NEGLIGIBLE))
 
 
-def is_lower(point: PenaltyResult, other: PenaltyResult, counted: Counted = None) -> bool:
+def is_lower(point: HeadResult, other: HeadResult, counted: Counted = None) -> bool:
     """Return whether a point's log loss is lower than another's, be it by noise."""
     return _mean(point.losses, point, counted) < _mean(other.losses, other, counted)
 
 
-def _shares(point: PenaltyResult, counted: Counted) -> npt.NDArray[np.float64]:
+def _shares(point: HeadResult, counted: Counted) -> npt.NDArray[np.float64]:
     if counted is None:
         return point.shares
     shares = np.where(counted, point.shares, 0)
@@ -145,5 +169,5 @@ def _shares(point: PenaltyResult, counted: Counted) -> npt.NDArray[np.float64]:
     return found
 
 
-def _mean(values: npt.NDArray[np.float64], point: PenaltyResult, counted: Counted) -> float:
+def _mean(values: npt.NDArray[np.float64], point: HeadResult, counted: Counted) -> float:
     return float(values.mean(axis=1) @ _shares(point, counted))

@@ -11,8 +11,9 @@ from photograft.core.arrays import Floats
 from photograft.core.blas import one_thread
 from photograft.core.parallel import in_order
 from photograft.data.splits import make_folds
+from photograft.learning.head.basis import Basis
 from photograft.learning.head.cross_validation import PENALTIES
-from photograft.learning.head.solver import Basis, solve
+from photograft.learning.head.solver import solve
 
 _TOLERANCE = 1e-4
 #: Elements of a block of problems that are solved at once, and problems: as many on any machine,

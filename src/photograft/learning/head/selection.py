@@ -1,4 +1,4 @@
-"""Choosing the depths and the regularisation of the head by cross-validation.
+"""Choosing the head by cross-validation: its kind, its layers, its regularisation, or a blend.
 
 Only training photos are looked at. The criterion is the log loss of held-out photos: it moves
 smoothly where accuracy moves in jumps, and it is what makes probabilities worth something.
@@ -6,34 +6,31 @@ smoothly where accuracy moves in jumps, and it is what makes probabilities worth
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Layer
-from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
 from photograft.core.blas import one_thread
 from photograft.core.errors import InputError
-from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import NEGLIGIBLE, standard_error
-from photograft.features.layers import LayerSet, layer_sets
+from photograft.learning.head.basis import Basis
+from photograft.learning.head.blending import blend, blended
+from photograft.learning.head.candidates import KINDS, Gather, HeadCandidate, Question, try_heads
 from photograft.learning.head.cross_validation import (
     Counted,
-    PenaltyResult,
-    cross_validate,
+    HeadResult,
     is_lower,
-    is_worse,
     strongest_of_the_best,
 )
 from photograft.learning.head.out_of_fold import repeated_folds
 from photograft.learning.head.sampling import sample_photos
-from photograft.learning.head.solver import Basis, make_basis, photo_weights, solve
+from photograft.learning.head.solver import photo_weights
 
 NUM_FOLDS = 5
 NUM_REPEATS = 2
@@ -43,44 +40,42 @@ SELECTION_PHOTOS = 5000
 #: And on at most this many rows, where photos have several views.
 SELECTION_ROWS = 15_000
 
-_FIT_TOLERANCE = 1e-7
-#: Candidates are looked at by several threads as long as their features take no more elements.
-_MAX_ELEMENTS = 60_000_000
-
 
 @dataclass(frozen=True)
-class LayerChoice:
-    """What cross-validation says of one set of layers at its best penalty.
+class Member:
+    """A head that was chosen, alone or as a part of a blend.
 
     Attributes:
-        layers: Names of the joined layers.
-        num_features: Length of their joined vector.
-        l2: The best penalty.
-        log_loss: Mean held-out log loss over folds and repeats, in nats.
-        log_loss_se: Its standard error, from its spread over photos.
-        accuracy: Mean held-out accuracy.
-        path: ``(l2, log loss, accuracy)`` of every penalty that was tried.
+        head: ``"logistic"`` or ``"discriminant"``.
+        layers: Names of the layers that it sees.
+        columns: Theirs in the stored features, in the order of the basis.
+        strength: Its penalty, or the share by which its covariance is shrunk.
+        weight: What its logits are multiplied by.
+        share: Of the blend, in (0, 1]: its part of the weights once every head is as sure as its
+            own held-out answers allow.
+        basis: Of its features of all training photos, where it was chosen on all of them.
     """
 
+    head: str
     layers: tuple[str, ...]
-    num_features: int
-    l2: float
-    log_loss: float
-    log_loss_se: float
-    accuracy: float
-    path: tuple[tuple[float, float, float], ...]
+    columns: npt.NDArray[np.intp] = field(repr=False)
+    strength: float
+    weight: float
+    share: float
+    basis: Basis | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class OutOfFoldScores:
     """What heads said of photos that neither they nor their settings were learned from.
 
-    For every fold, layers and penalty are chosen anew on the other folds' photos: choosing the
-    best of many on the photos that it is scored on would flatter it.
+    For every fold, all that is chosen is chosen anew on the other folds' photos: choosing the best
+    of many on the photos that it is scored on would flatter it.
 
     Attributes:
         rows: The photos, indices into those given, shape ``(n,)``.
         folds: Of each photo in each repeat, shape ``(n, r)``.
+        log_probs: Natural logarithms, float32, shape ``(n, r, num_classes)``.
         predicted: Class indices, shape ``(n, r)``.
         losses: Log loss in nats, shape ``(n, r)``.
         train_accuracy: Mean accuracy on the photos that were learned from.
@@ -88,6 +83,7 @@ class OutOfFoldScores:
 
     rows: npt.NDArray[np.intp]
     folds: npt.NDArray[np.int64]
+    log_probs: Floats
     predicted: npt.NDArray[np.int64]
     losses: npt.NDArray[np.float64]
     train_accuracy: float
@@ -95,44 +91,58 @@ class OutOfFoldScores:
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen candidate, and what it was chosen from.
+    """What was chosen, and what from.
 
     Attributes:
-        chosen: The candidate with the least held-out log loss; one without the last layer only
-            where it is better beyond noise.
-        candidates: All of them.
-        columns: The chosen layers' columns in the stored features.
-        num_photos: Photos that the choice was made on.
-        num_folds: Folds of each repeat.
-        num_repeats: Repeats of the cross-validation, over other folds.
-        basis: The chosen layers' features, rotated, where the choice was made on all photos.
-        losses: Held-out log loss of each of the photos, shape ``(num_photos,)``.
+        members: The chosen head, or those that are blended.
+        candidates: All that were tried.
+        layers: Names of the layers that the members see, in the order of the stored features.
+        columns: Theirs in the stored features.
+        labels: Of the photos that the choice was made on, shape ``(num_photos,)``.
         shares: Their weights, summing to 1.
         held_out: The honest scores of choosing and fitting as is done here.
         num_views: Rows of each photo that the head learns from.
     """
 
-    chosen: LayerChoice
-    candidates: tuple[LayerChoice, ...]
+    members: tuple[Member, ...]
+    candidates: tuple[HeadCandidate, ...]
+    layers: tuple[str, ...]
     columns: npt.NDArray[np.intp]
-    num_photos: int
-    num_folds: int
-    num_repeats: int
-    basis: Basis | None
-    losses: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int64]
     shares: npt.NDArray[np.float64]
     held_out: OutOfFoldScores
     num_views: int = 1
 
+    @property
+    def num_photos(self) -> int:
+        """Photos that the choice was made on."""
+        return len(self.labels)
 
-#: Names of joined layers.
-Names = tuple[str, ...]
+    @property
+    def losses(self) -> npt.NDArray[np.float64]:
+        """Honest held-out log loss of each of the photos, shape ``(num_photos,)``."""
+        found: npt.NDArray[np.float64] = self.held_out.losses.mean(axis=1)
+        return found
 
-#: Layers, and what cross-validation says of every penalty on them.
-Tried = tuple[Names, list[PenaltyResult]]
+    @property
+    def log_loss(self) -> float:
+        """Their weighted mean, in nats."""
+        return float(self.losses @ self.shares)
 
-#: Returns float32 features of shape ``(len(indices), len(columns))``.
-Gather = Callable[[npt.NDArray[np.intp], npt.NDArray[np.intp]], Floats]
+    @property
+    def accuracy(self) -> float:
+        """Honest held-out accuracy, likewise."""
+        hits = self.held_out.predicted == self.labels[:, None]
+        return float(hits.mean(axis=1) @ self.shares)
+
+
+class Chosen(NamedTuple):
+    """A candidate at one strength, and what its logits are multiplied by; its share of a blend."""
+
+    candidate: HeadCandidate
+    point: HeadResult
+    weight: float
+    share: float
 
 
 @one_thread()
@@ -144,12 +154,13 @@ def select(
     *,
     backbone_layers: Sequence[Layer],
     layers: str,
+    head: str = "auto",
     balanced: bool,
     seed: int,
     num_views: int = 1,
     progress: Progress | None = None,
 ) -> Selection:
-    """Choose layers and penalty by repeated, stratified, grouped cross-validation.
+    """Choose a head, or a blend of heads, by repeated, stratified, grouped cross-validation.
 
     Views of a photo are on the same side of every fold: a head learns from all views of the other
     photos, and is scored on the plain view of those held out.
@@ -162,6 +173,8 @@ def select(
         keys: Their content digests.
         backbone_layers: The layers that a stored row consists of.
         layers: ``"auto"``, ``"last"``, ``"joined"``, or names with commas between.
+        head: ``"logistic"`` or ``"discriminant"``: the best one of that kind; ``"auto"``: a blend
+            of both kinds.
         balanced: Give every class the same weight.
         seed: Of the folds.
         num_views: Views of each photo.
@@ -175,69 +188,79 @@ def select(
     folds = repeated_folds(
         labels, groups, keys, num_folds=NUM_FOLDS, num_repeats=NUM_REPEATS, seed=seed
     )
-    choices = layer_sets(backbone_layers, layers)
-    found: list[Tried] = []
-    kept: Basis | None = None
-    all_rows = _with_views(rows, num_photos, num_views)
-
-    def attempt(choice: LayerSet) -> tuple[Basis, list[PenaltyResult]]:
-        basis = _basis(gather, all_rows, choice[1])
-        weights = photo_weights(labels, balanced=balanced)
-        return basis, cross_validate(basis, labels, folds, weights)
-
-    widest = max(len(columns) for _, columns in choices)
-    fit_in = max(1, _MAX_ELEMENTS // (len(all_rows) * widest))
-    threads = min(num_cores(), len(choices), fit_in)
-    with (
-        (progress or Silent()).step("Choosing the head", len(choices), "candidates") as step,
-        contextlib.closing(
-            in_order(attempt, choices, window=threads, num_threads=threads)
-        ) as tried,
-    ):
-        for (names, _), (basis, path) in zip(choices, tried, strict=True):
-            found.append((names, path))
-            if len(rows) == num_photos and _choose(found)[0] == names:
-                kept = basis
-            step.advance()
-    layer_names, point = _choose(found)
-    own_columns = dict(choices)
-    candidates = {names: _layer_choice(names, own_columns, path) for names, path in found}
+    question = Question(
+        gather,
+        with_views(rows, num_photos, num_views),
+        labels,
+        folds,
+        photo_weights(labels, balanced=balanced),
+    )
+    candidates = try_heads(question, backbone_layers, layers, KINDS[head], progress or Silent())
+    chosen = choose(candidates, labels, blends=head == "auto")
+    columns = np.unique(np.concatenate([one.candidate.columns for one in chosen]))
+    seen = {name for one in chosen for name in one.candidate.layers}
     return Selection(
-        chosen=candidates[layer_names],
-        candidates=tuple(candidates.values()),
-        columns=own_columns[layer_names],
-        num_photos=len(rows),
-        num_folds=NUM_FOLDS,
-        num_repeats=NUM_REPEATS,
-        basis=kept,
-        losses=point.losses.mean(axis=1),
-        shares=point.shares,
-        held_out=_held_out(found, rows, folds),
+        members=tuple(
+            Member(
+                one.candidate.head,
+                one.candidate.layers,
+                one.candidate.columns,
+                one.point.strength,
+                one.weight * one.point.scale,
+                one.share,
+                one.candidate.basis if len(rows) == num_photos else None,
+            )
+            for one in chosen
+        ),
+        candidates=tuple(replace(one, basis=None) for one in candidates),
+        layers=tuple(layer.name for layer in backbone_layers if layer.name in seen),
+        columns=columns,
+        labels=labels,
+        shares=chosen[0].point.shares,
+        held_out=_held_out(candidates, labels, rows, folds, blends=head == "auto"),
         num_views=num_views,
     )
 
 
-def fit_head(
-    gather: Gather, selection: Selection, labels: npt.NDArray[np.int64], *, balanced: bool
-) -> Head:
-    """Fit the head on all training photos.
+def choose(
+    candidates: Sequence[HeadCandidate],
+    labels: npt.NDArray[np.int64],
+    counted: Counted = None,
+    *,
+    blends: bool,
+) -> list[Chosen]:
+    """Return the heads that do best on the photos that count, each at its best strength.
 
     Args:
-        gather: Gives the stored features of the training photos.
-        selection: The chosen layers and penalty.
-        labels: Class indices, shape ``(n,)``.
-        balanced: Give every class the same weight.
+        candidates: At least one.
+        labels: Class indices of the photos, shape ``(n,)``.
+        counted: Which photos count, shape ``(n,)``; all of them where None.
+        blends: Whether several may be chosen, to be blended.
     """
-    num_photos, num_views = len(labels), selection.num_views
-    rows = _with_views(np.arange(num_photos), num_photos, num_views)
-    basis = selection.basis or _basis(gather, rows, selection.columns)
-    # More photos than it was chosen on: the same penalty on their sum is less on their mean.
-    l2 = selection.chosen.l2 * selection.num_photos / num_photos
-    labels = np.tile(labels, num_views)
-    weights = photo_weights(labels, balanced=balanced)[:, None]
-    start = np.zeros((len(basis.variances), 1, int(labels.max()) + 1), np.float32)
-    solution = solve(basis, labels, weights / weights.sum(), l2, start, tolerance=_FIT_TOLERANCE)
-    return basis.head(solution[:, 0])
+    if not candidates:
+        raise InputError("there is no head to choose from", expected="at least one")
+    # Each path's best lies near its weak end, where log-probabilities are kept.
+    points = [
+        strongest_of_the_best([p for p in one.path if p.log_probs is not None], counted)
+        for one in candidates
+    ]
+    if not blends:
+        best = 0
+        for i, point in enumerate(points):
+            if is_lower(point, points[best], counted):
+                best = i
+        return [Chosen(candidates[best], points[best], 1.0, 1.0)]
+    shares = points[0].shares
+    if counted is not None:
+        shares = np.where(counted, shares, 0)
+        shares = shares / max(shares.sum(), 1e-30)
+    said = [point.log_probs for point in points if point.log_probs is not None]
+    weights = blend(said, labels, shares)
+    return [
+        Chosen(candidate, point, weight, weight / float(weights.sum()))
+        for candidate, point, weight in zip(candidates, points, weights.tolist(), strict=True)
+        if weight
+    ]
 
 
 def is_better(selection: Selection, other: Selection) -> bool:
@@ -247,88 +270,77 @@ def is_better(selection: Selection, other: Selection) -> bool:
     return bool(difference @ selection.shares > max(noise, NEGLIGIBLE))
 
 
-def _choose(found: Sequence[Tried], counted: Counted = None) -> tuple[Names, PenaltyResult]:
-    """Return the layers and the penalty that do best on the photos that count.
-
-    Layers without the last one have to be better beyond noise: where photos are much alike (bursts,
-    one camera), cross-validation flatters layers that see texture rather than things.
-    """
-    best: tuple[Names, PenaltyResult] | None = None
-    for names, path in found:
-        point = strongest_of_the_best(path, counted)
-        preferred = is_lower if "last" in names else _is_clearly_lower
-        if best is None or preferred(point, best[1], counted):
-            best = names, point
-    if best is None:
-        raise InputError("there is no layer to choose from", expected="at least one")
-    return best
-
-
-def _is_clearly_lower(point: PenaltyResult, other: PenaltyResult, counted: Counted) -> bool:
-    return is_worse(other, point, counted)
-
-
-def _layer_choice(
-    names: Names, columns: Mapping[Names, Any], path: list[PenaltyResult]
-) -> LayerChoice:
-    point = strongest_of_the_best(path)
-    return LayerChoice(
-        layers=names,
-        num_features=len(columns[names]),
-        l2=point.l2,
-        log_loss=point.log_loss,
-        log_loss_se=point.log_loss_se,
-        accuracy=point.accuracy,
-        path=tuple((p.l2, p.log_loss, p.accuracy) for p in path),
-    )
+def with_views(
+    photos: npt.NDArray[np.intp], num_photos: int, num_views: int
+) -> npt.NDArray[np.intp]:
+    """Return the rows of all views of some photos, those of the first view first."""
+    return (np.arange(num_views)[:, None] * num_photos + photos).ravel()
 
 
 def _held_out(
-    found: Sequence[Tried], rows: npt.NDArray[np.intp], folds: npt.NDArray[np.int64]
+    candidates: Sequence[HeadCandidate],
+    labels: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.intp],
+    folds: npt.NDArray[np.int64],
+    *,
+    blends: bool,
 ) -> OutOfFoldScores:
     """Return the scores of every fold's photos by what the other folds' photos chose."""
-    predicted, losses = np.zeros(folds.shape, np.int64), np.zeros(folds.shape)
+    num_classes = int(labels.max()) + 1
+    log_probs = np.zeros((*folds.shape, num_classes), np.float32)
     learned = []
     for repeat in range(folds.shape[1]):
         for fold in range(NUM_FOLDS):
             out = folds[:, repeat] == fold
             if not out.any():
                 continue
-            _, point = _choose(found, None if out.all() else ~out)
-            predicted[out, repeat] = point.predicted[out, repeat]
-            losses[out, repeat] = point.losses[out, repeat]
-            learned.append(point.train_accuracy)
-    return OutOfFoldScores(rows, folds, predicted, losses, float(np.mean(learned)))
-
-
-def _with_views(
-    photos: npt.NDArray[np.intp], num_photos: int, num_views: int
-) -> npt.NDArray[np.intp]:
-    return (np.arange(num_views)[:, None] * num_photos + photos).ravel()
-
-
-def _basis(gather: Gather, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Basis:
-    return make_basis(lambda part: gather(rows[part], columns), len(rows), len(columns))
+            chosen = choose(candidates, labels, None if out.all() else ~out, blends=blends)
+            said = [one.point.log_probs[out] for one in chosen if one.point.log_probs is not None]
+            weights = np.array([one.weight for one in chosen])
+            log_probs[out, repeat] = blended(said, weights)[:, repeat]
+            learned.append(sum(one.share * one.point.train_accuracy for one in chosen))
+    predicted = log_probs.argmax(axis=2)
+    losses = -np.take_along_axis(log_probs, labels[:, None, None], axis=2)[..., 0]
+    return OutOfFoldScores(
+        rows, folds, log_probs, predicted, losses.astype(np.float64), float(np.mean(learned))
+    )
 
 
 def to_json(selection: Selection) -> dict[str, Any]:
     """Return a selection as plain JSON types."""
-
-    def row(candidate: LayerChoice) -> dict[str, Any]:
-        return {
-            "layers": list(candidate.layers),
-            "num_features": candidate.num_features,
-            "l2": candidate.l2,
-            "log_loss": candidate.log_loss,
-            "log_loss_se": candidate.log_loss_se,
-            "accuracy": candidate.accuracy,
-            "path": [list(point) for point in candidate.path],
-        }
-
     return {
-        "chosen": row(selection.chosen),
-        "candidates": [row(candidate) for candidate in selection.candidates],
+        "chosen": {
+            "layers": list(selection.layers),
+            "num_features": len(selection.columns),
+            "log_loss": selection.log_loss,
+            "log_loss_se": standard_error(selection.losses, selection.shares),
+            "accuracy": selection.accuracy,
+            "heads": [
+                {
+                    "head": member.head,
+                    "layers": list(member.layers),
+                    "strength": member.strength,
+                    "share": member.share,
+                }
+                for member in selection.members
+            ],
+        },
+        "candidates": [_row(candidate) for candidate in selection.candidates],
         "num_photos": selection.num_photos,
-        "num_folds": selection.num_folds,
-        "num_repeats": selection.num_repeats,
+        "num_folds": NUM_FOLDS,
+        "num_repeats": NUM_REPEATS,
+    }
+
+
+def _row(candidate: HeadCandidate) -> dict[str, Any]:
+    point = strongest_of_the_best(candidate.path)
+    return {
+        "head": candidate.head,
+        "layers": list(candidate.layers),
+        "num_features": len(candidate.columns),
+        "strength": point.strength,
+        "log_loss": point.log_loss,
+        "log_loss_se": point.log_loss_se,
+        "accuracy": point.accuracy,
+        "path": [[p.strength, p.log_loss, p.accuracy] for p in candidate.path],
     }

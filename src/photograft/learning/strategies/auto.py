@@ -29,7 +29,7 @@ def fit(job: Job) -> Fitted:
             "the strategy auto needs validation photos, to choose by",
             fix="Give a share with --validation.",
         )
-    job = job.with_config(head="logistic", hidden=(), dropout=0.0)
+    job = job.with_config(head="auto", hidden=(), dropout=0.0)
     choice = features_augment.choose(job)
     frozen = features_augment.fit_choice(job, *choice)
     kept = better(job, frozen, tune(job, frozen))
@@ -43,7 +43,7 @@ def _refitted(job: Job, frozen: Fitted, chosen: Selection) -> Fitted:
     nothing = split.validation[:0]
     whole = replace(job, split=Split(together, nothing, nothing))
     tables = features_augment.view_tables(whole, chosen.num_views - 1)
-    classifier = fit_chosen(whole, tables, replace(chosen, basis=None))
+    classifier = fit_chosen(whole, tables, chosen)
     note = (
         f"its head was then fitted on training and validation photos together "
         f"({len(together):,}); the scores on validation are from before that"

@@ -12,44 +12,46 @@ from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
 from photograft.core.segments import FeatureTable
 from photograft.features.layers import layer_sets
-from photograft.learning.head.selection import Gather, Selection, fit_head, select, to_json
-from photograft.learning.job import Fitted, Job
+from photograft.learning.head.candidates import KINDS, Gather
+from photograft.learning.head.fitting import fit_head
+from photograft.learning.head.selection import Selection, select, to_json
+from photograft.learning.job import Fitted, Job, OutOfFold
 
 
 def fit(job: Job) -> Fitted:
     """Fit a head on the features of the training photos.
 
-    A logistic head is chosen by cross-validation on the training photos and fitted on all of them;
-    an MLP is trained by the loop.
+    A linear head, or a blend of several, is chosen by cross-validation on the training photos and
+    fitted on all of them; an MLP is trained by the loop.
     """
     if job.config.head == "mlp":
         return _fit_mlp(job)
-    classifier, selection = fit_logistic(job, [job.features()])
+    classifier, selection = choose_and_fit(job, [job.features()])
     return Fitted(
         classifier,
         "features",
         to_json(selection),
         params=count_params(job, classifier.head),
-        basis=selection.basis,
+        out_of_fold=OutOfFold.of(selection),
     )
 
 
-def fit_logistic(
+def choose_and_fit(
     job: Job, tables: Sequence[FeatureTable], *, layer: str = ""
 ) -> tuple[Classifier, Selection]:
-    """Choose and fit a logistic head.
+    """Choose and fit a linear head.
 
     Args:
         job: What to learn from.
         tables: The training photos' features, a table a view, the plain view first.
         layer: As in the settings, which have the word where it is empty.
     """
-    selection = choose_logistic(job, tables, layer=layer)
+    selection = choose_head(job, tables, layer=layer)
     return fit_chosen(job, tables, selection), selection
 
 
-def choose_logistic(job: Job, tables: Sequence[FeatureTable], *, layer: str = "") -> Selection:
-    """Choose depths and penalty by cross-validation; see `fit_logistic`."""
+def choose_head(job: Job, tables: Sequence[FeatureTable], *, layer: str = "") -> Selection:
+    """Choose layers, kind of head and regularisation by cross-validation; see `choose_and_fit`."""
     config = job.config
     return select(
         _gather(job, tables),
@@ -58,6 +60,7 @@ def choose_logistic(job: Job, tables: Sequence[FeatureTable], *, layer: str = ""
         job.digests("train"),
         backbone_layers=job.backbone.layers,
         layers=layer or config.layer,
+        head=config.head if config.head in KINDS else "auto",
         balanced=config.class_weight == "balanced",
         seed=config.seed,
         num_views=len(tables),
@@ -66,7 +69,7 @@ def choose_logistic(job: Job, tables: Sequence[FeatureTable], *, layer: str = ""
 
 
 def fit_chosen(job: Job, tables: Sequence[FeatureTable], selection: Selection) -> Classifier:
-    """Fit the chosen head on all training photos; see `fit_logistic`."""
+    """Fit the chosen head on all training photos; see `choose_and_fit`."""
     with job.progress.step("Fitting the head", 1, "heads") as step:
         head = fit_head(
             _gather(job, tables),
@@ -75,7 +78,7 @@ def fit_chosen(job: Job, tables: Sequence[FeatureTable], selection: Selection) -
             balanced=job.config.class_weight == "balanced",
         )
         step.advance()
-    return frozen_classifier(job, selection.chosen.layers, head)
+    return frozen_classifier(job, selection.layers, head)
 
 
 def frozen_classifier(job: Job, layers: tuple[str, ...], head: Head) -> Classifier:

@@ -12,9 +12,9 @@ from photograft.features.layers import last_columns
 from photograft.features.preprocessing import CROP_MARGIN
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.head.selection import Selection, is_better, to_json
-from photograft.learning.job import Fitted, Job
+from photograft.learning.job import Fitted, Job, OutOfFold
 from photograft.learning.strategies.features import (
-    choose_logistic,
+    choose_head,
     count_params,
     fit_chosen,
     frozen_classifier,
@@ -45,6 +45,7 @@ def fit_choice(job: Job, chosen: Selection, found: dict[str, Any], note: str) ->
         found,
         notes=(note,),
         params=count_params(job, classifier.head),
+        out_of_fold=OutOfFold.of(chosen),
     )
 
 
@@ -55,8 +56,8 @@ def choose(job: Job) -> tuple[Selection, dict[str, Any], str]:
         The choice, what it was chosen from as plain JSON types, and why in words.
     """
     tables = view_tables(job)
-    plain = choose_logistic(job, tables[:1])
-    augmented = choose_logistic(job, tables)
+    plain = choose_head(job, tables[:1])
+    augmented = choose_head(job, tables)
     kept = is_better(augmented, plain)
     chosen = augmented if kept else plain
     found = {**to_json(chosen), "plain": to_json(plain), "augmented": to_json(augmented)}
@@ -133,8 +134,8 @@ def make_view(settings: Augmentation, seed: int, number: int, size: tuple[int, i
 
 def _note(plain: Selection, augmented: Selection, *, kept: bool) -> str:
     losses = (
-        f"cross-validated log loss {augmented.chosen.log_loss:.4f} on "
-        f"{augmented.num_views} views a photo, {plain.chosen.log_loss:.4f} on plain ones"
+        f"cross-validated log loss {augmented.log_loss:.4f} on "
+        f"{augmented.num_views} views a photo, {plain.log_loss:.4f} on plain ones"
     )
     if kept:
         return f"augmentation helps: {losses}"

@@ -154,7 +154,7 @@ def _head_on_last(job: Job, frozen: Fitted) -> Head:
     last = (job.backbone.layers[-1].name,)
     if frozen.classifier.layers == last:
         return frozen.classifier.head
-    return features.fit_logistic(job, [job.features()], layer="last")[0].head
+    return features.choose_and_fit(job, [job.features()], layer="last")[0].head
 
 
 @dataclass

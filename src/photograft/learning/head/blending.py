@@ -1,0 +1,143 @@
+"""Blending heads: their logits weighed and added up, the weights found on held-out photos.
+
+Stacking with weights that aren't negative (Wolpert, "Stacked generalization", 1992; Breiman,
+"Stacked regressions", 1996). A blend of linear heads is one linear head. The weights' sum is its
+temperature, so that a blend is calibrated by itself; targets a little off 0 and 1 keep it from
+being surer than its photos allow (Platt, "Probabilistic
+outputs for support vector machines", 1999).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.core.arrays import Floats
+
+_ITERATIONS, _HALVINGS = 50, 20
+_TOLERANCE = 1e-7
+#: Numbers of each head that the weights are fitted on at most; a few weights need no more.
+_MOST_ELEMENTS = 2_000_000
+#: What c is; to Platt it is 1, which leaves heads on clearly parted classes too unsure.
+_PSEUDO_PHOTOS = 0.25
+#: A slight pull towards equal weights, for heads that say nearly the same.
+_PULL = 3e-3
+#: Heads with a smaller share of the weight are left out.
+_LEAST_SHARE = 0.05
+
+Doubles = npt.NDArray[np.float64]
+
+
+def blend(log_probs: Sequence[Floats], labels: npt.NDArray[np.int64], shares: Doubles) -> Doubles:
+    """Return the weight of each head, at least one of them above 0, shape ``(m,)``.
+
+    Args:
+        log_probs: What each head says of photos that it did not learn from, natural logarithms,
+            shape ``(n, r, num_classes)``; rows may lack a constant.
+        labels: Class indices, shape ``(n,)``.
+        shares: What each photo counts, summing to 1, shape ``(n,)``; 0 leaves it out.
+    """
+    kept = np.flatnonzero(shares > 0)
+    kept = kept[:: 1 + kept.size * log_probs[0][0].size // _MOST_ELEMENTS]
+    num_repeats = log_probs[0].shape[1]
+    own = np.repeat(labels[kept], num_repeats)
+    weights = np.repeat(shares[kept] / num_repeats, num_repeats)
+    logits = []
+    for logs in log_probs:
+        z = logs[kept].reshape(len(own), -1).astype(np.float64)
+        logits.append(z - z.mean(axis=1, keepdims=True))
+    targets = _targets(labels[kept], num_repeats, logits[0].shape[1])
+    scales = np.array([_fit([z], targets, weights, np.ones(1), 0.0)[0] for z in logits])
+    scaled = [z * scale for z, scale in zip(logits, scales, strict=True)]
+    members = list(range(len(scaled)))
+    while True:
+        start = np.full(len(members), 1 / len(members))
+        found = _fit([scaled[i] for i in members], targets, weights, start, _PULL)
+        slight = found < _LEAST_SHARE * found.sum()
+        if not slight.any() or len(members) == 1:
+            break
+        members = [i for i, is_slight in zip(members, slight, strict=True) if not is_slight]
+    result = np.zeros(len(scaled))
+    result[members] = found * scales[members]
+    return result
+
+
+def blended(log_probs: Sequence[Floats], weights: Doubles) -> Floats:
+    """Return the blend's log-probabilities, float32, shape ``(n, r, num_classes)``."""
+    z = np.zeros(log_probs[0].shape)
+    for logs, weight in zip(log_probs, weights, strict=True):
+        if weight:
+            z += weight * logs.astype(np.float64)
+    return _normalised(z).astype(np.float32)
+
+
+def _targets(labels: npt.NDArray[np.int64], num_repeats: int, num_classes: int) -> Doubles:
+    """Return targets: of a class of n photos 1 - c / (n + 2 c), the rest for the others."""
+    counts = np.bincount(labels, minlength=num_classes)[labels]
+    rest = _PSEUDO_PHOTOS / (counts + 2 * _PSEUDO_PHOTOS)
+    found = np.repeat((rest / max(num_classes - 1, 1))[:, None], num_classes, axis=1)
+    found[np.arange(len(labels)), labels] = 1 - rest
+    return np.repeat(found, num_repeats, axis=0)
+
+
+def _fit(
+    logits: Sequence[Doubles], targets: Doubles, weights: Doubles, start: Doubles, pull: float
+) -> Doubles:
+    """Minimise the cross-entropy over weights that aren't negative, by projected Newton steps.
+
+    Bertsekas, "Projected Newton methods for optimization problems with simple constraints", 1982.
+    """
+    a = start.copy()
+
+    def value(at: Doubles) -> tuple[float, Doubles]:
+        z = sum(weight * own for weight, own in zip(at, logits, strict=True))
+        logs = _normalised(np.asarray(z))
+        loss = -weights @ (targets * logs).sum(axis=1)
+        return float(loss + pull * np.square(at - start).sum()), logs
+
+    loss, logs = value(a)
+    for _ in range(_ITERATIONS):
+        p = np.exp(logs)
+        residual = (p - targets) * weights[:, None]
+        slope = np.array([(own * residual).sum() for own in logits]) + 2 * pull * (a - start)
+        free = (a > 0) | (slope < 0)
+        if not free.any():
+            break
+        curvature = _curvature(logits, p, weights) + 2 * pull * np.eye(len(a))
+        inner = curvature[np.ix_(free, free)]
+        inner[np.diag_indices(len(inner))] += 1e-9 * max(float(np.trace(inner)), 1e-12)
+        step = np.zeros_like(a)
+        step[free] = -np.linalg.solve(inner, slope[free])
+        size, ahead = 1.0, a
+        for _ in range(_HALVINGS):
+            ahead = np.maximum(a + size * step, 0)
+            next_loss, next_logs = value(ahead)
+            if next_loss < loss:
+                break
+            size /= 2
+        else:
+            break
+        gain, a, loss, logs = loss - next_loss, ahead, next_loss, next_logs
+        if gain < _TOLERANCE * max(loss, 1e-3):
+            break
+    found: Doubles = a if a.any() else start
+    return found
+
+
+def _curvature(logits: Sequence[Doubles], p: Doubles, weights: Doubles) -> Doubles:
+    means = np.stack([(p * own).sum(axis=1) for own in logits])
+    found: Doubles = -(means * weights) @ means.T
+    for i, one in enumerate(logits):
+        mass = p * one * weights[:, None]
+        for j in range(i + 1):
+            found[i, j] += (mass * logits[j]).sum()
+            found[j, i] = found[i, j]
+    return found
+
+
+def _normalised(z: Doubles) -> Doubles:
+    z = z - z.max(axis=-1, keepdims=True)
+    found: Doubles = z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    return found

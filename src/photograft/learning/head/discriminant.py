@@ -1,0 +1,174 @@
+"""Linear discriminants whose covariance is shrunk: heads in closed form.
+
+Fisher's linear discriminant with the covariance within classes drawn towards a multiple of the
+identity: as far as Ledoit & Wolf ("A well-conditioned estimator for large-dimensional covariance
+matrices", 2004) say, or by a given share (Friedman, "Regularized discriminant analysis", 1989).
+Which share is best is seen by cross-validation: where features are as many as photos, the first is
+often too weak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.core.arrays import Floats
+from photograft.core.blas import one_thread
+from photograft.core.parallel import in_order
+from photograft.learning.head.basis import Basis
+
+#: Shares that are tried; `LEDOIT_WOLF` stands for theirs.
+LEDOIT_WOLF = 0.0
+SHRINKAGES = (LEDOIT_WOLF, 0.3, 0.6, 0.9)
+
+#: What a class that no photo is of gets for its share.
+_LEAST_SHARE = 1e-9
+
+
+class Fold(NamedTuple):
+    """What heads of one fold say.
+
+    Attributes:
+        repeat: Of the fold.
+        out: Whether each photo is held out, shape ``(n,)``.
+        log_probs: Of the photos held out, float32, shape ``(shares, m, num_classes)``.
+        train_accuracy: Of each share's head on the photos that it learned from, ``(shares,)``.
+    """
+
+    repeat: int
+    out: npt.NDArray[np.bool_]
+    log_probs: Floats
+    train_accuracy: npt.NDArray[np.float64]
+
+
+@one_thread()
+def fit_discriminant(
+    basis: Basis, labels: npt.NDArray[np.int64], photo_weights: Floats, shrinkage: float
+) -> Floats:
+    """Return the solution of all photos, as `Basis.head` takes it, shape ``(1 + r, num_classes)``.
+
+    Args:
+        basis: Of the features; row ``v * n + i`` is view `v` of photo `i`.
+        labels: Class indices, shape ``(n,)``.
+        photo_weights: By them the classes' shares are taken, shape ``(n,)``.
+        shrinkage: One of `SHRINKAGES`, or any other share in (0, 1].
+    """
+    x, num_views = basis.rotated[:, 1:], len(basis.rotated) // len(labels)
+    rows = np.tile(labels, num_views)
+    moments = _moments(x.T @ x, x, rows, int(labels.max()) + 1)
+    return _solutions(moments, _shares(labels, photo_weights), (shrinkage,))[0]
+
+
+@one_thread()
+def out_of_fold_discriminants(
+    basis: Basis,
+    labels: npt.NDArray[np.int64],
+    folds: npt.NDArray[np.int64],
+    photo_weights: Floats,
+    shrinkages: Sequence[float] = SHRINKAGES,
+) -> tuple[Floats, npt.NDArray[np.float64]]:
+    """Return what heads say of held-out photos, before their confidence is set right.
+
+    Args:
+        basis: As in `fit_discriminant`; a held-out photo's views are held out with it.
+        labels: Likewise.
+        folds: Of each photo in each repeat, shape ``(n, r)``.
+        photo_weights: As in `fit_discriminant`.
+        shrinkages: The shares.
+
+    Returns:
+        Log-probabilities, float32, shape ``(shares, n, r, num_classes)``, and the mean accuracy on
+        the photos that were learned from, shape ``(shares,)``.
+    """
+    x, (n, num_repeats) = basis.rotated[:, 1:], folds.shape
+    num_classes, num_views = int(labels.max()) + 1, len(basis.rotated) // n
+    gram = x.T @ x
+    found = np.zeros((len(shrinkages), n, num_repeats, num_classes), np.float32)
+    learned: list[npt.NDArray[np.float64]] = []
+
+    def fit(part: tuple[int, int]) -> Fold:
+        repeat, fold = part
+        out = folds[:, repeat] == fold
+        kept = ~np.tile(out, num_views)
+        inside, outside = x[kept], x[~kept]
+        rows = np.tile(labels, num_views)[kept]
+        moments = _moments(gram - outside.T @ outside, inside, rows, num_classes)
+        shares = _shares(labels[~out], photo_weights[~out], num_classes)
+        solutions = _solutions(moments, shares, shrinkages)
+        plain = np.flatnonzero(~out)
+        said = [_log_probs(basis.rotated[:n], solution) for solution in solutions]
+        right = [float((log[plain].argmax(1) == labels[plain]).mean()) for log in said]
+        return Fold(repeat, out, np.stack([log[out] for log in said]), np.array(right))
+
+    # A fold that holds out everything (all photos are one group) has nothing to learn from.
+    parts = [
+        (repeat, fold)
+        for repeat in range(num_repeats)
+        for fold in np.unique(folds[:, repeat]).tolist()
+        if not (folds[:, repeat] == fold).all()
+    ]
+    for done in in_order(fit, parts):
+        found[:, done.out, done.repeat] = done.log_probs
+        learned.append(done.train_accuracy)
+    accuracy = np.mean(learned, axis=0) if learned else np.zeros(len(shrinkages))
+    return found, accuracy
+
+
+class _Moments(NamedTuple):
+    """Of rows about the means of their classes: means, covariance, Ledoit and Wolf's share."""
+
+    means: Floats
+    covariance: Floats
+    ledoit_wolf: float
+
+
+def _moments(gram: Floats, x: Floats, rows: npt.NDArray[np.int64], num_classes: int) -> _Moments:
+    n, r = x.shape
+    counts = np.bincount(rows, minlength=num_classes).astype(np.float32)
+    one_hot = (rows == np.arange(num_classes)[:, None]).astype(np.float32)
+    means = (one_hot @ x) / np.maximum(counts, 1)[:, None]
+    covariance = (gram - (means * counts[:, None]).T @ means) / np.float32(n)
+    # The squared distances of rows from their classes' means.
+    own = np.take_along_axis(x @ means.T, rows[:, None], axis=1)[:, 0]
+    squares = np.vecdot(x, x) - 2 * own + np.vecdot(means, means)[rows]
+    size = float(np.square(covariance, dtype=np.float64).sum())
+    mean = float(np.trace(covariance)) / r
+    spread = size - r * mean**2
+    noise = (float(np.square(squares, dtype=np.float64).sum()) / n - size) / n
+    share = min(max(noise, 0.0), spread) / spread if spread > 0 else 1.0
+    return _Moments(means, covariance, share)
+
+
+def _solutions(
+    moments: _Moments, shares: npt.NDArray[np.float64], shrinkages: Sequence[float]
+) -> list[Floats]:
+    means, covariance, ledoit_wolf = moments
+    r = len(covariance)
+    mean = float(np.trace(covariance)) / r
+    found = []
+    for shrinkage in shrinkages:
+        share = ledoit_wolf if shrinkage == LEDOIT_WOLF else shrinkage
+        shrunk = covariance * np.float32(1 - share)
+        shrunk[np.arange(r), np.arange(r)] += max(share * mean, 1e-6 * mean, 1e-12)
+        weight = np.linalg.solve(shrunk, means.T)
+        bias = np.log(shares) - np.vecdot(means, weight.T) / 2
+        found.append(np.concatenate([bias[None], weight]).astype(np.float32))
+    return found
+
+
+def _shares(
+    labels: npt.NDArray[np.int64], photo_weights: Floats, num_classes: int = 0
+) -> npt.NDArray[np.float64]:
+    sums = np.bincount(labels, weights=photo_weights, minlength=num_classes)
+    found: npt.NDArray[np.float64] = np.maximum(sums / max(sums.sum(), 1e-30), _LEAST_SHARE)
+    return found
+
+
+def _log_probs(rotated: Floats, solution: Floats) -> Floats:
+    z = (rotated @ solution).astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)
+    z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return z.astype(np.float32)
