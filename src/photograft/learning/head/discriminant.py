@@ -5,6 +5,10 @@ identity: as far as Ledoit & Wolf ("A well-conditioned estimator for large-dimen
 matrices", 2004) say, or by a given share (Friedman, "Regularized discriminant analysis", 1989).
 Which share is best is seen by cross-validation: where features are as many as photos, the first is
 often too weak.
+
+The covariance is whole among the directions in which features vary most, and diagonal among the
+others. As the directions are principal axes, it nearly is so of itself, and it takes a tenth of the
+time.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ from photograft.learning.head.basis import Basis
 #: Shares that are tried; `LEDOIT_WOLF` stands for theirs.
 LEDOIT_WOLF = 0.0
 SHRINKAGES = (LEDOIT_WOLF, 0.3, 0.6, 0.9)
+
+#: Directions among which the covariance is whole.
+_WHOLE = 512
 
 #: What a class that no photo is of gets for its share.
 _LEAST_SHARE = 1e-9
@@ -58,7 +65,7 @@ def fit_discriminant(
     """
     x, num_views = basis.rotated[:, 1:], len(basis.rotated) // len(labels)
     rows = np.tile(labels, num_views)
-    moments = _moments(x.T @ x, x, rows, int(labels.max()) + 1)
+    moments = _moments(x, _strong(basis), rows, int(labels.max()) + 1)
     return _solutions(moments, _shares(labels, photo_weights), (shrinkage,))[0]
 
 
@@ -85,7 +92,7 @@ def out_of_fold_discriminants(
     """
     x, (n, num_repeats) = basis.rotated[:, 1:], folds.shape
     num_classes, num_views = int(labels.max()) + 1, len(basis.rotated) // n
-    gram = x.T @ x
+    strong = _strong(basis)
     found = np.zeros((len(shrinkages), n, num_repeats, num_classes), np.float32)
     learned: list[npt.NDArray[np.float64]] = []
 
@@ -93,9 +100,7 @@ def out_of_fold_discriminants(
         repeat, fold = part
         out = folds[:, repeat] == fold
         kept = ~np.tile(out, num_views)
-        inside, outside = x[kept], x[~kept]
-        rows = np.tile(labels, num_views)[kept]
-        moments = _moments(gram - outside.T @ outside, inside, rows, num_classes)
+        moments = _moments(x[kept], strong, np.tile(labels, num_views)[kept], num_classes)
         shares = _shares(labels[~out], photo_weights[~out], num_classes)
         solutions = _solutions(moments, shares, shrinkages)
         plain = np.flatnonzero(~out)
@@ -118,42 +123,63 @@ def out_of_fold_discriminants(
 
 
 class _Moments(NamedTuple):
-    """Of rows about the means of their classes: means, covariance, Ledoit and Wolf's share."""
+    """Of rows about the means of their classes.
+
+    Attributes:
+        means: Of the classes, shape ``(num_classes, r)``.
+        strong: Directions among which the covariance is whole, shape ``(q,)``.
+        covariance: Among them, shape ``(q, q)``.
+        variances: Of every direction, shape ``(r,)``.
+        ledoit_wolf: The share that Ledoit and Wolf would shrink by.
+    """
 
     means: Floats
+    strong: npt.NDArray[np.intp]
     covariance: Floats
+    variances: Floats
     ledoit_wolf: float
 
 
-def _moments(gram: Floats, x: Floats, rows: npt.NDArray[np.int64], num_classes: int) -> _Moments:
+def _strong(basis: Basis) -> npt.NDArray[np.intp]:
+    return np.sort(np.argsort(-basis.variances[1:], kind="stable")[:_WHOLE])
+
+
+def _moments(
+    x: Floats, strong: npt.NDArray[np.intp], rows: npt.NDArray[np.int64], num_classes: int
+) -> _Moments:
     n, r = x.shape
     counts = np.bincount(rows, minlength=num_classes).astype(np.float32)
     one_hot = (rows == np.arange(num_classes)[:, None]).astype(np.float32)
     means = (one_hot @ x) / np.maximum(counts, 1)[:, None]
-    covariance = (gram - (means * counts[:, None]).T @ means) / np.float32(n)
+    weighed = means * counts[:, None]
+    variances = np.maximum(np.einsum("ij,ij->j", x, x) - (weighed * means).sum(axis=0), 0) / n
+    inside = x[:, strong]
+    covariance = (inside.T @ inside - weighed[:, strong].T @ means[:, strong]) / np.float32(n)
     # The squared distances of rows from their classes' means.
     own = np.take_along_axis(x @ means.T, rows[:, None], axis=1)[:, 0]
     squares = np.vecdot(x, x) - 2 * own + np.vecdot(means, means)[rows]
-    size = float(np.square(covariance, dtype=np.float64).sum())
-    mean = float(np.trace(covariance)) / r
+    weak = np.delete(variances, strong)
+    size = float(np.square(covariance, dtype=np.float64).sum() + weak.astype(np.float64) @ weak)
+    mean = float(variances.sum(dtype=np.float64)) / r
     spread = size - r * mean**2
     noise = (float(np.square(squares, dtype=np.float64).sum()) / n - size) / n
     share = min(max(noise, 0.0), spread) / spread if spread > 0 else 1.0
-    return _Moments(means, covariance, share)
+    return _Moments(means, strong, covariance, variances, share)
 
 
 def _solutions(
     moments: _Moments, shares: npt.NDArray[np.float64], shrinkages: Sequence[float]
 ) -> list[Floats]:
-    means, covariance, ledoit_wolf = moments
-    r = len(covariance)
-    mean = float(np.trace(covariance)) / r
+    means, strong = moments.means, moments.strong
+    mean = float(moments.variances.mean(dtype=np.float64))
     found = []
     for shrinkage in shrinkages:
-        share = ledoit_wolf if shrinkage == LEDOIT_WOLF else shrinkage
-        shrunk = covariance * np.float32(1 - share)
-        shrunk[np.arange(r), np.arange(r)] += max(share * mean, 1e-6 * mean, 1e-12)
-        weight = np.linalg.solve(shrunk, means.T)
+        share = moments.ledoit_wolf if shrinkage == LEDOIT_WOLF else shrinkage
+        added = max(share * mean, 1e-6 * mean, 1e-12)
+        weight = (means / (moments.variances * np.float32(1 - share) + np.float32(added))).T
+        shrunk = moments.covariance * np.float32(1 - share)
+        shrunk[np.diag_indices(len(strong))] += np.float32(added)
+        weight[strong] = np.linalg.solve(shrunk, means[:, strong].T)
         bias = np.log(shares) - np.vecdot(means, weight.T) / 2
         found.append(np.concatenate([bias[None], weight]).astype(np.float32))
     return found
