@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from photograft.backbones.joined import join, look_names, read_look
 from photograft.backbones.names import check_name
 from photograft.backbones.onnx_files.record import find_file, is_file_name
 from photograft.backbones.prebuilt import lite
@@ -28,10 +29,11 @@ def get_backbone(
     pooling: str = "avg",
     layer: str = "auto",
 ) -> Backbone:
-    """Return the record of a backbone.
+    """Return the record of a backbone, or of several looks that are joined.
 
     Args:
-        name: An embedded backbone, any timm model, ``"convnet:"`` and a small network in writing,
+        name: One look or several with ``+`` between (see `joined`): an embedded backbone, any timm
+            model, ``"convnet:"`` and a small network in writing,
             or an ONNX file, its record or their folder. torch is imported only for timm's models
             and the small ones.
         weights: ``"pretrained"``, ``"random"``, or the path of a weight file.
@@ -47,6 +49,22 @@ def get_backbone(
         InputError: It can't take photos of that size, or an ONNX file can't be read.
     """
     preprocessing = preprocessing or Preprocessing()
+    names = look_names(name)
+    if len(names) > 1:
+        _check_joined(name, weights, layer)
+    looks = []
+    for own in names:
+        bare, prepared, mirror = read_look(own, preprocessing)
+        found = _one(bare, weights, prepared, pooling, layer)
+        if own != bare:
+            found = replace(found, name=own, mirror=mirror)
+        looks.append(found)
+    return join(looks)
+
+
+def _one(
+    name: str, weights: str, preprocessing: Preprocessing, pooling: str, layer: str
+) -> Backbone:
     if is_file_name(name) and not name.startswith(CONVNET):
         return _onnx_backbone(name, weights, preprocessing, pooling, layer)
     hint = f"Write ./{name} for the folder." if name.strip(".") and Path(name).is_dir() else ""
@@ -91,6 +109,21 @@ def get_backbone(
     if pooling != "avg" or backbone.input_size != own:
         backbone = _with_layers(backbone, names if pooling != "avg" else [], pooling)
     return backbone
+
+
+def _check_joined(name: str, weights: str, layer: str) -> None:
+    if weights not in ("pretrained", "random"):
+        raise InputError(
+            f"one weight file can't be that of all of {name}",
+            got=weights,
+            fix="Leave --weights out.",
+        )
+    if layer not in ("auto", "last", "joined"):
+        raise InputError(
+            f"layers of {name} can't be named one by one",
+            expected="auto, last or joined",
+            got=layer,
+        )
 
 
 def note_on(name: str) -> str:

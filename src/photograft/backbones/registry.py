@@ -7,7 +7,7 @@ prepared in two ways.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from photograft.core.errors import ClassifierError
@@ -25,6 +25,20 @@ INCLUDED_ONNX = "backbone.onnx"
 
 #: Begins the `architecture` of such a network.
 ONNX = "onnx:"
+
+#: Stands for the `architecture` and the `weights` of several looks that are joined.
+JOINED = "joined"
+
+
+def included_name(backbone: Backbone, number: int = 0) -> str:
+    """Return the name of a weight file that a saved classifier carries.
+
+    Args:
+        backbone: Not joined.
+        number: Its place among those that are joined, from 1; 0 for one alone.
+    """
+    stem, _, suffix = (INCLUDED_ONNX if backbone.is_onnx else INCLUDED_WEIGHTS).partition(".")
+    return f"{stem}-{number}.{suffix}" if number else f"{stem}.{suffix}"
 
 
 @dataclass(frozen=True)
@@ -60,14 +74,17 @@ class Backbone:
             shorter side deciding.
         layers: The depths that one forward pass gives, ``"last"`` at the end.
         weights: Where the weights come from: ``"package:NAME"``, ``"hf:REPOSITORY@REVISION/FILE"``,
-            ``"url:ADDRESS"``, ``"file:PATH"``, ``"random"``, or ``"trained"``: changed here, and
-            kept with the classifier.
+            ``"url:ADDRESS"``, ``"file:PATH"``, ``"random"``, ``"joined"``, or
+            ``"trained"``: changed here, and kept with the classifier.
         weights_sha256: SHA-256 of the weight file; for random weights, names their seed.
         num_params: Parameters of the network without its classification layer.
         licence: Licence of the weights.
         paper: Address of the paper.
         per_photo: ``"center"`` subtracts each photo's own mean afterwards, ``"standardize"``
             divides by its own standard deviation, ``"both"`` does both; empty for neither.
+        mirror: Whether its features are the mean of the photo's and of its mirror image's.
+        parts: The looks that are joined in it; empty for one alone. Of joined ones, what is told of
+            preprocessing is the first one's.
     """
 
     name: str
@@ -85,11 +102,18 @@ class Backbone:
     licence: str
     paper: str = field(repr=False)
     per_photo: str = field(default="", repr=False)
+    mirror: bool = field(default=False, repr=False)
+    parts: tuple[Backbone, ...] = field(default=(), repr=False)
 
     @property
     def is_onnx(self) -> bool:
         """Whether it is an ONNX file of the user's own."""
         return self.architecture.startswith(ONNX)
+
+    @property
+    def looks(self) -> tuple[Backbone, ...]:
+        """The looks that are joined in it, or itself."""
+        return self.parts or (self,)
 
     @property
     def num_features(self) -> int:
@@ -103,7 +127,11 @@ class Backbone:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON types."""
-        return dataclasses.asdict(self)
+        own = dataclasses.asdict(replace(self, parts=()))
+        del own["parts"]
+        if not self.mirror:  # as it was before there were such looks
+            del own["mirror"]
+        return {**own, "parts": [part.to_json() for part in self.parts]} if self.parts else own
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Backbone:
@@ -117,6 +145,7 @@ class Backbone:
             fields["layers"] = tuple(Layer(**layer) for layer in fields["layers"])
             for name in ("input_size", "mean", "std"):
                 fields[name] = tuple(fields[name])
+            fields["parts"] = tuple(cls.from_json(part) for part in fields.get("parts", ()))
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ClassifierError(

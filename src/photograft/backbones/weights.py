@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from photograft.backbones.joined import join, look_names
 from photograft.backbones.names import timm_names
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import EMBEDDED, Backbone
@@ -56,11 +57,18 @@ def locate_weights(
         progress: Told how far a download is.
 
     Returns:
-        The record with its hash filled in, and the file; None for random weights.
+        The record with its hash filled in, and the file; None for random weights, and for looks
+        that are joined, whose files are each one's own.
 
     Raises:
         WeightsError: The file is missing, differs from what it should be, or can't be fetched.
     """
+    if backbone.parts:
+        parts = [
+            locate_weights(part, cache, opener=opener, progress=progress)[0]
+            for part in backbone.parts
+        ]
+        return join(parts), None
     kind, _, rest = backbone.weights.partition(":")
     if kind == "random":
         return backbone, None
@@ -108,6 +116,12 @@ def check_fetchable(name: str, weights: str, cache: Path) -> None:
     """
     if is_file_name(name):
         return
+    looks = look_names(name)
+    if len(looks) > 1:
+        for look in looks:
+            check_fetchable(look, weights, cache)
+        return
+    name = name.partition("@")[0]
     full = timm_names().addresses.get(name) if weights == "pretrained" else None
     by_proxy = {"http", "https", "all"} & set(urllib.request.getproxies())
     if name in EMBEDDED or full is None or by_proxy:

@@ -8,7 +8,7 @@ On disk it is a folder:
     reference.safetensors   training photos to compare with; see `reference`
     learned.safetensors     which photos it has learned from; see `learned`
     backbone.safetensors    the backbone's weights, where they were included;
-    backbone.onnx           those of an ONNX file
+    backbone.onnx           those of an ONNX file; of joined ones backbone-1.safetensors and so on
 """
 
 from __future__ import annotations
@@ -24,22 +24,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from photograft.backbones.engines import Engine, Network, weights_bytes
-from photograft.backbones.registry import INCLUDED_ONNX, INCLUDED_WEIGHTS, Backbone
-from photograft.backbones.weights import locate_weights
+from photograft.backbones.engines import Engine, weights_bytes
+from photograft.backbones.registry import Backbone, included_name
 from photograft.classifier.display import classifier_html, classifier_line
 from photograft.classifier.files import find_folder
 from photograft.classifier.folder import read_fields, write_fields
 from photograft.classifier.head import Head
 from photograft.classifier.learned import Learned
-from photograft.classifier.opening import kept_network
+from photograft.classifier.opening import Look, find_looks, kept_network
 from photograft.classifier.reference import Reference
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.classifier.views import ScoredBatch, average, looking_at
 from photograft.core.bars import followed
 from photograft.core.files import path_of
 from photograft.core.progress import Watched
-from photograft.core.store import default_cache_dir
 from photograft.data import images
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import photos_in
@@ -47,6 +45,7 @@ from photograft.data.photo import Photo
 from photograft.data.photo_inputs import PhotoInput
 from photograft.features.extraction import feature_batches
 from photograft.features.layers import named_layers
+from photograft.features.looks import JoinedNetwork
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,8 @@ class Classifier:
         head: From their features to probabilities.
         trained: Where it comes from, as plain JSON types: version, data, seed, scores.
         max_pixels: Photos with more pixels than this get an error.
-        weights_path: The backbone's weight file; None until located, and for random weights.
+        weights_path: The backbone's weight file, or the folder of those of joined ones; None until
+            located, for random weights, and where joined ones are each in a place of its own.
         views: What the network sees of each photo, their probabilities averaged: ``"plain"``, and
             ``"flip"`` for the mirror image.
         uncertainty: What it carries to say how sure it is; None where it carries nothing.
@@ -274,7 +274,7 @@ class Classifier:
             ``(n, num_classes)``, and the positions and errors of files that failed.
         """
 
-        def network() -> Network:
+        def network() -> JoinedNetwork:
             return looking_at(self.views, self.network())
 
         batches = feature_batches(reads, self.backbone, network, max_pixels=self.max_pixels)
@@ -318,10 +318,17 @@ class Classifier:
         names, _ = named_layers(self.backbone.layers, self.layers)
         return named_layers(self.backbone.layers, names[-1:])[1]
 
-    def network(self) -> Network:
+    def network(self) -> JoinedNetwork:
         """Return the running backbone, opened at the first call and kept."""
-        located = self.located()
-        return kept_network(located.backbone, located.weights_path, located.engine)
+        return kept_network(self.backbone, self.looks(), self.engine)
+
+    def looks(self) -> tuple[Look, ...]:
+        """Return the backbone's looks, their weight files found and checked.
+
+        Raises:
+            WeightsError: One is not on this machine, or not the one that it was trained with.
+        """
+        return find_looks(self.backbone, self.weights_path)
 
     def located(self) -> Classifier:
         """Return the classifier with the backbone's weight file found and checked.
@@ -329,12 +336,10 @@ class Classifier:
         Raises:
             WeightsError: It is not on this machine, or not the one that it was trained with.
         """
-        if self.weights_path is not None or self.backbone.weights == "random":
-            return self
-        _, path = locate_weights(self.backbone, default_cache_dir())
-        return replace(self, weights_path=path)
+        looks = self.looks()
+        return self if self.backbone.parts else replace(self, weights_path=looks[0].path)
 
     def _save_weights(self, folder: Path) -> None:
-        located = self.located()
-        name = INCLUDED_ONNX if self.backbone.is_onnx else INCLUDED_WEIGHTS
-        (folder / name).write_bytes(weights_bytes(located.backbone, located.weights_path))
+        for number, look in enumerate(self.looks(), 1):
+            name = included_name(look.backbone, number if self.backbone.parts else 0)
+            (folder / name).write_bytes(weights_bytes(look.backbone, look.path))

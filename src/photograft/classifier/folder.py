@@ -10,7 +10,13 @@ from safetensors.numpy import save
 
 from photograft._version import __version__
 from photograft.backbones.engines import Engine
-from photograft.backbones.registry import INCLUDED_ONNX, INCLUDED_WEIGHTS, Backbone
+from photograft.backbones.joined import MOST_LOOKS
+from photograft.backbones.registry import (
+    INCLUDED_ONNX,
+    INCLUDED_WEIGHTS,
+    Backbone,
+    included_name,
+)
 from photograft.classifier.files import (
     FORMAT_VERSION,
     changed,
@@ -32,6 +38,7 @@ from photograft.core.files import sha256_of, write_json
 _FILES = (
     *("head.safetensors", carried.FILE_NAME, REFERENCE_NAME, LEARNED_NAME),
     *(INCLUDED_WEIGHTS, INCLUDED_ONNX),
+    *(f"backbone-{i}.{kind}" for i in range(1, MOST_LOOKS + 1) for kind in ("safetensors", "onnx")),
 )
 
 
@@ -57,22 +64,30 @@ def read_fields(folder: Path) -> dict[str, Any]:
         uncertainty = Uncertainty.from_parts(numbers, manifest.get("assurance", {}))
     if REFERENCE_NAME in files:
         reference = read_reference(folder, len(manifest["class_names"]))
+    backbone = Backbone.from_json(manifest["backbone"])
     return {
         "class_names": tuple(manifest["class_names"]),
-        "backbone": Backbone.from_json(manifest["backbone"]),
+        "backbone": backbone,
         "engine": Engine.from_json(manifest["engine"]),
         "layers": tuple(manifest["layers"]),
         "head": head,
         "trained": manifest["trained"],
         "max_pixels": manifest["max_pixels"],
-        "weights_path": next(
-            (folder / name for name in (INCLUDED_WEIGHTS, INCLUDED_ONNX) if name in files), None
-        ),
+        "weights_path": _included(folder, backbone, files),
         "views": tuple(manifest.get("views", ("plain",))),
         "uncertainty": uncertainty,
         "reference": reference,
         "learned": read_learned(folder) if LEARNED_NAME in files else None,
     }
+
+
+def _included(folder: Path, backbone: Backbone, files: Mapping[str, str]) -> Path | None:
+    """Return the weight file in a folder, or the folder where it has those of joined backbones."""
+    if backbone.parts:
+        names = [included_name(part, i) for i, part in enumerate(backbone.parts, 1)]
+        return folder if set(names) <= set(files) else None
+    name = included_name(backbone)
+    return folder / name if name in files else None
 
 
 def write_fields(folder: Path, fields: Mapping[str, Any]) -> None:

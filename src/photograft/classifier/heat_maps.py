@@ -17,13 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import open_maps
+from photograft.backbones.engines import Engine, open_maps, open_network
+from photograft.backbones.joined import layer_name
 from photograft.backbones.pytorch.gradient_maps import TorchMaps, no_heat_map
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.opening import Look
+from photograft.core.errors import InputError
 from photograft.core.optional import need_torch
 from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space
+from photograft.features.layers import named_layers
 from photograft.features.preprocessing import Pixels, prepare
 
 Floats = npt.NDArray[np.float32]
@@ -70,25 +74,22 @@ class HeatMaps:
     """
 
     def __init__(self, classifier: Classifier) -> None:
-        located = classifier.located()
-        self._classifier = located
-        self._layers = [layer for layer in located.backbone.layers if layer.name in located.layers]
-        engine = located.engine.available().in_float()
-        folder = open_space(FeatureStore(), located.backbone, engine).folder
-        maps = open_maps(located.backbone, located.weights_path, located.layers, engine, folder)
-        self._maps: Maps
-        if maps is not None:
-            self._maps = lambda pixels: _plain(*maps(pixels), self._layers)
-        elif located.backbone.is_onnx:
-            network = located.network()
-            columns = located.columns()
-            self._maps = lambda pixels: (
-                network(pixels[None])[0][columns],
-                _without_maps(located.backbone),
-            )
-        else:
-            need_torch(f"a heat map of {located.backbone.name}")
-            self._maps = TorchMaps(located.backbone, located.weights_path, located.layers)
+        self._classifier = classifier
+        self._layers = [
+            layer for layer in classifier.backbone.layers if layer.name in classifier.layers
+        ]
+        engine = classifier.engine.available().in_float()
+        self._looks = []
+        for look in classifier.looks():
+            names = [
+                layer.name
+                for layer in look.backbone.layers
+                if layer_name(classifier.backbone, look.backbone, layer) in classifier.layers
+            ]
+            if names:
+                maps = _open_look(look, names, engine)
+                own = _both_ways(maps) if look.backbone.mirror else maps
+                self._looks.append((look.backbone, own))
 
     def evidence_in(self, photo: bytes | Pixels, class_index: int | None = None) -> Evidence:
         """Return where the evidence for a class is in a photo.
@@ -102,7 +103,7 @@ class HeatMaps:
             ImageError: The bytes are no usable picture.
             InputError: The backbone's output can't be laid out over a photo.
         """
-        features, evidence_for = self._maps(self._pixels(photo))
+        features, evidence_for = self._look_at(photo)
         head = self._classifier.head
         logits = head.logits(features[None])[0]
         c = int(logits.argmax()) if class_index is None else class_index
@@ -132,13 +133,29 @@ class HeatMaps:
         Raises:
             ImageError: The bytes are no usable picture.
         """
-        return self._last(self._maps(self._pixels(photo))[0])
+        return self._last(self._look_at(photo)[0])
 
-    def _pixels(self, photo: bytes | Pixels) -> Pixels:
-        known = self._classifier
-        if isinstance(photo, bytes):
-            return prepare(photo, known.backbone, max_pixels=known.max_pixels)
-        return photo
+    def _look_at(self, photo: bytes | Pixels) -> tuple[Floats, Callable[[Floats], list[Floats]]]:
+        most = self._classifier.max_pixels
+        if not isinstance(photo, bytes) and len(self._looks) > 1:
+            raise InputError(
+                "several looks at a photo need its file", expected="bytes", got="prepared pixels"
+            )
+        seen = [
+            maps(prepare(photo, look, max_pixels=most) if isinstance(photo, bytes) else photo)
+            for look, maps in self._looks
+        ]
+        ends = np.cumsum([len(features) for features, _ in seen])[:-1]
+
+        def evidence(gradient: Floats) -> list[Floats]:
+            parts = np.split(gradient, ends)
+            return [
+                grid
+                for (_, evidence_for), part in zip(seen, parts, strict=True)
+                for grid in evidence_for(part)
+            ]
+
+        return np.concatenate([features for features, _ in seen]), evidence
 
     def _last(self, features: Floats) -> Floats:
         return features[-self._layers[-1].num_features :]
@@ -210,6 +227,38 @@ def in_photo(heat: Floats, backbone: Backbone, size: tuple[int, int]) -> Floats:
     found = np.zeros((size[1], size[0]), np.float32)
     found[top : top + down, left : left + across] = values
     return found
+
+
+def _open_look(look: Look, names: Sequence[str], engine: Engine) -> Maps:
+    """Return what gives the evidence of one look at a photo as it is."""
+    backbone = look.backbone
+    layers = [layer for layer in backbone.layers if layer.name in names]
+    folder = open_space(FeatureStore(), backbone, engine).folder
+    maps = open_maps(backbone, look.path, names, engine, folder)
+    if maps is not None:
+        return lambda pixels: _plain(*maps(pixels), layers)
+    if backbone.is_onnx:
+        network = open_network(backbone, look.path, engine, folder)
+        columns = named_layers(backbone.layers, names)[1]
+        return lambda pixels: (network(pixels[None])[0][columns], _without_maps(backbone))
+    need_torch(f"a heat map of {backbone.name}")
+    return TorchMaps(backbone, look.path, names)
+
+
+def _both_ways(maps: Maps) -> Maps:
+    """Return the means of what a look and its mirror image give, turned back."""
+
+    def run(pixels: Pixels) -> tuple[Floats, Callable[[Floats], list[Floats]]]:
+        plain, evidence_for = maps(pixels)
+        mirrored, mirrored_evidence_for = maps(np.ascontiguousarray(pixels[:, ::-1]))
+
+        def evidence(gradient: Floats) -> list[Floats]:
+            pairs = zip(evidence_for(gradient), mirrored_evidence_for(gradient), strict=True)
+            return [(one + other[:, ::-1]) / np.float32(2) for one, other in pairs]
+
+        return (plain + mirrored) / np.float32(2), evidence
+
+    return run
 
 
 def _plain(

@@ -11,11 +11,11 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.views import average
 from photograft.core.arrays import Floats
 from photograft.core.progress import Progress, Silent
-from photograft.core.segments import FeatureTable
+from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.features.extraction import FLIPPED, PLAIN
-from photograft.features.extractor import Extractor
+from photograft.features.extractor import Extractor, join_extractors
 from photograft.features.similarity import chunks
 
 #: Rows of a table that are classified at once.
@@ -35,20 +35,25 @@ def extractor_of(
     Raises:
         WeightsError: Its backbone's weights are not here.
     """
-    located = classifier.located()
-    return Extractor(
-        located.backbone,
-        located.weights_path,
-        located.engine.available(),
-        store,
-        located.max_pixels,
-        progress or Silent(),
+    engine = classifier.engine.available()
+    return join_extractors(
+        [
+            Extractor(
+                look.backbone,
+                look.path,
+                engine,
+                store,
+                classifier.max_pixels,
+                progress or Silent(),
+            )
+            for look in classifier.looks()
+        ]
     )
 
 
 def usable(
     classifier: Classifier, dataset: Dataset, extractor: Extractor
-) -> tuple[Dataset, Extractor, FeatureTable | None]:
+) -> tuple[Dataset, Extractor, Table | None]:
     """Return a dataset less the photos that do not decode.
 
     Args:
@@ -70,7 +75,7 @@ def score(
     classifier: Classifier,
     photos: Sequence[Photo],
     extractor: Extractor,
-    table: FeatureTable | None = None,
+    table: Table | None = None,
 ) -> Floats:
     """Return the probabilities of photos that all decode, float32, shape ``(n, num_classes)``.
 
@@ -108,7 +113,7 @@ def score_and_compare(
     classifier: Classifier,
     photos: Sequence[Photo],
     extractor: Extractor,
-    table: FeatureTable | None = None,
+    table: Table | None = None,
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return probabilities as `score` does, and which photos are near-identical to training photos.
 
@@ -146,7 +151,7 @@ def score_with_features(
     classifier: Classifier,
     photos: Sequence[Photo],
     extractor: Extractor,
-    table: FeatureTable | None = None,
+    table: Table | None = None,
 ) -> tuple[Floats, Floats]:
     """Return the features of photos as they are, ``(n, num_features)``, and their probabilities.
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import Network
 from photograft.core.errors import ImageError
 from photograft.features.extraction import PLAIN
+from photograft.features.looks import JoinedNetwork
 
 
 class ScoredBatch(NamedTuple):
@@ -29,7 +29,7 @@ class ScoredBatch(NamedTuple):
     failures: list[tuple[int, ImageError]]
 
 
-def looking_at(views: Sequence[str], network: Network) -> Network:
+def looking_at(views: Sequence[str], network: JoinedNetwork) -> JoinedNetwork:
     """Return a network that gives the features of all views of a photo, side by side.
 
     Args:
@@ -38,7 +38,9 @@ def looking_at(views: Sequence[str], network: Network) -> Network:
     """
     if tuple(views) == (PLAIN.name,):
         return network
-    return lambda pixels: np.concatenate([network(_seen(view, pixels)) for view in views], axis=1)
+    return lambda stacks: np.concatenate(
+        [network([_seen(view, pixels) for pixels in stacks]) for view in views], axis=1
+    )
 
 
 def average(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

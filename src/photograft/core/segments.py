@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,24 @@ from photograft.core.text import count as counted
 _KEY = np.dtype([("digest", "S32"), ("crc", "<u4")])
 _DIGEST_BYTES = 32
 _READ_ROWS = 1024
+
+
+#: Which features of a row.
+Columns = npt.NDArray[np.intp] | slice
+
+
+class Table(Protocol):
+    """Features of photos, found by their content digests; see `FeatureTable`."""
+
+    num_features: int
+
+    def __contains__(self, digest: object) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+    def rows(self, digests: Sequence[bytes], columns: Columns = ...) -> npt.NDArray[np.float32]:
+        """Return the rows of some photos; see `FeatureTable.rows`."""
+        ...
 
 
 class Space:
@@ -111,7 +129,7 @@ class FeatureTable:
         return len(self._places)
 
     def rows(
-        self, digests: Sequence[bytes], columns: npt.NDArray[np.intp] | slice = slice(None)
+        self, digests: Sequence[bytes], columns: Columns = slice(None)
     ) -> npt.NDArray[np.float32]:
         """Return the rows of some photos, in their order.
 

@@ -7,7 +7,7 @@ import hashlib
 from photograft.core.blas import one_thread
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
-from photograft.core.segments import FeatureTable
+from photograft.core.segments import Table
 from photograft.data.dataset import Dataset
 from photograft.data.thumbnails import load_thumbnails
 from photograft.diagnosis.examine import Diagnosis, examine
@@ -23,7 +23,7 @@ _CODE_VERSION = 6
 def diagnose(
     dataset: Dataset,
     extractor: Extractor,
-    table: FeatureTable | None,
+    table: Table | None,
     *,
     seed: int,
     progress: Progress,

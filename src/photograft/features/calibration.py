@@ -17,7 +17,7 @@ from photograft.core.progress import Progress
 from photograft.data.dataset import Photo, read_as_listed
 from photograft.features import preprocessing
 from photograft.features.extraction import GROUP_SIZE, Pixels, space_key
-from photograft.features.extractor import Extractor
+from photograft.features.extractor import Extractor, join_extractors
 from photograft.features.pixel_statistics import goes_by_statistics, with_statistics
 from photograft.features.settings import ExtractionSettings
 
@@ -75,6 +75,8 @@ def fit_to_photos(
     Raises:
         ConversionError: The network can't run in int8, or is no longer the same in it.
     """
+    if extractor.parts:
+        return join_extractors([fit_to_photos(part, photos, settings) for part in extractor.parts])
     backbone = with_statistics(
         extractor.backbone,
         settings.preprocessing,

@@ -24,6 +24,7 @@ from photograft.core.store import FeatureStore
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
 from photograft.features import preprocessing
+from photograft.features.looks import JoinedNetwork, join_networks
 
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
@@ -72,7 +73,7 @@ def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dic
     return {
         **ranges,
         # An ONNX file is the same wherever it lies.
-        "backbone": "" if backbone.is_onnx else backbone.name,
+        "backbone": "" if backbone.is_onnx else backbone.name.partition("@")[0],
         "architecture": backbone.architecture,
         "weights_sha256": backbone.weights_sha256,
         "preprocessing": backbone.preprocessing(),
@@ -103,7 +104,7 @@ def extract(
 
     Args:
         photos: The photos; each distinct content is looked at once.
-        backbone: Prepares the pixels.
+        backbone: Of one look, without its mirror image; prepares the pixels.
         space: Where the features are kept.
         network: Opens the network; called only if there is something to compute.
         view: What the network sees of each photo; `space` must be the view's own.
@@ -125,7 +126,13 @@ def extract(
     with (progress or Silent()).step(what, len(missing), "photos") as step:
         writer: Writer | None = None
         with contextlib.ExitStack() as stack:
-            batches = feature_batches(reads, backbone, network, view=view, max_pixels=max_pixels)
+            batches = feature_batches(
+                reads,
+                backbone,
+                lambda: join_networks(backbone, [network()]),
+                view=view,
+                max_pixels=max_pixels,
+            )
             stack.enter_context(contextlib.closing(batches))
             for indices, features, failed in batches:
                 failures |= {missing[i].digest: error for i, error in failed}
@@ -139,7 +146,7 @@ def extract(
 def feature_batches(
     reads: Iterable[Callable[[], bytes]],
     backbone: Backbone,
-    network: Callable[[], Network],
+    network: Callable[[], JoinedNetwork],
     *,
     view: View = PLAIN,
     max_pixels: int = images.DEFAULT_MAX_PIXELS,
@@ -148,8 +155,8 @@ def feature_batches(
 
     Args:
         reads: Each returns one file's bytes.
-        backbone: Prepares the pixels.
-        network: Opens the network; called once the first photo is decoded.
+        backbone: Prepares the pixels, for each of its looks.
+        network: Opens the networks of the looks; called once the first photo is decoded.
         view: What the network sees of each photo.
         max_pixels: Photos with more pixels fail.
 
@@ -158,21 +165,29 @@ def feature_batches(
         ``(n, backbone.num_features)``, and the positions and errors of the files that failed
         since the batch before. Every position comes up exactly once.
     """
-    larger = preprocessing.enlarged(backbone, view.margin) if view.margin > 1 else backbone
+    looks = [
+        preprocessing.enlarged(look, view.margin) if view.margin > 1 else look
+        for look in backbone.looks
+    ]
 
-    def load(read: Callable[[], bytes]) -> Pixels | ImageError:
+    def load(read: Callable[[], bytes]) -> list[Pixels] | ImageError:
         try:
             data = read()
-            pixels = preprocessing.prepare(data, larger, max_pixels=max_pixels)
-            return pixels if view is PLAIN else view.change(pixels, hashlib.sha256(data).digest())
+            # Decoded for each look anew: large photos are decoded no larger than it needs, and its
+            # features are to be those that it has alone.
+            seen = [preprocessing.prepare(data, look, max_pixels=max_pixels) for look in looks]
+            if view is PLAIN:
+                return seen
+            digest = hashlib.sha256(data).digest()
+            return [view.change(pixels, digest) for pixels in seen]
         except ImageError as error:
             return error
         except OSError as error:
             return ImageError("unreadable", error.strerror or str(error))
 
-    run: Network | None = None
+    run: JoinedNetwork | None = None
     indices: list[int] = []
-    batch: list[Pixels] = []
+    batch: list[list[Pixels]] = []
     failed: list[tuple[int, ImageError]] = []
     nothing = np.empty((0, backbone.num_features), np.float32)
     loaded = in_order(load, reads, window=_WINDOW)
@@ -186,12 +201,17 @@ def feature_batches(
             if len(batch) == GROUP_SIZE or len(failed) == GROUP_SIZE:
                 if batch:
                     run = run or network()
-                yield indices, run(np.stack(batch)) if batch and run else nothing, failed
+                yield indices, run(_stacks(batch)) if batch and run else nothing, failed
                 indices, batch, failed = [], [], []
         if batch:
             run = run or network()
-            yield indices, run(np.stack(batch)), failed
+            yield indices, run(_stacks(batch)), failed
         elif failed:
             yield indices, nothing, failed
     finally:
         loaded.close()
+
+
+def _stacks(batch: Sequence[Sequence[Pixels]]) -> list[Pixels]:
+    """Return the photos' pixels as each look sees them, a stack a look."""
+    return [np.stack(seen) for seen in zip(*batch, strict=True)]

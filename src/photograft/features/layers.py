@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.registry import Layer
+from photograft.backbones.registry import Backbone, Layer
 from photograft.core.errors import UnknownNameError
 
 #: How many of the deepest earlier layers are joined to the last one.
@@ -43,6 +43,15 @@ def layer_sets(layers: Sequence[Layer], wanted: str) -> list[LayerSet]:
         )
     # A backbone that gives no earlier layer has nothing to join.
     return sets or layer_sets(layers, "last")
+
+
+def widest_columns(backbone: Backbone, wanted: str) -> npt.NDArray[np.intp]:
+    """Return the columns of the widest of the sets of layers of each look; see `layer_sets`."""
+    found, start = [], 0
+    for look in backbone.looks:
+        found.append(start + layer_sets(look.layers, wanted)[-1][1])
+        start += look.num_features
+    return np.concatenate(found)
 
 
 def last_columns(layers: Sequence[Layer]) -> npt.NDArray[np.intp]:

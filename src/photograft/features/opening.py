@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone, note_on
+from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE
 from photograft.backbones.weights import check_fetchable, locate_weights
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
-from photograft.features.extractor import Extractor
+from photograft.features.extractor import Extractor, join_extractors
 from photograft.features.settings import ExtractionSettings
 
 #: Notes that somebody was told of: a backbone is opened several times in a command.
@@ -38,14 +39,26 @@ def open_extractor(
         pooling=settings.pooling,
         layer=settings.layer,
     )
-    backbone, path = locate_weights(backbone, store.cache, progress=progress)
-    engine = choose_engine(
-        settings.engine, settings.precision, settings.device, prepared_only=backbone.is_onnx
-    )
     _tell(name, progress)
-    return Extractor(
-        backbone, path, engine, store, settings.max_pixels, progress, settings.engine == "auto"
-    )
+    return extractor_for(backbone, settings, store=store, progress=progress)
+
+
+def extractor_for(
+    backbone: Backbone, settings: ExtractionSettings, *, store: FeatureStore, progress: Progress
+) -> Extractor:
+    """Return what looks at photos by a record, its weights found; see `open_extractor`."""
+    parts = []
+    for look in backbone.looks:
+        own, path = locate_weights(look, store.cache, progress=progress)
+        engine = choose_engine(
+            settings.engine, settings.precision, settings.device, prepared_only=own.is_onnx
+        )
+        parts.append(
+            Extractor(
+                own, path, engine, store, settings.max_pixels, progress, settings.engine == "auto"
+            )
+        )
+    return join_extractors(parts)
 
 
 def _tell(name: str, progress: Progress) -> None:

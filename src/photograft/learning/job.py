@@ -15,7 +15,7 @@ from photograft.classifier.learned import Learned
 from photograft.classifier.scoring import score
 from photograft.core.arrays import Floats
 from photograft.core.progress import Progress
-from photograft.core.segments import FeatureTable
+from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.groups import content_groups
@@ -44,7 +44,7 @@ class Job:
     dataset: Dataset
     split: Split
     extractor: Extractor
-    table: FeatureTable | None
+    table: Table | None
     config: TrainConfig
     progress: Progress
     tracking: Tracking | None = None
@@ -85,7 +85,7 @@ class Job:
         """Return their groups, shape ``(n,)``."""
         return content_groups(self.dataset)[self.split.parts()[part]]
 
-    def features(self) -> FeatureTable:
+    def features(self) -> Table:
         """Return the features of every photo as it is."""
         if self.table is not None:
             return self.table

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from photograft._version import __version__
-from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import Backbone
@@ -19,14 +21,15 @@ from photograft.classifier.scoring import extractor_of, score
 from photograft.core.arrays import Floats
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.progress import Silent
-from photograft.core.segments import FeatureTable
+from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import is_column as is_column
 from photograft.data.inputs import read_photos, refuse_unusable
 from photograft.data.inputs import understand as understand
 from photograft.features.extractor import Extractor
-from photograft.features.layers import LayerSet, layer_sets
+from photograft.features.layers import widest_columns
+from photograft.features.opening import extractor_for
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.job import Fitted, learned_photos
 from photograft.learning.preparation import prepare_dataset
@@ -108,25 +111,14 @@ def extract_photos(X: Any, settings: ExtractionSettings, store: FeatureStore) ->
         StorageError: The cache can't be written.
     """
     check_fetchable(settings.backbone, settings.weights, store.cache)
-    backbone, (_, columns) = find_layers(settings)
-    backbone, path = locate_weights(backbone, store.cache)
-    extractor = Extractor(
-        backbone,
-        path,
-        choose_engine(
-            settings.engine, settings.precision, settings.device, prepared_only=backbone.is_onnx
-        ),
-        store,
-        settings.max_pixels,
-        Silent(),
-        settings.engine == "auto",
-    )
+    backbone, columns = find_layers(settings)
+    extractor = extractor_for(backbone, settings, store=store, progress=Silent())
     dataset, table, _ = _extracted(extractor, X)
     return table.rows([photo.digest for photo in dataset.photos], columns)
 
 
-def find_layers(settings: ExtractionSettings) -> tuple[Backbone, LayerSet]:
-    """Return the backbone's record, and the layers that are wanted with their columns.
+def find_layers(settings: ExtractionSettings) -> tuple[Backbone, npt.NDArray[np.intp]]:
+    """Return the backbone's record, and the columns of the layers that are wanted.
 
     Raises:
         InputError: The settings ask for what only learning could tell.
@@ -150,7 +142,7 @@ def find_layers(settings: ExtractionSettings) -> tuple[Backbone, LayerSet]:
         pooling=settings.pooling,
         layer=settings.layer,
     )
-    return backbone, layer_sets(backbone.layers, settings.layer)[-1]
+    return backbone, widest_columns(backbone, settings.layer)
 
 
 @functools.lru_cache(maxsize=16)
@@ -162,7 +154,7 @@ def _backbone(
     return get_backbone(name, weights, preprocessing=preprocessing, pooling=pooling, layer=layer)
 
 
-def _extracted(extractor: Extractor, X: Any) -> tuple[Dataset, FeatureTable, Extractor]:
+def _extracted(extractor: Extractor, X: Any) -> tuple[Dataset, Table, Extractor]:
     """Return the photos of ``X``, in order, their features, and what ran."""
     dataset = read_photos(understand(X), max_pixels=extractor.max_pixels)
     table, failures, extractor = extractor.extract(dataset.photos)

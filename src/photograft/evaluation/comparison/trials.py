@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import open_network
 from photograft.backbones.prebuilt import lite
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.core.optional import need_torch
@@ -22,7 +21,7 @@ from photograft.data.splits import Split, make_folds
 from photograft.evaluation.comparison.candidates import Candidate, NetworkKey
 from photograft.evaluation.comparison.trial_store import Trial
 from photograft.features.calibration import fit_to_photos, goes_by_photos
-from photograft.features.extraction import feature_batches, open_space
+from photograft.features.extraction import feature_batches
 from photograft.features.extractor import Extractor
 from photograft.features.opening import open_extractor
 from photograft.features.settings import ExtractionSettings
@@ -212,10 +211,9 @@ def time_photos(context: TrialContext, extractor: Extractor, candidate: Candidat
         return context.times[candidate.network]
     photos = context.pool.photos
     some = photos[:: max(1, len(photos) // _TIMED_PHOTOS)][:_TIMED_PHOTOS]
-    backbone, engine = extractor.backbone, extractor.engine.available()
-    folder = open_space(context.store, backbone, engine).folder
-    network = open_network(backbone, extractor.path, engine, folder)
-    network(np.zeros((BATCH_SIZE, *backbone.input_size, 3), np.uint8))
+    backbone = extractor.backbone
+    network = extractor.network()
+    network([np.zeros((BATCH_SIZE, *look.input_size, 3), np.uint8) for look in backbone.looks])
     times, start = [], context.timer()
     for indices, _, failed in feature_batches(
         [photo.read for photo in some],
@@ -233,6 +231,12 @@ def time_photos(context: TrialContext, extractor: Extractor, candidate: Candidat
 
 def costs_of(backbone: Backbone) -> tuple[int, int]:
     """Return a backbone's multiply-adds for a photo, and how many statistics it has."""
+    if backbone.parts:
+        costs = [costs_of(part) for part in backbone.parts]
+        return sum(adds for adds, _ in costs), sum(number for _, number in costs)
+    if backbone.mirror:
+        adds, number = costs_of(replace(backbone, mirror=False))
+        return 2 * adds, number
     if lite.is_lite(backbone.architecture):
         return lite.count_costs(backbone.architecture, backbone.input_size)
     if backbone.is_onnx:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ImageError, PhotograftError
 from photograft.core.parallel import in_order
-from photograft.core.segments import FeatureTable
+from photograft.core.segments import Table
 from photograft.data.dataset import Photo
 from photograft.features import preprocessing
 from photograft.features.augmentation import augment, generator
@@ -56,7 +56,7 @@ class StoredBatches:
 
     def __init__(
         self,
-        table: FeatureTable,
+        table: Table,
         digests: Sequence[bytes],
         columns: npt.NDArray[np.intp] | slice = slice(None),
         shape: tuple[int, ...] = (-1,),
@@ -100,7 +100,7 @@ class ViewBatches:
 
     def __init__(
         self,
-        tables: Sequence[FeatureTable],
+        tables: Sequence[Table],
         digests: Sequence[bytes],
         columns: npt.NDArray[np.intp] | slice = slice(None),
         shape: tuple[int, ...] = (-1,),

@@ -20,7 +20,7 @@ from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier
 from photograft.core.arrays import Floats
 from photograft.core.files import sha256_of
-from photograft.core.segments import FeatureTable
+from photograft.core.segments import Table
 from photograft.features.augmentation import view_name
 from photograft.features.settings import Augmentation
 from photograft.learning.history import Epoch, Follower, History
@@ -73,7 +73,7 @@ def make_head(
     num_features: int,
     hidden: Sequence[int],
     *,
-    table: FeatureTable | None = None,
+    table: Table | None = None,
     columns: npt.NDArray[np.intp] | slice = slice(None),
 ) -> HeadModule:
     """Return a new head.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
-from photograft.core.segments import FeatureTable
+from photograft.core.segments import Table
 from photograft.features.layers import layer_sets
 from photograft.learning.head.candidates import KINDS, Gather
 from photograft.learning.head.fitting import fit_head
@@ -37,7 +37,7 @@ def fit(job: Job) -> Fitted:
 
 
 def choose_and_fit(
-    job: Job, tables: Sequence[FeatureTable], *, layer: str = ""
+    job: Job, tables: Sequence[Table], *, layer: str = ""
 ) -> tuple[Classifier, Selection]:
     """Choose and fit a linear head.
 
@@ -50,7 +50,7 @@ def choose_and_fit(
     return fit_chosen(job, tables, selection), selection
 
 
-def choose_head(job: Job, tables: Sequence[FeatureTable], *, layer: str = "") -> Selection:
+def choose_head(job: Job, tables: Sequence[Table], *, layer: str = "") -> Selection:
     """Choose layers, kind of head and regularisation by cross-validation; see `choose_and_fit`."""
     config = job.config
     return select(
@@ -68,7 +68,7 @@ def choose_head(job: Job, tables: Sequence[FeatureTable], *, layer: str = "") ->
     )
 
 
-def fit_chosen(job: Job, tables: Sequence[FeatureTable], selection: Selection) -> Classifier:
+def fit_chosen(job: Job, tables: Sequence[Table], selection: Selection) -> Classifier:
     """Fit the chosen head on all training photos; see `choose_and_fit`."""
     with job.progress.step("Fitting the head", 1, "heads") as step:
         head = fit_head(
@@ -100,7 +100,7 @@ def count_params(job: Job, head: Head) -> dict[str, int]:
     return {"total": job.backbone.num_params + head.num_params, "trained": head.num_params}
 
 
-def _gather(job: Job, tables: Sequence[FeatureTable]) -> Gather:
+def _gather(job: Job, tables: Sequence[Table]) -> Gather:
     digests = job.digests("train")
     n = len(digests)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from photograft.core.segments import FeatureTable
+from photograft.core.segments import Table
 from photograft.data.photo import Photo
 from photograft.features.augmentation import augment, generator, view_name
 from photograft.features.extraction import View
@@ -77,9 +77,7 @@ def num_views(job: Job) -> int:
     return next((views for most, views in _VIEWS if num_photos <= most), 1)
 
 
-def view_tables(
-    job: Job, most: int | None = None, *, epochs: int | None = None
-) -> list[FeatureTable]:
+def view_tables(job: Job, most: int | None = None, *, epochs: int | None = None) -> list[Table]:
     """Return the features of each view of the training photos, the plain view first.
 
     Args:

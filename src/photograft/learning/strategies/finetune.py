@@ -12,7 +12,7 @@ from photograft.backbones.engines import Engine
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.head import Head
 from photograft.core.errors import InputError
-from photograft.core.segments import FeatureTable
+from photograft.core.segments import Table
 from photograft.core.statistics import NEGLIGIBLE
 from photograft.data.dataset import Photo
 from photograft.features.extraction import PLAIN, View, extract, open_space
@@ -201,9 +201,7 @@ class Boundary:
         blank = torch.zeros(1, *self.job.backbone.input_size, 3, dtype=torch.uint8)
         return tuple(self.transfer.lower(blank).shape[1:])
 
-    def _table(
-        self, photos: list[Photo], shape: tuple[int, ...], view: View, what: str
-    ) -> FeatureTable:
+    def _table(self, photos: list[Photo], shape: tuple[int, ...], view: View, what: str) -> Table:
         extractor, backbone = self.job.extractor, self.job.backbone
         name = f"boundary:{self.transfer.boundary}"
         width = int(np.prod(shape))
