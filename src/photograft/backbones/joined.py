@@ -74,6 +74,11 @@ def read_look(name: str, preprocessing: Preprocessing) -> tuple[str, Preprocessi
     return backbone, preprocessing, mirror
 
 
+def mirrored_names(name: str) -> tuple[str, str]:
+    """Return what a look may be called that sees the mirror image, too."""
+    return f"{name}{_HOW}{MIRROR}", f"{name},{MIRROR}"
+
+
 def layer_name(backbone: Backbone, look: Backbone, layer: Layer) -> str:
     """Return what a look's layer is called in the record of all looks."""
     return f"{look.name}/{layer.name}" if backbone.parts else layer.name

@@ -7,6 +7,8 @@ ENGINES = ("auto", "openvino", "onnxruntime", "torch")
 PRECISIONS = ("auto", "bf16", "fp32", "int8")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 POOLINGS = ("avg", "flatten")
+#: The cheapest first.
+EFFORTS = ("quick", "standard", "thorough")
 HEADS = ("auto", "logistic", "discriminant", "mlp")
 TARGET_ENCODINGS = ("auto", "binary", "sparse", "categorical")
 CLASS_WEIGHTS = ("none", "balanced")

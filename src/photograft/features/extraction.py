@@ -59,6 +59,17 @@ PLAIN = View("plain")
 FLIPPED = View("flip", lambda pixels, digest: np.ascontiguousarray(pixels[:, ::-1]))
 
 
+def mirrored_view(view: View) -> View:
+    """Return the view in which a photo is the mirror image of what it is in another one."""
+    if view is PLAIN:
+        return FLIPPED
+    return View(
+        f"{view.name}, mirrored",
+        lambda pixels, digest: np.ascontiguousarray(view.change(pixels, digest)[:, ::-1]),
+        view.margin,
+    )
+
+
 def open_space(
     store: FeatureStore, backbone: Backbone, engine: Engine, view: View = PLAIN
 ) -> Space:

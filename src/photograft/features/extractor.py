@@ -16,10 +16,10 @@ from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Photo
 from photograft.features.extraction import (
-    FLIPPED,
     PLAIN,
     View,
     extract,
+    mirrored_view,
     open_space,
     space_key,
 )
@@ -72,11 +72,11 @@ class Extractor:
         """
         if self.parts:
             return self._joined(photos, view, what)
-        if not self.backbone.mirror or view not in (PLAIN, FLIPPED):
+        if not self.backbone.mirror:
             return self._seen(photos, view, what)
-        plain, failures, ran = self._seen(photos, PLAIN, what)
-        flipped, others, ran = ran._seen(photos, FLIPPED, f"{what} of mirror images")
-        return MeanTable([plain, flipped]), {**others, **failures}, ran
+        own, failures, ran = self._seen(photos, view, what)
+        mirrored, others, ran = ran._seen(photos, mirrored_view(view), f"{what}, mirrored")
+        return MeanTable([own, mirrored]), {**others, **failures}, ran
 
     def network(self) -> JoinedNetwork:
         """Return what gives the features of all looks at once, opened now.

@@ -19,24 +19,28 @@ JoinedNetwork = Callable[[Sequence[Pixels]], Features]
 
 
 class JoinedTable:
-    """The features of several looks, each in a table of its own, side by side."""
+    """The features of several looks, each in a table of its own, side by side.
+
+    Attributes:
+        tables: Of each look.
+    """
 
     def __init__(self, tables: Sequence[Table]) -> None:
         self.num_features = sum(table.num_features for table in tables)
-        self._tables = tuple(tables)
+        self.tables = tuple(tables)
 
     def __contains__(self, digest: object) -> bool:
-        return all(digest in table for table in self._tables)
+        return all(digest in table for table in self.tables)
 
     def __len__(self) -> int:
-        return min(len(table) for table in self._tables)
+        return min(len(table) for table in self.tables)
 
     def rows(self, digests: Sequence[bytes], columns: Columns = slice(None)) -> Features:
         """Return the rows of some photos; see `FeatureTable.rows`."""
         wanted = np.arange(self.num_features)[columns]
         found = np.empty((len(digests), len(wanted)), np.float32)
         start = 0
-        for table in self._tables:
+        for table in self.tables:
             own = (wanted >= start) & (wanted < start + table.num_features)
             if own.any():
                 found[:, own] = table.rows(digests, wanted[own] - start)

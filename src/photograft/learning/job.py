@@ -135,6 +135,8 @@ class Fitted:
             them, too, shape ``(n, num_classes)``; None where it did not.
         out_of_fold: What heads chosen and fitted like the classifier's said of training photos
             that they had not learned from; None where nobody has asked them.
+        extractor: What looks at photos for the classifier, where that is not the job's.
+        table: Features of every photo by it, likewise.
     """
 
     classifier: Classifier
@@ -146,6 +148,14 @@ class Fitted:
     leftovers: tuple[Path, ...] = ()
     before_refit: npt.NDArray[np.float32] | None = None
     out_of_fold: OutOfFold | None = field(default=None, repr=False)
+    extractor: Extractor | None = field(default=None, repr=False)
+    table: Table | None = field(default=None, repr=False)
+
+    def as_seen(self, job: Job) -> Job:
+        """Return a job whose photos are looked at as the classifier looks at them."""
+        if self.extractor is None:
+            return job
+        return replace(job, extractor=self.extractor, table=self.table)
 
 
 def learned_photos(job: Job, fitted: Fitted) -> Learned:

@@ -146,6 +146,9 @@ class LearningSettings(Schema):
     """How a head, or a network, is fitted.
 
     Attributes:
+        effort: How many looks at each photo are tried where no backbone is named: ``"quick"`` one,
+            ``"standard"`` a second one, ``"thorough"`` more; see `photograft.learning.looks`. What
+            is tried is kept only where it is better beyond noise.
         strategy: How to learn: ``"features"`` (a frozen backbone, looked at once),
             ``"features+augment"`` (the same on several views of each photo), ``"finetune"`` (its
             top trained as well), ``"scratch"`` (a small network from random weights), or
@@ -176,6 +179,7 @@ class LearningSettings(Schema):
 
     renamed: ClassVar[Mapping[str, str]] = {"coding": "target_encoding"}
 
+    effort: str = "standard"
     strategy: str = "features"
     head: str = "auto"
     hidden: tuple[int, ...] = ()
@@ -193,6 +197,7 @@ class LearningSettings(Schema):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, words in (
+            ("effort", choices.EFFORTS),
             ("strategy", choices.STRATEGIES),
             ("head", choices.HEADS),
             ("target_encoding", choices.TARGET_ENCODINGS),
@@ -291,8 +296,8 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
     Each floor takes its own part and knows no other; `part` gives it. The attributes are described
     there:
 
-    * `LearningSettings`: strategy, head, hidden, dropout, target_encoding, class_weight, unfreeze,
-      head_first, head_training, views, test_views, augmentation, training
+    * `LearningSettings`: effort, strategy, head, hidden, dropout, target_encoding, class_weight,
+      unfreeze, head_first, head_training, views, test_views, augmentation, training
     * `BackboneSettings`: backbone, weights, layer, pooling, preprocessing
     * `ExecutionSettings`: engine, precision, device
     * `DataSettings`: validation, test, near_duplicates, group_by, corrections, new_class, seed,

@@ -179,6 +179,7 @@ def finish(
     Raises:
         StorageError: The folder can't be written.
     """
+    job = fitted.as_seen(job)
     assessed = fit_uncertainty(job, fitted)
     fitted = assessed.fitted
     dataset, split, config = job.dataset, job.split, job.config

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from photograft.backbones.costs import costs_of
 from photograft.core.choices import STRATEGIES
 from photograft.core.errors import ConversionError, InputError, PhotograftError, WeightsError
 from photograft.core.progress import Progress, Step
@@ -15,7 +16,7 @@ from photograft.core.text import rough_duration
 from photograft.evaluation.comparison.candidates import Candidate
 from photograft.evaluation.comparison.leaderboard import Row
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
-from photograft.evaluation.comparison.trials import TrialContext, costs_of, try_folds, try_stored
+from photograft.evaluation.comparison.trials import TrialContext, try_folds, try_stored
 from photograft.features.extraction import PLAIN, open_space
 from photograft.features.extractor import Extractor
 from photograft.learning.head.selection import NUM_FOLDS, Selection

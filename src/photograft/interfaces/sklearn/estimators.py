@@ -292,16 +292,11 @@ class BackboneFeatures(TransformerMixin, PhotoEstimator):  # type: ignore[misc]
             input_features: Taken since scikit-learn gives it; it says nothing about the features.
         """
         del input_features
-        backbone, (names, _) = find_layers(self._settings())
-        return np.array(
-            [
-                f"{layer.name}_{i}"
-                for layer in backbone.layers
-                if layer.name in names
-                for i in range(layer.num_features)
-            ],
-            dtype=object,
-        )
+        backbone, columns = find_layers(self._settings())
+        names = [
+            f"{layer.name}_{i}" for layer in backbone.layers for i in range(layer.num_features)
+        ]
+        return np.array(names, dtype=object)[columns]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -145,7 +145,144 @@ class Chosen(NamedTuple):
     share: float
 
 
+class Asked(NamedTuple):
+    """Which photos a choice is made on, and how they are held out.
+
+    Attributes:
+        rows: Of all training photos, shape ``(n,)``.
+        num_photos: How many training photos there are.
+        labels: Class indices of the chosen ones, shape ``(n,)``.
+        folds: Theirs in each repeat, shape ``(n, r)``.
+        photo_weights: What each counts, float32, shape ``(n,)``.
+        num_views: Views of each photo.
+    """
+
+    rows: npt.NDArray[np.intp]
+    num_photos: int
+    labels: npt.NDArray[np.int64]
+    folds: npt.NDArray[np.int64]
+    photo_weights: Floats
+    num_views: int
+
+
+class LookHeads(NamedTuple):
+    """What was tried on the features of one look.
+
+    Attributes:
+        layers: Of its stored rows, under the names that they have among all looks.
+        candidates: What was tried, its columns and layers those of this look alone.
+    """
+
+    layers: tuple[Layer, ...]
+    candidates: tuple[HeadCandidate, ...]
+
+
+def ask(
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    keys: Sequence[bytes],
+    *,
+    balanced: bool,
+    seed: int,
+    num_views: int = 1,
+) -> Asked:
+    """Return which training photos a choice is made on, and their folds; see `select`."""
+    most = min(SELECTION_PHOTOS, max(SELECTION_ROWS // num_views, 1))
+    rows = sample_photos(labels, groups, keys, seed, most)
+    own = labels[rows]
+    folds = repeated_folds(
+        own,
+        groups[rows],
+        [keys[i] for i in rows],
+        num_folds=NUM_FOLDS,
+        num_repeats=NUM_REPEATS,
+        seed=seed,
+    )
+    weights = photo_weights(own, balanced=balanced)
+    return Asked(rows, len(labels), own, folds, weights, num_views)
+
+
 @one_thread()
+def try_look(
+    asked: Asked,
+    gather: Gather,
+    layers: Sequence[Layer],
+    *,
+    wanted: str,
+    head: str,
+    progress: Progress,
+    names: Sequence[str] = (),
+) -> LookHeads:
+    """Cross-validate heads on the features of one look.
+
+    Args:
+        asked: Which photos, and how.
+        gather: Gives this look's features of the training photos.
+        layers: That its stored rows consist of.
+        wanted: Which of them; see `select`.
+        head: Likewise.
+        progress: Told how far it is.
+        names: Of the layers among all looks; their own where not given.
+    """
+    rows = with_views(asked.rows, asked.num_photos, asked.num_views)
+    question = Question(gather, rows, asked.labels, asked.folds, asked.photo_weights)
+    candidates = try_heads(question, layers, wanted, KINDS[head], progress)
+    known = names or [layer.name for layer in layers]
+    renamed = tuple(replace(layer, name=name) for layer, name in zip(layers, known, strict=True))
+    return LookHeads(renamed, tuple(candidates))
+
+
+@one_thread()
+def settle(asked: Asked, looks: Sequence[LookHeads], *, head: str) -> Selection:
+    """Choose from what was tried on one look or on several, whose rows lie side by side.
+
+    Args:
+        asked: What all of it was tried on.
+        looks: In the order of the joined rows.
+        head: As in `select`.
+    """
+    candidates: list[HeadCandidate] = []
+    layers: list[Layer] = []
+    start = 0
+    for look in looks:
+        candidates += [_among_looks(one, look, start) for one in look.candidates]
+        start += sum(layer.num_features for layer in look.layers)
+        layers += look.layers
+    blends = head == "auto" or len(looks) > 1
+    chosen = choose(candidates, asked.labels, blends=blends)
+    seen = {name for one in chosen for name in one.candidate.layers}
+    whole = len(asked.rows) == asked.num_photos
+    return Selection(
+        members=tuple(
+            Member(
+                one.candidate.head,
+                one.candidate.layers,
+                one.candidate.columns,
+                one.point.strength,
+                one.weight * one.point.scale,
+                one.share,
+                one.candidate.basis if whole else None,
+            )
+            for one in chosen
+        ),
+        candidates=tuple(replace(one, basis=None) for one in candidates),
+        layers=tuple(layer.name for layer in layers if layer.name in seen),
+        columns=np.unique(np.concatenate([one.candidate.columns for one in chosen])),
+        labels=asked.labels,
+        shares=chosen[0].point.shares,
+        held_out=_held_out(candidates, asked.labels, asked.rows, asked.folds, blends=blends),
+        num_views=asked.num_views,
+    )
+
+
+def _among_looks(candidate: HeadCandidate, look: LookHeads, start: int) -> HeadCandidate:
+    """Return a candidate of one look with its columns and layers among all looks."""
+    ends = np.cumsum([layer.num_features for layer in look.layers])
+    numbers = np.unique(np.searchsorted(ends, candidate.columns, side="right"))
+    names = tuple(look.layers[i].name for i in numbers.tolist())
+    return replace(candidate, layers=names, columns=start + candidate.columns)
+
+
 def select(
     gather: Gather,
     labels: npt.NDArray[np.int64],
@@ -158,6 +295,7 @@ def select(
     balanced: bool,
     seed: int,
     num_views: int = 1,
+    look_sizes: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> Selection:
     """Choose a head, or a blend of heads, by repeated, stratified, grouped cross-validation.
@@ -174,52 +312,31 @@ def select(
         backbone_layers: The layers that a stored row consists of.
         layers: ``"auto"``, ``"last"``, ``"joined"``, or names with commas between.
         head: ``"logistic"`` or ``"discriminant"``: the best one of that kind; ``"auto"``: a blend
-            of both kinds.
+            of both kinds. Heads on several looks are blended in any case.
         balanced: Give every class the same weight.
         seed: Of the folds.
         num_views: Views of each photo.
+        look_sizes: How many of the layers are each look's, where several are joined.
         progress: Told how far it is.
     """
-    num_photos = len(labels)
-    most = min(SELECTION_PHOTOS, max(SELECTION_ROWS // num_views, 1))
-    rows = sample_photos(labels, groups, keys, seed, most)
-    labels, groups = labels[rows], groups[rows]
-    keys = [keys[i] for i in rows]
-    folds = repeated_folds(
-        labels, groups, keys, num_folds=NUM_FOLDS, num_repeats=NUM_REPEATS, seed=seed
-    )
-    question = Question(
-        gather,
-        with_views(rows, num_photos, num_views),
-        labels,
-        folds,
-        photo_weights(labels, balanced=balanced),
-    )
-    candidates = try_heads(question, backbone_layers, layers, KINDS[head], progress or Silent())
-    chosen = choose(candidates, labels, blends=head == "auto")
-    columns = np.unique(np.concatenate([one.candidate.columns for one in chosen]))
-    seen = {name for one in chosen for name in one.candidate.layers}
-    return Selection(
-        members=tuple(
-            Member(
-                one.candidate.head,
-                one.candidate.layers,
-                one.candidate.columns,
-                one.point.strength,
-                one.weight * one.point.scale,
-                one.share,
-                one.candidate.basis if len(rows) == num_photos else None,
+    asked = ask(labels, groups, keys, balanced=balanced, seed=seed, num_views=num_views)
+    looks, first, start = [], 0, 0
+    for size in look_sizes or (len(backbone_layers),):
+        own = backbone_layers[first : first + size]
+
+        def gather_own(
+            rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], start: int = start
+        ) -> Floats:
+            return gather(rows, start + columns)
+
+        looks.append(
+            try_look(
+                asked, gather_own, own, wanted=layers, head=head, progress=progress or Silent()
             )
-            for one in chosen
-        ),
-        candidates=tuple(replace(one, basis=None) for one in candidates),
-        layers=tuple(layer.name for layer in backbone_layers if layer.name in seen),
-        columns=columns,
-        labels=labels,
-        shares=chosen[0].point.shares,
-        held_out=_held_out(candidates, labels, rows, folds, blends=head == "auto"),
-        num_views=num_views,
-    )
+        )
+        first += size
+        start += sum(layer.num_features for layer in own)
+    return settle(asked, looks, head=head)
 
 
 def choose(

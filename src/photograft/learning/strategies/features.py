@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from photograft.learning.head.candidates import KINDS, Gather
 from photograft.learning.head.fitting import fit_head
 from photograft.learning.head.selection import Selection, select, to_json
 from photograft.learning.job import Fitted, Job, OutOfFold
+from photograft.learning.looks.search import search
 
 
 def fit(job: Job) -> Fitted:
@@ -26,13 +28,18 @@ def fit(job: Job) -> Fitted:
     """
     if job.config.head == "mlp":
         return _fit_mlp(job)
-    classifier, selection = choose_and_fit(job, [job.features()])
+    found = search(job)
+    seen = replace(job, extractor=found.extractor, table=found.table)
+    classifier = fit_chosen(seen, [found.table], found.selection)
     return Fitted(
         classifier,
         "features",
-        to_json(selection),
-        params=count_params(job, classifier.head),
-        out_of_fold=OutOfFold.of(selection),
+        {**to_json(found.selection), "steps": [step.to_json() for step in found.steps]},
+        notes=found.notes,
+        params=count_params(seen, classifier.head),
+        out_of_fold=OutOfFold.of(found.selection),
+        extractor=found.extractor,
+        table=found.table,
     )
 
 
@@ -64,6 +71,7 @@ def choose_head(job: Job, tables: Sequence[Table], *, layer: str = "") -> Select
         balanced=config.class_weight == "balanced",
         seed=config.seed,
         num_views=len(tables),
+        look_sizes=[len(look.layers) for look in job.backbone.looks],
         progress=job.progress,
     )
 

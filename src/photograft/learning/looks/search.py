@@ -1,0 +1,359 @@
+"""Searching for looks that make a better classifier: auditioned on some photos, then tried on all.
+
+A greedy search forwards (Caruana et al., "Ensemble selection from libraries of models", 2004, with
+the members' features stored): each round, every look that may still be paid for is tried on a
+seeded sample of the training photos beside what was kept so far; the one that promises most sees
+all photos; and it is kept where cross-validation, on the same folds, says that it is better beyond
+noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.backbones.costs import costs_of
+from photograft.backbones.get import get_backbone
+from photograft.backbones.joined import join, layer_name, mirrored_names
+from photograft.core.arrays import Floats
+from photograft.core.progress import Progress, Silent
+from photograft.core.segments import Table
+from photograft.core.statistics import NEGLIGIBLE, standard_error
+from photograft.core.text import percent
+from photograft.features.extractor import Extractor, join_extractors
+from photograft.features.looks import JoinedTable
+from photograft.features.opening import extractor_for
+from photograft.learning.head.candidates import Gather
+from photograft.learning.head.sampling import sample_photos
+from photograft.learning.head.selection import (
+    Asked,
+    LookHeads,
+    Selection,
+    ask,
+    is_better,
+    settle,
+    try_look,
+)
+from photograft.learning.job import Job
+from photograft.learning.looks.plan import AUDITION_PHOTOS, Plan, plan_for
+
+
+@dataclass(frozen=True)
+class Step:
+    """A look that was tried.
+
+    Attributes:
+        look: Its name.
+        cost: Of a photo, as a multiple of the first look's.
+        promised: By how much it took the log loss of the audition's photos down, in nats; None
+            where it was not auditioned.
+        log_loss: Cross-validated on all photos, with it; None where it was not tried on all.
+        accuracy: Likewise.
+        kept: Whether it was kept.
+    """
+
+    look: str
+    cost: float
+    promised: float | None
+    log_loss: float | None
+    accuracy: float | None
+    kept: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON types."""
+        return dict(vars(self))
+
+
+@dataclass
+class Looked:
+    """A look, and what it saw of every photo.
+
+    Attributes:
+        extractor: Of this look alone.
+        cost: Multiply-adds for a photo.
+        table: Its features of every photo; None where it has not seen them all.
+        heads: What was tried on the training photos' features; None likewise.
+    """
+
+    extractor: Extractor
+    cost: int
+    table: Table | None = None
+    heads: LookHeads | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        extractor: Of the looks that were kept.
+        table: Their features of every photo.
+        selection: The head on them.
+        steps: What was tried, in order; the first look's first.
+        notes: What the user should know.
+    """
+
+    extractor: Extractor
+    table: Table
+    selection: Selection
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...]
+
+
+def search(job: Job) -> Found:
+    """Choose looks and the head on them; see the module.
+
+    Args:
+        job: Its extractor is the first look, or several, which then all are taken as one step.
+    """
+    return _Search(job).run()
+
+
+class _Search:
+    def __init__(self, job: Job) -> None:
+        self.job, self.config = job, job.config
+        self.plan: Plan = plan_for(job.config)
+        self.labels, self.digests = job.labels("train"), job.digests("train")
+        self.asked = self._ask(np.arange(len(self.labels)))
+        parts = job.extractor.parts or (job.extractor,)
+        table = job.features()
+        tables = table.tables if isinstance(table, JoinedTable) else (table,)
+        self.kept = [
+            Looked(part, costs_of(part.backbone)[0] if self.plan.looks else 1, own)
+            for part, own in zip(parts, tables, strict=True)
+        ]
+        self.first_cost = max(self.kept[0].cost, 1)
+        self.spent = float(len(self.kept))
+        self.steps: list[Step] = []
+        self.known: dict[str, Looked] = {}
+
+    def run(self) -> Found:
+        for looked in self.kept:
+            self._try(looked)
+        selection = self._settle(self.kept)
+        names = "+".join(looked.extractor.backbone.name for looked in self.kept)
+        self.steps.append(
+            Step(names, self.spent, None, selection.log_loss, selection.accuracy, kept=True)
+        )
+        promises: dict[str, float] = {}
+        while len(self.kept) < self.plan.most_kept and selection.accuracy < 1:
+            promises = self._audition()
+            best = max(promises, key=lambda name: (promises[name], name), default="")
+            if not best or promises[best] <= NEGLIGIBLE:
+                break
+            looked = self.known[best]
+            self._see_all(looked)
+            tried = self._settle([*self._others(best), looked])
+            kept = is_better(tried, selection)
+            self.steps.append(
+                Step(
+                    best,
+                    looked.cost / self.first_cost,
+                    promises.pop(best),
+                    tried.log_loss,
+                    tried.accuracy,
+                    kept,
+                )
+            )
+            if not kept:
+                break
+            self.kept, selection = [*self._others(best), looked], tried
+        self.steps += [
+            Step(name, self.known[name].cost / self.first_cost, gain, None, None, kept=False)
+            for name, gain in promises.items()
+        ]
+        return self._found(selection)
+
+    def _ask(self, rows: npt.NDArray[np.intp]) -> Asked:
+        return ask(
+            self.labels[rows],
+            self.job.groups("train")[rows],
+            [self.digests[i] for i in rows.tolist()],
+            balanced=self.config.class_weight == "balanced",
+            seed=self.config.seed,
+        )
+
+    def _settle(self, looks: Sequence[Looked]) -> Selection:
+        """Return the choice among the heads of some looks, tried on all training photos."""
+        heads = [looked.heads for looked in looks if looked.heads is not None]
+        return self._among(self.asked, looks, heads)
+
+    def _settle_on(
+        self, asked: Asked, looks: Sequence[Looked], digests: Sequence[bytes]
+    ) -> Selection:
+        """Return the choice among some looks on the audition's photos alone."""
+        heads = [self._heads(asked, looked, digests, Silent()) for looked in looks]
+        return self._among(asked, looks, heads)
+
+    def _among(
+        self, asked: Asked, looks: Sequence[Looked], heads: Sequence[LookHeads]
+    ) -> Selection:
+        record = join([looked.extractor.backbone for looked in looks])
+        named = []
+        for looked, own in zip(looks, heads, strict=True):
+            look = looked.extractor.backbone
+            layers = (replace(layer, name=layer_name(record, look, layer)) for layer in look.layers)
+            named.append(own._replace(layers=tuple(layers)))
+        return settle(asked, named, head=self.config.head)
+
+    def _heads(
+        self, asked: Asked, looked: Looked, digests: Sequence[bytes], progress: Progress
+    ) -> LookHeads:
+        return try_look(
+            asked,
+            _gather(looked, digests),
+            looked.extractor.backbone.layers,
+            wanted=self.config.layer,
+            head=self.config.head,
+            progress=progress,
+        )
+
+    def _others(self, name: str) -> list[Looked]:
+        """Return what was kept, less the look whose mirror image a new one adds."""
+        return [
+            looked
+            for looked in self.kept
+            if name not in mirrored_names(looked.extractor.backbone.name)
+        ]
+
+    def _try(self, looked: Looked) -> None:
+        looked.heads = self._heads(self.asked, looked, self.digests, self.job.progress)
+
+    def _see_all(self, looked: Looked) -> None:
+        name = looked.extractor.backbone.name
+        table, failures, extractor = looked.extractor.extract(
+            self.job.dataset.photos, what=f"Looking again with {name}"
+        )
+        for error in failures.values():
+            raise error
+        looked.table, looked.extractor = table, extractor
+        self.spent += looked.cost / self.first_cost
+        self._try(looked)
+
+    def _audition(self) -> dict[str, float]:
+        """Return by how much each look that may be paid for lowers the log loss of some photos."""
+        rows = sample_photos(
+            self.labels,
+            self.job.groups("train"),
+            self.digests,
+            self.config.seed,
+            AUDITION_PHOTOS,
+        )
+        digests = [self.digests[i] for i in rows.tolist()]
+        photos = [self.job.photos("train")[i] for i in rows.tolist()]
+        asked = self._ask(rows)
+        names = [looked.extractor.backbone.name for looked in self.kept]
+        before = self._settle_on(asked, self.kept, digests)
+        found: dict[str, float] = {}
+        for name in self.plan.looks:
+            if name in names:
+                continue
+            looked = self.known.get(name)
+            if looked is None:
+                looked = self.known[name] = self._open(name)
+            cost = looked.cost / self.first_cost
+            if self.spent + cost > self.plan.most:
+                continue
+            if looked.table is None:
+                table, failures, looked.extractor = looked.extractor.extract(
+                    photos, what=f"Trying {name} on some photos"
+                )
+                for error in failures.values():
+                    raise error
+            else:
+                table = looked.table
+            own = Looked(looked.extractor, looked.cost, table)
+            after = self._settle_on(asked, [*self._others(name), own], digests)
+            difference = before.losses - after.losses
+            gain = float(difference @ before.shares)
+            found[name] = gain if gain > standard_error(difference, before.shares) / 2 else 0.0
+        return found
+
+    def _open(self, name: str) -> Looked:
+        backbone = get_backbone(name)
+        settings = replace(self.config, backbone=name)
+        extractor = extractor_for(
+            backbone, settings, store=self.job.store, progress=self.job.progress
+        )
+        # The engine may have fallen back on another before.
+        extractor = replace(extractor, engine=self.kept[0].extractor.engine)
+        return Looked(extractor, costs_of(backbone)[0])
+
+    def _found(self, selection: Selection) -> Found:
+        looks, chosen = _narrowed(self.kept, selection)
+        tables = [looked.table for looked in looks if looked.table is not None]
+        table = tables[0] if len(tables) == 1 else JoinedTable(tables)
+        extractor = join_extractors([looked.extractor for looked in looks])
+        return Found(extractor, table, chosen, tuple(self.steps), self._notes())
+
+    def _notes(self) -> tuple[str, ...]:
+        first, *more = self.steps
+        if not more or first.accuracy is None:
+            return ()
+        said = []
+        accuracy = first.accuracy
+        for step in more:
+            if step.accuracy is None:
+                continue
+            verb = "is kept" if step.kept else "does not help beyond noise, and is left out"
+            said.append(
+                f"a look with {step.look} as well ({step.cost:.1f} times the first one's work) "
+                f"{verb}: {percent(step.accuracy)} of held-out training photos right, "
+                f"{percent(accuracy)} without it"
+            )
+            accuracy = step.accuracy if step.kept else accuracy
+        if not said:
+            said.append("no second look promised anything: the first one is enough")
+        return tuple(said)
+
+
+def _gather(looked: Looked, digests: Sequence[bytes]) -> Gather:
+    def gather(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
+        if looked.table is None:
+            return np.empty((0, len(columns)), np.float32)
+        return looked.table.rows([digests[i] for i in rows.tolist()], columns)
+
+    return gather
+
+
+def _narrowed(looks: Sequence[Looked], selection: Selection) -> tuple[list[Looked], Selection]:
+    """Return the looks that the blend takes something of, and the selection among these alone."""
+    widths = [looked.extractor.backbone.num_features for looked in looks]
+    starts = np.cumsum([0, *widths])
+    owners = np.searchsorted(starts, selection.columns, side="right") - 1
+    used = sorted(set(owners.tolist()))
+    if len(used) == len(looks):
+        return list(looks), selection
+    kept = [looks[i] for i in used]
+    record = join([looked.extractor.backbone for looked in kept])
+    before = join([looked.extractor.backbone for looked in looks])
+    names, shift, start = {}, {}, 0
+    for i in used:
+        look = looks[i].extractor.backbone
+        for layer in look.layers:
+            names[layer_name(before, look, layer)] = layer_name(record, look, layer)
+        shift[i] = start - int(starts[i])
+        start += widths[i]
+
+    def moved(columns: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        owner = np.searchsorted(starts, columns, side="right") - 1
+        return columns + np.array([shift[i] for i in owner.tolist()], np.intp)
+
+    members = tuple(
+        replace(
+            member,
+            layers=tuple(names[name] for name in member.layers),
+            columns=moved(member.columns),
+        )
+        for member in selection.members
+    )
+    return kept, replace(
+        selection,
+        members=members,
+        layers=tuple(names[name] for name in selection.layers),
+        columns=np.sort(moved(selection.columns)),
+    )
