@@ -9,6 +9,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 POOLINGS = ("avg", "flatten")
 #: The cheapest first.
 EFFORTS = ("quick", "standard", "thorough")
+FINALS = ("all", "train")
 HEADS = ("auto", "logistic", "discriminant", "mlp")
 TARGET_ENCODINGS = ("auto", "binary", "sparse", "categorical")
 CLASS_WEIGHTS = ("none", "balanced")

@@ -62,7 +62,9 @@ class TrainOptions(ExtractionOptions, total=False):
     be text, such as ``"128,64"``.
     """
 
+    effort: str
     strategy: str
+    final: str
     head: str
     hidden: str | Sequence[int]
     dropout: float

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from photograft.backbones.joined import look_names
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.core import choices
 from photograft.core.errors import InputError
@@ -153,6 +154,9 @@ class LearningSettings(Schema):
             ``"features+augment"`` (the same on several views of each photo), ``"finetune"`` (its
             top trained as well), ``"scratch"`` (a small network from random weights), or
             ``"auto"``: what does best on validation of all but the last.
+        final: What the head of a frozen backbone is fitted on in the end: ``"all"`` photos that may
+            be learned from, those of validation as well, or ``"train"``, the training photos.
+            Either way, scores are of heads that had not seen what they are scored on.
         head: ``"logistic"`` regression, a linear ``"discriminant"``, ``"auto"`` (a blend of both,
             weighed by cross-validation), or an ``"mlp"``.
         hidden: Widths of the MLP's hidden layers; also those of trained networks' heads.
@@ -181,6 +185,7 @@ class LearningSettings(Schema):
 
     effort: str = "standard"
     strategy: str = "features"
+    final: str = "all"
     head: str = "auto"
     hidden: tuple[int, ...] = ()
     dropout: float = 0.0
@@ -198,6 +203,7 @@ class LearningSettings(Schema):
         super().__post_init__()
         for name, words in (
             ("effort", choices.EFFORTS),
+            ("final", choices.FINALS),
             ("strategy", choices.STRATEGIES),
             ("head", choices.HEADS),
             ("target_encoding", choices.TARGET_ENCODINGS),
@@ -232,7 +238,7 @@ def check_can_run(config: TrainConfig) -> None:
 
     Raises:
         InputError: It takes torch, which is not installed, would train an ONNX file, or asks for
-            int8 of what learns in a loop.
+            int8, or several looks, of what learns in a loop.
     """
     if is_file_name(config.backbone) and trains_network(config):
         raise InputError(
@@ -240,6 +246,13 @@ def check_can_run(config: TrainConfig) -> None:
             expected="the strategy features, or features+augment with stored views",
             got=config.strategy,
             fix="To fine-tune the same network, name it as timm does, with --weights FILE.",
+        )
+    if len(look_names(config.backbone)) > 1 and (config.has_loop or config.precision == "int8"):
+        raise InputError(
+            f"{config.backbone} joins looks, which are for a frozen network and a linear head",
+            expected="the strategy features, or features+augment with stored views; not int8",
+            got=f"the strategy {config.strategy}, the head {config.head}, {config.precision}",
+            fix="Name one of them with --backbone.",
         )
     if config.precision == "int8" and config.has_loop:
         raise InputError(
@@ -296,8 +309,8 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
     Each floor takes its own part and knows no other; `part` gives it. The attributes are described
     there:
 
-    * `LearningSettings`: effort, strategy, head, hidden, dropout, target_encoding, class_weight,
-      unfreeze, head_first, head_training, views, test_views, augmentation, training
+    * `LearningSettings`: effort, strategy, final, head, hidden, dropout, target_encoding,
+      class_weight, unfreeze, head_first, head_training, views, test_views, augmentation, training
     * `BackboneSettings`: backbone, weights, layer, pooling, preprocessing
     * `ExecutionSettings`: engine, precision, device
     * `DataSettings`: validation, test, near_duplicates, group_by, corrections, new_class, seed,

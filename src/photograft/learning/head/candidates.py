@@ -14,6 +14,7 @@ from photograft.backbones.registry import Layer
 from photograft.core.arrays import Floats
 from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress
+from photograft.core.segments import Table
 from photograft.features.layers import LayerSet, layer_sets
 from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.blending import blend, blended
@@ -119,6 +120,15 @@ def try_heads(
     return found
 
 
+def gather_from(table: Table, digests: Sequence[bytes]) -> Gather:
+    """Return what gives the stored features of photos by their places among `digests`."""
+
+    def gather(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
+        return table.rows([digests[i] for i in rows.tolist()], columns)
+
+    return gather
+
+
 def nested_basis(gather: Gather, rows: npt.NDArray[np.intp], sets: Sequence[LayerSet]) -> Basis:
     """Return a basis whose first blocks are the first set, the first two the second, and so on."""
     columns = nested_columns(sets)
@@ -145,7 +155,8 @@ def _logistic(basis: Basis, question: Question) -> list[HeadResult]:
 def _shrunk(basis: Basis, question: Question) -> list[HeadResult]:
     """Cross-validate discriminants, each as sure as its held-out answers allow."""
     labels, weights = question.labels, question.photo_weights
-    shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+    scored = np.where((question.folds >= 0).all(axis=1), weights, 0).astype(np.float64)
+    shares = scored / scored.sum()
     said, accuracies = out_of_fold_discriminants(basis, labels, question.folds, weights)
     found = []
     for strength, raw, accuracy in zip(SHRINKAGES, said, accuracies.tolist(), strict=True):

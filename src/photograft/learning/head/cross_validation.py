@@ -87,7 +87,8 @@ def cross_validate(
         basis: Of the features; row ``v * n + i`` is view `v` of photo `i`, view 0 the plain one,
             which alone is scored.
         labels: Class indices, shape ``(n,)``.
-        folds: Of each photo in each repeat, shape ``(n, r)``.
+        folds: Of each photo in each repeat, shape ``(n, r)``; -1 where it is never held out, and
+            so not scored.
         photo_weights: What each photo counts, float32, shape ``(n,)``.
         keep_log_probs: Whether the results are to have them, where they aren't far from the best.
     """
@@ -104,7 +105,8 @@ def cross_validate(
     size = max(1, _MAX_ELEMENTS // (n * num_views * num_classes))
     blocks = [slice(i, i + size) for i in range(0, num_problems, size)]
     w = np.zeros((len(basis.variances), num_problems, num_classes), np.float32)
-    shares = photo_weights.astype(np.float64) / photo_weights.sum(dtype=np.float64)
+    scored = np.where((folds >= 0).all(axis=1), photo_weights, 0).astype(np.float64)
+    shares = scored / scored.sum()
     path: list[HeadResult] = []
     for l2 in PENALTIES:
         losses, predicted = np.zeros((n, num_repeats)), np.zeros((n, num_repeats), np.int64)

@@ -82,7 +82,7 @@ def out_of_fold_discriminants(
     Args:
         basis: As in `fit_discriminant`; a held-out photo's views are held out with it.
         labels: Likewise.
-        folds: Of each photo in each repeat, shape ``(n, r)``.
+        folds: Of each photo in each repeat, shape ``(n, r)``; -1 where it is never held out.
         photo_weights: As in `fit_discriminant`.
         shrinkages: The shares.
 
@@ -113,7 +113,7 @@ def out_of_fold_discriminants(
         (repeat, fold)
         for repeat in range(num_repeats)
         for fold in np.unique(folds[:, repeat]).tolist()
-        if not (folds[:, repeat] == fold).all()
+        if fold >= 0 and not (folds[:, repeat] == fold).all()
     ]
     for done in in_order(fit, parts):
         found[:, done.out, done.repeat] = done.log_probs

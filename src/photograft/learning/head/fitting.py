@@ -83,7 +83,7 @@ def _solution(
     if member.head != LOGISTIC:
         return fit_discriminant(basis, labels, weights, member.strength)
     # More photos than it was chosen on: the same penalty on their sum is less on their mean.
-    l2 = member.strength * selection.num_photos / len(labels)
+    l2 = member.strength * selection.num_learned / len(labels)
     num_views = selection.num_views
     labels = np.tile(labels, num_views)
     shares = np.tile(weights, num_views)[:, None]

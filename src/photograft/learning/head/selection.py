@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.registry import Layer
+from photograft.backbones.registry import Backbone, Layer
 from photograft.core.arrays import Floats
 from photograft.core.blas import one_thread
 from photograft.core.errors import InputError
@@ -101,6 +101,7 @@ class Selection:
         labels: Of the photos that the choice was made on, shape ``(num_photos,)``.
         shares: Their weights, summing to 1.
         held_out: The honest scores of choosing and fitting as is done here.
+        num_learned: Photos that penalties are meant for: more of them bear a weaker one.
         num_views: Rows of each photo that the head learns from.
     """
 
@@ -111,6 +112,7 @@ class Selection:
     labels: npt.NDArray[np.int64]
     shares: npt.NDArray[np.float64]
     held_out: OutOfFoldScores
+    num_learned: int
     num_views: int = 1
 
     @property
@@ -233,13 +235,21 @@ def try_look(
 
 
 @one_thread()
-def settle(asked: Asked, looks: Sequence[LookHeads], *, head: str) -> Selection:
+def settle(
+    asked: Asked,
+    looks: Sequence[LookHeads],
+    *,
+    head: str,
+    judges: npt.NDArray[np.int64] | None = None,
+) -> Selection:
     """Choose from what was tried on one look or on several, whose rows lie side by side.
 
     Args:
         asked: What all of it was tried on.
         looks: In the order of the joined rows.
-        head: As in `select`.
+        head: As in `select`; heads on several looks are blended in any case.
+        judges: Folds by which what was chosen is judged, shape ``(n, r)``, where these are others
+            than those that were held out; -1 for photos that are not.
     """
     candidates: list[HeadCandidate] = []
     layers: list[Layer] = []
@@ -270,7 +280,14 @@ def settle(asked: Asked, looks: Sequence[LookHeads], *, head: str) -> Selection:
         columns=np.unique(np.concatenate([one.candidate.columns for one in chosen])),
         labels=asked.labels,
         shares=chosen[0].point.shares,
-        held_out=_held_out(candidates, asked.labels, asked.rows, asked.folds, blends=blends),
+        held_out=_held_out(
+            candidates,
+            asked.labels,
+            asked.rows,
+            asked.folds if judges is None else judges,
+            blends=blends,
+        ),
+        num_learned=asked.num_photos if whole else len(asked.rows),
         num_views=asked.num_views,
     )
 
@@ -281,6 +298,43 @@ def _among_looks(candidate: HeadCandidate, look: LookHeads, start: int) -> HeadC
     numbers = np.unique(np.searchsorted(ends, candidate.columns, side="right"))
     names = tuple(look.layers[i].name for i in numbers.tolist())
     return replace(candidate, layers=names, columns=start + candidate.columns)
+
+
+def try_looks(
+    asked: Asked,
+    gather: Gather,
+    backbone: Backbone,
+    *,
+    wanted: str,
+    head: str,
+    progress: Progress,
+) -> list[LookHeads]:
+    """Cross-validate heads on the features of each of a backbone's looks; see `try_look`.
+
+    Args:
+        asked: Which photos, and how.
+        gather: Gives the features of all looks, side by side.
+        backbone: Of one look or of several.
+        wanted: As in `try_look`, as are the others.
+        head: Likewise.
+        progress: Likewise.
+    """
+    found, start, first = [], 0, 0
+    for look in backbone.looks:
+
+        def gather_own(
+            rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], start: int = start
+        ) -> Floats:
+            return gather(rows, start + columns)
+
+        names = [layer.name for layer in backbone.layers[first : first + len(look.layers)]]
+        tried = try_look(
+            asked, gather_own, look.layers, wanted=wanted, head=head, progress=progress, names=names
+        )
+        found.append(tried)
+        first += len(look.layers)
+        start += look.num_features
+    return found
 
 
 def select(
@@ -295,7 +349,6 @@ def select(
     balanced: bool,
     seed: int,
     num_views: int = 1,
-    look_sizes: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> Selection:
     """Choose a head, or a blend of heads, by repeated, stratified, grouped cross-validation.
@@ -309,34 +362,20 @@ def select(
         labels: Class indices of the training photos, shape ``(n,)``.
         groups: Their groups, shape ``(n,)``; a group is never split across folds.
         keys: Their content digests.
-        backbone_layers: The layers that a stored row consists of.
+        backbone_layers: The layers that a stored row consists of, those of one look.
         layers: ``"auto"``, ``"last"``, ``"joined"``, or names with commas between.
         head: ``"logistic"`` or ``"discriminant"``: the best one of that kind; ``"auto"``: a blend
-            of both kinds. Heads on several looks are blended in any case.
+            of both kinds.
         balanced: Give every class the same weight.
         seed: Of the folds.
         num_views: Views of each photo.
-        look_sizes: How many of the layers are each look's, where several are joined.
         progress: Told how far it is.
     """
     asked = ask(labels, groups, keys, balanced=balanced, seed=seed, num_views=num_views)
-    looks, first, start = [], 0, 0
-    for size in look_sizes or (len(backbone_layers),):
-        own = backbone_layers[first : first + size]
-
-        def gather_own(
-            rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], start: int = start
-        ) -> Floats:
-            return gather(rows, start + columns)
-
-        looks.append(
-            try_look(
-                asked, gather_own, own, wanted=layers, head=head, progress=progress or Silent()
-            )
-        )
-        first += size
-        start += sum(layer.num_features for layer in own)
-    return settle(asked, looks, head=head)
+    look = try_look(
+        asked, gather, backbone_layers, wanted=layers, head=head, progress=progress or Silent()
+    )
+    return settle(asked, [look], head=head)
 
 
 def choose(

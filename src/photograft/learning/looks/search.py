@@ -11,23 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.costs import costs_of
 from photograft.backbones.get import get_backbone
 from photograft.backbones.joined import join, layer_name, mirrored_names
-from photograft.core.arrays import Floats
+from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import Table
 from photograft.core.statistics import NEGLIGIBLE, standard_error
-from photograft.core.text import percent
 from photograft.features.extractor import Extractor, join_extractors
 from photograft.features.looks import JoinedTable
 from photograft.features.opening import extractor_for
-from photograft.learning.head.candidates import Gather
+from photograft.learning.head.candidates import gather_from
 from photograft.learning.head.sampling import sample_photos
 from photograft.learning.head.selection import (
     Asked,
@@ -40,32 +37,7 @@ from photograft.learning.head.selection import (
 )
 from photograft.learning.job import Job
 from photograft.learning.looks.plan import AUDITION_PHOTOS, Plan, plan_for
-
-
-@dataclass(frozen=True)
-class Step:
-    """A look that was tried.
-
-    Attributes:
-        look: Its name.
-        cost: Of a photo, as a multiple of the first look's.
-        promised: By how much it took the log loss of the audition's photos down, in nats; None
-            where it was not auditioned.
-        log_loss: Cross-validated on all photos, with it; None where it was not tried on all.
-        accuracy: Likewise.
-        kept: Whether it was kept.
-    """
-
-    look: str
-    cost: float
-    promised: float | None
-    log_loss: float | None
-    accuracy: float | None
-    kept: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON types."""
-        return dict(vars(self))
+from photograft.learning.looks.steps import Step, told
 
 
 @dataclass
@@ -203,9 +175,12 @@ class _Search:
     def _heads(
         self, asked: Asked, looked: Looked, digests: Sequence[bytes], progress: Progress
     ) -> LookHeads:
+        table = looked.table
+        if table is None:
+            raise InputError(f"{looked.extractor.backbone.name} has not seen these photos yet")
         return try_look(
             asked,
-            _gather(looked, digests),
+            gather_from(table, digests),
             looked.extractor.backbone.layers,
             wanted=self.config.layer,
             head=self.config.head,
@@ -288,36 +263,11 @@ class _Search:
         tables = [looked.table for looked in looks if looked.table is not None]
         table = tables[0] if len(tables) == 1 else JoinedTable(tables)
         extractor = join_extractors([looked.extractor for looked in looks])
-        return Found(extractor, table, chosen, tuple(self.steps), self._notes())
-
-    def _notes(self) -> tuple[str, ...]:
-        first, *more = self.steps
-        if not more or first.accuracy is None:
-            return ()
-        said = []
-        accuracy = first.accuracy
-        for step in more:
-            if step.accuracy is None:
-                continue
-            verb = "is kept" if step.kept else "does not help beyond noise, and is left out"
-            said.append(
-                f"a look with {step.look} as well ({step.cost:.1f} times the first one's work) "
-                f"{verb}: {percent(step.accuracy)} of held-out training photos right, "
-                f"{percent(accuracy)} without it"
-            )
-            accuracy = step.accuracy if step.kept else accuracy
-        if not said:
-            said.append("no second look promised anything: the first one is enough")
-        return tuple(said)
-
-
-def _gather(looked: Looked, digests: Sequence[bytes]) -> Gather:
-    def gather(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
-        if looked.table is None:
-            return np.empty((0, len(columns)), np.float32)
-        return looked.table.rows([digests[i] for i in rows.tolist()], columns)
-
-    return gather
+        notes = told(self.steps, self.config.effort if self.plan.looks else "")
+        if len(looks) < len(self.kept):
+            names = " and ".join(looked.extractor.backbone.name for looked in looks)
+            notes = (*notes, f"its blend takes nothing from the other looks than {names}")
+        return Found(extractor, table, chosen, tuple(self.steps), notes)
 
 
 def _narrowed(looks: Sequence[Looked], selection: Selection) -> tuple[list[Looked], Selection]:

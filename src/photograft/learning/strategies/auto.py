@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from photograft.core.errors import InputError
-from photograft.data.splits import Split
 from photograft.learning.head.selection import Selection
 from photograft.learning.job import Fitted, Job
 from photograft.learning.strategies import features_augment
-from photograft.learning.strategies.features import fit_chosen
+from photograft.learning.strategies.features import fit_chosen, refitted_note, whole_of
 from photograft.learning.strategies.finetune import better, tune
 
 
@@ -38,19 +35,12 @@ def fit(job: Job) -> Fitted:
 
 def _refitted(job: Job, frozen: Fitted, chosen: Selection) -> Fitted:
     """Return the frozen backbone's classifier with a head fitted on validation photos as well."""
-    split = job.split
-    together = np.sort(np.concatenate([split.train, split.validation]))
-    nothing = split.validation[:0]
-    whole = replace(job, split=Split(together, nothing, nothing))
+    whole = whole_of(job)
     tables = features_augment.view_tables(whole, chosen.num_views - 1)
     classifier = fit_chosen(whole, tables, chosen)
-    note = (
-        f"its head was then fitted on training and validation photos together "
-        f"({len(together):,}); the scores on validation are from before that"
-    )
     return replace(
         frozen,
         classifier=classifier,
-        notes=(*frozen.notes, note),
+        notes=(*frozen.notes, refitted_note(job)),
         before_refit=job.score(frozen.classifier, "validation"),
     )

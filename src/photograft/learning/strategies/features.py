@@ -12,10 +12,12 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
 from photograft.core.segments import Table
+from photograft.data.splits import Split
 from photograft.features.layers import layer_sets
 from photograft.learning.head.candidates import KINDS, Gather
+from photograft.learning.head.elsewhere import choose_by_validation, disagreement
 from photograft.learning.head.fitting import fit_head
-from photograft.learning.head.selection import Selection, select, to_json
+from photograft.learning.head.selection import Selection, ask, settle, to_json, try_looks
 from photograft.learning.job import Fitted, Job, OutOfFold
 from photograft.learning.looks.search import search
 
@@ -30,16 +32,47 @@ def fit(job: Job) -> Fitted:
         return _fit_mlp(job)
     found = search(job)
     seen = replace(job, extractor=found.extractor, table=found.table)
-    classifier = fit_chosen(seen, [found.table], found.selection)
+    selection, notes = found.selection, found.notes
+    classifier = fit_chosen(seen, [found.table], selection)
+    asked = seen.score(classifier, "validation") if len(job.split.validation) else None
+    apart = None if asked is None else disagreement(selection, job, asked)
+    if apart is not None:
+        selection = choose_by_validation(seen, found.extractor, found.table, job.progress)
+        asked = np.exp(selection.held_out.log_probs[len(job.split.train) :, 0])
+        notes = (*notes, apart.sentence)
+    if asked is not None and job.config.final == "all":
+        classifier = fit_chosen(whole_of(seen), [found.table], selection)
+        notes = (*notes, refitted_note(job))
+    elif apart is not None:
+        classifier = fit_chosen(seen, [found.table], selection)
+    chosen = to_json(selection)
     return Fitted(
         classifier,
         "features",
-        {**to_json(found.selection), "steps": [step.to_json() for step in found.steps]},
-        notes=found.notes,
+        {**chosen, "steps": [step.to_json() for step in found.steps]},
+        notes=notes,
         params=count_params(seen, classifier.head),
-        out_of_fold=OutOfFold.of(found.selection),
+        before_refit=asked if apart is not None or job.config.final == "all" else None,
+        out_of_fold=OutOfFold.of(selection) if apart is None else None,
         extractor=found.extractor,
         table=found.table,
+    )
+
+
+def whole_of(job: Job) -> Job:
+    """Return a job whose training part has the validation photos as well."""
+    split = job.split
+    together = np.sort(np.concatenate([split.train, split.validation]))
+    nothing = split.validation[:0]
+    return replace(job, split=Split(together, nothing, nothing))
+
+
+def refitted_note(job: Job) -> str:
+    """Return what the user should know of a head that learned from validation photos, too."""
+    together = len(job.split.train) + len(job.split.validation)
+    return (
+        f"its head was then fitted on training and validation photos together ({together:,}); the "
+        "scores on validation are from before that"
     )
 
 
@@ -60,20 +93,24 @@ def choose_and_fit(
 def choose_head(job: Job, tables: Sequence[Table], *, layer: str = "") -> Selection:
     """Choose layers, kind of head and regularisation by cross-validation; see `choose_and_fit`."""
     config = job.config
-    return select(
-        _gather(job, tables),
+    head = config.head if config.head in KINDS else "auto"
+    asked = ask(
         job.labels("train"),
         job.groups("train"),
         job.digests("train"),
-        backbone_layers=job.backbone.layers,
-        layers=layer or config.layer,
-        head=config.head if config.head in KINDS else "auto",
         balanced=config.class_weight == "balanced",
         seed=config.seed,
         num_views=len(tables),
-        look_sizes=[len(look.layers) for look in job.backbone.looks],
+    )
+    looks = try_looks(
+        asked,
+        _gather(job, tables),
+        job.backbone,
+        wanted=layer or config.layer,
+        head=head,
         progress=job.progress,
     )
+    return settle(asked, looks, head=head)
 
 
 def fit_chosen(job: Job, tables: Sequence[Table], selection: Selection) -> Classifier:

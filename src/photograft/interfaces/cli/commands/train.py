@@ -35,9 +35,20 @@ def train(
     strategy: Annotated[
         str | None, _option("How to learn. [default: features]", choices.STRATEGIES)
     ] = None,
+    effort: Annotated[
+        str | None,
+        _option(
+            "How many looks at each photo are tried where no backbone is named. "
+            "[default: standard]",
+            choices.EFFORTS,
+        ),
+    ] = None,
     backbone: Annotated[
         str | None,
-        _option("An embedded backbone, any timm model, an ONNX file, or an architecture spec."),
+        _option(
+            "An embedded backbone, any timm model, an ONNX file, or an architecture spec; several "
+            "looks joined by +, such as efficientnet_lite0+efficientnet_lite2@320,mirror."
+        ),
     ] = None,
     weights: Annotated[
         str | None, _option("pretrained, random, or a weight file. [default: pretrained]")
@@ -54,6 +65,14 @@ def train(
         str | None, _option("Average or keep all places. [default: avg]", choices.POOLINGS)
     ] = None,
     head: Annotated[str | None, _option("[default: auto]", choices.HEADS)] = None,
+    final: Annotated[
+        str | None,
+        _option(
+            "What the head learns from in the end: all photos but the test's, or train. "
+            "[default: all]",
+            choices.FINALS,
+        ),
+    ] = None,
     hidden: Annotated[str | None, _option("Widths of hidden layers, such as 128,64.")] = None,
     dropout: Annotated[float | None, _option("Before the head's last layer.")] = None,
     augment: Annotated[
