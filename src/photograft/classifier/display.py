@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from photograft.core.html import faint, fragment, heading, paragraph, table
-from photograft.core.text import brief, classes, count, listed, percent, short
+from photograft.core.text import brief, classes, count, layers_text, percent, short
 
 _MOST_NAMES = 30
 
@@ -42,7 +42,7 @@ def classifier_html(
     scored = _scored(trained)
     learned = trained.get("num_train")
     made_of = (
-        f"Backbone {backbone}, layers {listed(layers)}; a head of "
+        f"Backbone {backbone}, {layers_text(layers)}; a head of "
         f"{brief(num_params)} parameters"
         + (f", fitted on {count(learned, 'photo')}" if isinstance(learned, int) else "")
     )

@@ -273,3 +273,24 @@ def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
         (-1, part) if number is None else (len(number), number)
         for part, number in zip(parts, numbers, strict=True)
     ], name
+
+
+def layers_text(names: Sequence[str]) -> str:
+    """Return which layers a head sees, in words; those of several looks are ``LOOK/LAYER``.
+
+    >>> layers_text(["blocks.6", "last"])
+    'layers blocks.6, last'
+    >>> layers_text(["a/blocks.6", "a/last", "b/blocks.6", "b/last"])
+    'layers blocks.6, last of each'
+    >>> layers_text(["a/blocks.6", "a/last", "b/last"])
+    'layers blocks.6, last of a; last of b'
+    """
+    looks: dict[str, list[str]] = {}
+    for name in names:
+        look, _, layer = name.rpartition("/")
+        looks.setdefault(look, []).append(layer)
+    sets = [", ".join(layers) for layers in looks.values()]
+    if len(looks) > 1 and len(set(sets)) == 1:
+        return f"layers {sets[0]} of each"
+    parts = (f"{own} of {look}" if look else own for look, own in zip(looks, sets, strict=True))
+    return "layers " + "; ".join(parts)

@@ -124,7 +124,7 @@ def _evaluation(facts: Facts) -> list[str]:
 def _cross_validated(facts: Facts) -> list[str]:
     """Return what the choice of the head said of held-out photos, where there was one."""
     chosen = facts.selection.get("chosen")
-    if not chosen:
+    if not chosen or facts.selection.get("judges") == "validation":
         return []
     return [
         f"While its head was chosen, heads like it classified {percent(chosen['accuracy'])} of the "

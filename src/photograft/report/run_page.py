@@ -9,7 +9,7 @@ from typing import Any
 
 from photograft.classifier.classifier import Classifier
 from photograft.core.progress import Progress
-from photograft.core.text import number, percent, shown
+from photograft.core.text import layers_text, number, percent, shown
 from photograft.data.sources.base import IN_MEMORY
 from photograft.report import charts, model_card, tried
 from photograft.report.certainty_section import certainty_context
@@ -95,6 +95,8 @@ def run_context(
         "max_mistakes": MAX_MISTAKES,
         "bins": [b for b in reliability(facts.answers) if b.num_photos],
         "reliability": Markup(charts.reliability_diagram(reliability(facts.answers))),  # noqa: S704
+        "layers": layers_text(info["layers"]),
+        "looks": tried.looks(facts.selection),
         "tried": list(tried.tried(facts.selection)),
         "published": tried.published(facts),
         "settings": tried.settings(facts),

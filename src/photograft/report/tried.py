@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from photograft.core.text import count, number, percent
+from photograft.core.text import count, layers_text, number, percent
 from photograft.data.sources.base import IN_MEMORY
 from photograft.learning.head.candidates import LOGISTIC
 from photograft.learning.head.discriminant import LEDOIT_WOLF
@@ -84,7 +84,12 @@ def tried(selection: dict[str, Any], title: str = "") -> Iterator[Table]:
     nested = [key for key in _TITLES if isinstance(selection.get(key), dict)]
     rows = () if {"plain", "augmented"} <= set(nested) else _candidates(selection)
     how = ""
-    if rows and "num_folds" in selection:
+    if rows and selection.get("judges") == "validation":
+        how = (
+            f"{count(selection['num_photos'], 'validation photo')}, of what heads learned from the "
+            "training photos"
+        )
+    elif rows and "num_folds" in selection:
         how = (
             f"{selection['num_folds']}-fold cross-validation, {selection['num_repeats']} times, on "
             f"{count(selection['num_photos'], 'training photo')}"
@@ -93,6 +98,23 @@ def tried(selection: dict[str, Any], title: str = "") -> Iterator[Table]:
         yield Table(title or "Head", how, rows, facts)
     for key in nested:
         yield from tried(selection[key], _TITLES[key])
+
+
+def looks(selection: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return each look that was tried: its name, its work, what it brought, what became of it.
+
+    Empty where there was but one.
+    """
+    steps = selection.get("steps", [])
+    rows = []
+    for step in steps:
+        tried_on_all = step["accuracy"] is not None
+        right = percent(step["accuracy"]) if tried_on_all else "–"
+        fate = (
+            "kept" if step["kept"] else ("no better beyond noise" if tried_on_all else "auditioned")
+        )
+        rows.append((step["look"], f"{step['cost']:.1f}", right, fate))
+    return rows if len(rows) > 1 else []
 
 
 def _candidates(selection: dict[str, Any]) -> tuple[CandidateRow, ...]:
@@ -107,7 +129,7 @@ def _candidates(selection: dict[str, Any]) -> tuple[CandidateRow, ...]:
     return tuple(
         CandidateRow(
             head=row.get("head", LOGISTIC),
-            layers=", ".join(row["layers"]),
+            layers=layers_text(row["layers"]).removeprefix("layers "),
             num_features=row["num_features"],
             strength=_strength(row),
             log_loss=f"{number(row['log_loss'])} ± {number(row['log_loss_se'])}",

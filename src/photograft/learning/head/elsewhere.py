@@ -133,4 +133,4 @@ def choose_by_validation(
     found = settle(asked, looks, head=job.config.head, judges=judges)
     # What was tried learned from the training photos alone.
     members = tuple(replace(member, basis=None) for member in found.members)
-    return replace(found, members=members, num_learned=first)
+    return replace(found, members=members, num_learned=first, judges="validation")

@@ -103,6 +103,7 @@ class Selection:
         held_out: The honest scores of choosing and fitting as is done here.
         num_learned: Photos that penalties are meant for: more of them bear a weaker one.
         num_views: Rows of each photo that the head learns from.
+        judges: Whose photos it was chosen by: ``"train"``, held out in turn, or ``"validation"``.
     """
 
     members: tuple[Member, ...]
@@ -114,6 +115,7 @@ class Selection:
     held_out: OutOfFoldScores
     num_learned: int
     num_views: int = 1
+    judges: str = "train"
 
     @property
     def num_photos(self) -> int:
@@ -482,7 +484,8 @@ def to_json(selection: Selection) -> dict[str, Any]:
             ],
         },
         "candidates": [_row(candidate) for candidate in selection.candidates],
-        "num_photos": selection.num_photos,
+        "num_photos": int(np.count_nonzero(selection.shares)),
+        "judges": selection.judges,
         "num_folds": NUM_FOLDS,
         "num_repeats": NUM_REPEATS,
     }

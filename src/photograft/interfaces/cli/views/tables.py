@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from photograft.core.store import FeatureStore
-from photograft.core.text import count, size
+from photograft.core.text import count, layers_text, size
 from photograft.interfaces.cli.views.account import print_whole, show_notes, show_skipped
 from photograft.runs.folder import CLASSIFIER
 from photograft.runs.run import Run
@@ -129,9 +129,9 @@ def show_run(console: Console, run: Run) -> None:
 def _show_origin(console: Console, run: Run) -> None:
     """Print what was learned how, what the strategy says, and a recipe's published figures."""
     info = run.info
-    chosen, engine, params = ", ".join(info["layers"]), info["engine"], info["params"]
+    chosen, engine, params = layers_text(info["layers"]), info["engine"], info["params"]
     lines = [
-        f"{info['strategy']}: {info['backbone']['name']}, layers {chosen}; run by "
+        f"{info['strategy']}: {info['backbone']['name']}, {chosen}; run by "
         f"{engine['name']} in {engine['precision']}"
     ]
     if params:
