@@ -24,9 +24,9 @@ from photograft.core.arrays import Floats
 from photograft.core.progress import Silent
 from photograft.core.statistics import expected_calibration_error
 from photograft.core.store import FeatureStore
+from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.selection import Selection
-from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.solver import solve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare

@@ -214,7 +214,7 @@ def test_penalties() -> None:
 def test_held_out_scores_are_those_of_fits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """One penalty: each fold left out once a repeat, its photos judged by a head without them."""
     from photograft.learning.head.basis import make_basis
-from photograft.learning.head.solver import solve
+    from photograft.learning.head.solver import solve
 
     monkeypatch.setattr(cross_validation, "PENALTIES", (0.1,))
     features, labels = signal_in(slice(32, 40), n=80, strength=0.7)
