@@ -135,7 +135,7 @@ def _moments(gram: Floats, x: Floats, rows: npt.NDArray[np.int64], num_classes: 
     own = np.take_along_axis(x @ means.T, rows[:, None], axis=1)[:, 0]
     squares = np.vecdot(x, x) - 2 * own + np.vecdot(means, means)[rows]
     size = float(np.square(covariance, dtype=np.float64).sum())
-    mean = float(np.trace(covariance)) / r
+    mean = float(np.trace(covariance)) / max(r, 1)
     spread = size - r * mean**2
     noise = (float(np.square(squares, dtype=np.float64).sum()) / n - size) / n
     share = min(max(noise, 0.0), spread) / spread if spread > 0 else 1.0
@@ -147,7 +147,7 @@ def _solutions(
 ) -> list[Floats]:
     means, covariance, ledoit_wolf = moments
     r = len(covariance)
-    mean = float(np.trace(covariance)) / r
+    mean = float(np.trace(covariance)) / max(r, 1)
     found = []
     for shrinkage in shrinkages:
         share = ledoit_wolf if shrinkage == LEDOIT_WOLF else shrinkage
