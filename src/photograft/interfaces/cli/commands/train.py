@@ -53,7 +53,9 @@ def train(
     pooling: Annotated[
         str | None, _option("Average or keep all places. [default: avg]", choices.POOLINGS)
     ] = None,
-    head: Annotated[str | None, _option("[default: auto]", choices.HEADS)] = None,
+    head: Annotated[
+        str | None, _option("auto blends the linear ones. [default: auto]", choices.HEADS)
+    ] = None,
     hidden: Annotated[str | None, _option("Widths of hidden layers, such as 128,64.")] = None,
     dropout: Annotated[float | None, _option("Before the head's last layer.")] = None,
     augment: Annotated[
