@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -712,3 +715,62 @@ def test_twenty_thousand_photos() -> None:
     assert found.num_photos == pytest.approx(selection.SELECTION_PHOTOS, abs=5)
     assert abs(right - found.accuracy) < 0.05
     assert all(member.basis is None for member in found.members)
+
+
+@pytest.mark.slow
+def test_all_heads_on_all_layers_are_tried_quickly() -> None:
+    """As EfficientNet-Lite0 gives them; the target is five seconds on two idle cores."""
+    widths = (96, 144, 80, 192, 1280)
+    layers = [Layer(name, width) for name, width in zip("abcde", widths, strict=True)]
+    features, labels = blobs(5000, sum(widths), 5, 0.06)
+    begin = time.process_time()
+    found = choose(features, labels, backbone_layers=layers)
+    seconds = time.process_time() - begin
+    print(f"\nchosen in {seconds:.1f} s of processor time")
+    assert len(found.candidates) == 4
+    assert 0.6 < found.accuracy < 0.99
+    assert seconds < 30
+
+
+@pytest.mark.slow
+def test_many_classes() -> None:
+    """Three hundred of ten photos each."""
+    features, labels = blobs(3000, 64, 300, 0.6)
+    labels[:300] = np.arange(300)
+    begin = time.process_time()
+    found = choose(features, labels, backbone_layers=[Layer("last", 64)])
+    head = fit_head(gather_from(features), found, labels, balanced=False)
+    seconds = time.process_time() - begin
+    print(f"\nchosen and fitted in {seconds:.1f} s of processor time")
+    assert head.weights[0].shape == (64, 300)
+    assert found.accuracy > 0.5
+    assert found.log_loss < np.log(300) / 2
+    assert seconds < 40
+
+
+def test_threads_do_not_change_a_bit() -> None:
+    """The same choice and the same head, however many threads the libraries may have."""
+    program = """
+import hashlib, json, numpy as np
+from photograft.backbones.registry import Layer
+from photograft.learning.head.fitting import fit_head
+from photograft.learning.head.selection import select, to_json
+rng = np.random.default_rng(0)
+labels = np.arange(300) % 3
+features = (rng.normal(size=(3, 120))[labels] * 0.3 + rng.normal(size=(300, 120))).astype("f4")
+gather = lambda rows, columns: features[rows][:, columns]
+found = select(gather, labels, np.arange(300), [i.to_bytes(32, "big") for i in range(300)],
+    backbone_layers=[Layer("a", 30), Layer("b", 40), Layer("last", 50)], layers="auto",
+    balanced=False, seed=0)
+head = fit_head(gather, found, labels, balanced=False)
+text = json.dumps(to_json(found)).encode() + found.held_out.log_probs.tobytes()
+print(hashlib.sha256(text + head.weights[0].tobytes() + head.biases[0].tobytes()).hexdigest())
+"""
+    digests = set()
+    for threads in ("1", "3"):
+        env = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
+        )
+        digests.add(done.stdout)
+    assert len(digests) == 1

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 from photograft.learning.head.blending import blend, blended
-from photograft.learning.head.candidates import HeadCandidate
+from photograft.learning.head.candidates import LOGISTIC, HeadCandidate
 from photograft.learning.head.cross_validation import (
     Counted,
     HeadResult,
@@ -76,16 +76,19 @@ def choose(
         strongest_of_the_best([p for p in one.path if p.log_probs is not None], counted)
         for one in candidates
     ]
+    shares = points[0].shares
+    if counted is not None:
+        shares = np.where(counted, shares, 0)
+        shares = shares / max(shares.sum(), 1e-30)
     if not blends:
         best = 0
         for i, point in enumerate(points):
             if is_lower(point, points[best], counted):
                 best = i
-        return [Chosen(candidates[best], points[best], 1.0, 1.0)]
-    shares = points[0].shares
-    if counted is not None:
-        shares = np.where(counted, shares, 0)
-        shares = shares / max(shares.sum(), 1e-30)
+        if candidates[best].head == LOGISTIC:
+            return [Chosen(candidates[best], points[best], 1.0, 1.0)]
+        # How sure a discriminant is comes from held-out photos: from those alone that count.
+        candidates, points = [candidates[best]], [points[best]]
     said = [point.log_probs for point in points if point.log_probs is not None]
     weights, brought = (found.tolist() for found in blend(said, labels, shares))
     return [
