@@ -24,14 +24,14 @@ from photograft.core.arrays import Floats
 from photograft.core.progress import Silent
 from photograft.core.statistics import expected_calibration_error
 from photograft.core.store import FeatureStore
+from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.selection import Selection
-from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.solver import solve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig
-from photograft.learning.strategies.features import choose_logistic
+from photograft.learning.strategies.features import choose_head
 
 #: The penalty of a head that is overconfident on purpose, and those on the way to it.
 _TINY = (1e-1, 1e-3, 1e-5, 1e-6)
@@ -72,7 +72,7 @@ def main() -> None:
             str(source), TrainConfig(seed=options.seed), store=FeatureStore(), progress=Silent()
         )
         selection, basis = chosen_basis(job)
-        own = selection.chosen.l2 * selection.num_photos / len(job.split.train)
+        own = selection.members[0].strength * selection.num_photos / len(job.split.train)
         sets["/".join(source.parts[-2:])] = {
             "as_chosen": _measured(with_penalty(job, selection, basis, (own,)), options.seed),
             "tiny_penalty": _measured(with_penalty(job, selection, basis, _TINY), options.seed),
@@ -87,9 +87,9 @@ def main() -> None:
 
 
 def chosen_basis(job: Job) -> tuple[Selection, Basis]:
-    """Return the layers and penalty that are chosen for a job, and the features' basis."""
+    """Return the layers and penalty that are chosen for a logistic head, and their basis."""
     table, digests = job.features(), job.digests("train")
-    selection = choose_logistic(job, [table])
+    selection = choose_head(job.with_config(head="logistic"), [table])
     columns = selection.columns
     basis = make_basis(lambda rows: table.rows(digests[rows], columns), len(digests), len(columns))
     return selection, basis

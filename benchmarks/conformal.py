@@ -66,7 +66,7 @@ def main() -> None:
 def _held_out(job: Job) -> tuple[str, Floats, Labels]:
     """Return photos that the head did not learn from: what they are, probabilities, labels."""
     selection, basis = chosen_basis(job)
-    own = selection.chosen.l2 * selection.num_photos / len(job.split.train)
+    own = selection.members[0].strength * selection.num_photos / len(job.split.train)
     chosen = with_penalty(job, selection, basis, (own,))
     parts = [part for part in ("validation", "test") if len(job.split.parts()[part])]
     num_photos = sum(len(job.split.parts()[part]) for part in parts)

@@ -26,8 +26,8 @@ from photograft.core.arrays import Floats
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.features.layers import layer_sets
-from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.basis import make_basis
+from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
 from photograft.learning.head.solver import solve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare

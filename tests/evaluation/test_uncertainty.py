@@ -20,6 +20,7 @@ from photograft.core.store import FeatureStore
 from photograft.evaluation import uncertainty
 from photograft.evaluation.comparison.candidates import make_candidates
 from photograft.interfaces.sklearn.estimators import PhotoClassifier
+from photograft.learning.head import selection
 from photograft.learning.job import Fitted, Job
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
@@ -284,19 +285,17 @@ def test_many_photos_are_sampled(
 ) -> None:
     """Few of many are held out, looked at and kept in memory; those are named rightly."""
     for name, value in (
-        ("_MOST_FOLDED", 20),
-        ("_LEAST_FOLDED", 10),
         ("_FEWEST_ROWS", 9),
         ("_MAX_ELEMENTS", 1),
-        ("_ENOUGH_ONCE", 5),
     ):
         monkeypatch.setattr(uncertainty, name, value)
+    monkeypatch.setattr(selection, "SELECTION_PHOTOS", 20)
     job = make_job(photos, tiny_config("features", validation=0.0), cache)
     found = uncertainty.fit_uncertainty(job, find_strategy("features")(job)).fitted.classifier
     held_out, detector = assurance_of(found).held_out, assurance_of(found).ood_detector
     assert held_out
     assert detector
-    assert held_out.source == "20 training photos, held out in turn"
+    assert held_out.source == f"{10 * job.num_classes} training photos, held out in turn"
     assert found.reference
     assert len(found.reference.names) == len(detector.rows) == 9
     for name, label in zip(found.reference.names, found.reference.labels, strict=True):

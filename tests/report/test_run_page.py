@@ -501,12 +501,43 @@ def test_what_was_tried_however_deep() -> None:
     tables = list(tried({"features": {**SELECTION, "plain": SELECTION, "augmented": SELECTION}}))
     assert [table.title for table in tables] == ["Photos as they are", "With augmented views"]
     first = tables[0].candidates
-    assert [row.is_chosen for row in first] == [True, False]  # the best first
+    assert [row.share for row in first] == ["100%", ""]  # the best first
+    assert [row.head for row in first] == ["logistic"] * 2  # from before there were others
+    assert [row.strength for row in first] == ["penalty 0.3"] * 2
     (scratch,) = tried({"network": "convnet:c8 p"})
     assert scratch.facts == (("Network", "convnet:c8 p"),)
     (tuned, frozen) = tried({"boundary": "", "frozen": SELECTION})
     assert tuned.facts == (("Trained from", "all of it"),)
     assert len(frozen.candidates) == 2
+
+
+def test_heads_of_a_blend_and_their_shares() -> None:
+    def row(head: str, layers: list[str], strength: float, loss: float) -> dict[str, Any]:
+        known = {"head": head, "layers": layers, "strength": strength, "log_loss": loss}
+        return {**known, "num_features": 8, "log_loss_se": 0.02, "accuracy": 0.9, "path": []}
+
+    wide = ["blocks.4", "last"]
+    heads = [
+        {"head": "discriminant", "layers": wide, "strength": 0.0, "share": 0.75},
+        {"head": "logistic", "layers": ["last"], "strength": 0.03, "share": 0.25},
+    ]
+    selection = {
+        "chosen": {"layers": wide, "accuracy": 0.95, "heads": heads},
+        "candidates": [
+            row("logistic", ["last"], 0.03, 0.3),
+            row("logistic", wide, 0.1, 0.2),
+            row("discriminant", wide, 0.0, 0.1),
+            row("discriminant", ["last"], 0.6, 0.4),
+        ],
+    }
+    (table,) = tried(selection)
+    found = [(row.head, row.layers, row.strength, row.share) for row in table.candidates]
+    assert found == [
+        ("discriminant", "blocks.4, last", "shrunk by Ledoit and Wolf", "75.0%"),
+        ("logistic", "blocks.4, last", "penalty 0.1", ""),
+        ("logistic", "last", "penalty 0.03", "25.0%"),
+        ("discriminant", "last", "shrunk by 0.6", ""),
+    ]
 
 
 @pytest.mark.parametrize("theme", [palette.LIGHT, palette.DARK], ids=["light", "dark"])

@@ -108,9 +108,9 @@ def test_comparing_calibrates_in_each_fold_anew(photos: Path, tmp_path: Path) ->
     [
         ({"engine": "torch"}, "torch does not compute in int8"),
         ({"device": "cuda", "engine": "auto"}, "torch on cuda does not compute in int8"),
-        ({"strategy": "finetune"}, "int8 is for a frozen network and a logistic head"),
-        ({"strategy": "auto"}, "int8 is for a frozen network and a logistic head"),
-        ({"head": "mlp"}, "int8 is for a frozen network and a logistic head"),
+        ({"strategy": "finetune"}, "int8 is for a frozen network and a linear head"),
+        ({"strategy": "auto"}, "int8 is for a frozen network and a linear head"),
+        ({"head": "mlp"}, "int8 is for a frozen network and a linear head"),
         ({"precision": "int4"}, "precision can't be 'int4'"),
     ],
 )

@@ -63,11 +63,11 @@ def kept_network(backbone: Backbone, looks: Sequence[Look], engine: Engine) -> J
     engine = engine.available()
     modified = tuple(look.path.stat().st_mtime_ns if look.path else 0 for look in looks)
     cache = default_cache_dir()
-    return _open_kept(backbone, tuple(looks), modified, engine, cache)
+    return open_kept(backbone, tuple(looks), modified, engine, cache)
 
 
 @functools.lru_cache(maxsize=1)
-def _open_kept(
+def open_kept(
     backbone: Backbone,
     looks: tuple[Look, ...],
     modified: tuple[int, ...],

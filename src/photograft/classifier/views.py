@@ -38,8 +38,8 @@ def looking_at(views: Sequence[str], network: JoinedNetwork) -> JoinedNetwork:
     """
     if tuple(views) == (PLAIN.name,):
         return network
-    return lambda stacks: np.concatenate(
-        [network([_seen(view, pixels) for pixels in stacks]) for view in views], axis=1
+    return lambda *stacks: np.concatenate(
+        [network(*(_seen(view, pixels) for pixels in stacks)) for view in views], axis=1
     )
 
 

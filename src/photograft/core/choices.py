@@ -10,7 +10,9 @@ POOLINGS = ("avg", "flatten")
 #: The cheapest first.
 EFFORTS = ("quick", "standard", "thorough")
 FINALS = ("all", "train")
-HEADS = ("auto", "logistic", "discriminant", "mlp")
+#: Those that are solved, not trained.
+LINEAR_HEADS = ("auto", "logistic", "discriminant")
+HEADS = (*LINEAR_HEADS, "mlp")
 TARGET_ENCODINGS = ("auto", "binary", "sparse", "categorical")
 CLASS_WEIGHTS = ("none", "balanced")
 WEIGHT_INCLUSIONS = ("auto", "always", "never")

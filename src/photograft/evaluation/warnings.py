@@ -65,7 +65,7 @@ def _without_effect(config: TrainConfig) -> list[str]:
         found.append("the strategy features does not augment: choose features+augment or finetune")
     if config.training and not config.has_loop:
         found.append(
-            "a logistic head on a frozen backbone is solved, not trained: settings of the training "
+            "a linear head on a frozen backbone is solved, not trained: settings of the training "
             "loop, such as epochs, have no effect without --head mlp or --strategy finetune"
         )
     return found

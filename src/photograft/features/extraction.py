@@ -212,11 +212,11 @@ def feature_batches(
             if len(batch) == GROUP_SIZE or len(failed) == GROUP_SIZE:
                 if batch:
                     run = run or network()
-                yield indices, run(_stacks(batch)) if batch and run else nothing, failed
+                yield indices, run(*_stacks(batch)) if batch and run else nothing, failed
                 indices, batch, failed = [], [], []
         if batch:
             run = run or network()
-            yield indices, run(_stacks(batch)), failed
+            yield indices, run(*_stacks(batch)), failed
         elif failed:
             yield indices, nothing, failed
     finally:

@@ -13,9 +13,9 @@ from photograft.core.segments import Columns, Table
 
 Pixels = npt.NDArray[np.uint8]
 
-#: Pixels as each look prepares them, a stack ``(n, height, width, 3)`` a look, uint8, in; features
-#: of all looks, ``(n, num_features)``, float32, out.
-JoinedNetwork = Callable[[Sequence[Pixels]], Features]
+#: Pixels as each look prepares them, an argument ``(n, height, width, 3)`` a look, uint8, in;
+#: features of all looks, ``(n, num_features)``, float32, out. Of one look it is a `Network`.
+JoinedNetwork = Callable[..., Features]
 
 
 class JoinedTable:
@@ -81,8 +81,8 @@ def join_networks(backbone: Backbone, networks: Sequence[Network]) -> JoinedNetw
         for look, network in zip(backbone.looks, networks, strict=True)
     ]
     if len(runs) == 1:
-        return lambda stacks: runs[0](stacks[0])
-    return lambda stacks: np.concatenate(
+        return runs[0]
+    return lambda *stacks: np.concatenate(
         [run(stack) for run, stack in zip(runs, stacks, strict=True)], axis=1
     )
 

@@ -211,7 +211,10 @@ def test_unknown_layer_is_told_before_any_photo_is_looked_at(
         (["train", "x", "--engine", "onnx"], "engine can't be 'onnx'"),
         (["train", "x", "--device", "tpu"], "device can't be 'tpu'"),
         (["train", "x", "--strategy", "fintune"], "'auto'. Did you mean finetune or features?"),
-        (["train", "x", "--head", "tree"], "head can't be 'tree'; expected 'logistic' or 'mlp'"),
+        (
+            ["train", "x", "--head", "tree"],
+            "head can't be 'tree'; expected 'auto', 'logistic', 'discriminant' or 'mlp'",
+        ),
         (["train", "x", "--hidden", "a"], "hidden can't be understood; expected widths such as"),
         (["train", "x", "--dropout", "1"], "dropout can't be 1; expected a number from 0 to 0.99"),
         (["train", "x", "--epochs", "0"], "epochs can't be 0; expected a number from 1"),

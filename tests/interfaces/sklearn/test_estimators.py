@@ -505,6 +505,7 @@ def test_labels_that_cannot_be_learnt(paths: npt.NDArray[Any], y: Any, words: st
         ({"strategy": "finetune"}, "strategy can't be 'finetune'"),
         ({"class_weight": {0: 1.0}}, "expected None or 'balanced'"),
         ({"views": -1}, "views can't be -1"),
+        ({"head": "mlp"}, "head can't be 'mlp'; expected 'auto', 'logistic' or 'discriminant'"),
         ({"random_state": None}, "seed is of another type"),
         ({"random_state": -1}, "can't be a seed"),
         ({"layer": "first"}, "no layer named 'first'"),
@@ -569,11 +570,23 @@ def test_copies_break_nothing(paths: npt.NDArray[Any], labels: npt.NDArray[np.st
 def test_groups_are_kept_together(paths: npt.NDArray[Any], labels: npt.NDArray[np.str_]) -> None:
     apart = classifier().fit(paths, labels)
     together = classifier().fit(paths, labels, groups=np.arange(36) // 6)
-    assert together.selection_["chosen"]["path"] != apart.selection_["chosen"]["path"]
+    assert together.selection_["candidates"] != apart.selection_["candidates"]
     assert np.array_equal(
         classifier().fit(paths, labels, groups=np.arange(36)).predict_proba(paths),
         apart.predict_proba(paths),
     )
+
+
+@pytest.mark.parametrize("head", ["logistic", "discriminant"])
+def test_kind_of_head(
+    head: str, paths: npt.NDArray[Any], labels: npt.NDArray[np.str_], tmp_path: Path
+) -> None:
+    fitted = classifier(head=head).fit(paths, labels)
+    assert [one["head"] for one in fitted.selection_["chosen"]["heads"]] == [head]
+    assert fitted.score(paths, labels) > 0.8
+    fitted.classifier_.save(tmp_path / "saved")
+    again = PhotoClassifier.load(tmp_path / "saved")
+    assert np.allclose(again.predict_proba(paths), fitted.predict_proba(paths), atol=1e-6)
 
 
 def test_views_and_the_mirror_image(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.cross_validation import cross_validate
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
-from photograft.learning.head.basis import Basis, make_basis
 
 
 def some(num: int = 90, num_classes: int = 3) -> tuple[Basis, np.ndarray, list[bytes]]:

@@ -371,7 +371,7 @@ def test_views_of_a_photo_are_never_split_across_folds() -> None:
             seed=0,
             num_views=views,
         )
-        return found.chosen.log_loss
+        return found.log_loss
 
     assert loss(labels, np.arange(n), num_views) > 0.65  # chance has 0.69
     # The same rows as photos of their own, for comparison: that is what leaking looks like.
@@ -396,7 +396,7 @@ def test_held_out_photos_are_scored_on_their_plain_view() -> None:
             balanced=False,
             seed=0,
             num_views=num_views,
-        ).chosen.accuracy
+        ).accuracy
 
     assert accuracy(1) == accuracy(2)
     assert accuracy(1) > 0.95

@@ -52,7 +52,7 @@ class Candidate:
 
     @property
     def is_stored(self) -> bool:
-        """Whether a logistic head on stored features is all that is learned.
+        """Whether a linear head on stored features is all that is learned.
 
         Features that go by the photos learned from are other ones in each fold.
         """

@@ -212,7 +212,7 @@ def time_photos(context: TrialContext, extractor: Extractor, candidate: Candidat
     some = photos[:: max(1, len(photos) // _TIMED_PHOTOS)][:_TIMED_PHOTOS]
     backbone = extractor.backbone
     network = extractor.network()
-    network([np.zeros((BATCH_SIZE, *look.input_size, 3), np.uint8) for look in backbone.looks])
+    network(*(np.zeros((BATCH_SIZE, *look.input_size, 3), np.uint8) for look in backbone.looks))
     times, start = [], context.timer()
     for indices, _, failed in feature_batches(
         [photo.read for photo in some],

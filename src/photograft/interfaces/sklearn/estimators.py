@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.choices import LINEAR_HEADS
 from photograft.core.errors import InputError
 from photograft.core.files import new_folder
 from photograft.core.schema import check_choice
@@ -62,6 +63,8 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
             that helps. Those that train the network are commands, not estimators.
         layer: Which depths of the backbone the head sees: ``"last"``, ``"joined"``, names with
             commas between, or ``"auto"``, chosen by cross-validation on what is fitted.
+        head: ``"logistic"`` regression, a linear ``"discriminant"``, or ``"auto"``: a blend of
+            both, weighed by cross-validation on what is fitted.
         views: Augmented views of each photo; 0 for as many as their number suggests.
         augmentation: What ``"features+augment"`` changes; None for mild changes.
         class_weight: None, or ``"balanced"``: every class has the same say, whatever its size.
@@ -86,6 +89,7 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
         *,
         strategy: str = "features",
         layer: str = "auto",
+        head: str = "auto",
         views: int = 0,
         augmentation: Augmentation | None = None,
         class_weight: str | None = None,
@@ -96,6 +100,7 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
         self.backbone = backbone
         self.strategy = strategy
         self.layer = layer
+        self.head = head
         self.views = views
         self.augmentation = augmentation
         self.class_weight = class_weight
@@ -217,6 +222,7 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
 
     def _train_config(self) -> TrainConfig:
         check_choice("strategy", self.strategy, STRATEGIES)
+        check_choice("head", self.head, LINEAR_HEADS)
         if self.class_weight not in (None, "balanced"):
             raise InputError(
                 f"class_weight can't be {self.class_weight!r}", expected="None or 'balanced'"
@@ -228,6 +234,7 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
             backbone=self.backbone,
             strategy=self.strategy,
             layer=self.layer,
+            head=self.head,
             views=self.views,
             augmentation=self.augmentation,
             class_weight=self.class_weight or "none",

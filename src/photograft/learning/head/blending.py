@@ -3,13 +3,14 @@
 Stacking with weights that aren't negative (Wolpert, "Stacked generalization", 1992; Breiman,
 "Stacked regressions", 1996). A blend of linear heads is one linear head. The weights' sum is its
 temperature, so that a blend is calibrated by itself; targets a little off 0 and 1 keep it from
-being surer than its photos allow (Platt, "Probabilistic
-outputs for support vector machines", 1999).
+being surer than its photos allow (Platt, "Probabilistic outputs for support vector machines and
+comparisons to regularized likelihood methods", 1999).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +25,29 @@ _MOST_ELEMENTS = 2_000_000
 _PSEUDO_PHOTOS = 0.25
 #: A slight pull towards equal weights, for heads that say nearly the same.
 _PULL = 3e-3
-#: Heads with a smaller share of the weight are left out.
+#: Heads with a smaller share are left out.
 _LEAST_SHARE = 0.05
+#: What the logits are multiplied by where no head tells anything: next to nothing.
+_UNSURE = 1e-3
 
 Doubles = npt.NDArray[np.float64]
 
 
-def blend(log_probs: Sequence[Floats], labels: npt.NDArray[np.int64], shares: Doubles) -> Doubles:
-    """Return the weight of each head, at least one of them above 0, shape ``(m,)``.
+class Blend(NamedTuple):
+    """How heads are blended.
+
+    Attributes:
+        weights: What each head's logits are multiplied by, shape ``(m,)``; none is negative, and
+            at least one is above 0.
+        shares: What each head brings to the blend's logits, by their spread, summing to 1.
+    """
+
+    weights: Doubles
+    shares: Doubles
+
+
+def blend(log_probs: Sequence[Floats], labels: npt.NDArray[np.int64], shares: Doubles) -> Blend:
+    """Return the weights with which several heads, or one, say best what held-out photos are of.
 
     Args:
         log_probs: What each head says of photos that it did not learn from, natural logarithms,
@@ -51,16 +67,23 @@ def blend(log_probs: Sequence[Floats], labels: npt.NDArray[np.int64], shares: Do
     targets = _targets(labels[kept], num_repeats, logits[0].shape[1])
     scales = np.array([_fit([z], targets, weights, np.ones(1), 0.0)[0] for z in logits])
     scaled = [z * scale for z, scale in zip(logits, scales, strict=True)]
-    members = list(range(len(scaled)))
+    spreads = np.array([np.sqrt(weights @ np.square(z).sum(axis=1)) for z in scaled])
+    # What is best not listened to can be of no help to others.
+    members = np.flatnonzero(spreads > 0)
+    if not members.size:
+        only = np.eye(1, len(logits))[0]
+        return Blend(only * _UNSURE, only)
     while True:
         start = np.full(len(members), 1 / len(members))
         found = _fit([scaled[i] for i in members], targets, weights, start, _PULL)
-        slight = found < _LEAST_SHARE * found.sum()
-        if not slight.any() or len(members) == 1:
+        brought = found * spreads[members] / (found @ spreads[members])
+        slight = brought < _LEAST_SHARE
+        if not slight.any():
             break
-        members = [i for i, is_slight in zip(members, slight, strict=True) if not is_slight]
-    result = np.zeros(len(scaled))
-    result[members] = found * scales[members]
+        members = members[~slight]
+    result = Blend(np.zeros(len(scaled)), np.zeros(len(scaled)))
+    result.weights[members] = found * scales[members]
+    result.shares[members] = brought
     return result
 
 
@@ -122,8 +145,7 @@ def _fit(
         gain, a, loss, logs = loss - next_loss, ahead, next_loss, next_logs
         if gain < _TOLERANCE * max(loss, 1e-3):
             break
-    found: Doubles = a if a.any() else start
-    return found
+    return a
 
 
 def _curvature(logits: Sequence[Doubles], p: Doubles, weights: Doubles) -> Doubles:

@@ -160,7 +160,7 @@ def _moments(
     squares = np.vecdot(x, x) - 2 * own + np.vecdot(means, means)[rows]
     weak = np.delete(variances, strong)
     size = float(np.square(covariance, dtype=np.float64).sum() + weak.astype(np.float64) @ weak)
-    mean = float(variances.sum(dtype=np.float64)) / r
+    mean = float(variances.sum(dtype=np.float64)) / max(r, 1)
     spread = size - r * mean**2
     noise = (float(np.square(squares, dtype=np.float64).sum()) / n - size) / n
     share = min(max(noise, 0.0), spread) / spread if spread > 0 else 1.0
@@ -171,7 +171,7 @@ def _solutions(
     moments: _Moments, shares: npt.NDArray[np.float64], shrinkages: Sequence[float]
 ) -> list[Floats]:
     means, strong = moments.means, moments.strong
-    mean = float(moments.variances.mean(dtype=np.float64))
+    mean = float(moments.variances.sum(dtype=np.float64)) / max(len(moments.variances), 1)
     found = []
     for shrinkage in shrinkages:
         share = moments.ledoit_wolf if shrinkage == LEDOIT_WOLF else shrinkage

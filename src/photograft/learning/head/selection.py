@@ -16,18 +16,12 @@ import numpy.typing as npt
 from photograft.backbones.registry import Backbone, Layer
 from photograft.core.arrays import Floats
 from photograft.core.blas import one_thread
-from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.statistics import NEGLIGIBLE, standard_error
 from photograft.learning.head.basis import Basis
-from photograft.learning.head.blending import blend, blended
 from photograft.learning.head.candidates import KINDS, Gather, HeadCandidate, Question, try_heads
-from photograft.learning.head.cross_validation import (
-    Counted,
-    HeadResult,
-    is_lower,
-    strongest_of_the_best,
-)
+from photograft.learning.head.choosing import OutOfFoldScores, choose, held_out
+from photograft.learning.head.cross_validation import strongest_of_the_best
 from photograft.learning.head.out_of_fold import repeated_folds
 from photograft.learning.head.sampling import sample_photos
 from photograft.learning.head.solver import photo_weights
@@ -51,8 +45,7 @@ class Member:
         columns: Theirs in the stored features, in the order of the basis.
         strength: Its penalty, or the share by which its covariance is shrunk.
         weight: What its logits are multiplied by.
-        share: Of the blend, in (0, 1]: its part of the weights once every head is as sure as its
-            own held-out answers allow.
+        share: Of the blend, in (0, 1]: what it brings to the logits, by their spread.
         basis: Of its features of all training photos, where it was chosen on all of them.
     """
 
@@ -63,30 +56,6 @@ class Member:
     weight: float
     share: float
     basis: Basis | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class OutOfFoldScores:
-    """What heads said of photos that neither they nor their settings were learned from.
-
-    For every fold, all that is chosen is chosen anew on the other folds' photos: choosing the best
-    of many on the photos that it is scored on would flatter it.
-
-    Attributes:
-        rows: The photos, indices into those given, shape ``(n,)``.
-        folds: Of each photo in each repeat, shape ``(n, r)``.
-        log_probs: Natural logarithms, float32, shape ``(n, r, num_classes)``.
-        predicted: Class indices, shape ``(n, r)``.
-        losses: Log loss in nats, shape ``(n, r)``.
-        train_accuracy: Mean accuracy on the photos that were learned from.
-    """
-
-    rows: npt.NDArray[np.intp]
-    folds: npt.NDArray[np.int64]
-    log_probs: Floats
-    predicted: npt.NDArray[np.int64]
-    losses: npt.NDArray[np.float64]
-    train_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -138,15 +107,6 @@ class Selection:
         """Honest held-out accuracy, likewise."""
         hits = self.held_out.predicted == self.labels[:, None]
         return float(hits.mean(axis=1) @ self.shares)
-
-
-class Chosen(NamedTuple):
-    """A candidate at one strength, and what its logits are multiplied by; its share of a blend."""
-
-    candidate: HeadCandidate
-    point: HeadResult
-    weight: float
-    share: float
 
 
 class Asked(NamedTuple):
@@ -282,7 +242,7 @@ def settle(
         columns=np.unique(np.concatenate([one.candidate.columns for one in chosen])),
         labels=asked.labels,
         shares=chosen[0].point.shares,
-        held_out=_held_out(
+        held_out=held_out(
             candidates,
             asked.labels,
             asked.rows,
@@ -380,47 +340,6 @@ def select(
     return settle(asked, [look], head=head)
 
 
-def choose(
-    candidates: Sequence[HeadCandidate],
-    labels: npt.NDArray[np.int64],
-    counted: Counted = None,
-    *,
-    blends: bool,
-) -> list[Chosen]:
-    """Return the heads that do best on the photos that count, each at its best strength.
-
-    Args:
-        candidates: At least one.
-        labels: Class indices of the photos, shape ``(n,)``.
-        counted: Which photos count, shape ``(n,)``; all of them where None.
-        blends: Whether several may be chosen, to be blended.
-    """
-    if not candidates:
-        raise InputError("there is no head to choose from", expected="at least one")
-    # Each path's best lies near its weak end, where log-probabilities are kept.
-    points = [
-        strongest_of_the_best([p for p in one.path if p.log_probs is not None], counted)
-        for one in candidates
-    ]
-    if not blends:
-        best = 0
-        for i, point in enumerate(points):
-            if is_lower(point, points[best], counted):
-                best = i
-        return [Chosen(candidates[best], points[best], 1.0, 1.0)]
-    shares = points[0].shares
-    if counted is not None:
-        shares = np.where(counted, shares, 0)
-        shares = shares / max(shares.sum(), 1e-30)
-    said = [point.log_probs for point in points if point.log_probs is not None]
-    weights = blend(said, labels, shares)
-    return [
-        Chosen(candidate, point, weight, weight / float(weights.sum()))
-        for candidate, point, weight in zip(candidates, points, weights.tolist(), strict=True)
-        if weight
-    ]
-
-
 def is_better(selection: Selection, other: Selection) -> bool:
     """Return whether a selection is better than another on the same photos, beyond noise."""
     difference = other.losses - selection.losses
@@ -433,35 +352,6 @@ def with_views(
 ) -> npt.NDArray[np.intp]:
     """Return the rows of all views of some photos, those of the first view first."""
     return (np.arange(num_views)[:, None] * num_photos + photos).ravel()
-
-
-def _held_out(
-    candidates: Sequence[HeadCandidate],
-    labels: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.intp],
-    folds: npt.NDArray[np.int64],
-    *,
-    blends: bool,
-) -> OutOfFoldScores:
-    """Return the scores of every fold's photos by what the other folds' photos chose."""
-    num_classes = int(labels.max()) + 1
-    log_probs = np.zeros((*folds.shape, num_classes), np.float32)
-    learned = []
-    for repeat in range(folds.shape[1]):
-        for fold in range(NUM_FOLDS):
-            out = folds[:, repeat] == fold
-            if not out.any():
-                continue
-            chosen = choose(candidates, labels, None if out.all() else ~out, blends=blends)
-            said = [one.point.log_probs[out] for one in chosen if one.point.log_probs is not None]
-            weights = np.array([one.weight for one in chosen])
-            log_probs[out, repeat] = blended(said, weights)[:, repeat]
-            learned.append(sum(one.share * one.point.train_accuracy for one in chosen))
-    predicted = log_probs.argmax(axis=2)
-    losses = -np.take_along_axis(log_probs, labels[:, None, None], axis=2)[..., 0]
-    return OutOfFoldScores(
-        rows, folds, log_probs, predicted, losses.astype(np.float64), float(np.mean(learned))
-    )
 
 
 def to_json(selection: Selection) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _noise(differences: npt.NDArray[np.float64]) -> float:
 def _fit_frozen(job: Job) -> Fitted:
     """Return the classifier of the frozen backbone, by the settings for its head."""
     first = job.config.head_training or DEFAULT_TRAINING["features"]
-    # A logistic head on the last layer is found in no time, whatever layers the frozen one sees; an
+    # A linear head on the last layer is found in no time, whatever layers the frozen one sees; an
     # MLP is trained once, on the layer where fine-tuning goes on with it.
     layer = "last" if job.config.head == "mlp" else job.config.layer
     stage = job.with_config(training=first, layer=layer)

@@ -64,7 +64,9 @@ def train(
     pooling: Annotated[
         str | None, _option("Average or keep all places. [default: avg]", choices.POOLINGS)
     ] = None,
-    head: Annotated[str | None, _option("[default: auto]", choices.HEADS)] = None,
+    head: Annotated[
+        str | None, _option("auto blends the linear ones. [default: auto]", choices.HEADS)
+    ] = None,
     final: Annotated[
         str | None,
         _option(
