@@ -7,7 +7,7 @@ smoothly where accuracy moves in jumps, and it is what makes probabilities worth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class Selection:
 
     Attributes:
         members: The chosen head, or those that are blended.
-        candidates: All that were tried.
+        candidates: All that were tried; their figures alone.
         layers: Names of the layers that the members see, in the order of the stored features.
         columns: Theirs in the stored features.
         labels: Of the photos that the choice was made on, shape ``(num_photos,)``.
@@ -171,7 +171,7 @@ def select(
             )
             for one in chosen
         ),
-        candidates=tuple(replace(one, basis=None) for one in candidates),
+        candidates=tuple(one.figures() for one in candidates),
         layers=tuple(layer.name for layer in backbone_layers if layer.name in seen),
         columns=columns,
         labels=labels,
