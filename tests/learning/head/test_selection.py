@@ -18,14 +18,18 @@ import pytest
 from photograft.backbones.registry import Layer
 from photograft.core.arrays import Floats
 from photograft.core.errors import UnknownNameError
+from photograft.core.progress import Silent
 from photograft.data.splits import make_folds
 from photograft.learning.head import choosing, cross_validation, out_of_fold, selection
+from photograft.learning.head.basis import make_basis
 from photograft.learning.head.blending import blended
-from photograft.learning.head.candidates import Gather, HeadCandidate
+from photograft.learning.head.candidates import Gather, HeadCandidate, Question, try_heads
 from photograft.learning.head.cross_validation import HeadResult, strongest_of_the_best
 from photograft.learning.head.fitting import fit_head
+from photograft.learning.head.out_of_fold import repeated_folds
 from photograft.learning.head.sampling import sample_photos
 from photograft.learning.head.selection import Member, Selection, select, to_json
+from photograft.learning.head.solver import solve
 
 Labels = npt.NDArray[np.int64]
 
@@ -283,9 +287,6 @@ def test_penalties() -> None:
 
 def test_held_out_scores_are_those_of_fits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """One penalty: each fold left out once a repeat, its photos judged by a head without them."""
-    from photograft.learning.head.basis import make_basis
-    from photograft.learning.head.solver import solve
-
     monkeypatch.setattr(cross_validation, "PENALTIES", (0.1,))
     features, labels = signal_in(slice(32, 40), n=80, strength=0.7)
     folds = folds_seen(monkeypatch)
@@ -333,14 +334,15 @@ def test_choosing_the_best_of_many_does_not_flatter_held_out_scores(blends: bool
     """Of fifty layers that are noise, the best looks good on the photos that it was chosen on."""
     layers = [Layer(str(i), 1) for i in range(50)]
     optimism, honest_losses = [], []
-    for seed in range(8):
+    for seed in range(4):
         features, labels = noise(80, seed, width=50)
         candidates: list[HeadCandidate] = []
-        folds = np.empty(0, np.int64)
+        folds = repeated_folds(labels, np.arange(80), keys_of(80), seed=0)
+        question = Question(
+            gather_from(features), np.arange(80), labels, folds, np.ones(80, np.float32)
+        )
         for i in range(50):
-            found = choose(features, labels, layers=str(i), backbone_layers=layers, head="logistic")
-            candidates += found.candidates
-            folds = found.held_out.folds
+            candidates += try_heads(question, layers, str(i), ("logistic",), Silent())
         chosen = choosing.choose(candidates, labels, blends=blends)
         said = [one.point.log_probs for one in chosen if one.point.log_probs is not None]
         flattered = blended(said, np.array([one.weight for one in chosen]))
@@ -746,6 +748,29 @@ def test_many_classes() -> None:
     assert found.accuracy > 0.5
     assert found.log_loss < np.log(300) / 2
     assert seconds < 40
+
+
+def test_figures_of_candidates_keep_no_answers_in_memory() -> None:
+    features, labels = signal_in(slice(16, 24))
+    found = choose(features, labels)
+    assert all(one.basis is None for one in found.candidates)
+    assert all(point.log_probs is None for one in found.candidates for point in one.path)
+    assert found.held_out.log_probs.shape == (240, 2, 2)
+
+
+def test_where_classes_are_many_fewer_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = signal_in(slice(32, 40), strength=1.0)
+    folds = repeated_folds(labels, np.arange(240), keys_of(240), seed=0)
+    ones = np.ones(240, np.float32)
+    basis = make_basis(lambda rows: features[rows], 240, WIDTH)
+
+    def kept(most: int) -> list[int]:
+        monkeypatch.setattr(cross_validation, "_MAX_KEPT", most)
+        path = cross_validation.cross_validate(basis, labels, folds, ones, keep_log_probs=True)
+        return [i - len(path) for i, point in enumerate(path) if point.log_probs is not None]
+
+    assert kept(1_000_000)[-4:] == [-4, -3, -2, -1]
+    assert kept(240 * 2 * 2) == [-2, -1]
 
 
 def test_threads_do_not_change_a_bit() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,11 @@ class HeadCandidate:
     columns: npt.NDArray[np.intp]
     path: tuple[HeadResult, ...] = field(repr=False)
     basis: Basis | None = field(default=None, repr=False)
+
+    def figures(self) -> HeadCandidate:
+        """Return it without what takes much memory: its basis, and answers of every class."""
+        path = tuple(replace(point, log_probs=None) for point in self.path)
+        return replace(self, path=path, basis=None)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ PENALTIES = tuple(float(f"{m}e{e}") for e in range(1, -6, -1) for m in (3, 1))[1
 
 
 _TOLERANCE = 1e-4
-#: Results whose log-probabilities are kept at least, the weakest ones.
+#: Results whose log-probabilities are kept at least, the weakest ones; fewer, where photos and
+#: classes are so many that these have more elements together, but the last two of a path.
 _NEAR = 4
+_MAX_KEPT = 50_000_000
 _MAX_ELEMENTS = 20_000_000
 
 #: Which photos count, a boolean for each; None for all of them.
@@ -108,6 +110,7 @@ def cross_validate(
     scored = np.where((folds >= 0).all(axis=1), photo_weights, 0).astype(np.float64)
     shares = scored / scored.sum()
     path: list[HeadResult] = []
+    near = min(max(1, _MAX_KEPT // (n * num_repeats * num_classes)), _NEAR)
     for l2 in PENALTIES:
         losses, predicted = np.zeros((n, num_repeats)), np.zeros((n, num_repeats), np.int64)
         log_probs = np.zeros((n, num_repeats, num_classes), np.float32) if keep_log_probs else None
@@ -134,8 +137,8 @@ def cross_validate(
             )
         )
         # The strong ones that are far behind take memory and will not be chosen.
-        if len(path) > _NEAR and is_worse(path[-1 - _NEAR], path[-1]):
-            path[-1 - _NEAR] = replace(path[-1 - _NEAR], log_probs=None)
+        if len(path) > near and is_worse(path[-1 - near], path[-1]):
+            path[-1 - near] = replace(path[-1 - near], log_probs=None)
         if len(path) > 1 and not is_worse(path[-2], path[-1]):
             break
     return path

@@ -64,7 +64,7 @@ class Selection:
 
     Attributes:
         members: The chosen head, or those that are blended.
-        candidates: All that were tried.
+        candidates: All that were tried; their figures alone.
         layers: Names of the layers that the members see, in the order of the stored features.
         columns: Theirs in the stored features.
         labels: Of the photos that the choice was made on, shape ``(num_photos,)``.
@@ -237,7 +237,7 @@ def settle(
             )
             for one in chosen
         ),
-        candidates=tuple(replace(one, basis=None) for one in candidates),
+        candidates=tuple(one.figures() for one in candidates),
         layers=tuple(layer.name for layer in layers if layer.name in seen),
         columns=np.unique(np.concatenate([one.candidate.columns for one in chosen])),
         labels=asked.labels,
