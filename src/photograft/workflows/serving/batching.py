@@ -1,8 +1,8 @@
 """Photos that wait, answered together: as many as are there, and hardly waiting for others.
 
 The engine runs a photo on each core, so a batch is no faster than its photos one after the other;
-what is gained is that no core is idle. So a batch is begun as soon as the engine is free. Only where
-fewer photos wait than there are cores, and others are being decoded, it waits for those, for
+what is gained is that no core is idle. So a batch is begun as soon as the engine is free. Only
+where fewer photos wait than there are cores, and others are being decoded, it waits for those, for
 `MAX_WAIT` at most.
 """
 

@@ -191,7 +191,7 @@ class _Worker:
             self._deadline = time.monotonic() + seconds
 
     def _write(self, part: bytes | memoryview) -> None:
-        pipe = self._process and self._process.stdin
+        pipe = self._process.stdin if self._process is not None else None
         left = memoryview(part)
         while left:
             if pipe is None:
@@ -203,7 +203,7 @@ class _Worker:
         return head[:1], int(NUMBER.unpack(head[1:])[0])
 
     def _read(self, length: int) -> bytes:
-        pipe = self._process and self._process.stdout
+        pipe = self._process.stdout if self._process is not None else None
         found = bytearray()
         while len(found) < length:
             part = pipe.read(length - len(found)) if pipe is not None else b""

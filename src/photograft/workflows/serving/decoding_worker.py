@@ -58,9 +58,7 @@ def main() -> None:
             _answer(record, data, max_pixels, source, sink)
 
 
-def _answer(
-    record: bytes, data: bytes, max_pixels: int, source: BinaryIO, sink: BinaryIO
-) -> None:
+def _answer(record: bytes, data: bytes, max_pixels: int, source: BinaryIO, sink: BinaryIO) -> None:
     try:
         _refuse_many_scans(data)
         header = read_header(data, max_pixels=max_pixels)
@@ -72,7 +70,10 @@ def _answer(
     except ImageError as error:
         kind, answer = ERROR, json.dumps([error.reason, error.detail]).encode()
     except MemoryError:
-        kind, answer = ERROR, json.dumps(["too large", "decoding it takes too much memory"]).encode()
+        kind, answer = (
+            ERROR,
+            json.dumps(["too large", "decoding it takes too much memory"]).encode(),
+        )
     sink.write(kind + NUMBER.pack(len(answer)) + answer)
     sink.flush()
 
