@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,14 +15,10 @@ from typing import Any
 from photograft.classifier.classifier import Prediction
 from photograft.core.errors import ImageError, PhotograftError
 from photograft.workflows.prediction_counts import sent_away
-from photograft.workflows.serving.batching import Batcher
 from photograft.workflows.serving.decoding import Decoders
 from photograft.workflows.serving.limits import Limits
 from photograft.workflows.serving.model import Model
 from photograft.workflows.serving.models import Models, Served
-
-#: Answers by which it is told how many photos a second are answered.
-_RECENT = 50
 
 
 class OverloadedError(PhotograftError):
@@ -93,7 +88,6 @@ class Service:
         self.limits = limits or Limits()
         self.is_draining = False
         self.num_waiting = 0
-        self._done: deque[float] = deque(maxlen=_RECENT)
         self._decoders = Decoders(self.limits)  # they start while the classifiers are loaded
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._watch: asyncio.Task[None] | None = None
@@ -122,10 +116,10 @@ class Service:
 
     def retry_after(self) -> int:
         """Return the seconds after which there will be room, from 1 to 60."""
-        if len(self._done) < 2 or self._done[-1] == self._done[0]:
-            return 1
-        rate = len(self._done) / (self._done[-1] - self._done[0])
-        return min(max(math.ceil(self.num_waiting / rate), 1), 60)
+        figures = [served.figures for served in self.models.all()]
+        seconds = sum(each.batch_seconds.sum for each in figures)
+        photos = sum(each.wait_seconds.count for each in figures)
+        return min(max(math.ceil(self.num_waiting * seconds / max(photos, 1)), 1), 60)
 
     async def answer(self, served: Served, photos: Sequence[bytes | memoryview]) -> Answers:
         """Return what a classifier answers.
@@ -140,34 +134,28 @@ class Service:
         if self.num_waiting + len(photos) > self.limits.max_queue:
             raise OverloadedError(self.retry_after())
         began = time.perf_counter()
-        model, batcher = served.model, served.batcher  # to the end, whatever is swapped meanwhile
         counted = served.figures.failed
         self.num_waiting += len(photos)
         try:
-            found = await asyncio.gather(
-                *(self._one(served, model, batcher, photo) for photo in photos)
-            )
+            found = await asyncio.gather(*(self._one(served, photo) for photo in photos))
             counted = served.figures.succeeded
         finally:
             self.num_waiting -= len(photos)
             counted.add(time.perf_counter() - began)
         served.figures.decisions.update(photo.decision for photo in found)
-        return Answers(model, tuple(found))
+        return Answers(served.model, tuple(found))
 
-    async def _one(
-        self, served: Served, model: Model, batcher: Batcher, photo: bytes | memoryview
-    ) -> PhotoAnswer:
+    async def _one(self, served: Served, photo: bytes | memoryview) -> PhotoAnswer:
         began = time.perf_counter()
-        batcher.come(1)
+        served.batcher.come(1)
         try:
-            pixels = await asyncio.wrap_future(self._decoders.decode(photo, model.record))
+            pixels = await asyncio.wrap_future(self._decoders.decode(photo, served.model.record))
         except ImageError as error:
             prediction = Prediction("", error=str(error))
             return PhotoAnswer(prediction, "unreadable", error.reason)
         finally:
-            batcher.come(-1)
+            served.batcher.come(-1)
         served.figures.decode_seconds.add(time.perf_counter() - began)
-        prediction = await batcher.ask(pixels)
-        self._done.append(time.perf_counter())
+        prediction = await served.batcher.ask(pixels)
         instead = sent_away(prediction.answer, prediction.label or "")
         return PhotoAnswer(prediction, instead or "class")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from photograft._version import __version__
 from photograft.interfaces.server.problems import KINDS, MEDIA_TYPE
+from photograft.interfaces.server.schemas import JSON, schemas
 from photograft.workflows.serving.limits import Limits
-
-JSON = dict[str, Any]
 
 #: Kinds of problems that any request may meet.
 _ANYWHERE = ("bad-request", "other-origin", "too-slow", "headers-too-large")
@@ -85,7 +82,7 @@ def describe(limits: Limits, *, needs_token: bool) -> JSON:
         },
         "paths": paths,
         "components": {
-            "schemas": _schemas(),
+            "schemas": schemas(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         **({"security": [{"token": []}]} if needs_token else {}),
@@ -200,111 +197,3 @@ def _problems(*kinds: str) -> JSON:
 
 def _path_parameter(name: str) -> JSON:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-
-
-def _schemas() -> JSON:
-    text, number = {"type": "string"}, {"type": "number"}
-    share = {"type": "number", "minimum": 0, "maximum": 1}
-    prediction = {
-        "type": "object",
-        "required": ["decision"],
-        "properties": {
-            "label": {**text, "description": "The most probable class."},
-            "probability": {**share, "description": "Of that class."},
-            "decision": {
-                "enum": ["class", "unknown", "unsure", "unreadable"],
-                "description": "By the rules that the server was started with.",
-            },
-            "answer": {**text, "description": "The class, unknown or unsure."},
-            "ood_score": {
-                "type": ["number", "null"],
-                "description": "How unlike every class; null where the classifier can't tell.",
-            },
-            "probabilities": {"type": "object", "additionalProperties": share},
-            "classes": {
-                "type": "array",
-                "items": text,
-                "description": "Those that may be right, where --coverage was asked for.",
-            },
-            "error": {**text, "description": "Why the photo can't be read."},
-            "reason": text,
-        },
-    }
-    tensor = {
-        "type": "object",
-        "required": ["name", "datatype", "shape"],
-        "properties": {
-            "name": text,
-            "datatype": text,
-            "shape": {"type": "array", "items": {"type": "integer"}},
-            "parameters": {"type": "object"},
-            "data": {"type": "array"},
-        },
-    }
-    tensors = {"type": "array", "items": tensor}
-    return {
-        "Any": {"type": "object"},
-        "Answers": {
-            "type": "object",
-            "required": ["classifier", "digest", "predictions"],
-            "properties": {
-                "classifier": text,
-                "digest": {**text, "description": "SHA-256 of what has answered."},
-                "predictions": {"type": "array", "items": prediction},
-            },
-        },
-        "ServerMetadata": {
-            "type": "object",
-            "required": ["name", "version", "extensions"],
-            "properties": {
-                "name": text,
-                "version": text,
-                "extensions": {"type": "array", "items": text},
-            },
-        },
-        "ModelMetadata": {
-            "type": "object",
-            "required": ["name", "versions", "platform", "inputs", "outputs"],
-            "properties": {
-                "name": text,
-                "versions": {"type": "array", "items": text},
-                "platform": text,
-                "inputs": tensors,
-                "outputs": tensors,
-                "parameters": {"type": "object"},
-            },
-        },
-        "InferenceRequest": {
-            "type": "object",
-            "required": ["inputs"],
-            "properties": {
-                "id": text,
-                "parameters": {"type": "object"},
-                "inputs": {**tensors, "minItems": 1, "maxItems": 1},
-                "outputs": {"type": "array", "items": {"type": "object"}},
-            },
-        },
-        "Inference": {
-            "type": "object",
-            "required": ["model_name", "model_version", "outputs"],
-            "properties": {
-                "model_name": text,
-                "model_version": text,
-                "id": text,
-                "outputs": tensors,
-            },
-        },
-        "Problem": {
-            "type": "object",
-            "description": "RFC 9457, and the text once more as error.",
-            "required": ["type", "title", "status", "detail", "error"],
-            "properties": {
-                "type": text,
-                "title": text,
-                "status": {**number, "type": "integer"},
-                "detail": text,
-                "error": text,
-                "reason": text,
-            },
-        },
-    }

@@ -10,12 +10,14 @@ from photograft.interfaces.server.problems import KINDS
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { margin: 0 auto; max-width: 54rem; padding: 1.5rem 1rem 4rem; font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 0 auto; max-width: 54rem; padding: 1.5rem 1rem 4rem;
+  font: 16px/1.5 system-ui, sans-serif; }
 code, pre { font: 0.9em/1.5 ui-monospace, monospace; }
 pre { overflow-x: auto; padding: 0.75rem; border: 1px solid #8886; border-radius: 8px; }
 section { border-top: 1px solid #8886; }
 h2 { font-size: 1.05rem; overflow-wrap: anywhere; }
-table { border-collapse: collapse; } td, th { text-align: left; padding: 0.15rem 1rem 0.15rem 0; vertical-align: top; }
+table { border-collapse: collapse; }
+td, th { text-align: left; padding: 0.15rem 1rem 0.15rem 0; vertical-align: top; }
 """
 _EXAMPLES = """\
 curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' http://ADDRESS/predict

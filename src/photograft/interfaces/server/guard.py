@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -19,10 +18,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from photograft.interfaces.server.bodies import dropped
 from photograft.interfaces.server.metrics import HttpFigures
-from photograft.interfaces.server.problems import ProblemError, busy, response_of
+from photograft.interfaces.server.problems import (
+    MAX_HEAD,
+    ProblemError,
+    busy,
+    head_too_large,
+    response_of,
+)
 from photograft.workflows.serve import Service
 
-_LOG = logging.getLogger("photograft.serve")
+_LOG = logging.getLogger("photograft")
 
 #: What answers without the token: it says nothing of the classifiers.
 OPEN = frozenset(
@@ -100,7 +105,7 @@ class Guard:
             route = getattr(scope.get("endpoint"), "__name__", "none")
             self._figures.add(route, answer.status, seconds)
             if self._log:
-                digest = scope.get("photograft.digest", "-")
+                digest = scope.get("photo_digest", "-")
                 _LOG.warning("%s %d %.1f ms %s", route, answer.status, seconds * 1000, digest)
 
     async def _answered(self, scope: Scope, body: _Body, answer: _Answer) -> None:
@@ -127,13 +132,17 @@ class Guard:
                 del self._under_way[client]
 
     def _check(self, scope: Scope, headers: Headers) -> None:
+        # What comes in one piece is read whole, however long it is.
+        lines = [(scope["raw_path"], scope["query_string"]), *scope["headers"]]
+        if sum(len(name) + len(value) + 4 for name, value in lines) > MAX_HEAD:
+            raise head_too_large()
         host, hosts = headers.get("host", ""), self._access.hosts
         if hosts is not None and _name_of(host) not in hosts:
             raise ProblemError(
                 "bad-request", "the header Host names another server; see --allow-host"
             )
         origin = headers.get("origin")
-        if origin is not None and _place_of(origin) != host.lower():
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise ProblemError("other-origin", "only pages of this server may use it")
         if self._digest and scope["path"] not in OPEN:
             scheme, _, shown = headers.get("authorization", "").partition(" ")
@@ -176,14 +185,6 @@ class _Answer:
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)
-
-
-def _place_of(origin: str) -> str:
-    """Return the host and port of an origin, in small letters; empty where it has none."""
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return ""
 
 
 def _name_of(host: str) -> str:

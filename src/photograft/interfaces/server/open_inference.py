@@ -5,6 +5,8 @@ With the extensions of binary tensors, classification, model configuration and s
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -39,7 +41,12 @@ from photograft.workflows.serving.models import Served
 #: The one input: files of photos.
 INPUT = "image"
 _HEADER_LENGTH = "Inference-Header-Content-Length"
+#: Bytes of a body that take milliseconds to read.
+_LONG = 1_000_000
 _EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "statistics")
+
+
+JSON = Mapping[str, Any]
 
 
 class OpenInference:
@@ -137,17 +144,11 @@ class OpenInference:
         """Classify the photos of a request."""
         served = self._served(request)
         refuse_encoded(request)
-        header_length = request.headers.get(_HEADER_LENGTH)
         with self._bodies.opened(request) as pieces:
             body = await whole(pieces)
-            asked: Mapping[str, Any] = {"parameters": {"binary_data_output": True}}
-            if header_length == "0":
-                photos: Sequence[Photo] = [single_photo(body)]
-                columns: tuple[int, ...] = (1,)
-            else:
-                asked, binary = split_body(body, header_length)
-                photos = read_photos(asked, binary, self._service.limits.max_files, INPUT)
-                columns = tuple(asked["inputs"][0]["shape"][1:])
+            read = functools.partial(self._read, body, request.headers.get(_HEADER_LENGTH))
+            # To read the largest takes longer than others should wait.
+            asked, photos = await asyncio.to_thread(read) if len(body) > _LONG else read()
             wanted = _wanted(asked, served.model)
             note_digest(request, photos)
             answers = await answered(self._service, served, photos)
@@ -157,11 +158,19 @@ class OpenInference:
         head = {"model_name": answers.model.name, "model_version": answers.model.version}
         if isinstance(asked.get("id"), str):
             head["id"] = asked["id"]
-        text, length = write_tensors(head, _tensors(answers, wanted, columns))
+        text, length = write_tensors(head, _tensors(answers, wanted, asked))
         if length is None:
             return Response(text, media_type="application/json")
         headers = {_HEADER_LENGTH: str(length)}
         return Response(text, headers=headers, media_type="application/octet-stream")
+
+    def _read(self, body: bytes, header_length: str | None) -> tuple[JSON, Sequence[Photo]]:
+        """Return what is asked, and the photos."""
+        if header_length == "0":
+            asked = {"parameters": {"binary_data_output": True}, "inputs": [{"shape": [1, 1]}]}
+            return asked, [single_photo(body)]
+        asked, binary = split_body(body, header_length)
+        return asked, read_photos(asked, binary, self._service.limits.max_files, INPUT)
 
     def _served(self, request: Request) -> Served:
         names = request.path_params
@@ -214,11 +223,11 @@ def _parameters(holder: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _tensors(answers: Answers, wanted: Sequence[Wanted], columns: tuple[int, ...]) -> list[Tensor]:
-    """Return outputs: ``(n, num_classes)``, and of what is one value a photo, shaped as asked."""
+def _tensors(answers: Answers, wanted: Sequence[Wanted], asked: JSON) -> list[Tensor]:
+    """Return outputs: ``(n, num_classes)``, or one value a photo, ``(n,)`` or ``(n, 1)``."""
     rows = [photo.prediction for photo in answers.photos]
     probabilities = np.stack([r.probabilities for r in rows if r.probabilities is not None])
-    shape = (len(rows), *columns)
+    shape = asked["inputs"][0]["shape"]  # of one value a photo, as the photos came
 
     def texts(values: Sequence[str | None]) -> Any:
         return np.array(values, object).reshape(shape)

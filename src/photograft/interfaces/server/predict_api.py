@@ -123,7 +123,7 @@ def refuse_encoded(request: Request) -> None:
 def note_digest(request: Request, photos: Sequence[bytes | memoryview]) -> None:
     """Leave the first photo's digest for the log, where requests are logged."""
     if request.app.state.log and photos:
-        request.scope["photograft.digest"] = hashlib.sha256(photos[0]).hexdigest()[:16]
+        request.scope["photo_digest"] = hashlib.sha256(photos[0]).hexdigest()[:16]
 
 
 def _answer(answers: Answers) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
+#: Bytes that a request's head may have.
+MAX_HEAD = 16_384
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,11 @@ class ProblemError(Exception):
 def busy(detail: str, seconds: int) -> ProblemError:
     """Return the problem of a request for which there is no room for so many seconds."""
     return ProblemError("busy", detail, headers={"Retry-After": str(seconds)})
+
+
+def head_too_large() -> ProblemError:
+    """Return the problem of a request whose address and headers are too long."""
+    return ProblemError("headers-too-large", f"a request's head may have {MAX_HEAD:,} bytes")
 
 
 def body_of(problem: ProblemError) -> bytes:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from photograft.interfaces.server.metrics import HttpFigures
-from photograft.interfaces.server.problems import KINDS, MEDIA_TYPE, ProblemError, body_of, busy
+from photograft.interfaces.server.problems import (
+    KINDS,
+    MAX_HEAD,
+    MEDIA_TYPE,
+    ProblemError,
+    body_of,
+    busy,
+    head_too_large,
+)
 from photograft.workflows.serving.limits import Limits
 
-#: Bytes of a request's head.
-MAX_HEAD = 16_384
 #: Seconds that a connection is kept open for another request.
 KEEP_ALIVE = 30
+#: Seconds in which a client reads what is written before a connection is closed.
+_LAST_WORDS = 5
 
 
 def protocol_of(limits: Limits, figures: HttpFigures) -> type[H11Protocol]:
@@ -30,6 +39,7 @@ def protocol_of(limits: Limits, figures: HttpFigures) -> type[H11Protocol]:
         """A connection. The time for a head begins with its first byte, or with the connection."""
 
         _timer: asyncio.TimerHandle | None = None
+        _patience: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             assert isinstance(transport, asyncio.Transport)  # noqa: S101 (for type checkers)
@@ -42,6 +52,7 @@ def protocol_of(limits: Limits, figures: HttpFigures) -> type[H11Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._disarm()
+            self._stop_waiting()
             super().connection_lost(exc)
             figures.num_connections = len(self.connections)
 
@@ -52,19 +63,24 @@ def protocol_of(limits: Limits, figures: HttpFigures) -> type[H11Protocol]:
             else:
                 self._disarm()
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._wait_for_reader(limits.timeout)
+
+        def resume_writing(self) -> None:
+            self._stop_waiting()
+            super().resume_writing()
+
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()
+            self._wait_for_reader(_LAST_WORDS)
+
         def send_400_response(self, msg: str) -> None:
             del msg
-            waiting = self.conn.trailing_data[0]
-            kind = "headers-too-large" if len(waiting) > MAX_HEAD else "bad-request"
-            detail = {
-                "headers-too-large": f"a request's head may have {MAX_HEAD:,} bytes",
-                "bad-request": "that is no HTTP request",
-            }
-            self._tell(ProblemError(kind, detail[kind]))
-
-        def handle_websocket_upgrade(self, event: h11.Request) -> None:
-            del event
-            self._tell(ProblemError("bad-request", "there is nothing to upgrade to"))
+            if getattr(sys.exception(), "error_status_hint", 400) == 431:
+                self._tell(head_too_large())
+            else:
+                self._tell(ProblemError("bad-request", "that is no HTTP request"))
 
         def _is_within_head(self) -> bool:
             is_idle = self.cycle is None or self.cycle.response_complete
@@ -78,6 +94,16 @@ def protocol_of(limits: Limits, figures: HttpFigures) -> type[H11Protocol]:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+
+        def _wait_for_reader(self, seconds: float) -> None:
+            """Give the connection up, if what was written is not read by then."""
+            self._stop_waiting()
+            self._patience = self.loop.call_later(seconds, self.transport.abort)
+
+        def _stop_waiting(self) -> None:
+            if self._patience is not None:
+                self._patience.cancel()
+                self._patience = None
 
         def _end(self) -> None:
             self._timer = None
@@ -103,6 +129,7 @@ def protocol_of(limits: Limits, figures: HttpFigures) -> type[H11Protocol]:
                 head = f"HTTP/1.1 {kind.status} {kind.title}\r\n{lines}\r\n"
                 self.transport.write(head.encode("latin-1") + body)
             self.transport.close()
+            self._wait_for_reader(_LAST_WORDS)
 
     return Protocol
 
@@ -115,6 +142,8 @@ def protocol_settings() -> dict[str, Any]:
         "ws": "none",
         "lifespan": "off",
         "access_log": False,
+        "log_config": None,
+        "log_level": "critical",
         "server_header": False,
         "proxy_headers": False,
         "backlog": 1024,

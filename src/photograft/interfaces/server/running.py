@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import logging
 import signal
 import socket
 import sys
@@ -128,12 +127,10 @@ async def _serve(
                 app,
                 http=protocol_of(limits, figures),
                 loop="asyncio",
-                log_config=None,
                 timeout_graceful_shutdown=_GRACE,
                 **protocol_settings(),
             )
         )
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
 
         def stop() -> None:
             # The second time: at once.

@@ -175,17 +175,15 @@ def _count(shape: Any) -> int:
 
 def _unpacked(binary: memoryview, most: int) -> list[Photo]:
     found: list[Photo] = []
-    place = 0
-    while place < len(binary) and len(found) <= most:
-        if place + _LENGTH.size > len(binary):
+    place, end = 0, len(binary)
+    while place + _LENGTH.size <= end and len(found) <= most:
+        begin = place + _LENGTH.size
+        length = int(_LENGTH.unpack_from(binary, place)[0])
+        if begin + length > end:
             break
-        (length,) = _LENGTH.unpack_from(binary, place)
-        place += _LENGTH.size
-        if place + length > len(binary):
-            break
-        found.append(binary[place : place + length])
-        place += length
-    if place != len(binary):
+        place = begin + length
+        found.append(binary[begin:place])
+    if place != end:
         raise ProblemError(
             "bad-request",
             "binary BYTES are each an element's length, 4 bytes with the lowest first, and itself",

@@ -65,23 +65,24 @@ class Model:
         Args:
             pixels: Prepared by `record`, uint8, shape ``(n, height, width, 3)``, at least one.
         """
+        features = self._network(pixels)
+        # One by one, as the network does: to the last bit, an answer does not depend on what
+        # happened to come with the photo.
+        return [self._answer(features[i : i + 1]) for i in range(len(features))]
+
+    def _answer(self, features: npt.NDArray[np.float32]) -> Prediction:
         classifier = self._classifier
-        features, probabilities = classifier.score_features(self._network(pixels))
-        ood_scores = classifier.ood_scores(features, probabilities)
-        return [
-            answered(
-                Prediction(
-                    "",
-                    self.class_names[int(row.argmax())],
-                    float(row.max()),
-                    row,
-                    ood_score=None if ood_scores is None else float(ood_scores[i]),
-                ),
-                self.rules,
-                self.class_names,
-            )
-            for i, row in enumerate(probabilities)
-        ]
+        plain, probabilities = classifier.score_features(features)
+        ood_scores = classifier.ood_scores(plain, probabilities)
+        row = probabilities[0]
+        found = Prediction(
+            "",
+            self.class_names[int(row.argmax())],
+            float(row.max()),
+            row,
+            ood_score=None if ood_scores is None else float(ood_scores[0]),
+        )
+        return answered(found, self.rules, self.class_names)
 
 
 def digest_of(folder: Path) -> str:

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,22 @@ from photograft.workflows.serving.model import Model, load_model
 LOOK_SECONDS = 1.0
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_LOG = logging.getLogger("photograft.serve")
+_LOG = logging.getLogger("photograft")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Served:
-    """One name, and the classifier that answers to it now.
+    """One name, and the classifier that answers to it now: a request holds on to it to its end.
 
     Attributes:
-        folder: Where it was loaded from, and is loaded from again.
-        figures: What it has done, also before it was swapped.
         model: The classifier.
-        batcher: Answers for it. What waits there when it is swapped, is answered there.
-        stamp: Of its manifest, when it was loaded.
+        batcher: Answers for it.
+        figures: What has been done under this name, by others before it, too.
     """
 
-    folder: Path
     model: Model
     batcher: Batcher
-    stamp: Stamp | None
-    figures: ModelFigures = field(default_factory=ModelFigures)
+    figures: ModelFigures
 
 
 class Models:
@@ -62,13 +58,13 @@ class Models:
     def __init__(
         self, folders: Mapping[str, Path], asked: Mapping[str, Any], engine: ThreadPoolExecutor
     ) -> None:
-        self._asked, self._engine = asked, engine
+        self._asked, self._engine, self._folders = asked, engine, dict(folders)
         self._served: dict[str, Served] = {}
+        #: Of what was loaded; None where what is there now could not be.
+        self._stamps = {name: _stamp(folder) for name, folder in folders.items()}
         for name, folder in folders.items():
-            stamp = _stamp(folder)
             model, figures = load_model(name, folder, asked), ModelFigures(loads=1)
-            batcher = self._batcher(model, figures)
-            self._served[name] = Served(folder, model, batcher, stamp, figures)
+            self._served[name] = Served(model, self._batcher(model, figures), figures)
 
     @property
     def names(self) -> list[str]:
@@ -100,28 +96,28 @@ class Models:
         """Swap what has changed, for as long as this runs."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            for name, served in self._served.items():
-                stamp = await asyncio.to_thread(_stamp, served.folder)
-                if stamp is not None and stamp != served.stamp:
-                    await self._swap(name, served, stamp)
+            for name, folder in self._folders.items():
+                stamp = await asyncio.to_thread(_stamp, folder)
+                if stamp is not None and stamp != self._stamps[name]:
+                    await self._swap(name, stamp)
 
-    async def _swap(self, name: str, served: Served, stamp: Stamp) -> None:
+    async def _swap(self, name: str, stamp: Stamp) -> None:
         """Load what is in a folder now beside what answers; swap them if it can be loaded."""
+        old = self._served[name]
         try:
-            model = await asyncio.to_thread(load_model, name, served.folder, self._asked)
-        except (PhotograftError, OSError, ValueError, KeyError) as error:
+            model = await asyncio.to_thread(load_model, name, self._folders[name], self._asked)
+        except Exception as error:
             # It may just be written: it is tried again at every look, and told once.
-            if served.stamp is not None:
-                served.figures.failed_loads += 1
+            if self._stamps[name] is not None:
+                old.figures.failed_loads += 1
                 _LOG.warning("%s stays as it is: what is there now can't be used: %s", name, error)
-            served.stamp = None
+            self._stamps[name] = None
             return
-        served.stamp = stamp
-        if model.digest == served.model.digest:
+        self._stamps[name] = stamp
+        if model.digest == old.model.digest:
             return
-        # Requests hold on to what they began with.
-        served.model, served.batcher = model, self._batcher(model, served.figures)
-        served.figures.loads += 1
+        self._served[name] = Served(model, self._batcher(model, old.figures), old.figures)
+        old.figures.loads += 1
         _LOG.warning("%s has changed: version %s answers from now on", name, model.version)
 
     def _batcher(self, model: Model, figures: ModelFigures) -> Batcher:
