@@ -91,6 +91,8 @@ class Guard:
             await self._answered(scope, body, answer)
         except Exception as error:
             problem = _problem_of(error)
+            # Kept by a circle with this frame, what it came through would hold the body for long.
+            problem.__traceback__ = problem.__context__ = problem.__cause__ = None
             if answer.status:  # it had begun: nothing can be told any more
                 raise
             if not body.is_read:

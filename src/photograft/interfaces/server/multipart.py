@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from photograft.interfaces.server.problems import ProblemError
+
+# It would tell the log what it has read.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 #: Fields beside the files that a form may have.
 _MAX_FIELDS = 16

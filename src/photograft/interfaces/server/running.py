@@ -17,6 +17,7 @@ import uvicorn
 from photograft.core.errors import InputError
 from photograft.interfaces.server.app import make_app
 from photograft.interfaces.server.guard import LOOPBACK, Access
+from photograft.interfaces.server.memory import give_memory_back
 from photograft.interfaces.server.metrics import HttpFigures
 from photograft.interfaces.server.protocol import protocol_of, protocol_settings
 from photograft.workflows.serve import Service
@@ -106,6 +107,7 @@ def run_server(
         say: Called once photos would be answered.
         log: Whether each request is logged.
     """
+    give_memory_back()
     asyncio.run(_serve(folders, asked, limits, access, listening, say, log))
 
 

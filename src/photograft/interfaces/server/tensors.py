@@ -54,18 +54,17 @@ def split_body(body: bytes, header_length: str | None) -> tuple[dict[str, Any], 
     Raises:
         ProblemError: It is no JSON object of a size and a depth to be expected.
     """
-    whole, length = memoryview(body), len(body)
-    if header_length is not None:
-        is_number = (
-            header_length.isascii() and header_length.isdecimal() and len(header_length) < 19
+    whole = memoryview(body)
+    if header_length is None:
+        return read_json(body), whole[:0]
+    is_number = header_length.isascii() and header_length.isdecimal() and len(header_length) < 19
+    if not is_number or int(header_length) > len(body):
+        raise ProblemError(
+            "bad-request",
+            f"Inference-Header-Content-Length must be from 0 to {len(body):,}, the body's length",
         )
-        if not is_number or int(header_length) > length:
-            raise ProblemError(
-                "bad-request",
-                f"Inference-Header-Content-Length must be from 0 to {length:,}, the body's length",
-            )
-        length = int(header_length)
-    return read_json(bytes(whole[:length])), whole[length:]
+    length = int(header_length)
+    return read_json(body[:length]), whole[length:]
 
 
 def read_json(text: bytes) -> dict[str, Any]:
