@@ -18,11 +18,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.common import report
 from benchmarks.hostile import Attack, any_photo, draw, photo, request
-from benchmarks.server import Server, started
+from benchmarks.server import started
 
 #: Seconds after which an answer is a hang: more than the server gives any request.
 HANG = 25.0
@@ -50,7 +50,25 @@ class Tally:
     memory_mb: list[tuple[int, float]] = field(default_factory=list)
 
 
-def attack(server: Server, count: int, seed: int, num_threads: int = 24) -> Tally:
+class Target(Protocol):
+    """What is attacked: a server's address, and what its processes take."""
+
+    @property
+    def host(self) -> str:
+        """Where it listens."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Likewise."""
+        ...
+
+    def resident_mb(self) -> float:
+        """Return the memory of all its processes."""
+        ...
+
+
+def attack(server: Target, count: int, seed: int, num_threads: int = 24) -> Tally:
     """Send hostile requests and return what came of them.
 
     Args:
@@ -68,7 +86,7 @@ def attack(server: Server, count: int, seed: int, num_threads: int = 24) -> Tall
     return _all_of(server, count, num_threads, send)
 
 
-def soak(server: Server, count: int, seed: int, num_threads: int = 4) -> Tally:
+def soak(server: Target, count: int, seed: int, num_threads: int = 4) -> Tally:
     """Send small photos, each on a connection that is kept, and return what came of them."""
     local = threading.local()
 
@@ -84,7 +102,7 @@ def soak(server: Server, count: int, seed: int, num_threads: int = 4) -> Tally:
     return _all_of(server, count, num_threads, send)
 
 
-def _all_of(server: Server, count: int, num_threads: int, send: Any) -> Tally:
+def _all_of(server: Target, count: int, num_threads: int, send: Any) -> Tally:
     tally, lock = Tally(), threading.Lock()
     numbers = iter(range(count))
     look = max(count // 40, 1)
@@ -99,7 +117,7 @@ def _all_of(server: Server, count: int, num_threads: int, send: Any) -> Tally:
                 return
             kind, found, seconds = send(number)
             with lock:
-                _judge(tally, f"{kind} {number}", kind, found, seconds)
+                judge(tally, f"{kind} {number}", kind, found, seconds)
 
     threads = [threading.Thread(target=work) for _ in range(num_threads)]
     for thread in threads:
@@ -110,7 +128,16 @@ def _all_of(server: Server, count: int, num_threads: int, send: Any) -> Tally:
     return tally
 
 
-def _judge(tally: Tally, name: str, kind: str, found: bytes, seconds: float) -> None:
+def judge(tally: Tally, name: str, kind: str, found: bytes, seconds: float) -> None:
+    """Add what came of one request to the others.
+
+    Args:
+        tally: Of the others.
+        name: Of the request, for what must not be.
+        kind: Of the request.
+        found: All that was answered.
+        seconds: Until then.
+    """
     answers = [int(status) for status in _STATUS.findall(found)] or [0]
     tally.statuses.update(answers)
     tally.by_kind.update((kind, status) for status in answers)
@@ -123,7 +150,7 @@ def _judge(tally: Tally, name: str, kind: str, found: bytes, seconds: float) -> 
         tally.faults.append(f"{name}: {seconds:.0f} seconds")
 
 
-def _exchange(server: Server, chosen: Attack) -> bytes:
+def _exchange(server: Target, chosen: Attack) -> bytes:
     found = b""
     try:
         with socket.create_connection((server.host, server.port), timeout=HANG) as connection:
@@ -142,7 +169,7 @@ def _exchange(server: Server, chosen: Attack) -> bytes:
     return found
 
 
-def still_answers(server: Server) -> bool:
+def still_answers(server: Target) -> bool:
     """Return whether a photo is answered now."""
     return b" 200 " in _exchange(server, Attack("", (request(photo()),)))[:20]
 

@@ -87,6 +87,13 @@ class RunningServer:
                     found += piece
             return found
 
+    def resident_mb(self) -> float:
+        """Return the memory of all its processes; Linux only."""
+        pages = 0
+        for number in (self.process.pid, *children_of(self.process.pid)):
+            pages += int(Path(f"/proc/{number}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
         """Return the exit code, and what was said after the start."""
         self.process.send_signal(number)
@@ -148,14 +155,6 @@ def children_of(process_id: int) -> set[int]:
     """Return the processes that a process has started, by any of its threads; Linux only."""
     tasks = Path(f"/proc/{process_id}/task").glob("*/children")
     return {int(number) for task in tasks for number in task.read_text().split()}
-
-
-def resident_bytes(process_id: int) -> int:
-    """Return the memory of a process and its children; Linux only."""
-    pages = 0
-    for number in (process_id, *children_of(process_id)):
-        pages += int(Path(f"/proc/{number}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def python(code: str, *arguments: str) -> str:

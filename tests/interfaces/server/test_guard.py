@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import system_helpers as system
-from server_helpers import RunningServer, form, resident_bytes, serving
+from server_helpers import RunningServer, form, serving
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 
@@ -204,11 +204,11 @@ def test_bombs_do_not_take_the_memory(server: RunningServer, photo: bytes) -> No
     assert len(bomb) < 100_000
     assert server.send_photo(larger).status == 413
     server.send_photo(bomb)
-    before = resident_bytes(server.process.pid)
+    before = server.resident_mb()
     with ThreadPoolExecutor(8) as threads:
         statuses = [reply.status for reply in threads.map(server.send_photo, [bomb] * 8)]
     assert statuses == [200] * 8
-    assert resident_bytes(server.process.pid) < 1.1 * before
+    assert server.resident_mb() < 1.1 * before
     assert server.send_photo(photo).status == 200
 
 

@@ -37,13 +37,14 @@ def docs_page(description: dict[str, Any]) -> str:
 
 def _parts(description: dict[str, Any]) -> Iterator[str]:
     info = description["info"]
+    examples = "\n".join(map(escaped, _EXAMPLES.splitlines()))
     yield (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Photograft server</title><style>{_STYLE}</style></head><body>"
         f"<h1>Photograft server</h1><p>{escaped(info['description'])} Version "
         f'{escaped(info["version"])}. The same for programs: <a href="/openapi.json">openapi.json'
-        f"</a>.</p><pre>{escaped(_EXAMPLES)}</pre>"
+        f"</a>.</p><pre>{examples}</pre>"
     )
     for place, methods in description["paths"].items():
         for method, operation in methods.items():

@@ -68,6 +68,7 @@ async function classify(file) {
   picture.alt = "";
   picture.src = URL.createObjectURL(file);
   picture.onload = () => URL.revokeObjectURL(picture.src);
+  picture.onerror = () => picture.classList.add("unseen"); // no format of this browser's
   item.append(picture);
   find("answers").prepend(item);
   const model = encodeURIComponent(find("model").value);
@@ -108,6 +109,8 @@ drop.addEventListener("drop", (event) => {
   classifyAll([...event.dataTransfer.files]);
 });
 document.addEventListener("paste", (event) => classifyAll([...event.clipboardData.files]));
-find("try").addEventListener("click", listClassifiers);
-find("token").addEventListener("change", listClassifiers);
+find("access").addEventListener("submit", (event) => {
+  event.preventDefault();
+  listClassifiers();
+});
 listClassifiers();
