@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import json
 import socket
-import struct
 import time
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import system_helpers as system
-from server_helpers import RunningServer, form, serving
+from server_helpers import RunningServer, form, png_bomb, serving
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 
@@ -183,24 +182,9 @@ def test_slow_senders_are_let_go(strict: RunningServer) -> None:
     assert time.monotonic() - began < 10
 
 
-def png_bomb(side: int) -> bytes:
-    """A PNG of so many pixels a side, all of them in few bytes."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    packer = zlib.compressobj(9)
-    row = bytes(1 + side * 3)
-    rows = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
 def test_bombs_do_not_take_the_memory(server: RunningServer, photo: bytes) -> None:
     """Many at once are decoded a few at a time, in other processes."""
-    bomb, larger = png_bomb(4000), png_bomb(7100)
+    bomb, larger = png_bomb(3000), png_bomb(7100)
     assert len(bomb) < 100_000
     assert server.send_photo(larger).status == 413
     server.send_photo(bomb)
@@ -210,6 +194,32 @@ def test_bombs_do_not_take_the_memory(server: RunningServer, photo: bytes) -> No
     assert statuses == [200] * 8
     assert server.resident_mb() < 1.1 * before
     assert server.send_photo(photo).status == 200
+
+
+def test_where_there_is_no_room_it_is_said_and_when_there_will_be(
+    warm_cache: Path, run_path: Path, photo: bytes
+) -> None:
+    bomb, body, kind = png_bomb(5000), *form(photo, photo)
+    with serving(warm_cache, run_path, "--max-queue", 2) as server, ThreadPoolExecutor(2) as two:
+        slow = [two.submit(server.send_photo, bomb) for _ in range(2)]
+        deadline = time.monotonic() + 20
+        while (ready := server.ask("/v2/health/ready")).status == 200:
+            assert time.monotonic() < deadline
+        for reply in (ready, server.send_photo(photo), server.ask("/predict", body, kind)):
+            assert (reply.status, int(reply.headers["retry-after"]) >= 1) == (503, True)
+        assert server.ask("/v2/health/live").status == 200
+        assert [task.result().status for task in slow] == [200, 200]
+        assert server.ask("/predict", body, kind).status == 200
+
+
+def test_an_answer_that_takes_too_long(warm_cache: Path, run_path: Path, photo: bytes) -> None:
+    with serving(warm_cache, run_path, "--timeout", 0.3) as server:
+        reply = server.send_photo(png_bomb(5000))
+        assert (reply.status, "no answer within 0.3 seconds" in reply.detail) == (503, True)
+        assert int(reply.headers["retry-after"]) >= 1
+        deadline = time.monotonic() + 20
+        while server.send_photo(photo).status != 200:
+            assert time.monotonic() < deadline
 
 
 def test_a_jpeg_of_countless_scans(server: RunningServer, photo: bytes) -> None:

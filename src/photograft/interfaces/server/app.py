@@ -42,7 +42,9 @@ def make_app(
     access, figures = access or Access(), figures or HttpFigures()
     bodies = BodyReader(service.limits)
     photos, protocol = PredictAPI(service, bodies), OpenInference(service, bodies)
-    description = describe(service.limits, needs_token=access.token is not None)
+    description = describe(
+        service.limits, service.models.names, needs_token=access.token is not None
+    )
 
     async def openapi(request: Request) -> Response:
         return Response(json.dumps(description), media_type="application/json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from photograft._version import __version__
 from photograft.interfaces.server.problems import KINDS, MEDIA_TYPE
 from photograft.interfaces.server.schemas import JSON, schemas
@@ -13,12 +15,14 @@ _ANYWHERE = ("bad-request", "other-origin", "too-slow", "headers-too-large")
 _OF_BODIES = ("too-large", "wrong-type", "unreadable", "too-many", "busy")
 
 
-def describe(limits: Limits, *, needs_token: bool) -> JSON:
+def describe(limits: Limits, names: Sequence[str], *, needs_token: bool) -> JSON:
     """Return the OpenAPI document of a server.
 
     Args:
         limits: What it refuses beyond.
-        needs_token: Whether it was started with a token.
+        names: Of its classifiers.
+        needs_token: Whether it was started with a token. Then names are not said: whoever has none
+            reads this, too.
     """
     paths: JSON = {
         "/predict": {"post": _predict(limits)},
@@ -53,11 +57,15 @@ def describe(limits: Limits, *, needs_token: bool) -> JSON:
             f"{place}/stats": {"get": _get("What a classifier has done", "Any", may=one)},
             f"{place}/infer": {"post": _infer()},
         }
+    model: JSON = {"type": "string"} if needs_token else {"type": "string", "enum": list(names)}
     for place, methods in paths.items():
         named = [name for name in ("model", "version") if f"{{{name}}}" in place]
         for operation in methods.values():
             operation["parameters"] = [
-                *map(_path_parameter, named),
+                *(
+                    _path_parameter(name, model if name == "model" else {"type": "string"})
+                    for name in named
+                ),
                 *operation.get("parameters", []),
             ]
             if place == "/predict":
@@ -66,7 +74,7 @@ def describe(limits: Limits, *, needs_token: bool) -> JSON:
                         "name": "model",
                         "in": "query",
                         "description": "The classifier, where there are several.",
-                        "schema": {"type": "string"},
+                        "schema": model,
                     }
                 )
             operation["responses"] |= _problems(*_ANYWHERE)
@@ -195,5 +203,5 @@ def _problems(*kinds: str) -> JSON:
     }
 
 
-def _path_parameter(name: str) -> JSON:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+def _path_parameter(name: str, schema: JSON) -> JSON:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
