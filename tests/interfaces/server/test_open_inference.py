@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,16 @@ def test_one_bad_photo_fails_the_request_and_is_named(server: RunningServer, pho
     data = [base64.b64encode(photo).decode(), "AA=="]
     reply = infer(server, tensor(shape=[2], data=data))
     assert (reply.status, reply.detail.startswith("photo 1: not an image")) == (422, True)
+
+
+def test_the_example_of_the_page_runs(server: RunningServer, photos: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "serving.md"
+    [example] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for said, meant in {
+        "127.0.0.1:8000": server.address,
+        '"a.jpg"': repr(str(photos / "circle" / "00.jpg")),
+        '"fruit"': '"shapes"',
+    }.items():
+        assert said in example
+        example = example.replace(said, meant)
+    assert python(example) == "[[b'circle']]\n"

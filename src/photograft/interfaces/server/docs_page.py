@@ -20,7 +20,7 @@ table { border-collapse: collapse; }
 td, th { text-align: left; padding: 0.15rem 1rem 0.15rem 0; vertical-align: top; }
 """
 _EXAMPLES = """\
-curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' http://ADDRESS/predict
+curl -F file=@photo.jpg http://ADDRESS/predict
 curl -F file=@a.jpg -F file=@b.jpg http://ADDRESS/predict
 curl http://ADDRESS/v2/models
 curl -H 'Authorization: Bearer TOKEN' http://ADDRESS/metrics"""

@@ -136,7 +136,7 @@ def started(service: Service, place: str, *, token: bool) -> list[str]:
         f"Serving at {place}{' to those who show the token' if token else ''}; stop with Ctrl-C",
         f"Page:    {place}/",
         f"Docs:    {place}/docs",
-        f"Try it:  curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg'{shown} {where}",
+        f"Try it:  curl -F file=@photo.jpg{shown} {where}",
     ]
 
 
