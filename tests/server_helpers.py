@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,17 @@ def serving(
     cache: Path, *arguments: object, env: Mapping[str, str] | None = None
 ) -> Iterator[RunningServer]:
     """Start a server on any free port, and end it."""
+    with running(system.command("serve", *arguments, "--port", "0"), cache, env) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], cache: Path, env: Mapping[str, str] | None = None
+) -> Iterator[RunningServer]:
+    """Start what says when it serves, and end it."""
     process = subprocess.Popen(
-        system.command("serve", *arguments, "--port", "0"),
+        command,
         env={**os.environ, "PHOTOGRAFT_CACHE": str(cache), **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -30,7 +30,7 @@ def schemas() -> JSON:
             "classes": {
                 "type": "array",
                 "items": text,
-                "description": "Those that may be right, where --coverage was asked for.",
+                "description": "Those that may be right, by --coverage.",
             },
             "error": {**text, "description": "Why the photo can't be read."},
             "reason": text,
