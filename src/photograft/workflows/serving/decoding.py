@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import queue
@@ -12,6 +13,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,8 @@ _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from photograft.workflows.serving.decoding_worker import main; main()"
 )
+#: Of a pipe to a worker: the pixels of most networks.
+_PIPE_BYTES = 1 << 19
 #: Seconds between two looks at whether a worker is overdue.
 _LOOK = 0.2
 
@@ -133,10 +137,11 @@ class _Worker:
             # As many photos are decoded at once as there are cores.
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
+        _widen(process)
         with self._lock:
             self._process, self._deadline, self.was_killed = process, float("inf"), False
 
-    def ask(self, data: bytes | memoryview, record: bytes, limits: Limits, room: Room) -> bytes:
+    def ask(self, data: bytes | memoryview, record: bytes, limits: Limits, room: Room) -> bytearray:
         """Return a photo's pixels.
 
         Raises:
@@ -200,14 +205,27 @@ class _Worker:
 
     def _head(self) -> tuple[bytes, int]:
         head = self._read(1 + NUMBER.size)
-        return head[:1], int(NUMBER.unpack(head[1:])[0])
+        return bytes(head[:1]), int(NUMBER.unpack(head[1:])[0])
 
-    def _read(self, length: int) -> bytes:
-        pipe = self._process.stdout if self._process is not None else None
-        found = bytearray()
-        while len(found) < length:
-            part = pipe.read(length - len(found)) if pipe is not None else b""
-            if not part:
+    def _read(self, length: int) -> bytearray:
+        found = bytearray(length)
+        left = memoryview(found)
+        while left:
+            pipe = self._process.stdout if self._process is not None else None
+            count = cast("io.FileIO", pipe).readinto(left) if pipe is not None else 0
+            if not count:
                 raise EOFError
-            found += part
-        return bytes(found)
+            left = left[count:]
+        return found
+
+
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Let a photo and its pixels go through the pipes in one piece, where the system can."""
+    if sys.platform != "linux":
+        return
+    import fcntl
+
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

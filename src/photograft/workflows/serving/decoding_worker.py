@@ -3,7 +3,7 @@
 It reads from its standard input and writes to its standard output, until the former ends:
 
     in:   lengths of the record and of the file, and the most pixels (3 x uint64); record; file
-    out:  b"s", number of pixels (uint64)         and waits for one byte, which lets it decode
+    out:  b"s", number of pixels (uint64)          of a large one; one byte lets it decode
     out:  b"p", length (uint64), the pixels        or
           b"e", length (uint64), the error as JSON: reason and detail
 """
@@ -27,6 +27,8 @@ from photograft.features.preprocessing import prepare
 JOB, NUMBER = struct.Struct("<QQQ"), struct.Struct("<Q")
 SIZE, PIXELS, ERROR = b"s", b"p", b"e"
 
+#: Pixels of photos that are decoded without asking for room.
+_SMALL = 2_000_000
 #: More than Pillow needs of any mode for each pixel, its copies on the way to RGB included.
 _BYTES_PER_PIXEL = 24
 #: For what is no pixels: coefficients of a progressive JPEG count as those.
@@ -62,10 +64,11 @@ def _answer(record: bytes, data: bytes, max_pixels: int, source: BinaryIO, sink:
     try:
         _refuse_many_scans(data)
         header = read_header(data, max_pixels=max_pixels)
-        sink.write(SIZE + NUMBER.pack(header.width * header.height))
-        sink.flush()
-        if source.read(1) != SIZE:
-            return
+        if (pixels := header.width * header.height) > _SMALL:
+            sink.write(SIZE + NUMBER.pack(pixels))
+            sink.flush()
+            if source.read(1) != SIZE:
+                return
         kind, answer = PIXELS, prepare(data, _backbone(record), max_pixels=max_pixels).tobytes()
     except ImageError as error:
         kind, answer = ERROR, json.dumps([error.reason, error.detail]).encode()

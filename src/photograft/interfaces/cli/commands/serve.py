@@ -61,12 +61,18 @@ def serve(
         float | None,
         typer.Option(help="Also give the classes that hold the right one so often."),
     ] = None,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Of a photo.")] = 50_000_000,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Of a request.")] = 32_000_000,
-    max_files: Annotated[int, typer.Option(min=1, help="Photos of a request.")] = 64,
-    max_queue: Annotated[int, typer.Option(min=1, help="Photos that are under way.")] = 256,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Pixels of a photo, at most.")
+    ] = 50_000_000,
+    max_bytes: Annotated[
+        int, typer.Option(min=1, help="Bytes of a request, at most.")
+    ] = 32_000_000,
+    max_files: Annotated[int, typer.Option(min=1, help="Photos of a request, at most.")] = 64,
+    max_queue: Annotated[
+        int, typer.Option(min=1, help="Photos of all requests together, at most.")
+    ] = 256,
     max_per_client: Annotated[
-        int, typer.Option(min=1, help="Requests of one address at a time.")
+        int, typer.Option(min=1, help="Requests of one address at a time, at most.")
     ] = 64,
     timeout: Annotated[
         float, typer.Option(help="Seconds for a request to arrive, and again for its answer.")
