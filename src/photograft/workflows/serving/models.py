@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from photograft.backbones.running import num_at_once
 from photograft.classifier.files import find_folder
 from photograft.core.errors import InputError, PhotograftError, UnknownNameError, as_typed
 from photograft.core.stamps import Stamp, stamp_of
-from photograft.features.extraction import GROUP_SIZE
 from photograft.workflows.serving.batching import Batcher
 from photograft.workflows.serving.figures import ModelFigures
 from photograft.workflows.serving.model import Model, load_model
 
 #: Seconds between two looks at whether a folder has changed.
 LOOK_SECONDS = 1.0
+
+#: Photos of a batch for each that the engine runs at once: one more to even out quick and slow
+#: ones, and no more, since all are answered at its end.
+PHOTOS_PER_CORE = 2
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LOG = logging.getLogger("photograft")
@@ -121,7 +125,7 @@ class Models:
         _LOG.warning("%s has changed: version %s answers from now on", name, model.version)
 
     def _batcher(self, model: Model, figures: ModelFigures) -> Batcher:
-        return Batcher(model.answer, self._engine, figures, GROUP_SIZE)
+        return Batcher(model.answer, self._engine, figures, PHOTOS_PER_CORE * num_at_once())
 
 
 def named_folders(texts: Sequence[str]) -> dict[str, Path]:
