@@ -103,6 +103,21 @@ def test_who_asks_and_never_reads_is_let_go(server: RunningServer) -> None:
     assert server.ask("/v2").status == 200
 
 
+def test_who_has_said_all_is_still_answered(server: RunningServer, photo: bytes) -> None:
+    head = (
+        "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+        f"Content-Length: {len(photo)}\r\n\r\n"
+    )
+    with socket.create_connection((server.host, server.port), timeout=20) as connection:
+        connection.sendall(head.encode() + photo)
+        connection.shutdown(socket.SHUT_WR)
+        found = b""
+        while piece := connection.recv(65536):
+            found += piece
+    assert found.startswith(b"HTTP/1.1 200 ")
+    wait_until_alone(server)
+
+
 def test_nothing_is_said_of_it(server: RunningServer) -> None:
     code, out, err = server.stop()
     assert (code, out, err) == (0, "", "")

@@ -63,6 +63,14 @@ def protocol_of(limits: Limits, figures: HttpFigures) -> type[H11Protocol]:
             else:
                 self._disarm()
 
+        def eof_received(self) -> bool:  # type: ignore[override]
+            """Close, unless a whole request has come: its answer can still be read."""
+            is_asked = self.cycle is not None and not self.cycle.response_complete
+            if is_asked and not self.cycle.more_body:
+                self.cycle.keep_alive = False
+                return True
+            return False
+
         def pause_writing(self) -> None:
             super().pause_writing()
             self._wait_for_reader(limits.timeout)
