@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 import time
+import traceback
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -203,7 +204,9 @@ def _problem_of(error: Exception) -> ProblemError:
         kind = _KINDS.get(error.status_code, "bad-request")
         detail = "there is no such address; see /docs" if kind == "not-found" else error.detail
         return ProblemError(kind, detail, headers=error.headers)
-    _LOG.error("a request failed", exc_info=error)
+    # Without its message, which may quote what was sent.
+    places = "".join(traceback.format_tb(error.__traceback__))
+    _LOG.error("a request failed by %s at\n%s", type(error).__name__, places)
     return ProblemError("failed", "the server failed; its log says where")
 
 
