@@ -17,15 +17,13 @@ from photograft.workflows.serve import Service
 pytestmark = pytest.mark.usefixtures("warm_cache")
 
 
-def asked(
-    run_path: Path, ask: Callable[[httpx.AsyncClient, Service], Awaitable[Any]], **more: bool
-) -> Any:
+def asked(run_path: Path, ask: Callable[[httpx.AsyncClient, Service], Awaitable[Any]]) -> Any:
     """Return what came of asking an application in this process."""
 
     async def main() -> Any:
         service = Service({"x": run_path})
         try:
-            transport = httpx.ASGITransport(make_app(service, **more))
+            transport = httpx.ASGITransport(make_app(service))
             base = "http://localhost"
             async with httpx.AsyncClient(transport=transport, base_url=base) as client:
                 return await ask(client, service)
