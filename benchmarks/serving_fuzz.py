@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
 import random
 import re
 import socket
@@ -94,9 +95,11 @@ def soak(server: Target, count: int, seed: int, num_threads: int = 4) -> Tally:
         data = any_photo(random.Random(f"{seed} {number}"))
         began = time.perf_counter()
         if not hasattr(local, "connection"):
-            local.connection = socket.create_connection((server.host, server.port), timeout=HANG)
-        local.connection.sendall(request(data).replace(b"Connection: close\r\n", b""))
-        found = local.connection.recv(65536)
+            local.connection = http.client.HTTPConnection(server.host, server.port, timeout=HANG)
+        local.connection.request("POST", "/predict", data, {"Content-Type": "image/jpeg"})
+        response = local.connection.getresponse()
+        response.read()
+        found = f"HTTP/1.1 {response.status}\r\n{response.headers}".encode()
         return "small photo", found, time.perf_counter() - began
 
     return _all_of(server, count, num_threads, send)

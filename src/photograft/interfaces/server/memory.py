@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import sys
 
 #: Of ``mallopt``, as <malloc.h> has them.
@@ -25,3 +26,13 @@ def give_memory_back() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(_MMAP_THRESHOLD, _LARGE)
         library.mallopt(_ARENA_MAX, _MAX_ARENAS)
+
+
+def collect_garbage_often() -> None:
+    """Look for garbage as often as a process that goes on should; called once all is loaded.
+
+    Commands look for it rarely: they end soon. Here each connection leaves some behind.
+    """
+    gc.collect()
+    gc.freeze()  # what is loaded stays, and is not looked through again
+    gc.set_threshold(5_000, 10, 10)

@@ -17,7 +17,7 @@ import uvicorn
 from photograft.core.errors import InputError
 from photograft.interfaces.server.app import make_app
 from photograft.interfaces.server.guard import LOOPBACK, Access
-from photograft.interfaces.server.memory import give_memory_back
+from photograft.interfaces.server.memory import collect_garbage_often, give_memory_back
 from photograft.interfaces.server.metrics import HttpFigures
 from photograft.interfaces.server.protocol import protocol_of, protocol_settings
 from photograft.workflows.serve import Service
@@ -141,6 +141,7 @@ async def _serve(
 
         _heed(stop)
         service.start()
+        collect_garbage_often()
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
