@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import logging
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,6 +80,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve; the help text is above."""
+    import logging
+
     from photograft.core.errors import InputError
     from photograft.core.optional import need_packages
     from photograft.workflows.serving.limits import Limits
@@ -148,6 +148,8 @@ def started(service: Service, place: str, *, token: bool) -> list[str]:
 
 def address_of(host: str, port: int) -> str:
     """Return the address that a browser on this machine takes."""
+    import ipaddress
+
     found = ipaddress.ip_address(host)
     if found.is_unspecified:
         host = "127.0.0.1" if found.version == 4 else "::1"
@@ -156,6 +158,8 @@ def address_of(host: str, port: int) -> str:
 
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches an address."""
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
