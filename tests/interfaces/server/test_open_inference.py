@@ -180,6 +180,8 @@ def tensor(**changes: Any) -> dict[str, Any]:
         b"null",
         b'{"inputs": NaN}',
         b"\xff\xfe{\x00}\x00",
+        b"[" * 40 + b"]" * 40,
+        b'["' + b"]" * 5_000 + b'",' + b"[" * 5_000,
         b"[" * 10_000,
         b'{"inputs": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
         b'{"inputs": [' + b"{}," * 30_000 + b"{}]}",

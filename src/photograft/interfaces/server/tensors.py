@@ -23,6 +23,9 @@ from photograft.interfaces.server.problems import ProblemError
 #: Of the JSON's brackets, braces and commas together: each of its values takes some hundred bytes
 #: of memory, however few it takes of the body.
 MAX_SIGNS = 20_000
+#: How deep that is nested: a request takes six levels.
+MAX_DEPTH = 32
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LENGTH = struct.Struct("<I")
 Photo = bytes | memoryview
 
@@ -75,6 +78,8 @@ def read_json(text: bytes) -> dict[str, Any]:
     """
     if sum(text.count(sign) for sign in (b"[", b"{", b",")) > MAX_SIGNS:
         raise ProblemError("bad-request", f"the JSON has more than {MAX_SIGNS:,} values")
+    if _depth(text) > MAX_DEPTH:
+        raise ProblemError("bad-request", f"the JSON is more than {MAX_DEPTH} deep")
     try:
         found = json.loads(text.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -82,6 +87,15 @@ def read_json(text: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ProblemError("bad-request", "the request is no JSON object")
     return found
+
+
+def _depth(text: bytes) -> int:
+    """Return how deep brackets and braces are nested at most, those within texts counted, too."""
+    depth = deepest = 0
+    for sign in text.translate(None, _NO_BRACKETS):
+        depth += 1 if sign in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def read_photos(
