@@ -73,6 +73,10 @@ ONLY_IN = {
     "mlflow": {"learning.tracking.trackers"},
     "wandb": {"learning.tracking.trackers"},
     "sklearn": {"interfaces.sklearn"},
+    "starlette": {"interfaces.server"},
+    "uvicorn": {"interfaces.server.protocol", "interfaces.server.running"},
+    "h11": {"interfaces.server.protocol"},
+    "python_multipart": {"interfaces.server.multipart"},
     "rich": {"interfaces.cli"},
     "typer": {"interfaces.cli"},
     "matplotlib": {"core.drawing", "report.plots", "runs.plot"},
@@ -419,7 +423,8 @@ def test_file_is_not_long(name: str) -> None:
 HEAVY = (
     "torch", "timm", "torchvision", "openvino", "onnxruntime", "onnx", "numpy", "PIL",
     "matplotlib", "pyarrow", "rich", "h5py", "datasets", "tensorflow_datasets",
-    "tensorboard", "sklearn", "pandas", "jinja2", "mlflow", "wandb", "pi_heif",
+    "tensorboard", "sklearn", "pandas", "jinja2", "mlflow", "wandb", "pi_heif", "starlette",
+    "uvicorn", "h11", "python_multipart",
 )  # fmt: skip
 
 
@@ -463,6 +468,7 @@ def test_all_but_networks_and_training_leave_torch_alone() -> None:
         ["recipe", "--help"],
         ["recipe", "run", "--help"],
         ["summary", "--help"],
+        ["serve", "--help"],
     ],
 )
 def test_help_is_light(arguments: list[str]) -> None:
