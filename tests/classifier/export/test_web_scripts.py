@@ -22,7 +22,6 @@ from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Prediction
 from photograft.classifier.export.web.page import asset
 from photograft.classifier.export.web.pixels import begins_with_columns
-from photograft.classifier.uncertainty.conformal import ConformalSets
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.spreadsheets import guarded
 from photograft.features.preprocessing import resize
@@ -151,7 +150,7 @@ def test_large_jpegs_are_averaged_first(
 
 
 CLASSES = ("ant", "bee, honey", "=wasp")
-RULES = Rules(ood_threshold=2.5, confidence=0.7, sets=ConformalSets(0.65, 0.9, 100))
+RULES = Rules(ood_threshold=2.5, confidence=0.7)
 
 
 @pytest.mark.parametrize("rules", [Rules(), RULES])
@@ -171,13 +170,11 @@ def test_answers_are_those_of_the_library(
     assert found["label"] == expected.label
     said = found["label"] if found["kind"] == "class" else found["kind"]
     assert said == (expected.answer or expected.label)
-    assert found["classes"] == (list(expected.classes) if expected.classes else None)
 
 
 def told(rules: Rules) -> dict[str, Any]:
     """Rules, as a page's scripts have them."""
-    sets = rules.sets.threshold if rules.sets else None
-    return {"ood_threshold": rules.ood_threshold, "confidence": rules.confidence, "sets": sets}
+    return {"ood_threshold": rules.ood_threshold, "confidence": rules.confidence}
 
 
 TEXTS = ["a", "x,y", 'say "hi"', "two\nlines", "=1+1", " +49", "-", "-5", "@x", "＝1", "ä €", ""]
@@ -190,7 +187,7 @@ def test_tables_open_in_spreadsheets_and_run_nothing(page: Page) -> None:
             "name": name,
             "probabilities": [0.8, 0.2, 0.0],
             "oodScore": 3.0,
-            "answer": {"kind": "unknown", "label": "ant", "probability": 0.8, "classes": ["ant"]},
+            "answer": {"kind": "unknown", "label": "ant", "probability": 0.8},
         }
         for name in names
     ]

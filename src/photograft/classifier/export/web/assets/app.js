@@ -1,7 +1,9 @@
 // The page: starts the worker, feeds it photos, shows what it says.
 
 const facts = JSON.parse(byId("facts").textContent);
-const { texts, rules, class_names: classNames } = facts;
+const { texts, class_names: classNames } = facts;
+/** When no class is named, as the user has it now. */
+const rules = { ood_threshold: null, confidence: null };
 const CARDS = 200;
 const AT_ONCE = 3;
 const THUMBNAIL = 480;
@@ -108,7 +110,7 @@ async function answer(photo, place) {
   let row;
   try {
     const found = await ask("classify", { blob: photo.blob, side: THUMBNAIL });
-    row = { ...found, answer: answerOf(found, classNames, rules) };
+    row = found;
     row.address = URL.createObjectURL(found.thumbnail);
   } catch (error) {
     row = { error: error.reason ?? "failed" };
@@ -137,6 +139,7 @@ function show() {
   const head = byId("rows").querySelector("thead tr");
   const fresh = [];
   while (shown < rows.length && rows[shown]) fresh.push(rows[shown++]);
+  for (const row of fresh) row.answer = row.error ? null : answerOf(row, classNames, rules);
   const { header, cells } = tableOf(fresh, classNames, rules, texts);
   if (!head.children.length) {
     head.append(...header.map((text) => Object.assign(make("th", "", text), { scope: "col" })));
@@ -165,6 +168,17 @@ function show() {
   const words = filled(total === 1 ? texts.photo.one : texts.photo.many, { count: numbered(total) });
   const values = { done: numbered(shown), total: isDone ? words : numbered(total) };
   say(filled(isDone ? texts.status.done : texts.status.working, values));
+}
+
+/** Show all answers anew: the rules are others now. */
+function showAgain() {
+  const kept = cards.length;
+  for (const part of [byId("cards"), byId("rows").querySelector("tbody")]) part.replaceChildren();
+  byId("rows").querySelector("thead tr").replaceChildren();
+  shown = shownBatch = 0;
+  before = null;
+  cards = [];
+  if (kept) show();
 }
 
 function showCounts() {
@@ -203,6 +217,33 @@ function save() {
   link.download = texts.csv;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+// --- when no class is named ---
+
+/** Offer the rules that the classifier has; what it can't tell is not asked. */
+function offerRules() {
+  const { unknown, unsure } = facts.rules;
+  byId("unknown-choice").hidden = !unknown;
+  byId("unsure-choice").hidden = !unsure.length;
+  byId("rules").hidden = !unknown && !unsure.length;
+  byId("say-unknown").checked = Boolean(unknown);
+  const choice = byId("say-unsure");
+  choice.append(new Option(texts.rules.never, ""));
+  for (const rule of unsure) {
+    const values = { confidence: percent(rule.confidence), accuracy: percent(rule.min_accuracy) };
+    const words = filled(texts.rules[rule.is_shown ? "target" : "hoped"], values);
+    choice.append(new Option(words, String(rule.confidence)));
+  }
+  choice.value = unsure[0]?.is_shown ? String(unsure[0].confidence) : "";
+  const take = () => {
+    rules.ood_threshold = byId("say-unknown").checked ? unknown.ood_threshold : null;
+    rules.confidence = choice.value ? Number(choice.value) : null;
+    showAgain();
+  };
+  byId("say-unknown").addEventListener("change", take);
+  choice.addEventListener("change", take);
+  take();
 }
 
 // --- the camera ---
@@ -303,5 +344,6 @@ function beInstallable() {
 }
 
 listen();
+offerRules();
 start();
 beInstallable();

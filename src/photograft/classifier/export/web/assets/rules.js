@@ -15,14 +15,7 @@ function answerOf({ probabilities, oodScore }, classNames, rules) {
     kind = "unsure";
   }
   const order = probabilities.map((_, i) => i).sort((a, b) => probabilities[b] - probabilities[a]);
-  return { label, probability, kind, order, classes: setOf(probabilities, best, classNames, rules) };
-}
-
-/** The classes that may be right, where the classifier says; in single precision, as it does. */
-function setOf(probabilities, best, classNames, rules) {
-  if (rules.sets === null) return null;
-  const most = Math.fround(rules.sets);
-  return classNames.filter((_, i) => i === best || Math.fround(1 - probabilities[i]) <= most);
+  return { label, probability, kind, order };
 }
 
 // A spreadsheet would run a cell that begins like a formula: it gets an apostrophe before it.
@@ -43,7 +36,6 @@ function tableOf(rows, classNames, rules, texts) {
   const answers = rules.ood_threshold !== null || rules.confidence !== null;
   const columns = ["file", "error", "label", "probability", "ood_score"];
   if (answers) columns.push("answer");
-  if (rules.sets !== null) columns.push("classes");
   const header = columns.map((name) => texts.columns[name]);
   header.push(...classNames.map((label) => texts.columns.of.replace("{label}", () => label)));
   const cells = rows.map(({ name, error, answer, probabilities, oodScore }) => {
@@ -54,7 +46,6 @@ function tableOf(rows, classNames, rules, texts) {
       probability: answer ? sixDigits(answer.probability) : null,
       ood_score: answer ? sixDigits(oodScore) : null,
       answer: answer && (answer.kind === "class" ? answer.label : answer.kind),
-      classes: answer?.classes?.join(" | "),
     };
     const each = classNames.map((_, i) => (answer ? sixDigits(probabilities[i]) : null));
     return [...columns.map((column) => known[column]), ...each];

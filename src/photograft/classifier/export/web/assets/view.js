@@ -45,12 +45,8 @@ function barsOf(answer, probabilities, classNames, texts) {
 
 /** What is said of a photo, in words. */
 function saidOf({ answer, oodScore }, texts) {
-  const { kind, label, classes } = answer;
-  if (kind === "class") {
-    const more = classes && classes.length > 1;
-    const note = more ? filled(texts.answer.possible, { classes: classes.join(", ") }) : null;
-    return [make("p", "said", label), note && make("p", "note", note)];
-  }
+  const { kind, label } = answer;
+  if (kind === "class") return [make("p", "said", label)];
   const badge = make("span", "badge", texts.answer[kind]);
   const notes = [filled(texts.answer[`${kind}_note`], { label })];
   if (kind === "unknown") notes.push(filled(texts.answer.score, { score: oodScore.toFixed(2) }));
