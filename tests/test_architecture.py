@@ -69,6 +69,7 @@ ONLY_IN = {
         "backbones.maps",
         "backbones.onnx_files",
         "backbones.prebuilt.graph",
+        "classifier.export",
     },
     "mlflow": {"learning.tracking.trackers"},
     "wandb": {"learning.tracking.trackers"},
@@ -124,8 +125,15 @@ WITH_ENGINES = {
     "backbones.onnx_files.running",
     "backbones.onnx_files.wrapping",
     "backbones.onnxruntime.network",
+    "backbones.onnxruntime.whole",
     "backbones.openvino.network",
+    "backbones.openvino.whole",
     "backbones.prebuilt.graph",
+    "classifier.export.decision",
+    "classifier.export.graph",
+    "classifier.export.metadata",
+    "classifier.export.networks",
+    "classifier.export.resizing",
 }
 
 #: Packages that are torch, or bring it.
