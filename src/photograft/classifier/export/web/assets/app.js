@@ -68,8 +68,8 @@ async function start() {
   try {
     startWorker();
     const packed = ["packed-runtime", "packed-binary", "packed-network"].map(take);
-    const { record, input, outputs, checks, ood_scale, max_pixels } = facts;
-    const given = { packed, facts: { record, input, outputs, checks, ood_scale, max_pixels } };
+    const { record, input, outputs, checks, max_pixels } = facts;
+    const given = { packed, facts: { record, input, outputs, checks, max_pixels } };
     await ask("start", given);
     say(texts.status.checking);
     const checked = await ask("check");
@@ -156,7 +156,7 @@ function show() {
     if (card === before) before = null;
     card.remove();
     if (row.address) URL.revokeObjectURL(row.address);
-    row.address = row.nearest = row.thumbnail = null;
+    row.address = row.likeness = row.thumbnail = null;
   }
   byId("earlier").hidden = shown <= CARDS;
   byId("earlier").textContent = filled(texts.photo.earlier, { count: CARDS });
@@ -338,7 +338,7 @@ function listen() {
 
 /** Beside a server's page lie what makes it one that can be installed, and works offline then. */
 function beInstallable() {
-  if (!facts.installable || !location.protocol.startsWith("http") || !navigator.serviceWorker) return;
+  if (!location.protocol.startsWith("http") || !navigator.serviceWorker) return;
   document.head.append(Object.assign(make("link"), { rel: "manifest", href: "manifest.webmanifest" }));
   navigator.serviceWorker.register("service-worker.js").catch(() => {});
 }

@@ -54,9 +54,9 @@ function saidOf({ answer, oodScore }, texts) {
 }
 
 /** The training photos that are most like a photo. */
-function nearOf(similar, neighbours, classNames, texts) {
-  if (!neighbours || !similar) return [];
-  const order = similar.map((_, i) => i).sort((a, b) => similar[b] - similar[a]);
+function nearOf(likeness, neighbours, classNames, texts) {
+  if (!neighbours || !likeness) return [];
+  const order = likeness.map((_, i) => i).sort((a, b) => likeness[b] - likeness[a]);
   const items = order.slice(0, neighbours.shown).map((i) => {
     const image = make("img");
     image.alt = "";
@@ -87,7 +87,7 @@ function cardOf(row, facts) {
     name,
     ...saidOf(row, texts),
     barsOf(row.answer, row.probabilities, classNames, texts),
-    ...nearOf(row.nearest, facts.neighbours, classNames, texts),
+    ...nearOf(row.likeness, facts.neighbours, classNames, texts),
   );
 }
 
