@@ -70,10 +70,10 @@ async function start() {
     const packed = ["packed-runtime", "packed-binary", "packed-network"].map(take);
     const { record, input, outputs, checks, max_pixels } = facts;
     const given = { packed, facts: { record, input, outputs, checks, max_pixels } };
-    await ask("start", given);
+    const { threads } = await ask("start", given);
     say(texts.status.checking);
     const checked = await ask("check");
-    window.photograft = { checked };
+    window.photograft = { threads, checked }; // for whoever looks into it
     const wrong = checked.find(({ agrees }) => !agrees);
     if (wrong) {
       worker.terminate();
