@@ -146,7 +146,7 @@ function show() {
   }
   body.append(...cells.map(tableRowOf));
   for (const row of fresh) {
-    const card = cardOf(row, facts);
+    const card = cardOf(row, rules, facts);
     if (row.batch !== shownBatch) before = list.firstChild;
     shownBatch = row.batch;
     list.insertBefore(card, before);
@@ -231,7 +231,7 @@ function offerRules() {
   const choice = byId("say-unsure");
   choice.append(new Option(texts.rules.never, ""));
   for (const rule of unsure) {
-    const values = { confidence: percent(rule.confidence), accuracy: percent(rule.min_accuracy) };
+    const values = { confidence: percent(rule.confidence), accuracy: roundPercent(rule.min_accuracy) };
     const words = filled(texts.rules[rule.is_shown ? "target" : "hoped"], values);
     choice.append(new Option(words, String(rule.confidence)));
   }
@@ -272,7 +272,7 @@ async function watch(own) {
       if (stream !== own) return;
       const answered = answerOf(found, classNames, rules);
       byId("live").replaceChildren(
-        ...saidOf({ answer: answered, oodScore: found.oodScore }, texts).filter(Boolean),
+        ...saidOf({ answer: answered, oodScore: found.oodScore }, rules, texts),
         barsOf(answered, found.probabilities, classNames, texts),
       );
     } catch {

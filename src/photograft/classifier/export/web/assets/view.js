@@ -18,9 +18,12 @@ const numbered = (n) => n.toLocaleString("en");
 
 /** A probability for people: no head is ever certain. */
 function percent(p) {
-  const bounded = Math.min(Math.max(p, 0.0005), 0.9995);
+  const bounded = Math.min(Math.max(p, 0.001), 0.999);
   return `${(100 * bounded).toFixed(1)}%`;
 }
+
+/** A share that somebody chose. */
+const roundPercent = (share) => `${Number((100 * share).toFixed(2))}%`;
 
 const BARS = 5;
 
@@ -44,12 +47,15 @@ function barsOf(answer, probabilities, classNames, texts) {
 }
 
 /** What is said of a photo, in words. */
-function saidOf({ answer, oodScore }, texts) {
+function saidOf({ answer, oodScore }, rules, texts) {
   const { kind, label } = answer;
   if (kind === "class") return [make("p", "said", label)];
   const badge = make("span", "badge", texts.answer[kind]);
   const notes = [filled(texts.answer[`${kind}_note`], { label })];
-  if (kind === "unknown") notes.push(filled(texts.answer.score, { score: oodScore.toFixed(2) }));
+  if (kind === "unknown") {
+    const [score, limit] = [oodScore, rules.ood_threshold].map((x) => x.toFixed(2).replace("-", "−"));
+    notes.push(filled(texts.answer.score, { score, limit }));
+  }
   return [make("p", "said", badge), make("p", "note", notes.join(" "))];
 }
 
@@ -61,13 +67,14 @@ function nearOf(likeness, neighbours, classNames, texts) {
     const image = make("img");
     image.alt = "";
     image.src = `data:image/jpeg;base64,${neighbours.pictures[i]}`;
-    return make("li", "", image, classNames[neighbours.labels[i]]);
+    const label = classNames[neighbours.labels[i]];
+    return Object.assign(make("li", "", image, label), { title: label });
   });
   return [make("p", "near-title", texts.answer.near), make("ul", "near", ...items)];
 }
 
 /** The card of a photo. */
-function cardOf(row, facts) {
+function cardOf(row, rules, facts) {
   const { texts, class_names: classNames } = facts;
   let picture = make("span", "photo gone");
   if (row.address) {
@@ -85,7 +92,7 @@ function cardOf(row, facts) {
     "",
     picture,
     name,
-    ...saidOf(row, texts),
+    ...saidOf(row, rules, texts),
     barsOf(row.answer, row.probabilities, classNames, texts),
     ...nearOf(row.likeness, facts.neighbours, classNames, texts),
   );
