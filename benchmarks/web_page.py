@@ -77,20 +77,18 @@ def main() -> None:
             said = table(page)
             checked = page.evaluate("() => photograft.checked")
         expected = classifier.predict(photos, progress=None)
-    first, ready = zip(*sorted(openings), strict=True)
+    first, ready = (sorted(seconds) for seconds in zip(*openings, strict=True))
     known = rules_of(classifier.uncertainty)
     rules = Rules(
         known["unknown"]["ood_threshold"] if known["unknown"] else None,
         next((rule["confidence"] for rule in known["unsure"] if rule["is_shown"]), None),
     )
     rows = [answered(one, rules, classifier.class_names) for one in expected]
-    found = np.array(
-        [[float(r[f"probability of {n}"]) for n in classifier.class_names] for r in said]
-    )
-    right = np.array([row.probabilities for row in rows])
-    scores = [
-        abs(float(r["ood_score"]) - (e.ood_score or 0)) for r, e in zip(said, rows, strict=True)
-    ]
+    names = classifier.class_names
+    found = np.array([[float(row[f"probability of {name}"]) for name in names] for row in said])
+    differences = np.abs(found - np.array([row.probabilities for row in rows]))
+    pairs = zip(said, rows, strict=True)
+    scores = np.array([[float(row["ood_score"]), one.ood_score] for row, one in pairs])
     report(
         "web_page",
         precision=options.precision,
@@ -105,9 +103,9 @@ def main() -> None:
             r.get("answer", r["label"]) == (e.answer or e.label)
             for r, e in zip(said, rows, strict=True)
         ),
-        largest_difference=float(np.abs(found - right).max()),
-        largest_difference_of_scores=max(scores),
-        largest_difference_of_checks=max(check["difference"] for check in checked),
+        largest_difference=f"{differences.max():.1e}",
+        largest_difference_of_scores=f"{np.abs(np.diff(scores)).max():.1e}",
+        largest_difference_of_checks=f"{max(check['difference'] for check in checked):.1e}",
         load_average=os.getloadavg()[0],
     )
 
