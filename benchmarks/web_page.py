@@ -77,7 +77,8 @@ def main() -> None:
             said = table(page)
             checked = page.evaluate("() => photograft.checked")
         expected = classifier.predict(photos, progress=None)
-    first, ready = (sorted(seconds) for seconds in zip(*openings, strict=True))
+    first = sorted(seconds for seconds, _ in openings)
+    all_ready = sorted(seconds for _, seconds in openings)
     known = rules_of(classifier.uncertainty)
     rules = Rules(
         known["unknown"]["ood_threshold"] if known["unknown"] else None,
@@ -95,7 +96,7 @@ def main() -> None:
         megabytes=len(data) / 1e6,
         first_answer_seconds=first[len(first) // 2],
         first_answer_seconds_least=first[0],
-        ready_seconds=ready[len(ready) // 2],
+        ready_seconds=all_ready[len(all_ready) // 2],
         photos_per_second=rate,
         num_photos=len(photos),
         equal_labels=share(r["label"] == e.label for r, e in zip(said, rows, strict=True)),

@@ -68,7 +68,7 @@ def build_web(
         PageParts(
             title=title,
             network=network,
-            facts=_facts(classifier, known, network, neighbours),
+            facts=_facts(classifier, known, network, neighbours, int8=int8),
             about=_about(classifier, known, runtime),
             runtime=runtime,
         )
@@ -86,7 +86,12 @@ def title_of(classifier: Classifier) -> str:
 
 
 def _facts(
-    classifier: Classifier, known: dict[str, Any], network: bytes, neighbours: Neighbours | None
+    classifier: Classifier,
+    known: dict[str, Any],
+    network: bytes,
+    neighbours: Neighbours | None,
+    *,
+    int8: bool,
 ) -> dict[str, Any]:
     """Return what a page's scripts are told."""
     run = open_whole(network, runs_prepared())
@@ -109,7 +114,7 @@ def _facts(
             "likeness": LIKENESS if neighbours else None,
         },
         "rules": known["rules"],
-        "checks": checks(classifier.backbone, answer, classifier.max_pixels),
+        "checks": checks(classifier.backbone, answer, classifier.max_pixels, int8=int8),
         "neighbours": neighbours.to_json() if neighbours else None,
     }
 
