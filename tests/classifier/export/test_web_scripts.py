@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from browser_helpers import BROWSER_MARKS, chromium
 from photograft.backbones.get import get_backbone
@@ -24,6 +24,7 @@ from photograft.classifier.export.web.page import asset
 from photograft.classifier.export.web.pixels import begins_with_columns
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.spreadsheets import guarded
+from photograft.data.images import decode
 from photograft.features.preprocessing import resize
 
 if TYPE_CHECKING:
@@ -54,7 +55,14 @@ RESIZE = """
 def page() -> Iterator[Page]:
     with chromium() as browser:
         page = browser.new_page()
-        for name in ("resample.js", "decoding.js", "view.js", "rules.js"):
+        for name in (
+            "resample.js",
+            "jpeg.js",
+            "jpeg_pixels.js",
+            "decoding.js",
+            "view.js",
+            "rules.js",
+        ):
             page.add_script_tag(content=asset(name))
         yield page
 
@@ -205,3 +213,60 @@ def test_tables_open_in_spreadsheets_and_run_nothing(page: Page) -> None:
     for value in TEXTS:
         cell = page.evaluate("(value) => cellOf(value)", value)
         assert next(csv.reader([cell + ",end"]), [""])[0] == guarded(value) or "\n" in value
+
+
+JPEG = """
+({data, factor}) => {
+  const given = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const { pixels, width, height } = jpegPixels(given, factor);
+  const text = Array.from(pixels, (byte) => String.fromCharCode(byte)).join("");
+  return { width, height, pixels: btoa(text) };
+}
+"""
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"subsampling": 0, "quality": 95},
+        {"subsampling": 1, "quality": 60},
+        {"subsampling": 2, "quality": 88},
+        {"subsampling": 2, "progressive": True},
+        {"subsampling": 1, "progressive": True, "quality": 100},
+        {"subsampling": 0, "restart_marker_blocks": 3},
+        {"mode": "L", "quality": 20},
+    ],
+    ids=str,
+)
+def test_large_jpegs_are_decoded_as_by_the_library(
+    page: Page, settings: dict[str, Any], factor: int
+) -> None:
+    """At a half, a quarter and an eighth, and every way up; sides that no block fits."""
+    kind = dict(settings)
+    image = noise((30, 20), extreme=False).resize((16 * factor * 2 + 5, 16 * factor * 3 + 3))
+    image = image.convert(kind.pop("mode", "RGB"))
+    for orientation in (1, 5, 2 + factor % 7):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        stream = io.BytesIO()
+        image.save(stream, "JPEG", exif=exif, **kind)
+        expected = decode(stream.getvalue(), at_least=16)
+        assert max(expected.size) == -(-max(image.size) // factor)
+        data = base64.b64encode(stream.getvalue()).decode()
+        found = page.evaluate(JPEG, {"data": data, "factor": factor})
+        assert (found["width"], found["height"]) == expected.size
+        assert base64.b64decode(found["pixels"]) == expected.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "RGB"])
+def test_other_jpegs_are_left_to_the_browser(page: Page, mode: str) -> None:
+    """Those of printers, and those that are cut off."""
+    stream = io.BytesIO()
+    noise((300, 200), extreme=False).convert(mode).save(stream, "JPEG")
+    whole = stream.getvalue()
+    data = base64.b64encode(whole if mode == "CMYK" else whole[: len(whole) // 2]).decode()
+    attempt = (
+        f"(given) => {{ try {{ ({JPEG})(given); }} catch (e) {{ return e.constructor.name }} }}"
+    )
+    assert page.evaluate(attempt, {"data": data, "factor": 2}) == "JpegError"

@@ -20,7 +20,7 @@ from photograft.core.palette import DARK, LIGHT, contrast, mix, variables
 
 #: Scripts in the order in which they are put together: those of the page, and of its worker.
 _PAGE = ("view.js", "rules.js", "intake.js", "app.js")
-_WORKER = ("resample.js", "decoding.js", "worker.js")
+_WORKER = ("resample.js", "jpeg.js", "jpeg_pixels.js", "decoding.js", "worker.js")
 
 _HOLE = re.compile(r"\{\{ ([\w.]+) \}\}")
 

@@ -53,10 +53,14 @@ function stripsOf(picture, multiple) {
   };
 }
 
+function checkSize(width, height, most) {
+  if (width * height > most || Math.max(width, height) > MAX_SIDE) throw new PhotoError("large");
+}
+
 /** Return the pixels that the network sees of a picture: RGB bytes of its input size. */
 function pixelsOf(picture, jpeg, record, maxPixels) {
   const { width, height } = picture;
-  if (width * height > maxPixels || Math.max(width, height) > MAX_SIDE) throw new PhotoError("large");
+  checkSize(width, height, maxPixels);
   const factor = factorOf(width, height, jpeg, record);
   const strips = stripsOf(picture, factor);
   if (factor === 1) return resized(width, height, 4, strips, record);
@@ -66,6 +70,40 @@ function pixelsOf(picture, jpeg, record, maxPixels) {
   strips((pixels, first, rows) =>
     reduceRows(pixels, width, rows, 4, factor, small, outWidth, first));
   return resized(outWidth, outHeight, 3, (use) => use(small, 0, outHeight), record);
+}
+
+/**
+ * Return what the network sees of a large JPEG, and a smaller picture of it: decoded here, at the
+ * scale at which the library has it. Null where it is not large, or of a kind that is not read here.
+ */
+async function largeJpeg(blob, record, maxPixels) {
+  const data = new Uint8Array(await blob.arrayBuffer());
+  try {
+    const head = jpegHead(data);
+    if (!head) return null;
+    checkSize(head.width, head.height, maxPixels);
+    const factor = factorOf(head.width, head.height, true, record);
+    if (factor === 1) return null;
+    const { pixels, width, height } = jpegPixels(data, factor);
+    const seen = resized(width, height, 3, (use) => use(pixels, 0, height), record);
+    const image = new ImageData(width, height);
+    for (let i = 0, out = 0; i < pixels.length; i += 3, out += 4) {
+      image.data.set([pixels[i], pixels[i + 1], pixels[i + 2], 255], out);
+    }
+    return { pixels: seen, picture: await createImageBitmap(image) };
+  } catch (error) {
+    if (error instanceof PhotoError) throw error;
+    return null; // the browser may read it
+  }
+}
+
+/** Return what the network sees of a photo, and a picture of it that is to be closed. */
+async function readPhoto(blob, record, maxPixels) {
+  const jpeg = await isJpeg(blob);
+  const large = jpeg ? await largeJpeg(blob, record, maxPixels) : null;
+  if (large) return large;
+  const picture = await opened(blob);
+  return { pixels: pixelsOf(picture, jpeg, record, maxPixels), picture };
 }
 
 /** Return a small picture of a photo, as a file. */

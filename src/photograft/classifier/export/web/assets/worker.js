@@ -74,17 +74,14 @@ function bytesOf(text) {
 }
 
 /** Answer for a file or a picture; with `side`, with a thumbnail of at most so many pixels a side. */
-async function classify({ blob, picture, side, wantsPixels }) {
-  const opening = picture ?? (await opened(blob));
-  try {
-    const jpeg = picture ? false : await isJpeg(blob);
-    const pixels = pixelsOf(opening, jpeg, facts.record, facts.max_pixels);
-    const thumbnail = side ? await thumbnailOf(opening, side) : null;
-    const answer = await session.answer(pixels);
-    return { ...answer, thumbnail, ...(wantsPixels ? { pixels } : {}) };
-  } finally {
-    opening.close();
-  }
+async function classify({ blob, picture, side }) {
+  const { record, max_pixels: most } = facts;
+  const read = picture
+    ? { pixels: pixelsOf(picture, false, record, most), picture }
+    : await readPhoto(blob, record, most);
+  const thumbnail = side ? await thumbnailOf(read.picture, side) : null;
+  read.picture.close();
+  return { ...(await session.answer(read.pixels)), thumbnail };
 }
 
 /** Return the largest difference of a probability from what the library says of embedded photos. */
