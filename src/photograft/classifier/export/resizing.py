@@ -46,7 +46,10 @@ def resized(made: Graph, backbone: Backbone, photos: str) -> str:
         for axis, side in sides.items():
             x = made.add("Gather", [x, nearest_pixels(made, side)], axis=axis)
         return as_real(made, x)
-    weights = {axis: digits(made, side, backbone.interpolation) for axis, side in sides.items()}
+    weights = {
+        axis: digits(made, side, backbone.interpolation, is_turned=axis == WIDTH)
+        for axis, side in sides.items()
+    }
     if int(PIL.__version__.partition(".")[0]) < _VERTICAL_FIRST_SINCE:
         return _passes(made, as_real(made, x), weights, (WIDTH, HEIGHT))
     return _either_way(made, x, sides, weights)
@@ -65,7 +68,9 @@ def _either_way(made: Graph, x: str, sides: Mapping[int, Side], weights: _Weight
         ends = [sides[last].length, whole(made, 1)]
         end = made.add("Where", [is_vertical, *(ends if is_taken else ends[::-1])])
         own = {**weights}
-        own[last] = tuple(_cut(made, digit, end, 1) for digit in weights[last])  # type: ignore[assignment]
+        high, low = weights[last]
+        along = 0 if last == WIDTH else 1
+        own[last] = _cut(made, high, end, along), _cut(made, low, end, along)
         given = as_real(made, _cut(made, x, end, last))
         found.append(_passes(made, given, own, order))
     return made.add("Where", [is_vertical, *found])
@@ -90,8 +95,7 @@ def _passes(made: Graph, x: str, weights: _Weights, order: Sequence[int]) -> str
     """Add the resizing of one axis after the other."""
     for axis in order:
         if axis == WIDTH:
-            turned = [made.add("Transpose", [digit], perm=[1, 0]) for digit in weights[axis]]
-            high, low = (made.add("MatMul", [x, digit]) for digit in turned)
+            high, low = (made.add("MatMul", [x, digit]) for digit in weights[axis])
         else:
             high, low = (made.add("MatMul", [digit, x]) for digit in weights[axis])
         x = _levels(made, high, low)
@@ -100,9 +104,7 @@ def _passes(made: Graph, x: str, weights: _Weights, order: Sequence[int]) -> str
 
 def _levels(made: Graph, high: str, low: str) -> str:
     """Return whole pixels in [0, 255] of the sums of both digits, rounded to the nearest."""
-    step = real(made, 2.0**-DIGIT_BITS)
-    carried = made.add("Floor", [made.add("Mul", [low, step])])
-    total = made.add("Add", [high, carried])
+    total = made.add("Add", [high, made.add("Floor", [low])])
     total = made.add("Add", [total, real(made, 2.0 ** (DIGIT_BITS - 1))])
-    found = made.add("Floor", [made.add("Mul", [total, step])])
+    found = made.add("Floor", [made.add("Mul", [total, real(made, 2.0**-DIGIT_BITS)])])
     return made.add("Clip", [found, real(made, 0), real(made, 255)])

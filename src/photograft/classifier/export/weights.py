@@ -61,17 +61,20 @@ _FILTERS = {
 }
 
 
-def digits(made: Graph, side: Side, interpolation: str) -> tuple[str, str]:
+def digits(
+    made: Graph, side: Side, interpolation: str, *, is_turned: bool = False
+) -> tuple[str, str]:
     """Return the two digits of the weights of a side, the higher first.
 
     Args:
         made: Is added to.
         side: The side.
         interpolation: ``"bilinear"``, ``"bicubic"`` or ``"lanczos"``.
+        is_turned: Return them the other way round, ``(length, wanted)``.
 
     Returns:
-        Names of float32 ``(wanted, length)``, whole numbers: the higher digit counts
-        ``2 ** DIGIT_BITS`` times as much.
+        Names of float32 ``(wanted, length)``: weights are ``2 ** -DIGIT_BITS`` times the higher
+        digit, a whole number, and so is the lower one in units of that.
     """
     reach = _REACH[interpolation]
     middle = made.add("Unsqueeze", [centres(made, side), axis(made, 1)])
@@ -99,11 +102,13 @@ def digits(made: Graph, side: Side, interpolation: str) -> tuple[str, str]:
     value = made.add("Where", [counts, value, whole(made, 0)])
     rest = made.add("Where", [counts, rest, real(made, 0)])
     weights = _normalised(made, value, rest)
-    step = real(made, 2.0**DIGIT_BITS)
-    high = rounded(made, made.add("Mul", [weights, real(made, 2.0**-DIGIT_BITS)]))
-    low = made.add("Sub", [weights, made.add("Mul", [high, step])])
+    weights = made.add("Mul", [weights, real(made, 2.0**-DIGIT_BITS)])
+    high = rounded(made, weights)
+    low = made.add("Sub", [weights, high])
     which = _which_tap(made, side, start, num_taps)
-    return _spread(made, high, which), _spread(made, low, which)
+    if is_turned:
+        which = made.add("Transpose", [which], perm=[1, 0])
+    return tuple(_spread(made, digit, which, is_turned) for digit in (high, low))  # type: ignore[return-value]
 
 
 def _polynomial(made: Graph, away: str, size: str, cubics: tuple[_Cubic, ...]) -> tuple[str, str]:
@@ -188,8 +193,10 @@ def _which_tap(made: Graph, side: Side, start: str, num_taps: str) -> str:
     return made.add("Where", [within(made, which, whole(made, 0), num_taps), which, num_taps])
 
 
-def _spread(made: Graph, taps: str, which: str) -> str:
-    """Return taps ``(wanted, taps)`` where they belong, ``(wanted, length)``."""
-    ends = made.constant(np.array([0, 0, 0, 1], np.int64))
+def _spread(made: Graph, taps: str, which: str, is_turned: bool) -> str:
+    """Return taps ``(wanted, taps)`` where they belong, ``(wanted, length)``, or turned."""
+    if is_turned:
+        taps = made.add("Transpose", [taps], perm=[1, 0])
+    ends = made.constant(np.array([0, 0, 1, 0] if is_turned else [0, 0, 0, 1], np.int64))
     with_none = made.add("Pad", [taps, ends, real(made, 0)])
-    return made.add("GatherElements", [with_none, which], axis=1)
+    return made.add("GatherElements", [with_none, which], axis=0 if is_turned else 1)
