@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ _STAGES = {
     "probabilities": ("Probabilities", "in [0, 1]"),
     "ood_score": ("OOD score", "how unlike every class"),
 }
+#: Of single photos.
+_TOLD = ("pixels", "logits", "probabilities")
 _TOLERATED = {
     "probabilities": "no probability off by more than {:g}",
     "ood_score": "no OOD score by more than {:g}",
@@ -68,7 +71,11 @@ def certificate_context(certificate: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "runtime": ", ".join(f"{name} {v}" for name, v in certificate["runtime"].items()),
         "worst": [
-            (row["name"], "yours" if row["own"] else "drawn", row["stages"])
+            (
+                row["name"],
+                "yours" if row["own"] else "drawn",
+                [(row["stages"][stage], _figure(stage, row)) for stage in _TOLD],
+            )
             for row in certificate["worst"]
         ],
     }
@@ -83,15 +90,15 @@ def _verdict(certificate: Mapping[str, Any]) -> list[str]:
     decided = "all" if same == num else f"{same:,} of"
     said = [
         f"The export decides as the library does for {decided} {count(num, 'photo')}; no "
-        f"probability differs by more than {largest:.1g}."
+        f"probability differs by more than {_at_most(largest)}."
     ]
     trained = certificate["as_trained"]
     if trained:
         away = max(trained[part]["largest_difference"] for part in ("own", "hard"))
         said.append(
-            f"It computes in {certificate['reference']}, and so does the library that it is held "
-            f"against. The classifier was trained in {trained['precision']}: between the two the "
-            f"library itself differs by up to {away:.2g}."
+            f"The library that it is held against computes in {certificate['reference']}. The "
+            f"classifier was trained in {trained['precision']}: between these two the library "
+            f"itself differs by up to {_at_most(away)}."
         )
     accuracy = certificate["accuracy"]
     if accuracy:
@@ -104,9 +111,21 @@ def _verdict(certificate: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def _at_most(value: float) -> str:
+    """Return a number to two digits, rounded up.
+
+    >>> _at_most(0.1401), _at_most(0.0), _at_most(1.51e-5)
+    ('0.15', '0', '0.000016')
+    """
+    if not value:
+        return "0"
+    digits = max(0, 1 - math.floor(math.log10(value)))
+    return f"{math.ceil(value * 10**digits * (1 - 1e-12)) / 10**digits:.{digits}f}"
+
+
 def _figure(stage: str, part: Mapping[str, Any]) -> str:
     found = part["stages"][stage]
-    return f"{found:.0f}" if stage == "pixels" else f"{found:.2g}"
+    return f"{found:.0f}" if stage == "pixels" else _at_most(found)
 
 
 def _shares(certificate: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

@@ -37,9 +37,8 @@ def trained(run_path: Path, warm_cache: Path) -> Classifier:
 
 def sample(seed: int, size: int = 300) -> Sample:
     """A photo of one's own, of several classes at once: no answer is sure."""
-    photo = Image.blend(
-        *(draw_photo(np.random.default_rng([seed, c]), c, size) for c in (0, 1)), 0.5
-    )
+    first, second = (draw_photo(np.random.default_rng([seed, c]), c, size) for c in (0, 1))
+    photo = Image.blend(first, second, 0.5)
     stream = io.BytesIO()
     photo.save(stream, "JPEG", quality=90)
     return Sample(f"{seed}.jpg", stream.getvalue, label=0)

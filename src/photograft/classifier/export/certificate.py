@@ -34,7 +34,7 @@ FILE_NAME = "certificate.json"
 #: What each precision is held to. ``probabilities`` and ``ood_score``: the largest difference that
 #: is let pass, on every photo. ``same_label``: the share of the user's photos with the same most
 #: probable class. ``accuracy_lost``: of those whose class is known.
-TOLERANCES: Mapping[str, Mapping[str, float]] = {
+TOLERANCES: dict[str, dict[str, float]] = {
     "fp32": {"probabilities": 1e-4, "ood_score": 1e-2},
     "fp16": {"probabilities": 0.05, "same_label": 0.99, "accuracy_lost": 0.01},
     "int8": {"same_label": 0.95, "accuracy_lost": 0.02},
