@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.exporters import EXPORTERS
 from photograft.classifier.export.exporting import Exported, check_export, exported
 from photograft.classifier.export.parity import Sample
 from photograft.core.bars import progress_of
@@ -27,8 +26,6 @@ from photograft.runs.photos import find_photos, training_facts
 from photograft.runs.run import Run
 from photograft.workflows.predict import AnyClassifier, expand_inputs, load_classifier
 
-#: What users choose from.
-FORMATS = tuple(EXPORTERS)
 #: Photos that an export is tried on where the user does not say how many.
 DEFAULT_PHOTOS = 1000
 

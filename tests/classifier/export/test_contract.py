@@ -24,6 +24,7 @@ from photograft.classifier.export.metadata import describe
 from photograft.classifier.export.papers import write_papers
 from photograft.classifier.export.parity import Sample
 from photograft.classifier.head import Head
+from photograft.core.choices import EXPORT_FORMATS
 from photograft.core.progress import Silent
 from photograft.core.store import default_cache_dir
 
@@ -65,6 +66,10 @@ def check(classifier: Classifier, to: str, folder: Path) -> None:
     found = certify(classifier, folder, exporter, order, samples(), progress=Silent())
     assert found["own"]["same_label"] == found["own"]["num_photos"] == 3
     assert found["own"]["largest_difference"] <= 1e-4
+
+
+def test_commands_offer_every_format() -> None:
+    assert tuple(EXPORTERS) == EXPORT_FORMATS
 
 
 @pytest.mark.slow

@@ -12,8 +12,6 @@ from photograft.classifier.classifier import Classifier
 from photograft.core.errors import UnknownNameError
 from photograft.features.preprocessing import Pixels
 
-PRECISIONS = ("fp32", "fp16", "int8")
-
 
 @dataclass(frozen=True)
 class Order:
@@ -21,7 +19,7 @@ class Order:
 
     Attributes:
         name: Of the model: a folder's, small letters, digits and hyphens.
-        precision: Of the network's weights, or of its arithmetic: one of `PRECISIONS`.
+        precision: Of the network's weights, or of its arithmetic: one of `EXPORT_PRECISIONS`.
         calibration: Pixels of photos as the network takes them, which int8 is calibrated by where
             the classifier brings no ranges along.
     """
@@ -67,7 +65,7 @@ class _Home(Protocol):
         """
 
 
-#: What users call them.
+#: What users call them, in the order of `EXPORT_FORMATS`, which commands choose from.
 EXPORTERS = {
     "onnx": Exporter(
         "photograft.classifier.export.onnx_file", "onnxruntime", "{name}/1/model.onnx", "onnx"

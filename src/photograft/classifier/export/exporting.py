@@ -13,11 +13,12 @@ from typing import Any
 
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.certificate import FILE_NAME, certify
-from photograft.classifier.export.exporters import PRECISIONS, Exporter, Order, find_exporter
+from photograft.classifier.export.exporters import Exporter, Order, find_exporter
 from photograft.classifier.export.hard_set import hard_photos
 from photograft.classifier.export.metadata import describe
 from photograft.classifier.export.papers import write_papers
 from photograft.classifier.export.parity import Sample
+from photograft.core.choices import EXPORT_PRECISIONS
 from photograft.core.errors import InputError
 from photograft.core.files import new_folder, write_json
 from photograft.core.optional import is_installed
@@ -49,7 +50,7 @@ def check_export(to: str, precision: str) -> Exporter:
         InputError: There is no such precision, or a package is missing.
     """
     exporter = find_exporter(to)
-    check_choice("precision", precision, PRECISIONS)
+    check_choice("precision", precision, EXPORT_PRECISIONS)
     if exporter.runtime and not is_installed(exporter.runtime):
         raise InputError(
             f"an export is tried before it is handed out, and {exporter.runtime}, which runs this "
@@ -77,7 +78,7 @@ def exported(
         classifier: The classifier.
         out: New or empty.
         exporter: From `check_export`.
-        precision: One of `PRECISIONS`.
+        precision: One of `EXPORT_PRECISIONS`.
         samples: The user's photos that it is tried on; those of the hard set come to them.
         calibration: As in `Order`.
         source: Where the user's photos are from, for people.

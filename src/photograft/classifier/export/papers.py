@@ -20,19 +20,6 @@ EXAMPLE, FACTS, README, SERVICE = (
 #: OpenVINO's model server is told so, too: see `open_openvino.txt`.
 _PRECISELY = '--plugin_config={"INFERENCE_PRECISION_HINT": "f32"}'
 _IMPORTS = {"onnxruntime": "import onnxruntime", "openvino": "import openvino"}
-_SERVING = {
-    "onnxruntime": (
-        "NVIDIA Triton and other servers of the Open Inference Protocol read this folder as their "
-        "model repository: `tritonserver --model-repository=.`"
-    ),
-    "openvino": (
-        "OpenVINO Model Server reads it as it is: `docker run -v $PWD/@NAME@:/model "
-        "openvino/model_server --model_name @NAME@ --model_path /model --port 9000 "
-        f"--plugin_config '{_PRECISELY.partition('=')[2]}'`. The last of these matters on "
-        "processors that compute in half precision: left out, OpenVINO takes that, and answers are "
-        "not those of the certificate."
-    ),
-}
 
 
 def write_papers(folder: Path, exporter: Exporter, order: Order, facts: dict[str, Any]) -> None:
@@ -60,7 +47,9 @@ def write_papers(folder: Path, exporter: Exporter, order: Order, facts: dict[str
         "OOD_ROW": _ood_row(facts),
         "SIDE": str(facts["decoding"]["at_least"]),
         "RULES": _rules(facts["rules"]),
-        "SERVING": _SERVING[exporter.runtime].replace("@NAME@", order.name),
+        "SERVING": _template(f"serving_{exporter.runtime}.txt")
+        .rstrip()
+        .replace("@NAME@", order.name),
         "BACKBONE": facts["backbone"]["name"],
         "LICENCE": facts["licence"],
         "DIGEST": facts["digest"],

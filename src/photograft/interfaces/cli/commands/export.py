@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from photograft.core import choices
 from photograft.interfaces.cli.commands.options import ClassifierPath
 
 HELP = (
@@ -24,11 +25,14 @@ HELP = (
 def export(
     classifier: ClassifierPath,
     out: Annotated[Path, typer.Option(help="A new folder.")],
-    to: Annotated[str, typer.Option(metavar="onnx|openvino", help="The format.")] = "onnx",
+    to: Annotated[
+        str, typer.Option(metavar="|".join(choices.EXPORT_FORMATS), help="The format.")
+    ] = "onnx",
     precision: Annotated[
         str,
         typer.Option(
-            metavar="fp32|fp16|int8", help="fp16 halves the file; int8 is also faster, and coarser."
+            metavar="|".join(choices.EXPORT_PRECISIONS),
+            help="fp16 halves the file; int8 is also faster, and coarser.",
         ),
     ] = "fp32",
     photos: Annotated[
