@@ -131,9 +131,14 @@ WITH_ENGINES = {
     "backbones.prebuilt.graph",
     "classifier.export.decision",
     "classifier.export.graph",
-    "classifier.export.metadata",
     "classifier.export.networks",
+    "classifier.export.onnx_file",
+    "classifier.export.openvino_ir",
+    "classifier.export.precision",
     "classifier.export.resizing",
+    "classifier.export.sides",
+    "classifier.export.weights",
+    "classifier.export.whole_numbers",
 }
 
 #: Packages that are torch, or bring it.

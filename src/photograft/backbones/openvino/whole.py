@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +47,23 @@ def open_whole(model: bytes | Path, probes: Sequence[str] = ()) -> Whole:
         }
 
     return run
+
+
+def save_model(model: bytes, path: Path, facts: Mapping[str, str]) -> None:
+    """Write a model in OpenVINO's own format, its numbers as they are.
+
+    Args:
+        model: A serialised ONNX model.
+        path: Of the XML; the weights lie beside it.
+        facts: Kept in the file, under ``model_info``.
+
+    Raises:
+        ConversionError: OpenVINO can't read it.
+    """
+    try:
+        read = openvino.Core().read_model(model)
+    except RuntimeError as error:
+        raise ConversionError(f"OpenVINO can't open a network ({reason_of(error)})") from error
+    for name, value in facts.items():
+        read.set_rt_info(value, ["model_info", name])
+    openvino.save_model(read, path, compress_to_fp16=False)

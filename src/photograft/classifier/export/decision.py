@@ -81,9 +81,9 @@ def _head(made: Graph, head: Head, x: str, name: str) -> str:
     for i, (weight, bias) in enumerate(zip(head.weights, head.biases, strict=True)):
         if i:
             x = made.add("Relu", [x])
-        x = made.add("MatMul", [x, made.constant(weight.astype(np.float32))])
+        x = made.add("MatMul", [x, made.constant(weight)])
         ends = i == last and not is_sigmoid
-        x = made.add("Add", [x, made.constant(bias.astype(np.float32))], name if ends else "")
+        x = made.add("Add", [x, made.constant(bias)], name if ends else "")
     if is_sigmoid:  # log-odds of the second of two classes
         x = made.add("Concat", [made.add("Sub", [x, x]), x], name, axis=1)
     return x
@@ -98,10 +98,8 @@ def _add_ood_score(made: Graph, detector: OODDetector, features: str) -> None:
     """Add `OODDetector.scores`."""
     x = _unit_rows(made, detector, features)
     projected = made.add("MatMul", [x, _compact(made, detector.projection)])
-    rows = made.add("Transpose", [_compact(made, detector.rows)], perm=[1, 0])
-    alike = made.add("MatMul", [projected, rows])
-    two = made.scalar(np.float32(2))
-    squared = made.add("Sub", [two, made.add("Mul", [alike, two])])
+    twice_alike = made.add("MatMul", [projected, _compact(made, 2 * detector.rows.T)])
+    squared = made.add("Sub", [made.scalar(np.float32(2)), twice_alike])
     k = min(detector.neighbour, len(detector.rows))
     how_many = made.constant(np.array([k], np.int64))
     near, which = made.several("TopK", [squared, how_many], 2, axis=1, largest=0, sorted=1)

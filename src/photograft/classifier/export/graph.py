@@ -16,6 +16,8 @@ from photograft.classifier.export.resizing import resized
 
 #: Names of tensors: what is given, and what the library computes on the way, too.
 PHOTOS, PIXELS, FEATURES = "photos", "pixels", "features"
+#: Begins the names of all that is the network's own.
+BACKBONE = "backbone."
 
 #: An axis ends before this, counted backwards.
 _BEFORE_ALL = -(2**31)
@@ -65,7 +67,7 @@ def _features(made: Graph, classifier: Classifier, part: Part) -> str:
     pixels = PIXELS
     if len(classifier.views) > 1:
         pixels = made.add("Concat", [_seen(made, view) for view in classifier.views], axis=0)
-    features = features_of(made, part, pixels, "backbone.")
+    features = features_of(made, part, pixels, BACKBONE)
     return made.add("Identity", [features], FEATURES)
 
 

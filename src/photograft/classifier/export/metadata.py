@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import onnx
 import PIL
 
 from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Uncertainty
+
+if TYPE_CHECKING:
+    import onnx
 
 #: Raised when what `describe` gives is no longer what it was.
 FORMAT_VERSION = 1

@@ -1,0 +1,89 @@
+"""The exporters: what a classifier may become, one line each, their modules imported when used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from photograft.classifier.classifier import Classifier
+from photograft.core.errors import UnknownNameError
+from photograft.features.preprocessing import Pixels
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be written.
+
+    Attributes:
+        name: Of the model: a folder's, small letters, digits and hyphens.
+        precision: Of the network's weights, or of its arithmetic: one of `EXPORT_PRECISIONS`.
+        calibration: Pixels of photos as the network takes them, which int8 is calibrated by where
+            the classifier brings no ranges along.
+    """
+
+    name: str
+    precision: str = "fp32"
+    calibration: Sequence[Pixels] = ()
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """A way to write a classifier.
+
+    Attributes:
+        home: The module with its `write`.
+        runtime: The package that runs what it writes, and that proves it; empty for one that proves
+            what it writes itself.
+        model: Where the model lies in the folder; ``{name}`` stands for the model's name.
+        served_as: What KServe calls the format; empty where it knows none.
+    """
+
+    home: str
+    runtime: str
+    model: str = ""
+    served_as: str = ""
+
+    def write(self, classifier: Classifier, folder: Path, order: Order) -> None:
+        """Write a classifier into a folder; its module is imported only now."""
+        module = cast("_Home", importlib.import_module(self.home))
+        module.write(classifier, folder, order)
+
+
+class _Home(Protocol):
+    """An exporter's module."""
+
+    @staticmethod
+    def write(classifier: Classifier, folder: Path, order: Order) -> None:
+        """Write the model, and what only this format needs beside it.
+
+        Raises:
+            ConversionError: The classifier can't be written in this format.
+            InputError: A package is missing.
+        """
+
+
+#: What users call them, in the order of `EXPORT_FORMATS`, which commands choose from.
+EXPORTERS = {
+    "onnx": Exporter(
+        "photograft.classifier.export.onnx_file", "onnxruntime", "{name}/1/model.onnx", "onnx"
+    ),
+    "openvino": Exporter(
+        "photograft.classifier.export.openvino_ir", "openvino", "{name}/1/model.xml", "openvino_ir"
+    ),
+}
+
+
+def find_exporter(name: str) -> Exporter:
+    """Return an exporter.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    if name not in EXPORTERS:
+        raise UnknownNameError(
+            "export format", name, EXPORTERS, fix=f"There are {', '.join(EXPORTERS)}."
+        )
+    return EXPORTERS[name]
