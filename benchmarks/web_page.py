@@ -57,7 +57,7 @@ def main() -> None:
         trained = Classifier.load(run)
         is_int8 = options.precision == "int8"
         classifier = trained if is_int8 else replace(trained, engine=Engine("openvino", "fp32"))
-        data = build_web(classifier, int8=is_int8)["index.html"]
+        data = build_web(classifier, precision=options.precision)["index.html"]
         path = Path(folder, "page.html")
         path.write_bytes(data)
         openings = []

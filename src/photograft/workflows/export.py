@@ -41,6 +41,8 @@ def export(
     photos: str | os.PathLike[str] | None = None,
     num_photos: int = DEFAULT_PHOTOS,
     seed: int = 0,
+    title: str = "",
+    neighbours: bool = False,
     progress: Watched = True,
 ) -> Exported:
     """Write a classifier for other programs, once it is proven to answer there as it does here.
@@ -48,12 +50,15 @@ def export(
     Args:
         classifier: Itself, its run, or the folder of either.
         out: A new folder.
-        to: ``"onnx"`` or ``"openvino"``.
+        to: ``"onnx"``, ``"openvino"`` or ``"web"``.
         precision: ``"fp32"``; ``"fp16"`` for weights in half precision; or ``"int8"``.
         photos: A folder of photos that both are asked about; where not given, those that the
             classifier's run set aside. Drawn ones that are hard to decode come to them.
         num_photos: At most so many of them.
         seed: Decides which.
+        title: What a page is headed by; what the classifier tells apart where it is empty.
+        neighbours: Let a page show the training photos that are most like each photo: up to 240
+            small ones lie in it, for everybody who gets it.
         progress: Told how far it is.
 
     Raises:
@@ -83,11 +88,33 @@ def export(
         samples=chosen,
         calibration=calibration,
         source=found.source,
+        title=title,
+        shown=_shown(loaded, run, to) if neighbours else None,
         progress=told,
     ) as written:
         if written.certificate:
             write_certificate(written.certificate, written.folder, to=to, model=written.model)
     return Exported(folder, written.model, written.certificate)
+
+
+def _shown(classifier: Classifier, run: Facts | None, to: str) -> Reads:
+    """Return what reads the training photos that a page may show.
+
+    Raises:
+        InputError: The format shows none, or there are none.
+    """
+    if to != "web":
+        raise InputError(f"--to {to} shows no training photos", fix="Leave --neighbours away.")
+    reads = find_photos(str(run.info["data"]["source"]), run.files) if run else {}
+    if classifier.reference is None or not any(
+        name in reads for name in classifier.reference.names
+    ):
+        raise InputError(
+            "there are no training photos to show: the classifier carries none along, or they are "
+            "no longer where they were",
+            fix="Leave --neighbours away, or bring the photos back.",
+        )
+    return reads
 
 
 class _Found(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from photograft._version import __version__
+from photograft.backbones.engines import runs_prepared
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.decision import LOGITS, OOD_SCORE, PROBABILITIES
 from photograft.classifier.export.exporters import Exporter, Order
@@ -102,6 +103,7 @@ def certify(
     own = [one for one in done if one.sample.is_own]
     hard = [one for one in done if not one.sample.is_own]
     tolerance = TOLERANCES[order.precision]
+    runtime = exporter.runtime or runs_prepared()
     rules = rules_of(classifier)
 
     def summary(some: Sequence[Compared], found: Callable[[Compared], Said]) -> dict[str, Any]:
@@ -113,7 +115,8 @@ def certify(
         "classifier": digest_of(classifier),
         "precision": order.precision,
         "reference": reference.engine.available().precision,
-        "runtime": {exporter.runtime: importlib.metadata.version(exporter.runtime)},
+        "runtime": {runtime: importlib.metadata.version(runtime)},
+        "note": exporter.note,
         "versions": {name: importlib.metadata.version(name) for name in ("numpy", "pillow")},
         "files": _files(folder),
         "tolerance": dict(tolerance),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from photograft.classifier.classifier import Classifier
 from photograft.core.errors import UnknownNameError
 from photograft.features.preprocessing import Pixels
+
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,16 @@ class Order:
         precision: Of the network's weights, or of its arithmetic: one of `EXPORT_PRECISIONS`.
         calibration: Pixels of photos as the network takes them, which int8 is calibrated by where
             the classifier brings no ranges along.
+        title: What the classifier is called for people, where the format shows it; empty for what
+            it tells apart.
+        shown: What reads the training photos that may be shown, by name; None where none may.
     """
 
     name: str
     precision: str = "fp32"
     calibration: Sequence[Pixels] = ()
+    title: str = ""
+    shown: Mapping[str, Callable[[], bytes]] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,20 +46,55 @@ class Exporter:
     Attributes:
         home: The module with its `write`.
         runtime: The package that runs what it writes, and that proves it; empty for one that proves
-            what it writes itself.
+            what it writes itself, or is `tried` in another way.
         model: Where the model lies in the folder; ``{name}`` stands for the model's name.
         served_as: What KServe calls the format; empty where it knows none.
+        tried: The module that opens what was written, to be tried, where that is no file that
+            `runtime` runs.
+        note: How it is tried, where that is told in the certificate.
     """
 
     home: str
     runtime: str
     model: str = ""
     served_as: str = ""
+    tried: str = ""
+    note: str = ""
 
     def write(self, classifier: Classifier, folder: Path, order: Order) -> None:
         """Write a classifier into a folder; its module is imported only now."""
         module = cast("_Home", importlib.import_module(self.home))
         module.write(classifier, folder, order)
+
+    def open(self, folder: Path) -> Artefact:
+        """Open what was written, where it is `tried` in a way of its own."""
+        module = cast("_Opening", importlib.import_module(self.tried))
+        return module.open_artefact(folder)
+
+
+class Artefact(Protocol):
+    """What an export says of files."""
+
+    def read(self, data: bytes) -> Pixels:
+        """Return a file's photo.
+
+        Raises:
+            ImageError: It can't be tried on this file; why.
+        """
+
+    def stages(self, photo: Pixels) -> dict[str, Floats]:
+        """Return what it computes at each of `parity.STAGES` that there is."""
+
+    def answers(self, photo: Pixels) -> dict[str, Floats]:
+        """Return what its users are told."""
+
+
+class _Opening(Protocol):
+    """The module of `Exporter.tried`."""
+
+    @staticmethod
+    def open_artefact(folder: Path) -> Artefact:
+        """Open what lies in a folder."""
 
 
 class _Home(Protocol):
@@ -72,6 +117,19 @@ EXPORTERS = {
     ),
     "openvino": Exporter(
         "photograft.classifier.export.openvino_ir", "openvino", "{name}/1/model.xml", "openvino_ir"
+    ),
+    "web": Exporter(
+        "photograft.classifier.export.web.exporter",
+        "",
+        "index.html",
+        tried="photograft.classifier.export.web.artefact",
+        note=(
+            "Tried without a browser. The network was taken out of the page and run here; photos "
+            "were decoded and resized by the library, which the page's own resizing, and its own "
+            "decoding of large JPEGs, equal to the byte. Whether a browser decodes and computes "
+            "alike, the page finds out each time it is opened: it answers for drawn pictures whose "
+            "answers it knows, and for no other where it disagrees."
+        ),
     ),
 }
 

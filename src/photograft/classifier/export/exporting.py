@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +70,8 @@ def exported(
     samples: Sequence[Sample],
     calibration: Sequence[Pixels] = (),
     source: str = "",
+    title: str = "",
+    shown: Mapping[str, Callable[[], bytes]] | None = None,
     progress: Progress,
 ) -> Iterator[Exported]:
     """Write an export into a folder that appears once all is done, and not at all on an error.
@@ -82,6 +84,8 @@ def exported(
         samples: The user's photos that it is tried on; those of the hard set come to them.
         calibration: As in `Order`.
         source: Where the user's photos are from, for people.
+        title: As in `Order`.
+        shown: Likewise.
         progress: Told how far it is.
 
     Yields:
@@ -92,13 +96,14 @@ def exported(
         ConversionError: It can't be written in this format, or not run.
         StorageError: The folder can't be written.
     """
-    order = Order(model_name(classifier), precision, calibration)
+    order = Order(model_name(classifier), precision, calibration, title, shown)
     with new_folder(out) as partial:
         progress.say(f"Writing {order.name} for {exporter.runtime or out.name} in {precision}")
         exporter.write(classifier, partial, order)
         certificate: dict[str, Any] = {}
         if exporter.runtime:
             write_papers(partial, exporter, order, describe(classifier))
+        if exporter.runtime or exporter.tried:
             hard = [
                 Sample(name, io.BytesIO(data).getvalue, is_own=False)
                 for name, data in hard_photos()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from photograft.backbones.engines import Engine, runs_prepared
 from photograft.backbones.opening import open_whole
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.decision import LOGITS, OOD_SCORE, PROBABILITIES
-from photograft.classifier.export.exporters import Exporter
+from photograft.classifier.export.exporters import Exporter, Floats
 from photograft.classifier.export.graph import FEATURES, PIXELS
 from photograft.classifier.export.papers import EXAMPLE
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty, logs_of
@@ -25,8 +25,6 @@ from photograft.classifier.views import average, looking_at
 from photograft.core.errors import ConversionError, ImageError, first_line
 from photograft.core.parallel import in_order
 from photograft.features.preprocessing import Pixels, prepare
-
-Floats = npt.NDArray[np.floating[Any]]
 
 #: What is compared, in the order in which it is computed.
 STAGES = (PIXELS, FEATURES, LOGITS, PROBABILITIES, OOD_SCORE)
@@ -193,7 +191,7 @@ def compare(
     Raises:
         ConversionError: The export can't be run.
     """
-    artefact = _Artefact(folder, exporter, name)
+    artefact = exporter.open(folder) if exporter.tried else _Artefact(folder, exporter, name)
     library = _Library(reference)
     is_other = classifier.engine.available() != reference.engine.available()
     trained = _Library(classifier) if is_other else None

@@ -13,6 +13,7 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.decision import OOD_SCORE, PROBABILITIES
 from photograft.classifier.export.graph import PIXELS, graph
 from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.precision import with_half_weights
 from photograft.classifier.export.web.checks import checks
 from photograft.classifier.export.web.neighbours import LIKENESS, Neighbours, add_likeness
 from photograft.classifier.export.web.page import PageParts, build_folder, build_page
@@ -31,7 +32,7 @@ _NAMED = 4
 def build_web(
     classifier: Classifier,
     *,
-    int8: bool = False,
+    precision: str = "fp32",
     neighbours: Neighbours | None = None,
     title: str = "",
 ) -> dict[str, bytes]:
@@ -41,7 +42,7 @@ def build_web(
 
     Args:
         classifier: The classifier.
-        int8: As in `export.graph`.
+        precision: As in `Order`; for int8 the classifier's engine has ranges.
         neighbours: Training photos that are shown beside answers; None for none.
         title: Of the page; what the classifier tells apart where it is empty.
 
@@ -52,7 +53,10 @@ def build_web(
         ConversionError: The network can't be a part of a graph.
     """
     runtime = read_runtime()
-    model = graph(classifier, prepared=True, int8=int8)
+    is_int8 = precision == "int8"
+    model = graph(classifier, prepared=True, int8=is_int8)
+    if precision == "fp16":
+        model = with_half_weights(model)
     if neighbours is not None:
         add_likeness(model, classifier, neighbours)
     network = model.SerializeToString()
@@ -68,7 +72,7 @@ def build_web(
         PageParts(
             title=title,
             network=network,
-            facts=_facts(classifier, known, network, neighbours, int8=int8),
+            facts=_facts(classifier, known, network, neighbours, int8=is_int8),
             about=_about(classifier, known, runtime),
             runtime=runtime,
         )

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+import numpy as np
+
 from photograft._version import __version__
 from photograft.classifier.export.web.icons import SIDES, icon_png, icon_svg
 from photograft.classifier.export.web.runtime import Runtime
+from photograft.core.errors import ConversionError
 from photograft.core.palette import DARK, LIGHT, contrast, mix, variables
 
 #: Scripts in the order in which they are put together: those of the page, and of its worker.
@@ -99,6 +102,27 @@ def build_folder(page: str, title: str) -> dict[str, bytes]:
         "service-worker.js": keeper.encode(),
         **{f"icon-{side}.png": icon_png(side) for side in SIDES},
     }
+
+
+def network_in(page: str) -> bytes:
+    """Return the network of a page, as `PageParts` has it."""
+    planes = gzip.decompress(base64.b64decode(_held(page, "packed-network")))
+    size = len(planes) // 4
+    bytes_ = np.frombuffer(planes, np.uint8)
+    return bytes_[: 4 * size].reshape(4, size).T.tobytes() + planes[4 * size :]
+
+
+def facts_in(page: str) -> dict[str, Any]:
+    """Return what the scripts of a page are told, likewise."""
+    facts: dict[str, Any] = json.loads(_held(page, "facts"))
+    return facts
+
+
+def _held(page: str, name: str) -> str:
+    found = re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', page, re.DOTALL)
+    if found is None:
+        raise ConversionError(f"the page holds no {name}")
+    return found[1]
 
 
 def asset(name: str) -> str:

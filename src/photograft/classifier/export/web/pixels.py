@@ -1,4 +1,4 @@
-"""What a page makes of a photo before its network sees it, done here in the same way.
+"""What a page makes of a photo before its network sees it, as far as that is known here.
 
 A browser decodes whole pictures, and the library large JPEGs at a reduced scale: those a page
 decodes itself, to the byte as libjpeg does. Rare kinds of JPEG it leaves to the browser, and then
@@ -15,12 +15,10 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from photograft.backbones.registry import Backbone
+from photograft.core.errors import ImageError
 from photograft.data import images
-from photograft.features.preprocessing import Pixels, prepare, resize, scaled_size
+from photograft.features.preprocessing import Pixels, prepare, scaled_size
 
-#: By which JPEGs are decoded at a reduced scale, the largest first.
-_FACTORS = (8, 4, 2)
-_JPEG = b"\xff\xd8\xff"
 #: How colours may be stored in the JPEGs that a page decodes: as often as the light, half as often
 #: along the rows, or also along the columns. Each is that component's sampling across and down.
 _SAMPLINGS = (
@@ -31,9 +29,7 @@ _SAMPLINGS = (
 
 
 def page_pixels(data: bytes, backbone: Backbone, *, max_pixels: int) -> Pixels:
-    """Return what the network sees of a photo in a page, as `preprocessing.prepare` does.
-
-    Where a browser's decoder differs from Pillow's, that is not in it.
+    """Return what the network sees of a photo in a page: what `preprocessing.prepare` gives.
 
     Args:
         data: The file's bytes.
@@ -41,15 +37,16 @@ def page_pixels(data: bytes, backbone: Backbone, *, max_pixels: int) -> Pixels:
         max_pixels: More pixels than this are refused.
 
     Raises:
-        ImageError: The bytes are no usable picture.
+        ImageError: The bytes are no usable picture, or what a page makes of it depends on the
+            browser.
     """
-    pixels = prepare(data, backbone, max_pixels=max_pixels)
-    if not data.startswith(_JPEG) or _is_decoded_by_page(data):
-        return pixels
-    image = images.decode(data, max_pixels=max_pixels)
-    possible = min(image.size) // (2 * max(scaled_size(backbone)))
-    factor = next((factor for factor in _FACTORS if factor <= possible), 1)
-    return resize(image.reduce(factor), backbone) if factor > 1 else pixels
+    head = images.read_header(data, max_pixels=max_pixels)
+    is_large = min(head.width, head.height) >= 4 * max(scaled_size(backbone))
+    if is_large and head.format in ("JPEG", "MPO") and not _is_decoded_by_page(data):
+        raise ImageError(
+            "unsupported format", "a large JPEG of a rare kind, which a page has the browser decode"
+        )
+    return prepare(data, backbone, max_pixels=max_pixels)
 
 
 def _is_decoded_by_page(data: bytes) -> bool:

@@ -18,7 +18,8 @@ HELP = (
     "certificate says how far they agree; where they don't, nothing is written."
     "\n\nExamples:\n\n"
     "  photograft export runs/fruit --out fruit-onnx\n\n"
-    "  photograft export runs/fruit --to openvino --precision int8 --out fruit-int8"
+    "  photograft export runs/fruit --to openvino --precision int8 --out fruit-int8\n\n"
+    "  photograft export runs/fruit --to web --out fruit-page"
 )
 
 
@@ -43,6 +44,17 @@ def export(
     ] = None,
     num_photos: Annotated[int, typer.Option(min=0, help="Try it on so many at most.")] = 1000,
     seed: Annotated[int, typer.Option(help="Decides which.")] = 0,
+    title: Annotated[
+        str, typer.Option(help="Heads a web page. [default: the classes' names]")
+    ] = "",
+    neighbours: Annotated[
+        bool,
+        typer.Option(
+            "--neighbours",
+            help="Let a web page show the training photos most like each photo: whoever gets the "
+            "page gets up to 240 of them, small.",
+        ),
+    ] = False,
 ) -> None:
     """Export; the help text is above."""
     from photograft.interfaces.cli.views.console import make_console
@@ -58,6 +70,8 @@ def export(
         photos=photos,
         num_photos=num_photos,
         seed=seed,
+        title=title,
+        neighbours=neighbours,
         progress=make_progress(),
     )
     show_exported(make_console(), found)

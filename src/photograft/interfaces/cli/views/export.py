@@ -10,6 +10,9 @@ from photograft.interfaces.cli.views.account import print_whole
 from photograft.interfaces.cli.views.tables import quoted
 from photograft.report.export_page import FILE_NAME, certificate_context
 
+#: Lies beside what other programs run.
+EXAMPLE = "example.py"
+
 if TYPE_CHECKING:
     from photograft.workflows.types import Exported
 
@@ -29,4 +32,7 @@ def show_exported(console: Console, found: Exported) -> None:
         return
     print_whole(console, f"Model:       {found.folder / found.model}")
     print_whole(console, f"Certificate: {found.folder / FILE_NAME}")
-    print_whole(console, f"Next:        python {quoted(found.folder / 'example.py')} PHOTOS...")
+    if (found.folder / EXAMPLE).is_file():
+        print_whole(console, f"Next:        python {quoted(found.folder / EXAMPLE)} PHOTOS...")
+    else:
+        print_whole(console, "Next:        open the model in a browser, or mail it")
