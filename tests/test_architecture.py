@@ -137,6 +137,10 @@ WITH_ENGINES = {
     "classifier.export.precision",
     "classifier.export.resizing",
     "classifier.export.sides",
+    "classifier.export.web.artefact",
+    "classifier.export.web.building",
+    "classifier.export.web.exporter",
+    "classifier.export.web.neighbours",
     "classifier.export.weights",
     "classifier.export.whole_numbers",
 }

@@ -18,10 +18,11 @@ from photograft.backbones.engines import Engine
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export import parity
 from photograft.classifier.export.certificate import ParityError, certify
-from photograft.classifier.export.exporters import EXPORTERS, Order
+from photograft.classifier.export.exporters import EXPORTERS
 from photograft.classifier.export.graph import graph
 from photograft.classifier.export.hard_set import hard_photos
 from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.order import Order
 from photograft.classifier.export.papers import EXAMPLE, write_papers
 from photograft.classifier.export.parity import Sample
 from photograft.core.progress import Silent

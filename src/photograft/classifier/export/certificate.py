@@ -11,9 +11,10 @@ from photograft._version import __version__
 from photograft.backbones.engines import runs_prepared
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.decision import LOGITS, OOD_SCORE, PROBABILITIES
-from photograft.classifier.export.exporters import Exporter, Order
+from photograft.classifier.export.exporters import Exporter
 from photograft.classifier.export.graph import FEATURES, PIXELS
 from photograft.classifier.export.metadata import digest_of
+from photograft.classifier.export.order import Order
 from photograft.classifier.export.parity import (
     STAGES,
     Compared,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.exporters import Order
 from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.order import Order
 from photograft.classifier.export.precision import calibrated
 from photograft.classifier.export.web.building import build_web, title_of
 from photograft.classifier.export.web.neighbours import load_neighbours
