@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import queue
 import subprocess
@@ -42,16 +43,32 @@ class Record:
 
     Attributes:
         text: The backbone's record as JSON.
-        shape: Of the pixels: height, width, 3.
+        shape: Of the pixels: height, width, 3; or how many numbers there are, where several looks'
+            lie one after another.
+        looks: Of each look's pixels: height, width, 3.
     """
 
     text: bytes
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
+    looks: tuple[tuple[int, int, int], ...]
 
     @classmethod
     def of(cls, backbone: Backbone) -> Record:
         """Return that of a backbone."""
-        return cls(json.dumps(backbone.to_json()).encode(), (*backbone.input_size, 3))
+        looks = tuple((*look.input_size, 3) for look in backbone.looks)
+        shape = looks[0] if len(looks) == 1 else (sum(math.prod(look) for look in looks),)
+        return cls(json.dumps(backbone.to_json()).encode(), shape, looks)
+
+    def stacks(self, pixels: Pixels) -> list[Pixels]:
+        """Return each look's pixels, ``(n, height, width, 3)``, of those of n photos."""
+        if len(self.looks) == 1:
+            return [pixels]
+        found, start = [], 0
+        for look in self.looks:
+            own = pixels[:, start : start + math.prod(look)]
+            found.append(np.ascontiguousarray(own).reshape(-1, *look))
+            start += math.prod(look)
+        return found
 
 
 class Decoders:

@@ -69,7 +69,9 @@ def _answer(record: bytes, data: bytes, max_pixels: int, source: BinaryIO, sink:
             sink.flush()
             if source.read(1) != SIZE:
                 return
-        kind, answer = PIXELS, prepare(data, _backbone(record), max_pixels=max_pixels).tobytes()
+        looks = _backbone(record).looks
+        kind = PIXELS
+        answer = b"".join(prepare(data, look, max_pixels=max_pixels).tobytes() for look in looks)
     except ImageError as error:
         kind, answer = ERROR, json.dumps([error.reason, error.detail]).encode()
     except MemoryError:

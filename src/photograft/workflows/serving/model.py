@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import Network
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Classifier, Prediction
 from photograft.classifier.files import checksum, find_folder, read_manifest
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.classifier.views import looking_at
 from photograft.core.errors import ClassifierError
+from photograft.features.looks import JoinedNetwork
 from photograft.workflows.predict import load_classifier, read_rules
 from photograft.workflows.serving.decoding import Record
 
@@ -52,7 +52,7 @@ class Model:
     record: Record
     loaded_at: float
     _classifier: Classifier = field(repr=False)
-    _network: Network = field(repr=False)
+    _network: JoinedNetwork = field(repr=False)
 
     @property
     def version(self) -> str:
@@ -63,9 +63,9 @@ class Model:
         """Return predictions, by the rules, without names.
 
         Args:
-            pixels: Prepared by `record`, uint8, shape ``(n, height, width, 3)``, at least one.
+            pixels: Prepared by `record`, uint8, shape ``(n, *record.shape)``, at least one photo's.
         """
-        features = self._network(pixels)
+        features = self._network(*self.record.stacks(pixels))
         # One by one, as the network does: to the last bit, an answer does not depend on what
         # happened to come with the photo.
         return [self._answer(features[i : i + 1]) for i in range(len(features))]
