@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from photograft.backbones.engines import Engine
+from photograft.backbones.get import get_backbone
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.exporters import EXPORTERS
 from photograft.classifier.export.hard_set import hard_photos
@@ -221,3 +222,15 @@ def test_hard_photos_are_hard() -> None:
     assert by_name["1 x 1"].size == (1, 1)
     assert max(by_name["wide"].size) / min(by_name["wide"].size) >= 100
     assert by_name["large"].size >= (2000, 1500)
+
+
+@pytest.mark.parametrize(
+    "name", ["efficientnet_lite0+efficientnet_lite2", "efficientnet_lite0@mirror"]
+)
+def test_several_looks_are_refused(
+    run_path: Path, warm_cache: Path, tmp_path: Path, name: str
+) -> None:
+    classifier = replace(Classifier.load(run_path), backbone=get_backbone(name))
+    with pytest.raises(InputError, match="can't be exported yet.*--effort quick"):
+        export(classifier, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()

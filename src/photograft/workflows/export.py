@@ -10,7 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.exporting import Exported, check_export, exported
+from photograft.classifier.export.exporting import (
+    Exported,
+    check_export,
+    check_exportable,
+    exported,
+)
 from photograft.classifier.export.parity import Sample
 from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError, InputError
@@ -73,6 +78,7 @@ def export(
     folder = path_of(out, "the folder")
     check_free(folder)
     loaded = load_classifier(classifier)
+    check_exportable(loaded)
     run = _run_of(classifier)
     found = _found(run) if photos is None else _given(path_of(photos, "the photos"), loaded)
     chosen = _chosen(found.samples, num_photos, seed)

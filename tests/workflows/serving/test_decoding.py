@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import EMBEDDED
 from photograft.core.errors import ImageError
 from photograft.features.preprocessing import prepare
@@ -129,3 +130,12 @@ print("closed")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "closed\n", "")
+
+
+def test_each_look_of_a_joined_backbone_gets_its_own_pixels(decoders: Decoders) -> None:
+    joined = get_backbone("efficientnet_lite0+efficientnet_lite0@96")
+    record = Record.of(joined)
+    data = [picture(), picture(size=(77, 120), kind="PNG")]
+    pixels = np.stack([decoders.decode(each, record).result(timeout=30) for each in data])
+    for look, stack in zip(joined.looks, record.stacks(pixels), strict=True):
+        np.testing.assert_array_equal(stack, np.stack([prepare(each, look) for each in data]))

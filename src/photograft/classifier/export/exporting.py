@@ -61,6 +61,21 @@ def check_export(to: str, precision: str) -> Exporter:
     return exporter
 
 
+def check_exportable(classifier: Classifier) -> None:
+    """Make sure that a classifier is one that can be exported.
+
+    Raises:
+        InputError: It joins several looks, or sees mirror images: of a large JPEG each look has a
+            decoding of its own, and an artefact gets but one picture.
+    """
+    if classifier.backbone.parts or classifier.backbone.mirror:
+        raise InputError(
+            f"a classifier that looks with {classifier.backbone.name} can't be exported yet",
+            expected="one look at each photo, without its mirror image",
+            fix="Train with --effort quick, or name the network: --backbone efficientnet_lite2.",
+        )
+
+
 @contextmanager
 def exported(
     classifier: Classifier,
@@ -95,8 +110,10 @@ def exported(
     Raises:
         ParityError: It answers otherwise than the library.
         ConversionError: It can't be written in this format, or not run.
+        InputError: It can't be exported; see `check_exportable`.
         StorageError: The folder can't be written.
     """
+    check_exportable(classifier)
     order = Order(model_name(classifier), precision, calibration, title, shown)
     with new_folder(out) as partial:
         progress.say(f"Writing {order.name} for {exporter.runtime or out.name} in {precision}")
