@@ -139,7 +139,9 @@ class _Artefact:
     def __init__(self, folder: Path, exporter: Exporter, name: str) -> None:
         # Opened first: so is what the example imports.
         model = folder / exporter.model.format(name=name)
-        self._probed = open_whole(model, exporter.runtime, (PIXELS, FEATURES))
+        self._probed = None
+        if exporter.runtime != "torch":  # whose programs give out all stages by themselves
+            self._probed = open_whole(model, exporter.runtime, (PIXELS, FEATURES))
         self._example = _imported(folder / EXAMPLE)
         self._model = self._example.open_model(folder)
 
@@ -149,13 +151,15 @@ class _Artefact:
 
     def stages(self, photo: Pixels) -> dict[str, Floats]:
         """Return what it computes at each stage."""
-        found = self._probed(photo[None])
+        found = (self._probed or self._asked)(photo[None])
         return {name: found[name][0].astype(np.float32) for name in STAGES if name in found}
 
     def answers(self, photo: Pixels) -> dict[str, Floats]:
         """Return what the example says."""
-        found = self._example.answer(self._model, photo[None])
-        return {name: np.asarray(values)[0] for name, values in found.items()}
+        return {name: np.asarray(values)[0] for name, values in self._asked(photo[None]).items()}
+
+    def _asked(self, photos: Pixels) -> dict[str, Floats]:
+        return cast("dict[str, Floats]", self._example.answer(self._model, photos))
 
 
 def in_float(classifier: Classifier) -> Classifier:
