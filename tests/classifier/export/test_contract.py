@@ -19,8 +19,9 @@ from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.certificate import certify
-from photograft.classifier.export.exporters import EXPORTERS, Order
+from photograft.classifier.export.exporters import EXPORTERS
 from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.order import Order
 from photograft.classifier.export.papers import write_papers
 from photograft.classifier.export.parity import Sample
 from photograft.classifier.head import Head

@@ -9,10 +9,10 @@ from typing import Any
 
 from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.decision import LOGITS, OOD_SCORE, PROBABILITIES
-from photograft.classifier.export.exporters import Exporter, Order
-from photograft.classifier.export.graph import FEATURES, PIXELS
+from photograft.classifier.export.exporters import Exporter
 from photograft.classifier.export.metadata import digest_of
+from photograft.classifier.export.names import FEATURES, LOGITS, OOD_SCORE, PIXELS, PROBABILITIES
+from photograft.classifier.export.order import Order
 from photograft.classifier.export.parity import (
     STAGES,
     Compared,

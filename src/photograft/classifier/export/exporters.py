@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.export.order import Order
 from photograft.core.errors import UnknownNameError
-from photograft.features.preprocessing import Pixels
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be written.
-
-    Attributes:
-        name: Of the model: a folder's, small letters, digits and hyphens.
-        precision: Of the network's weights, or of its arithmetic: one of `EXPORT_PRECISIONS`.
-        calibration: Pixels of photos as the network takes them, which int8 is calibrated by where
-            the classifier brings no ranges along.
-    """
-
-    name: str
-    precision: str = "fp32"
-    calibration: Sequence[Pixels] = ()
 
 
 @dataclass(frozen=True)

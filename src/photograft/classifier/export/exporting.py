@@ -13,9 +13,10 @@ from typing import Any
 
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.certificate import FILE_NAME, certify
-from photograft.classifier.export.exporters import Exporter, Order, find_exporter
+from photograft.classifier.export.exporters import Exporter, find_exporter
 from photograft.classifier.export.hard_set import hard_photos
 from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.order import Order
 from photograft.classifier.export.papers import write_papers
 from photograft.classifier.export.parity import Sample
 from photograft.core.choices import EXPORT_PRECISIONS

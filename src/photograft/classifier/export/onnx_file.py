@@ -7,8 +7,8 @@ from pathlib import Path
 import onnx
 
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.exporters import Order
 from photograft.classifier.export.graph import graph
+from photograft.classifier.export.order import Order
 from photograft.classifier.export.precision import calibrated, with_half_weights
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from photograft.backbones.openvino.whole import save_model
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.exporters import Order
 from photograft.classifier.export.metadata import PREFIX, describe
 from photograft.classifier.export.onnx_file import whole
+from photograft.classifier.export.order import Order
 
 
 def write(classifier: Classifier, folder: Path, order: Order) -> None:

@@ -6,7 +6,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from photograft.classifier.export.exporters import Exporter, Order
+from photograft.classifier.export.exporters import Exporter
+from photograft.classifier.export.order import Order
 from photograft.core.files import write_json
 from photograft.core.text import listed
 

@@ -16,9 +16,8 @@ import numpy.typing as npt
 from photograft.backbones.engines import Engine, runs_prepared
 from photograft.backbones.opening import open_whole
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.decision import LOGITS, OOD_SCORE, PROBABILITIES
 from photograft.classifier.export.exporters import Exporter
-from photograft.classifier.export.graph import FEATURES, PIXELS
+from photograft.classifier.export.names import FEATURES, LOGITS, OOD_SCORE, PIXELS, PROBABILITIES
 from photograft.classifier.export.papers import EXAMPLE
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty, logs_of
 from photograft.classifier.views import average, looking_at

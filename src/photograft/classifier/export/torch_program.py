@@ -16,9 +16,8 @@ from photograft.backbones.pytorch.export import hushed
 from photograft.backbones.pytorch.network import PooledNetwork
 from photograft.backbones.registry import Backbone
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.decision import LOGITS, OOD_SCORE, PROBABILITIES
-from photograft.classifier.export.exporters import Order
-from photograft.classifier.export.graph import FEATURES, PIXELS
+from photograft.classifier.export.names import FEATURES, LOGITS, OOD_SCORE, PIXELS, PROBABILITIES
+from photograft.classifier.export.order import Order
 from photograft.classifier.export.resizing import begins_vertically_here
 from photograft.classifier.export.weights import BITS, REACH
 from photograft.classifier.uncertainty.ood_detector import HEAD_SHARE, LOCAL_SHARE, OODDetector
