@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -250,11 +250,17 @@ def _said(stages: Mapping[str, Floats]) -> Said:
     return Said(stages[PROBABILITIES].astype(np.float32), score)
 
 
+class _Unkept(SourceFileLoader):
+    """Imports a file, and leaves nothing beside it."""
+
+    def set_data(self, path: str, data: object, *, _mode: int = 0o666) -> None:
+        """Keep no bytecode."""
+
+
 def _imported(path: Path) -> ModuleType:
     """Return the example as a module: what users run is what is tried."""
-    spec = importlib.util.spec_from_file_location("photograft_export_example", path)
-    if spec is None or spec.loader is None:
-        raise ConversionError(f"{path} can't be run")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    loader = _Unkept("photograft_export_example", str(path))
+    module = ModuleType(loader.name)
+    module.__file__ = str(path)
+    loader.exec_module(module)
     return module
