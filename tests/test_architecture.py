@@ -40,6 +40,7 @@ ROOT = {"__init__", "__main__", "_version"}
 ONLY_IN = {
     "torch": {
         "backbones.pytorch",
+        "classifier.export.torch_program",
         "features.augmentation",  # RandAugment
         "learning.loop",
         "learning.strategies.finetune",
@@ -105,6 +106,7 @@ WITH_TORCH = {
     "backbones.pytorch.timm_weights",
     "backbones.pytorch.units",
     "backbones.pytorch.zoo",
+    "classifier.export.torch_program",
     "learning.loop.checkpoints",
     "learning.loop.network",
     "learning.loop.optimizer",

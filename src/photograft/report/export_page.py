@@ -23,7 +23,7 @@ _STAGES = {
 _TOLD = ("pixels", "logits", "probabilities")
 _TOLERATED = {
     "probabilities": "no probability off by more than {:g}",
-    "ood_score": "no OOD score by more than {:g}",
+    "ood_score": "no OOD score by more than {:g}, but for ties",
     "same_label": "the same class for {:.0%} of your photos",
     "accuracy_lost": "the accuracy on them no more than {:.0%} lower",
 }

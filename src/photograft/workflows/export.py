@@ -55,7 +55,7 @@ def export(
     Args:
         classifier: Itself, its run, or the folder of either.
         out: A new folder.
-        to: ``"onnx"``, ``"openvino"`` or ``"web"``.
+        to: ``"onnx"``, ``"openvino"``, ``"torch"`` or ``"web"``.
         precision: ``"fp32"``; ``"fp16"`` for weights in half precision; or ``"int8"``.
         photos: A folder of photos that both are asked about; where not given, those that the
             classifier's run set aside. Drawn ones that are hard to decode come to them.

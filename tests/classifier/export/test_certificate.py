@@ -209,3 +209,20 @@ def test_int8_and_fp16_are_held_to_labels(trained: Classifier, tmp_path: Path) -
                 SAMPLES,
                 progress=Silent(),
             )
+
+
+def test_a_tie_of_neighbours_is_let_pass(trained: Classifier, tmp_path: Path) -> None:
+    """The last bit decides there; of a single photo, that is no reason to refuse."""
+    folder = written(trained, tmp_path)
+    text = (folder / EXAMPLE).read_text(encoding="utf-8")
+    far = '    found = dict(zip(names, model.run(None, {"photos": photos})))\n'
+    far += (
+        '    found["ood_score"] = found["ood_score"] + (photos.shape[1] == 200)\n    return found\n'
+    )
+    line = '    return dict(zip(names, model.run(None, {"photos": photos})))\n'
+    assert line in text
+    (folder / EXAMPLE).write_text(text.replace(line, far), encoding="utf-8")
+    found = certificate(trained, folder, [*SAMPLES, sample(9, size=200)])
+    assert found["own"]["stages"]["ood_score"] > 0.9
+    others = [sample(seed, size=200) for seed in (9, 10)]
+    assert "the OOD score of" in refused(trained, folder, [*SAMPLES, *others])

@@ -26,12 +26,20 @@ from photograft.classifier.export.papers import write_papers
 from photograft.classifier.export.parity import Sample
 from photograft.classifier.head import Head
 from photograft.core.choices import EXPORT_FORMATS
+from photograft.core.errors import InputError
 from photograft.core.progress import Silent
 from photograft.core.store import default_cache_dir
+from web_runtime import has_runtime
 
 CLASSES = ("circle", "square", "triangle")
 #: Those that prove themselves here; others have tests of their own.
-FORMATS = [name for name, exporter in EXPORTERS.items() if exporter.runtime or exporter.tried]
+FORMATS = [
+    name
+    for name, exporter in EXPORTERS.items()
+    if exporter.runtime or (exporter.tried and has_runtime())
+]
+#: Those that are made of the whole graph, and so of any network.
+OF_THE_GRAPH = [name for name in FORMATS if name != "torch"]
 
 
 def with_head(backbone: Backbone, path: Path | None, **fields: Any) -> Classifier:
@@ -83,7 +91,7 @@ def test_embedded_networks(name: str, to: str, tmp_path: Path) -> None:
     check(with_head(backbone, path, views=("plain", "flip")), to, tmp_path)
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", OF_THE_GRAPH)
 @pytest.mark.parametrize(
     ("outputs", "settings"),
     [
@@ -106,7 +114,23 @@ def test_an_onnx_file_of_ones_own(
     check(with_head(backbone, path), to, tmp_path / "out")
 
 
-@pytest.mark.parametrize("to", FORMATS)
+def test_torch_can_not_run_an_onnx_file(tmp_path: Path) -> None:
+    file = write_network(tmp_path / "own.onnx")
+    backbone, path = locate_weights(get_backbone(str(file)), default_cache_dir())
+    with pytest.raises(InputError, match="torch can't run own"):
+        check(with_head(backbone, path), "torch", tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crop_mode", ["squash", "center"])
+@pytest.mark.parametrize("interpolation", ["nearest", "lanczos"])
+def test_preprocessing_by_torch(crop_mode: str, interpolation: str, tmp_path: Path) -> None:
+    wanted = Preprocessing(crop_mode=crop_mode, interpolation=interpolation, input_size=48)
+    backbone = get_backbone("convnet:c4 p", "random", preprocessing=wanted)
+    check(with_head(backbone, None), "torch", tmp_path)
+
+
+@pytest.mark.parametrize("to", OF_THE_GRAPH)
 @pytest.mark.parametrize("crop_mode", ["squash", "center"])
 @pytest.mark.parametrize("interpolation", ["bilinear", "lanczos"])
 def test_preprocessing(to: str, crop_mode: str, interpolation: str, tmp_path: Path) -> None:

@@ -13,13 +13,17 @@ import onnx
 import pytest
 from PIL import Image
 
+from onnx_helpers import TOKENS, write_network
 from photograft.backbones.engines import Engine
+from photograft.backbones.get import get_backbone
 from photograft.backbones.opening import open_whole
 from photograft.backbones.registry import EMBEDDED
+from photograft.backbones.weights import locate_weights
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.graph import graph
 from photograft.classifier.export.metadata import digest_of, read_metadata
 from photograft.classifier.head import Head
+from photograft.core.store import default_cache_dir
 from photograft.features.preprocessing import prepare
 
 Pixels = npt.NDArray[np.uint8]
@@ -141,3 +145,29 @@ def test_digest(trained: Classifier, tmp_path: Path) -> None:
         replace(trained, uncertainty=None),
     ):
         assert digest_of(changed) != digest_of(trained)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_network_that_is_made_for_one_photo(tmp_path: Path, engine: str) -> None:
+    """Its own shapes say so: within the graph it looks at several one by one."""
+    file = write_network(tmp_path / "own.onnx", (TOKENS,))
+    backbone, path = locate_weights(get_backbone(str(file)), default_cache_dir())
+    classifier = Classifier(
+        class_names=("a", "b", "c"),
+        backbone=backbone,
+        engine=Engine("openvino", "fp32"),
+        layers=tuple(layer.name for layer in backbone.layers),
+        head=Head((np.eye(backbone.num_features, 3, dtype=np.float32),), (np.zeros(3, "f4"),)),
+        weights_path=path,
+        views=("plain", "flip"),
+    )
+    model = graph(classifier)
+    assert any(node.op_type == "Scan" for node in model.graph.node)
+    run = open_whole(model.SerializeToString(), engine)
+    photos = noise(3)
+    together = run(photos)["probabilities"]
+    alone = [run(photos[i : i + 1])["probabilities"][0] for i in range(3)]
+    assert np.abs(together - alone).max() < 1e-6
+    assert len({row.tobytes() for row in together}) == 3
+    expected = classifier.predict_proba([png(one) for one in photos], progress=None)
+    assert np.abs(together - expected).max() < 1e-5

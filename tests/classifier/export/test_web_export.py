@@ -22,7 +22,8 @@ from photograft.backbones.opening import open_whole
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.certificate import ParityError, certify
 from photograft.classifier.export.exporters import EXPORTERS
-from photograft.classifier.export.graph import FEATURES, graph
+from photograft.classifier.export.graph import graph
+from photograft.classifier.export.names import FEATURES
 from photograft.classifier.export.order import Order
 from photograft.classifier.export.parity import Sample
 from photograft.classifier.export.web.building import build_web, title_of

@@ -273,7 +273,7 @@ def test_refuses_where_the_browser_disagrees(
     facts = re.search(r'id="facts">(.*?)</script>', text, re.DOTALL)
     assert facts
     changed = json.loads(facts[1])
-    row = changed["checks"][1]["probabilities"]
+    row = changed["checks"][0]["probabilities"]
     row[0] += 0.01 if row[0] < 0.5 else -0.01
     other = tmp_path / "other.html"
     written = json.dumps(changed).replace("<", "\\u003c")

@@ -11,13 +11,11 @@ from onnx import TensorProto
 
 from photograft.backbones.graphs import Graph
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.export.names import LOGITS, OOD_SCORE, PROBABILITIES
 from photograft.classifier.head import Head
 from photograft.classifier.uncertainty.ood_detector import HEAD_SHARE, LOCAL_SHARE, OODDetector
 from photograft.classifier.uncertainty.uncertainty import LEAST_PROBABILITY
 from photograft.features.similarity import SMALLEST_SQUARED
-
-#: Names of the outputs, in this order.
-PROBABILITIES, LOGITS, OOD_SCORE = "probabilities", "logits", "ood_score"
 
 
 def add_decision(made: Graph, classifier: Classifier, features: str) -> list[str]:

@@ -74,6 +74,7 @@ EXPORTERS = {
     "openvino": Exporter(
         "photograft.classifier.export.openvino_ir", "openvino", "{name}/1/model.xml", "openvino_ir"
     ),
+    "torch": Exporter("photograft.classifier.export.torch_program", "torch", "{name}/1/model.pt2"),
     "web": Exporter(
         "photograft.classifier.export.web.exporter",
         "",

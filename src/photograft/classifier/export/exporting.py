@@ -22,7 +22,7 @@ from photograft.classifier.export.parity import Sample
 from photograft.core.choices import EXPORT_PRECISIONS
 from photograft.core.errors import InputError
 from photograft.core.files import new_folder, write_json
-from photograft.core.optional import is_installed
+from photograft.core.optional import is_installed, need_torch
 from photograft.core.progress import Progress
 from photograft.core.schema import check_choice
 from photograft.features.preprocessing import Pixels
@@ -52,6 +52,8 @@ def check_export(to: str, precision: str) -> Exporter:
     """
     exporter = find_exporter(to)
     check_choice("precision", precision, EXPORT_PRECISIONS)
+    if exporter.runtime == "torch":
+        need_torch("an export to torch")
     if exporter.runtime and not is_installed(exporter.runtime):
         raise InputError(
             f"an export is tried before it is handed out, and {exporter.runtime}, which runs this "

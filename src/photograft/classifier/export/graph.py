@@ -8,16 +8,12 @@ from onnx import TensorProto, helper
 
 from photograft.backbones.graphs import IR_VERSION, OPSET, Graph
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.decision import OOD_SCORE, add_decision
+from photograft.classifier.export.decision import add_decision
 from photograft.classifier.export.metadata import describe, write_metadata
+from photograft.classifier.export.names import BACKBONE, FEATURES, OOD_SCORE, PHOTOS, PIXELS
 from photograft.classifier.export.networks import Part, features_of, part_of
 from photograft.classifier.export.preparing import prepared_model
 from photograft.classifier.export.resizing import resized
-
-#: Names of tensors: what is given, and what the library computes on the way, too.
-PHOTOS, PIXELS, FEATURES = "photos", "pixels", "features"
-#: Begins the names of all that is the network's own.
-BACKBONE = "backbone."
 
 #: An axis ends before this, counted backwards.
 _BEFORE_ALL = -(2**31)

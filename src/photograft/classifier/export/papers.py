@@ -18,9 +18,14 @@ EXAMPLE, FACTS, README, SERVICE = (
     "inference-service.yaml",
 )
 
-#: OpenVINO's model server is told so, too: see `open_openvino.txt`.
+#: OpenVINO's model server is told so, as the example tells OpenVINO.
 _PRECISELY = '--plugin_config={"INFERENCE_PRECISION_HINT": "f32"}'
-_IMPORTS = {"onnxruntime": "import onnxruntime", "openvino": "import openvino"}
+_SERVICE_ROW = f"| `{SERVICE}` | serves it on Kubernetes with KServe |\n"
+_IMPORTS = {
+    "onnxruntime": "import onnxruntime",
+    "openvino": "import openvino",
+    "torch": "import torch",
+}
 
 
 def write_papers(folder: Path, exporter: Exporter, order: Order, facts: dict[str, Any]) -> None:
@@ -54,12 +59,13 @@ def write_papers(folder: Path, exporter: Exporter, order: Order, facts: dict[str
         "BACKBONE": facts["backbone"]["name"],
         "LICENCE": facts["licence"],
         "DIGEST": facts["digest"],
+        "SERVICE_ROW": _SERVICE_ROW if exporter.served_as else "",
         "FORMAT": exporter.served_as,
         "STORAGE": "export" if is_triton else f"export/{order.name}",
         "HOLDS": f"{order.name}/1/" if is_triton else "1/",
         "ARGUMENTS": _arguments(exporter.runtime),
     }
-    for name in (EXAMPLE, README, SERVICE):
+    for name in (EXAMPLE, README, *([SERVICE] if exporter.served_as else [])):
         text = _template(f"{name}.txt")
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)

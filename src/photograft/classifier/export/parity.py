@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -16,9 +16,8 @@ import numpy.typing as npt
 from photograft.backbones.engines import Engine, runs_prepared
 from photograft.backbones.opening import open_whole
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.decision import LOGITS, OOD_SCORE, PROBABILITIES
 from photograft.classifier.export.exporters import Exporter
-from photograft.classifier.export.graph import FEATURES, PIXELS
+from photograft.classifier.export.names import FEATURES, LOGITS, OOD_SCORE, PIXELS, PROBABILITIES
 from photograft.classifier.export.order import Floats
 from photograft.classifier.export.papers import EXAMPLE
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty, logs_of
@@ -138,7 +137,9 @@ class _Artefact:
     def __init__(self, folder: Path, exporter: Exporter, name: str) -> None:
         # Opened first: so is what the example imports.
         model = folder / exporter.model.format(name=name)
-        self._probed = open_whole(model, exporter.runtime, (PIXELS, FEATURES))
+        self._probed = None
+        if exporter.runtime != "torch":  # whose programs give out all stages by themselves
+            self._probed = open_whole(model, exporter.runtime, (PIXELS, FEATURES))
         self._example = _imported(folder / EXAMPLE)
         self._model = self._example.open_model(folder)
 
@@ -148,13 +149,15 @@ class _Artefact:
 
     def stages(self, photo: Pixels) -> dict[str, Floats]:
         """Return what it computes at each stage."""
-        found = self._probed(photo[None])
+        found = (self._probed or self._asked)(photo[None])
         return {name: found[name][0].astype(np.float32) for name in STAGES if name in found}
 
     def answers(self, photo: Pixels) -> dict[str, Floats]:
         """Return what the example says."""
-        found = self._example.answer(self._model, photo[None])
-        return {name: np.asarray(values)[0] for name, values in found.items()}
+        return {name: np.asarray(values)[0] for name, values in self._asked(photo[None]).items()}
+
+    def _asked(self, photos: Pixels) -> dict[str, Floats]:
+        return cast("dict[str, Floats]", self._example.answer(self._model, photos))
 
 
 def in_float(classifier: Classifier) -> Classifier:
@@ -246,11 +249,17 @@ def _said(stages: Mapping[str, Floats]) -> Said:
     return Said(stages[PROBABILITIES].astype(np.float32), score)
 
 
+class _Unkept(SourceFileLoader):
+    """Imports a file, and leaves nothing beside it."""
+
+    def set_data(self, path: str, data: object, *, _mode: int = 0o666) -> None:
+        """Keep no bytecode."""
+
+
 def _imported(path: Path) -> ModuleType:
     """Return the example as a module: what users run is what is tried."""
-    spec = importlib.util.spec_from_file_location("photograft_export_example", path)
-    if spec is None or spec.loader is None:
-        raise ConversionError(f"{path} can't be run")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    loader = _Unkept("photograft_export_example", str(path))
+    module = ModuleType(loader.name)
+    module.__file__ = str(path)
+    loader.exec_module(module)
     return module

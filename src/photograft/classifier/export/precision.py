@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from photograft.backbones.engines import Engine, runs_prepared
 from photograft.backbones.int8.calibrating import calibrate
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.graph import BACKBONE
+from photograft.classifier.export.names import BACKBONE
 from photograft.core.errors import ConversionError, InputError
 from photograft.features.calibration import LEAST_AGREEMENT
 from photograft.features.preprocessing import Pixels

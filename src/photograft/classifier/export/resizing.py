@@ -50,9 +50,14 @@ def resized(made: Graph, backbone: Backbone, photos: str) -> str:
         axis: digits(made, side, backbone.interpolation, is_turned=axis == WIDTH)
         for axis, side in sides.items()
     }
-    if int(PIL.__version__.partition(".")[0]) < _VERTICAL_FIRST_SINCE:
+    if not begins_vertically_here():
         return _passes(made, as_real(made, x), weights, (WIDTH, HEIGHT))
     return _either_way(made, x, sides, weights)
+
+
+def begins_vertically_here() -> bool:
+    """Return whether the Pillow that is installed may resize the columns of a photo first."""
+    return int(PIL.__version__.partition(".")[0]) >= _VERTICAL_FIRST_SINCE
 
 
 def _either_way(made: Graph, x: str, sides: Mapping[int, Side], weights: _Weights) -> str:

@@ -35,7 +35,7 @@ from photograft.classifier.export.whole_numbers import (
 DIGIT_BITS = 11
 BITS = 2 * DIGIT_BITS
 #: How far the filters reach, in pixels, where a photo is enlarged.
-_REACH = {"bilinear": 1, "bicubic": 2, "lanczos": 3}
+REACH = {"bilinear": 1, "bicubic": 2, "lanczos": 3}
 #: Places a pixel at which a filter is known exactly, and what 1 is there.
 _PLACES, _ONE_BITS = 256, 25
 #: Taps that are computed beyond those that count: their weight is 0.
@@ -76,7 +76,7 @@ def digits(
         Names of float32 ``(wanted, length)``: weights are ``2 ** -DIGIT_BITS`` times the higher
         digit, a whole number, and so is the lower one in units of that.
     """
-    reach = _REACH[interpolation]
+    reach = REACH[interpolation]
     middle = made.add("Unsqueeze", [centres(made, side), axis(made, 1)])
     unit = times(made, side.scaled, 2)  # a pixel
     size = times(made, made.add("Max", [side.kept, side.scaled]), 2)  # a pixel of the filter's own

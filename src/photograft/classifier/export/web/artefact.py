@@ -13,8 +13,8 @@ from photograft.backbones.engines import runs_prepared
 from photograft.backbones.graphs import with_outputs
 from photograft.backbones.opening import open_whole
 from photograft.backbones.registry import Backbone
-from photograft.classifier.export.graph import FEATURES, PIXELS
 from photograft.classifier.export.metadata import read_metadata
+from photograft.classifier.export.names import FEATURES, PIXELS
 from photograft.classifier.export.order import Floats
 from photograft.classifier.export.web.neighbours import LIKENESS
 from photograft.classifier.export.web.page import facts_in, network_in

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from photograft.backbones.engines import runs_prepared
 from photograft.backbones.opening import open_whole
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.decision import OOD_SCORE, PROBABILITIES
-from photograft.classifier.export.graph import PIXELS, graph
+from photograft.classifier.export.graph import graph
 from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.names import OOD_SCORE, PIXELS, PROBABILITIES
 from photograft.classifier.export.precision import with_half_weights
 from photograft.classifier.export.web.checks import checks
 from photograft.classifier.export.web.neighbours import LIKENESS, Neighbours, add_likeness

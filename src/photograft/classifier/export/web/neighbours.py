@@ -16,8 +16,7 @@ from PIL import Image, ImageOps
 
 from photograft.backbones.graphs import Graph
 from photograft.classifier.classifier import Classifier
-from photograft.classifier.export.decision import PROBABILITIES
-from photograft.classifier.export.graph import FEATURES
+from photograft.classifier.export.names import FEATURES, PROBABILITIES
 from photograft.classifier.reference import Reference
 from photograft.core.errors import ImageError
 from photograft.data.images import decode

@@ -25,6 +25,9 @@ from photograft.core.palette import DARK, LIGHT, contrast, mix, variables
 _PAGE = ("view.js", "rules.js", "intake.js", "app.js")
 _WORKER = ("resample.js", "jpeg.js", "jpeg_pixels.js", "decoding.js", "worker.js")
 
+#: The colour of lines round what can be used.
+_EDGE = "edge"
+
 _HOLE = re.compile(r"\{\{ ([\w.]+) \}\}")
 
 
@@ -154,7 +157,7 @@ def _policy(style: str, script: str) -> str:
 
 def _colours() -> str:
     """Return both themes; lines round what can be used are dark enough to be seen."""
-    light, dark = (f"{variables(theme)};--edge:{_edge(theme)}" for theme in (LIGHT, DARK))
+    light, dark = (f"{variables(theme)};--{_EDGE}:{_edge(theme)}" for theme in (LIGHT, DARK))
     return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
 
 
