@@ -64,7 +64,7 @@ def test_a_name_that_is_none(name: str, words: str) -> None:
 
 
 def test_a_misspelt_look_is_told_apart_from_the_others() -> None:
-    with pytest.raises(UnknownNameError, match="efficientnet_lite9'?.*Did you mean"):
+    with pytest.raises(UnknownNameError, match=r"efficientnet_lite9.*Did you mean"):
         get_backbone(f"{LITE0}+efficientnet_lite9@320")
 
 

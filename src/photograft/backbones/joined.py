@@ -112,9 +112,7 @@ def join(looks: Sequence[Backbone]) -> Backbone:
             for layer in look.layers
         ),
         weights=JOINED,
-        weights_sha256=hashlib.sha256("".join(hashes).encode()).hexdigest()
-        if all(hashes)
-        else "",
+        weights_sha256=hashlib.sha256("".join(hashes).encode()).hexdigest() if all(hashes) else "",
         num_params=sum(look.num_params for look in looks),
         licence=", ".join(dict.fromkeys(look.licence for look in looks)),
         paper=", ".join(dict.fromkeys(look.paper for look in looks)),
