@@ -58,9 +58,9 @@ def read_look(name: str, preprocessing: Preprocessing) -> tuple[str, Preprocessi
     """
     if is_file_name(name) or ":" in name:
         return name, preprocessing, False
-    backbone, _, how = name.partition(_HOW)
+    backbone, at, how = name.partition(_HOW)
     mirror = False
-    for word in filter(None, how.split(",")):
+    for word in how.split(",") if at else []:
         if word == MIRROR:
             mirror = True
         elif word.isdecimal() and 16 <= int(word) <= 4096:
@@ -69,7 +69,7 @@ def read_look(name: str, preprocessing: Preprocessing) -> tuple[str, Preprocessi
             raise InputError(
                 f"the look {name} can't be understood",
                 expected="behind the @ an input size from 16 to 4096, mirror, or both",
-                got=word,
+                got=word or "nothing",
             )
     return backbone, preprocessing, mirror
 
@@ -91,14 +91,16 @@ def join(looks: Sequence[Backbone]) -> Backbone:
         looks: None of them joined itself; the first one is what photos are told apart by.
 
     Raises:
-        InputError: One is joined, or two are of the same name.
+        InputError: One is joined, or two are the same, whatever they are called.
     """
     if len(looks) == 1:
         return looks[0]
     names = [look.name for look in looks]
-    if len(set(names)) < len(names) or any(look.parts for look in looks):
+    if any(look.parts for look in looks):
         raise InputError("these looks can't be joined", got=_JOIN.join(names))
-    hashes = "".join(look.weights_sha256 for look in looks)
+    if len({replace(look, name="") for look in looks}) < len(looks):
+        raise InputError("the same look twice tells nothing new", got=_JOIN.join(names))
+    hashes = [look.weights_sha256 for look in looks]
     first = looks[0]
     return replace(
         first,
@@ -110,7 +112,7 @@ def join(looks: Sequence[Backbone]) -> Backbone:
             for layer in look.layers
         ),
         weights=JOINED,
-        weights_sha256=hashlib.sha256(hashes.encode()).hexdigest() if all(hashes) else "",
+        weights_sha256=hashlib.sha256("".join(hashes).encode()).hexdigest() if all(hashes) else "",
         num_params=sum(look.num_params for look in looks),
         licence=", ".join(dict.fromkeys(look.licence for look in looks)),
         paper=", ".join(dict.fromkeys(look.paper for look in looks)),

@@ -302,9 +302,8 @@ def _added_up(grids: Sequence[Floats]) -> Floats:
 
 
 def _means(n: int, m: int) -> Floats:
-    """Return the matrix ``(m, n)`` that averages n places into m, as evenly as they divide."""
-    found = np.zeros((m, n), np.float32)
-    for i in range(m):
-        start, stop = i * n // m, -(-(i + 1) * n // m)
-        found[i, start:stop] = 1 / (stop - start)
+    """Return the matrix ``(m, n)`` that averages n places into m: each counts by its share."""
+    targets, places = np.arange(m)[:, None] * n, np.arange(n) * m  # in parts of m * n
+    shared = np.minimum(targets + n, places + m) - np.maximum(targets, places)
+    found: Floats = (np.maximum(shared, 0) / n).astype(np.float32)
     return found

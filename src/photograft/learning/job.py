@@ -131,8 +131,10 @@ class Fitted:
         notes: What the user should know: what was kept, and why.
         params: Of backbone and head: how many there are, and how many were trained.
         leftovers: Folders that are of no use once the run is written.
-        before_refit: Probabilities of the validation photos from before the classifier learned from
-            them, too, shape ``(n, num_classes)``; None where it did not.
+        before_refit: Probabilities of the validation photos by what had no part of them, shape
+            ``(n, num_classes)``, where they had one in the classifier: it was fitted on them, too,
+            or they chose its head; else None.
+        has_learned_validation: Whether it was fitted on them, too.
         out_of_fold: What heads chosen and fitted like the classifier's said of training photos
             that they had not learned from; None where nobody has asked them.
         extractor: What looks at photos for the classifier, where that is not the job's.
@@ -147,6 +149,7 @@ class Fitted:
     params: dict[str, int] = field(default_factory=dict)
     leftovers: tuple[Path, ...] = ()
     before_refit: npt.NDArray[np.float32] | None = None
+    has_learned_validation: bool = False
     out_of_fold: OutOfFold | None = field(default=None, repr=False)
     extractor: Extractor | None = field(default=None, repr=False)
     table: Table | None = field(default=None, repr=False)
@@ -161,7 +164,7 @@ class Fitted:
 def learned_photos(job: Job, fitted: Fitted) -> Learned:
     """Return which photos a strategy's classifier was fitted on, and which only chose for it."""
     train, validation = job.digests("train"), job.digests("validation")
-    if fitted.before_refit is not None:
+    if fitted.has_learned_validation:
         return Learned.of([*train, *validation])
     return Learned.of(train, validation)
 

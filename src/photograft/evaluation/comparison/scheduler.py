@@ -17,7 +17,7 @@ from photograft.evaluation.comparison.candidates import Candidate
 from photograft.evaluation.comparison.leaderboard import Row
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.evaluation.comparison.trials import TrialContext, try_folds, try_stored
-from photograft.features.extraction import PLAIN, open_space
+from photograft.features.extraction import PLAIN, mirrored_view, open_space
 from photograft.features.extractor import Extractor
 from photograft.learning.head.selection import NUM_FOLDS, Selection
 from photograft.learning.job import Job
@@ -252,12 +252,16 @@ def _stored_seconds(
     if candidate.config.strategy == "features+augment":
         views += features_augment.make_views(job, features_augment.augmentation_of(job))
     digests = list({photo.digest for photo in pool.photos})
-    backbone, engine = extractor.backbone, extractor.engine
-    missing = sum(
-        len(digests) - len(open_space(context.store, backbone, engine, view).find(digests))
-        for view in views
-    )
-    return missing * rate * costs_of(backbone)[0] + len(views) * head
+    seconds = len(views) * head
+    for look in extractor.parts or (extractor,):
+        seen = [*views, *map(mirrored_view, views)] if look.backbone.mirror else views
+        missing = sum(
+            len(digests)
+            - len(open_space(context.store, look.backbone, look.engine, view).find(digests))
+            for view in seen
+        )
+        seconds += missing * rate * costs_of(replace(look.backbone, mirror=False))[0]
+    return seconds
 
 
 def _fold_seconds(

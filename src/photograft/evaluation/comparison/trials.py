@@ -159,6 +159,7 @@ def try_folds(
         milliseconds = milliseconds or time_photos(context, job.extractor, candidate)
         start = context.timer()
         fitted = find_strategy(config.strategy)(job)
+        job = fitted.as_seen(job)
         found = job.score(fitted.classifier, "test").astype(np.float64)
         seconds = context.timer() - start
         predicted = np.full(shape, -1, np.int64) if trial is None else trial.predicted.copy()

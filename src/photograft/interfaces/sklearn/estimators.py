@@ -58,7 +58,8 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
 
     Args:
         backbone: Name of an embedded backbone or of any timm model, or the path of an ONNX file;
-            ``"auto"`` is `DEFAULT_BACKBONE`.
+            ``"auto"`` is `DEFAULT_BACKBONE`. Several looks are joined by ``+``, such as
+            ``"efficientnet_lite0+efficientnet_lite2@320"``; none is searched for.
         strategy: ``"features"``, or ``"features+augment"``: several views of each photo, where
             that helps. Those that train the network are commands, not estimators.
         layer: Which depths of the backbone the head sees: ``"last"``, ``"joined"``, names with
@@ -239,6 +240,7 @@ class PhotoClassifier(ClassifierMixin, PhotoEstimator):  # type: ignore[misc]
             augmentation=self.augmentation,
             class_weight=self.class_weight or "none",
             seed=self.random_state,
+            effort="quick",
             validation=0.0,
             test=0.0,
         )

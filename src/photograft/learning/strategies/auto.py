@@ -43,4 +43,5 @@ def _refitted(job: Job, frozen: Fitted, chosen: Selection) -> Fitted:
         classifier=classifier,
         notes=(*frozen.notes, refitted_note(job)),
         before_refit=job.score(frozen.classifier, "validation"),
+        has_learned_validation=True,
     )

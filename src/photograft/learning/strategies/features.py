@@ -40,7 +40,8 @@ def fit(job: Job) -> Fitted:
         selection = choose_by_validation(seen, found.extractor, found.table, job.progress)
         asked = np.exp(selection.held_out.log_probs[len(job.split.train) :, 0])
         notes = (*notes, apart.sentence)
-    if asked is not None and job.config.final == "all":
+    refit = asked is not None and job.config.final == "all"
+    if refit:
         classifier = fit_chosen(whole_of(seen), [found.table], selection)
         notes = (*notes, refitted_note(job))
     elif apart is not None:
@@ -52,7 +53,8 @@ def fit(job: Job) -> Fitted:
         {**chosen, "steps": [step.to_json() for step in found.steps]},
         notes=notes,
         params=count_params(seen, classifier.head),
-        before_refit=asked if apart is not None or job.config.final == "all" else None,
+        before_refit=asked if apart is not None or refit else None,
+        has_learned_validation=refit,
         out_of_fold=OutOfFold.of(selection) if apart is None else None,
         extractor=found.extractor,
         table=found.table,

@@ -9,7 +9,7 @@ from photograft.data.photo import Photo
 from photograft.features.augmentation import augment, generator, view_name
 from photograft.features.extraction import View
 from photograft.features.layers import last_columns
-from photograft.features.preprocessing import CROP_MARGIN
+from photograft.features.preprocessing import CROP_MARGIN, Pixels
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.head.selection import Selection, is_better, to_json
 from photograft.learning.job import Fitted, Job, OutOfFold
@@ -106,28 +106,25 @@ def view_tables(job: Job, most: int | None = None, *, epochs: int | None = None)
 
 def make_views(job: Job, settings: Augmentation) -> list[View]:
     """Return as many random views as the settings ask for, besides the plain one."""
-    return [
-        make_view(settings, job.config.seed, number, job.backbone.input_size)
-        for number in range(1, num_views(job) + 1)
-    ]
+    return [make_view(settings, job.config.seed, number) for number in range(1, num_views(job) + 1)]
 
 
-def make_view(settings: Augmentation, seed: int, number: int, size: tuple[int, int]) -> View:
+def make_view(settings: Augmentation, seed: int, number: int) -> View:
     """Return a random view that is the same whenever it is asked for.
 
     Args:
         settings: What may change.
         seed: Of the changes.
         number: Of the view.
-        size: Height and width of what the network takes.
     """
-    return View(
-        view_name(settings, seed, number),
-        lambda pixels, digest: augment(
-            pixels, settings, generator(seed, digest, number), size=size
-        ),
-        CROP_MARGIN if settings.min_crop else 1.0,
-    )
+    margin = CROP_MARGIN if settings.min_crop else 1.0
+
+    def change(pixels: Pixels, digest: bytes) -> Pixels:
+        # Several looks at a photo are each of a size of their own.
+        size = (round(pixels.shape[0] / margin), round(pixels.shape[1] / margin))
+        return augment(pixels, settings, generator(seed, digest, number), size=size)
+
+    return View(view_name(settings, seed, number), change, margin)
 
 
 def _note(plain: Selection, augmented: Selection, *, kept: bool) -> str:

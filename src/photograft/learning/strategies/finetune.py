@@ -143,7 +143,8 @@ def _fit_frozen(job: Job) -> Fitted:
     # A linear head on the last layer is found in no time, whatever layers the frozen one sees; an
     # MLP is trained once, on the layer where fine-tuning goes on with it.
     layer = "last" if job.config.head == "mlp" else job.config.layer
-    stage = job.with_config(training=first, layer=layer)
+    # What is fine-tuned is one network, and validation photos are to tell which of both is better.
+    stage = job.with_config(training=first, layer=layer, effort="quick", final="train")
     if job.config.views == features_augment.FRESH:
         return features_augment.fit(stage)
     return features.fit(stage)

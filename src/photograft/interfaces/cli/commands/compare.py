@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -112,4 +113,6 @@ def compare(
 
 
 def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    # A look such as efficientnet_lite0@320,mirror has a comma of its own.
+    parts = re.split(r",(?!\s*(?:mirror|\d+)\s*(?:[,+]|$))", text)
+    return [part.strip() for part in parts if part.strip()]
