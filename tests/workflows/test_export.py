@@ -231,6 +231,6 @@ def test_several_looks_are_refused(
     run_path: Path, warm_cache: Path, tmp_path: Path, name: str
 ) -> None:
     classifier = replace(Classifier.load(run_path), backbone=get_backbone(name))
-    with pytest.raises(InputError, match="can't be exported yet.*--effort quick"):
+    with pytest.raises(InputError, match=r"can't be exported yet.*--effort quick"):
         export(classifier, tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()

@@ -142,7 +142,7 @@ def test_heads_that_say_the_same_are_weighed_alike() -> None:
 
 @pytest.mark.parametrize("factor", [0.01, 1, 100])
 def test_classes_that_are_clearly_parted_leave_it_a_little_unsure(factor: float) -> None:
-    """As sure as targets of some pseudo photos beside a class's own allow, more where it is small."""
+    """As sure as targets of some pseudo photos beside a class's own allow."""
     labels = np.repeat([0, 1], [40, 10])
     z = np.where(labels[:, None] == np.arange(2), 1.0, -1.0) * factor
     weights, _ = blend([said(z), said(0.5 * z)], labels, even(50))
