@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 import base64
-import functools
-import io
 import json
 import random
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-HOST = b"Host: localhost\r\n"
-
-
-@dataclass(frozen=True)
-class Attack:
-    """What is sent.
-
-    Attributes:
-        kind: The name of what is tried.
-        parts: Bytes, one after the other.
-        pause: Seconds between them.
-        reads: Whether the answer is waited for.
-        ends: Whether the sending side is closed then: what was announced never comes.
-    """
-
-    kind: str
-    parts: tuple[bytes, ...]
-    pause: float = 0.0
-    reads: bool = True
-    ends: bool = False
-
+from benchmarks.hostile_parts import HOST, Attack, any_photo, photo, png, png_bomb, request
 
 Maker = Callable[[random.Random], Attack]
 MAKERS: list[Maker] = []
@@ -59,63 +33,6 @@ def attack(make: Callable[[random.Random], Any]) -> Callable[[random.Random], An
 def draw(chance: random.Random) -> Attack:
     """Return any request."""
     return chance.choice(MAKERS)(chance)
-
-
-def request(
-    body: bytes = b"",
-    place: bytes = b"/predict",
-    kind: bytes = b"image/jpeg",
-    *headers: bytes,
-    method: bytes = b"POST",
-    length: int | None = None,
-) -> bytes:
-    """Return a request, on a connection for it alone."""
-    lines = [method + b" " + place + b" HTTP/1.1", b"Host: localhost", b"Connection: close"]
-    lines += [
-        b"Content-Type: " + kind,
-        b"Content-Length: %d" % (len(body) if length is None else length),
-    ]
-    return b"\r\n".join([*lines, *headers, b"", body])
-
-
-@functools.cache
-def photo(kind: str = "JPEG", mode: str = "RGB", width: int = 120, height: int = 90) -> bytes:
-    """Return a photo of noise."""
-    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    data = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(data, kind)
-    return data.getvalue()
-
-
-PHOTOS = (
-    ("JPEG", "RGB"), ("JPEG", "CMYK"), ("JPEG", "L"), ("PNG", "RGB"), ("PNG", "RGBA"),
-    ("PNG", "P"), ("PNG", "1"), ("GIF", "P"), ("WEBP", "RGB"), ("TIFF", "RGB"), ("TIFF", "CMYK"),
-    ("BMP", "RGB"), ("PPM", "RGB"), ("JPEG2000", "RGB"), ("ICO", "RGBA"), ("AVIF", "RGB"),
-)  # fmt: skip
-
-
-def any_photo(chance: random.Random) -> bytes:
-    """Return a small photo of some format."""
-    kind, mode = chance.choice(PHOTOS)
-    return photo(kind, mode, 48, 48)
-
-
-@functools.cache
-def png_bomb(side: int) -> bytes:
-    """Return a PNG of so many black pixels a side."""
-    packer = zlib.compressobj(9)
-    row = bytes(1 + side)
-    rows = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-    return _png(struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), rows)
-
-
-def _png(head: bytes, rows: bytes) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        crc = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + crc
-
-    parts = (chunk(b"IHDR", head), chunk(b"IDAT", rows), chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 @attack
@@ -166,15 +83,14 @@ def declared_size(chance: random.Random) -> bytes:
     head = struct.pack(
         ">IIBBBBB", *sides, chance.choice((1, 8, 16)), chance.choice((0, 2, 3, 6)), 0, 0, 0
     )
-    return request(_png(head, zlib.compress(bytes(1000))))
+    return request(png(head, zlib.compress(bytes(1000))))
 
 
 @attack
 def bomb(chance: random.Random) -> bytes:
     """A picture of few bytes and many pixels."""
-    if chance.random() < 0.98:  # the others are slow to decode, and would be most of the time
-        return request(png_bomb(chance.choice((7_100, 9_000))))
-    return request(png_bomb(chance.choice((2_000, 3_000))))
+    is_refused = chance.random() < 0.98  # to decode the others would be most of the time
+    return request(png_bomb(chance.choice((7_100, 9_000) if is_refused else (2_000, 3_000))))
 
 
 @attack

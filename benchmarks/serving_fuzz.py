@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.common import report
-from benchmarks.hostile import Attack, any_photo, draw, photo, request
+from benchmarks.hostile import draw
+from benchmarks.hostile_parts import Attack, any_photo, photo, request
 from benchmarks.server import started
 
 #: Seconds after which an answer is a hang: more than the server gives any request.
