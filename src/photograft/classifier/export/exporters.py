@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.order import Order
+from photograft.core.choices import EXPORT_PRECISIONS
 from photograft.core.errors import UnknownNameError
 
 
@@ -22,12 +23,14 @@ class Exporter:
             what it writes itself.
         model: Where the model lies in the folder; ``{name}`` stands for the model's name.
         served_as: What KServe calls the format; empty where it knows none.
+        precisions: What it can be written in.
     """
 
     home: str
     runtime: str
     model: str = ""
     served_as: str = ""
+    precisions: tuple[str, ...] = EXPORT_PRECISIONS
 
     def write(self, classifier: Classifier, folder: Path, order: Order) -> None:
         """Write a classifier into a folder; its module is imported only now."""
@@ -56,7 +59,12 @@ EXPORTERS = {
     "openvino": Exporter(
         "photograft.classifier.export.openvino_ir", "openvino", "{name}/1/model.xml", "openvino_ir"
     ),
-    "torch": Exporter("photograft.classifier.export.torch_program", "torch", "{name}/1/model.pt2"),
+    "torch": Exporter(
+        "photograft.classifier.export.torch_program",
+        "torch",
+        "{name}/1/model.pt2",
+        precisions=("fp32",),
+    ),
 }
 
 
