@@ -35,6 +35,7 @@ def certificate(**fields: Any) -> dict[str, Any]:
         "files": {"model/1/model.onnx": "cd" * 32},
         "tolerance": {"probabilities": 1e-4},
         "source": "photos",
+        "note": "Tried by hand.",
         "rules": [],
         "own": part(100),
         "hard": part(27),
@@ -85,3 +86,4 @@ def test_the_page(tmp_path: Path) -> None:
     assert "not an image" in page
     assert "cd" * 32 in page
     assert "no probability off by more than 0.0001" in page
+    assert "Tried by hand." in page
