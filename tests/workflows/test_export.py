@@ -183,6 +183,8 @@ def test_formats_and_precisions_that_there_are_not(run_path: Path, tmp_path: Pat
         export(run_path, tmp_path / "out", to="onx")
     with pytest.raises(InputError, match="precision"):
         export(run_path, tmp_path / "out", precision="fp8")
+    with pytest.raises(InputError, match="to torch can't be in int8; expected fp32"):
+        export(run_path, tmp_path / "out", to="torch", precision="int8")
 
 
 def test_a_folder_that_is_taken(run_path: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -68,8 +69,12 @@ def certificate(classifier: Classifier, folder: Path, samples: list[Sample] = SA
     return certify(classifier, folder, ONNX, ORDER, samples, source="here", progress=Silent())
 
 
-def test_an_export_is_certified(trained: Classifier, tmp_path: Path) -> None:
+def test_an_export_is_certified(
+    trained: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     found = certificate(trained, written(trained, tmp_path))
+    assert not list(tmp_path.rglob("*.pyc")), "of the example, which was run"
     assert found["own"]["num_photos"] == found["own"]["same_decision"] == 3
     assert found["own"]["stages"].keys() == set(parity.STAGES)
     assert found["own"]["stages"]["probabilities"] < 1e-5

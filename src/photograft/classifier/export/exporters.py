@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.order import Artefact, Order
+from photograft.core.choices import EXPORT_PRECISIONS
 from photograft.core.errors import UnknownNameError
 
 
@@ -22,6 +23,7 @@ class Exporter:
             what it writes itself, or is `tried` in another way.
         model: Where the model lies in the folder; ``{name}`` stands for the model's name.
         served_as: What KServe calls the format; empty where it knows none.
+        precisions: What it can be written in.
         tried: The module that opens what was written, to be tried, where that is no file that
             `runtime` runs.
         note: How it is tried, where that is told in the certificate.
@@ -31,6 +33,7 @@ class Exporter:
     runtime: str
     model: str = ""
     served_as: str = ""
+    precisions: tuple[str, ...] = EXPORT_PRECISIONS
     tried: str = ""
     note: str = ""
 
@@ -74,7 +77,12 @@ EXPORTERS = {
     "openvino": Exporter(
         "photograft.classifier.export.openvino_ir", "openvino", "{name}/1/model.xml", "openvino_ir"
     ),
-    "torch": Exporter("photograft.classifier.export.torch_program", "torch", "{name}/1/model.pt2"),
+    "torch": Exporter(
+        "photograft.classifier.export.torch_program",
+        "torch",
+        "{name}/1/model.pt2",
+        precisions=("fp32",),
+    ),
     "web": Exporter(
         "photograft.classifier.export.web.exporter",
         "",

@@ -52,6 +52,10 @@ def check_export(to: str, precision: str) -> Exporter:
     """
     exporter = find_exporter(to)
     check_choice("precision", precision, EXPORT_PRECISIONS)
+    if precision not in exporter.precisions:
+        raise InputError(
+            f"an export to {to} can't be in {precision}", expected=" or ".join(exporter.precisions)
+        )
     if exporter.runtime == "torch":
         need_torch("an export to torch")
     if exporter.runtime and not is_installed(exporter.runtime):

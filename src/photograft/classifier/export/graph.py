@@ -7,6 +7,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from photograft.backbones.graphs import IR_VERSION, OPSET, Graph
+from photograft.backbones.onnx_files.reading import MAX_BYTES
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.decision import add_decision
 from photograft.classifier.export.metadata import describe, write_metadata
@@ -14,6 +15,8 @@ from photograft.classifier.export.names import BACKBONE, FEATURES, OOD_SCORE, PH
 from photograft.classifier.export.networks import Part, features_of, part_of
 from photograft.classifier.export.preparing import prepared_model
 from photograft.classifier.export.resizing import resized
+from photograft.core.errors import ConversionError
+from photograft.core.text import size as size_of
 
 #: An axis ends before this, counted backwards.
 _BEFORE_ALL = -(2**31)
@@ -37,7 +40,7 @@ def graph(classifier: Classifier, *, prepared: bool = False, int8: bool = False)
 
     Raises:
         WeightsError: The backbone's weights are not here.
-        ConversionError: The network can't be a part of a graph.
+        ConversionError: The network can't be a part of a graph, or is too large for one.
         InputError: It takes torch to prepare the network, which is not installed.
     """
     part = part_of(prepared_model(classifier, int8=int8), classifier.backbone)
@@ -55,6 +58,11 @@ def graph(classifier: Classifier, *, prepared: bool = False, int8: bool = False)
     outputs = add_decision(made, classifier, features)
     model = _model(made, part, given, ["n", *size, 3], outputs, len(classifier.class_names))
     write_metadata(model, describe(classifier))
+    if model.ByteSize() > MAX_BYTES:
+        raise ConversionError(
+            f"{classifier.backbone.name} takes {size_of(model.ByteSize())} as a graph",
+            expected=f"at most {size_of(MAX_BYTES)}, which is all that an ONNX file holds",
+        )
     return model
 
 

@@ -6,7 +6,8 @@ numbers of 22 bits, each product rounded to whole pixels.
 
 A weight times a pixel has 30 bits, and float32 holds 24. So weights are split in two digits of 11
 bits: all sums are whole numbers that float32 holds, and so do not depend on the order in which a
-runtime adds, nor on how many threads it does so with.
+runtime adds, nor on how many threads it does so with. (Of photos more than sixteen times as large
+as the input, sums of the lower digits may be rounded, which is a millionth of a level.)
 """
 
 from __future__ import annotations

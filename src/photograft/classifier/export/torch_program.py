@@ -33,16 +33,12 @@ def write(classifier: Classifier, folder: Path, order: Order) -> None:
 
     Raises:
         ConversionError: Torch can't export this network.
-        InputError: It is an ONNX file, or another precision is asked for.
+        InputError: It is an ONNX file.
     """
     located = classifier.located()
     if located.backbone.is_onnx:
         raise InputError(
             f"torch can't run {located.backbone.name}, which is an ONNX file", fix="Use --to onnx."
-        )
-    if order.precision != "fp32":
-        raise InputError(
-            "an export to torch computes in fp32", got=order.precision, fix="Use --to onnx."
         )
     path = folder / order.name / "1" / "model.pt2"
     path.parent.mkdir(parents=True)

@@ -108,7 +108,7 @@ def digits(
     which = _which_tap(made, side, start, num_taps)
     if is_turned:
         which = made.add("Transpose", [which], perm=[1, 0])
-    return tuple(_spread(made, digit, which, is_turned) for digit in (high, low))  # type: ignore[return-value]
+    return _spread(made, high, which, is_turned), _spread(made, low, which, is_turned)
 
 
 def _polynomial(made: Graph, away: str, size: str, cubics: tuple[_Cubic, ...]) -> tuple[str, str]:

@@ -148,16 +148,9 @@ def _about(
             break
     rules = known["rules"]
     if rules["unknown"]:
-        said = f"an OOD score of more than {rules['unknown']['ood_threshold']:.3f}"
-        about.append(
-            (
-                "Unknown",
-                [
-                    f"{said}: at most {percent(rules['unknown']['kept'])} of photos "
-                    "like those it learned from have less."
-                ],
-            )
-        )
+        threshold, kept = rules["unknown"]["ood_threshold"], rules["unknown"]["kept"]
+        said = f"An OOD score of more than {threshold:.3f}, which about {percent(1 - kept)} of "
+        about.append(("Unknown", [f"{said}photos of its classes have."]))
     if rules["unsure"]:
         about.append(("Unsure", [rule["sentence"] for rule in rules["unsure"]]))
     about += [
