@@ -9,6 +9,7 @@ noise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -113,7 +114,7 @@ class _Search:
             Step(names, self.spent, None, selection.log_loss, selection.accuracy, kept=True)
         )
         promises: dict[str, float] = {}
-        while len(self.kept) < self.plan.most_kept and selection.accuracy < 1:
+        while len(self.kept) < self.plan.most_kept and not math.isclose(selection.accuracy, 1):
             promises = self._audition()
             best = max(promises, key=lambda name: (promises[name], name), default="")
             if not best or promises[best] <= NEGLIGIBLE:
