@@ -82,7 +82,9 @@ OTHER_TRAINING = Training(
     freeze_batch_norm=False,
 )
 OTHER_CONFIG = TrainConfig(
+    effort="thorough",
     strategy="finetune",
+    final="train",
     backbone="convnet:c32 p c64 p",
     weights="/tmp/weights.h5",
     engine="torch",
@@ -248,7 +250,9 @@ def test_allowed(kind: type[Schema], settings: dict[str, Any]) -> None:
 
 #: Every setting of a choice of words, and its choices; empty stands for the backbone's own.
 CHOICES: list[tuple[type[Schema], str, tuple[str, ...]]] = [
+    (TrainConfig, "effort", choices.EFFORTS),
     (TrainConfig, "strategy", choices.STRATEGIES),
+    (TrainConfig, "final", choices.FINALS),
     (TrainConfig, "engine", choices.ENGINES),
     (TrainConfig, "precision", choices.PRECISIONS),
     (TrainConfig, "device", choices.DEVICES),

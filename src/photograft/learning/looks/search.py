@@ -9,6 +9,7 @@ noise: alone, unless it is better still together with the others, since each cos
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +38,7 @@ from photograft.learning.head.selection import (
     try_look,
 )
 from photograft.learning.job import Job
+from photograft.learning.looks.narrowing import narrowed
 from photograft.learning.looks.plan import AUDITION_PHOTOS, Plan, plan_for
 from photograft.learning.looks.steps import Step, told
 
@@ -113,7 +115,7 @@ class _Search:
             Step(names, self.spent, None, selection.log_loss, selection.accuracy, kept=True)
         )
         promises: dict[str, float] = {}
-        while len(self.kept) < self.plan.most_kept and selection.accuracy < 1:
+        while len(self.kept) < self.plan.most_kept and not math.isclose(selection.accuracy, 1):
             promises = self._audition()
             best = max(promises, key=lambda name: (promises[name], name), default="")
             if not best or promises[best] <= NEGLIGIBLE:
@@ -263,48 +265,10 @@ class _Search:
         return Looked(extractor, costs_of(backbone)[0])
 
     def _found(self, selection: Selection) -> Found:
-        looks, chosen = _narrowed(self.kept, selection)
+        used, chosen = narrowed([looked.extractor.backbone for looked in self.kept], selection)
+        looks = [self.kept[i] for i in used]
         tables = [looked.table for looked in looks if looked.table is not None]
         table = tables[0] if len(tables) == 1 else JoinedTable(tables)
         extractor = join_extractors([looked.extractor for looked in looks])
         notes = told(self.steps, self.config.effort if self.plan.looks else "")
         return Found(extractor, table, chosen, tuple(self.steps), notes)
-
-
-def _narrowed(looks: Sequence[Looked], selection: Selection) -> tuple[list[Looked], Selection]:
-    """Return the looks that the blend takes something of, and the selection among these alone."""
-    widths = [looked.extractor.backbone.num_features for looked in looks]
-    starts = np.cumsum([0, *widths])
-    owners = np.searchsorted(starts, selection.columns, side="right") - 1
-    used = sorted(set(owners.tolist()))
-    if len(used) == len(looks):
-        return list(looks), selection
-    kept = [looks[i] for i in used]
-    record = join([looked.extractor.backbone for looked in kept])
-    before = join([looked.extractor.backbone for looked in looks])
-    names, shift, start = {}, {}, 0
-    for i in used:
-        look = looks[i].extractor.backbone
-        for layer in look.layers:
-            names[layer_name(before, look, layer)] = layer_name(record, look, layer)
-        shift[i] = start - int(starts[i])
-        start += widths[i]
-
-    def moved(columns: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        owner = np.searchsorted(starts, columns, side="right") - 1
-        return columns + np.array([shift[i] for i in owner.tolist()], np.intp)
-
-    members = tuple(
-        replace(
-            member,
-            layers=tuple(names[name] for name in member.layers),
-            columns=moved(member.columns),
-        )
-        for member in selection.members
-    )
-    return kept, replace(
-        selection,
-        members=members,
-        layers=tuple(names[name] for name in selection.layers),
-        columns=np.sort(moved(selection.columns)),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from photograft.core.segments import Table
@@ -18,6 +19,8 @@ from photograft.learning.strategies.features import (
     count_params,
     fit_chosen,
     frozen_classifier,
+    refitted_note,
+    whole_of,
 )
 
 #: Views of each photo besides the plain one, by the number of training photos.
@@ -33,7 +36,8 @@ def fit(job: Job) -> Fitted:
         return _fit_fresh(job)
     if job.config.head == "mlp":
         return _fit_mlp(job)
-    return fit_choice(job, *choose(job))
+    choice = choose(job)
+    return refit(job, fit_choice(job, *choice), choice[0])
 
 
 def fit_choice(job: Job, chosen: Selection, found: dict[str, Any], note: str) -> Fitted:
@@ -46,6 +50,21 @@ def fit_choice(job: Job, chosen: Selection, found: dict[str, Any], note: str) ->
         notes=(note,),
         params=count_params(job, classifier.head),
         out_of_fold=OutOfFold.of(chosen),
+    )
+
+
+def refit(job: Job, fitted: Fitted, chosen: Selection) -> Fitted:
+    """Return a classifier whose head is fitted on validation photos as well, if settings say so."""
+    if job.config.final != "all" or not len(job.split.validation):
+        return fitted
+    whole = whole_of(job)
+    classifier = fit_chosen(whole, view_tables(whole, chosen.num_views - 1), chosen)
+    return replace(
+        fitted,
+        classifier=classifier,
+        notes=(*fitted.notes, refitted_note(job)),
+        before_refit=job.score(fitted.classifier, "validation"),
+        has_learned_validation=True,
     )
 
 
