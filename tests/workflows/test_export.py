@@ -57,7 +57,8 @@ def made(run_path: Path, warm_cache: Path, module_folder: Path) -> Callable[[str
 def example(folder: Path, *photos: Path) -> list[str]:
     """What an export's own example prints, in an interpreter without Photograft."""
     code = [sys.executable, "-I", "-c", ALONE, str(folder / "example.py"), *map(str, photos)]
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder.parent)}
+    # Threads that wait for each other take many times as long on a machine that does other work.
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder.parent), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(code, capture_output=True, text=True, timeout=250, env=env, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -74,6 +75,8 @@ def test_the_example_answers_as_the_classifier(
         if len(data) < 200_000:
             (tmp_path / name).write_bytes(data)
             files.append(tmp_path / name)
+    if to == "torch":  # which is slow to begin with
+        files = files[::4]
     classifier = replace(Classifier.load(run_path), engine=Engine("openvino", "fp32"))
     rules = json.loads((folder / "metadata.json").read_text("utf-8"))["rules"]
     for line, path, found in zip(
