@@ -57,7 +57,7 @@ def example(folder: Path, *photos: Path) -> list[str]:
     """What an export's own example prints, in an interpreter without Photograft."""
     code = [sys.executable, "-I", "-c", ALONE, str(folder / "example.py"), *map(str, photos)]
     env = {"PATH": os.environ["PATH"], "HOME": str(folder.parent)}
-    done = subprocess.run(code, capture_output=True, text=True, timeout=120, env=env, check=False)
+    done = subprocess.run(code, capture_output=True, text=True, timeout=250, env=env, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
