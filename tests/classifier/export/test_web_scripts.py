@@ -57,6 +57,7 @@ def page() -> Iterator[Page]:
         page = browser.new_page()
         for name in (
             "resample.js",
+            "jpeg_head.js",
             "jpeg.js",
             "jpeg_pixels.js",
             "decoding.js",

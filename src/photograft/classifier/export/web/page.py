@@ -22,8 +22,11 @@ from photograft.core.errors import ConversionError
 from photograft.core.palette import DARK, LIGHT, contrast, mix, variables
 
 #: Scripts in the order in which they are put together: those of the page, and of its worker.
-_PAGE = ("view.js", "rules.js", "intake.js", "app.js")
-_WORKER = ("resample.js", "jpeg.js", "jpeg_pixels.js", "decoding.js", "worker.js")
+_PAGE = ("view.js", "rules.js", "intake.js", "camera.js", "app.js")
+_WORKER = (
+    *("resample.js", "jpeg_head.js", "jpeg.js", "jpeg_pixels.js"),
+    *("decoding.js", "worker.js"),
+)
 
 #: The colour of lines round what can be used.
 _EDGE = "edge"

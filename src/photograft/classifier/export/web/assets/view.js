@@ -37,9 +37,8 @@ function barsOf(answer, probabilities, classNames, texts) {
     filling.style.width = `${100 * probabilities[i]}%`;
     const bar = make("div", "bar", filling);
     bar.setAttribute("aria-hidden", "true");
-    list.append(
-      make("li", "", make("span", "", classNames[i]), make("span", "share", percent(probabilities[i])), bar),
-    );
+    const share = make("span", "share", percent(probabilities[i]));
+    list.append(make("li", "", make("span", "", classNames[i]), share, bar));
   }
   const others = classNames.length - shown;
   if (others) list.append(make("li", "more", filled(texts.answer.others, { count: numbered(others) })));
