@@ -95,7 +95,7 @@ def test_every_look_is_the_one_that_it_is_alone(dataset: Dataset, warm_cache: Pa
     plain = opened("efficientnet_lite0@96", warm_cache)
     ways = [plain.extract(dataset.photos, view)[0].rows(digests) for view in (PLAIN, FLIPPED)]
     assert alone[1].tobytes() == ((ways[0] + ways[1]) / np.float32(2)).tobytes()
-    assert not np.array_equal(*ways)
+    assert not np.array_equal(ways[0], ways[1])
 
 
 def test_looks_that_are_known_are_not_looked_at_again(dataset: Dataset, cache: Path) -> None:

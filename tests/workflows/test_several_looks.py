@@ -174,6 +174,7 @@ def test_what_is_for_one_network_alone_is_refused(
         ("train", "PHOTOS", "--backbone", "efficientnet_lite0@96,mirror", "--strategy", "finetune"),
         ("compare", "PHOTOS", "--backbones", JOINED, "--strategies", "finetune"),
         ("summary", JOINED),
+        ("backbones", "convert", JOINED, "--out", "converted"),
     ],
 )
 def test_no_network_is_made_of_several_looks(
