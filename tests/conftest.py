@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 import system_helpers
 from drawing import MakePhotos, draw_folder
+from server_helpers import RunningServer, serving
 
 
 def pytest_sessionstart() -> None:
@@ -74,3 +75,18 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The session's run on `photos`; not to be changed."""
     return system_helpers.shared_run(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file that shows a square."""
+    return (system_helpers.shared_photos(tmp_path_factory) / "square" / "00.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server of the session's run, for tests that change nothing about it."""
+    run = system_helpers.shared_run(tmp_path_factory)
+    cache_ = system_helpers.shared_cache(tmp_path_factory)
+    with serving(cache_, f"shapes={run}", "--unknown") as found:
+        yield found

@@ -40,6 +40,7 @@ ROOT = {"__init__", "__main__", "_version"}
 ONLY_IN = {
     "torch": {
         "backbones.pytorch",
+        "classifier.export.torch_program",
         "features.augmentation",  # RandAugment
         "learning.loop",
         "learning.strategies.finetune",
@@ -69,10 +70,15 @@ ONLY_IN = {
         "backbones.maps",
         "backbones.onnx_files",
         "backbones.prebuilt.graph",
+        "classifier.export",
     },
     "mlflow": {"learning.tracking.trackers"},
     "wandb": {"learning.tracking.trackers"},
     "sklearn": {"interfaces.sklearn"},
+    "starlette": {"interfaces.server"},
+    "uvicorn": {"interfaces.server.protocol", "interfaces.server.running"},
+    "h11": {"interfaces.server.protocol"},
+    "python_multipart": {"interfaces.server.multipart"},
     "rich": {"interfaces.cli"},
     "typer": {"interfaces.cli"},
     "matplotlib": {"core.drawing", "report.plots", "runs.plot"},
@@ -100,6 +106,7 @@ WITH_TORCH = {
     "backbones.pytorch.timm_weights",
     "backbones.pytorch.units",
     "backbones.pytorch.zoo",
+    "classifier.export.torch_program",
     "learning.loop.checkpoints",
     "learning.loop.network",
     "learning.loop.optimizer",
@@ -124,8 +131,24 @@ WITH_ENGINES = {
     "backbones.onnx_files.running",
     "backbones.onnx_files.wrapping",
     "backbones.onnxruntime.network",
+    "backbones.onnxruntime.whole",
     "backbones.openvino.network",
+    "backbones.openvino.whole",
     "backbones.prebuilt.graph",
+    "classifier.export.decision",
+    "classifier.export.graph",
+    "classifier.export.networks",
+    "classifier.export.onnx_file",
+    "classifier.export.openvino_ir",
+    "classifier.export.precision",
+    "classifier.export.resizing",
+    "classifier.export.sides",
+    "classifier.export.web.artefact",
+    "classifier.export.web.building",
+    "classifier.export.web.exporter",
+    "classifier.export.web.neighbours",
+    "classifier.export.weights",
+    "classifier.export.whole_numbers",
 }
 
 #: Packages that are torch, or bring it.
@@ -419,7 +442,8 @@ def test_file_is_not_long(name: str) -> None:
 HEAVY = (
     "torch", "timm", "torchvision", "openvino", "onnxruntime", "onnx", "numpy", "PIL",
     "matplotlib", "pyarrow", "rich", "h5py", "datasets", "tensorflow_datasets",
-    "tensorboard", "sklearn", "pandas", "jinja2", "mlflow", "wandb", "pi_heif",
+    "tensorboard", "sklearn", "pandas", "jinja2", "mlflow", "wandb", "pi_heif", "starlette",
+    "uvicorn", "h11", "python_multipart",
 )  # fmt: skip
 
 
@@ -463,6 +487,7 @@ def test_all_but_networks_and_training_leave_torch_alone() -> None:
         ["recipe", "--help"],
         ["recipe", "run", "--help"],
         ["summary", "--help"],
+        ["serve", "--help"],
     ],
 )
 def test_help_is_light(arguments: list[str]) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from drawing import draw_folder
 from onnx_helpers import MAP, TOKENS, write_network
+from photograft.core.store import default_cache_dir
+from server_helpers import serving
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is not None, reason="torch is installed"
@@ -168,3 +170,11 @@ def test_converting(tmp_path: Path) -> None:
 def test_a_classifier_of_an_earlier_version(photos: Path) -> None:
     photo = next(photos.rglob("*.jpg"))
     assert str(photo) in photograft("predict", FIXTURE, photo)
+
+
+def test_serving(run: Path, photos: Path) -> None:
+    photo = next(photos.rglob("*.jpg"))
+    with serving(default_cache_dir(), run) as server:
+        reply = server.send_photo(photo.read_bytes())
+        assert reply.json["predictions"][0]["label"] == photo.parent.name
+        assert server.stop()[0] == 0

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_run_page import HOSTILE, add_classifier
 
+from photograft.core.palette import DARK, LIGHT
 from photograft.core.progress import Silent
-from photograft.report.palette import DARK, LIGHT
 from photograft.workflows.report import write_report
 from report_helpers import make_comparison, make_run
 

@@ -29,6 +29,7 @@ from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.classifier.uncertainty.ood_detector import OODDetector
 from photograft.classifier.uncertainty.ood_fitting import fit_ood_detector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
+from photograft.core import palette
 from photograft.core.errors import ClassifierError, InputError
 from photograft.core.progress import Silent
 from photograft.diagnosis.findings import Finding, Flagged
@@ -38,7 +39,7 @@ from photograft.interfaces.cli.app import app
 from photograft.interfaces.cli.views.tables import show_run
 from photograft.learning.recipes import read_config
 from photograft.learning.settings import TrainConfig
-from photograft.report import charts, palette
+from photograft.report import charts
 from photograft.report.confusion import show_confusion
 from photograft.report.explanations import MAX_EXPLAINED, explain_mistakes
 from photograft.report.model_card import limits

@@ -221,7 +221,7 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
     if prepared is None:
         prepared = prepare_network(backbone, path, engine.name)
         if engine.precision == "int8":
-            prepared = replace(prepared, model=_quantised(prepared.model, engine))
+            prepared = replace(prepared, model=quantised_model(prepared.model, engine))
         keep_prepared(prepared, folder)
     opened = functools.partial(
         open_model, prepared.model, engine.name, engine.precision, num_at_once()
@@ -277,6 +277,18 @@ def _is_here(name: str) -> bool:
     return has_torch() if name == "torch" else is_installed(name)
 
 
+def runs_prepared() -> str:
+    """Return the fastest engine that is installed of those that run prepared networks.
+
+    Raises:
+        InputError: None is.
+    """
+    name = _first_here()
+    if name == "torch":
+        raise InputError("nothing that runs ONNX files is installed", fix=_FIX_INSTALL["openvino"])
+    return name
+
+
 def _first_here() -> str:
     for name in (*PREPARING, "torch"):
         if _is_here(name):
@@ -294,8 +306,8 @@ def _for_onnx(name: str, device: str) -> tuple[str, str]:
             got=f"--engine {name} --device {device}",
             fix="Leave both out.",
         )
-    if name == "auto" and _first_here() == "torch":
-        raise InputError("nothing that runs ONNX files is installed", fix=_FIX_INSTALL["openvino"])
+    if name == "auto":
+        runs_prepared()
     return name, "cpu"
 
 
@@ -307,7 +319,13 @@ def _no_int8(what: str) -> InputError:
     )
 
 
-def _quantised(model: bytes, engine: Engine) -> bytes:
+def quantised_model(model: bytes, engine: Engine) -> bytes:
+    """Return a prepared network that computes in 8 bits, by an engine's ranges.
+
+    Raises:
+        InputError: The engine has none.
+        ConversionError: They are of another network.
+    """
     if not engine.ranges:
         raise InputError("a network in int8 has to be calibrated", fix="Call calibrate first.")
     from photograft.backbones.int8.graph import quantised  # ONNX, only where needed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,35 +30,64 @@ class Graph:
     Args:
         opset: The version of ONNX's operators that the nodes are to be of.
         prefix: Begins the names that are made here.
+
+    Attributes:
+        nodes: What was added, in order.
+        constants: What was kept.
+        opset: As it was given.
+        prefix: Likewise.
     """
 
     def __init__(self, opset: int = OPSET, prefix: str = "") -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        self._opset, self._prefix = opset, prefix
+        self.opset, self.prefix = opset, prefix
+
+    def within(self, prefix: str) -> Graph:
+        """Return a graph that may stand within this one, such as a branch, and use its names."""
+        return Graph(self.opset, f"{self.prefix}{prefix}x{len(self.nodes)}.")
 
     def constant(self, values: Any) -> str:
         """Keep an array; return its name."""
-        name = f"{self._prefix}c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
+        return self._kept(np.ascontiguousarray(values))
+
+    def scalar(self, value: np.generic) -> str:
+        """Keep a number, without any axis; return its name."""
+        return self._kept(np.asarray(value))
 
     def add(self, kind: str, inputs: list[str], name: str = "", **attributes: Any) -> str:
         """Add a node; return the name of its output."""
-        name = name or f"{self._prefix}x{len(self.nodes)}"
+        name = name or f"{self.prefix}x{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def _kept(self, values: np.ndarray[Any, Any]) -> str:
+        name = f"{self.prefix}c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(values, name))
         return name
 
     def mean(self, x: str, axes: list[int], *, keepdims: int = 0) -> str:
         """Add a mean over some axes; return its name."""
-        if self._opset >= _AXES_ARE_INPUT:
+        return self.reduced("ReduceMean", x, axes, keepdims=keepdims)
+
+    def reduced(
+        self, kind: str, x: str, axes: list[int], *, keepdims: int = 0, name: str = ""
+    ) -> str:
+        """Add what makes one value of those along some axes, such as a mean; return its name."""
+        if self.opset >= _AXES_ARE_INPUT or kind == "ReduceSum":
             given = [x, self.constant(np.array(axes, np.int64))]
-            return self.add("ReduceMean", given, keepdims=keepdims)
-        return self.add("ReduceMean", [x], axes=axes, keepdims=keepdims)
+            return self.add(kind, given, name, keepdims=keepdims)
+        return self.add(kind, [x], name, axes=axes, keepdims=keepdims)
+
+    def several(self, kind: str, inputs: list[str], count: int, **attributes: Any) -> list[str]:
+        """Add a node of several outputs; return their names."""
+        names = [f"{self.prefix}x{len(self.nodes)}.{i}" for i in range(count)]
+        self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
+        return names
 
     def without_first(self, x: str) -> str:
         """Add what drops the first entry of the second axis; return its name."""
-        if self._opset < _RANGE_IS_INPUT:
+        if self.opset < _RANGE_IS_INPUT:
             return self.add("Slice", [x], starts=[1], ends=[_END], axes=[1])
         ends = [self.constant(np.array([value], np.int64)) for value in (1, _END, 1)]
         return self.add("Slice", [x, *ends])
@@ -96,3 +126,27 @@ def pooled_map(made: Graph, x: str, pooling: str) -> str:
         return made.add("Flatten", [x], axis=1)
     # The same as GlobalAveragePool, but that ONNX Runtime adds up with a tenth of the rounding.
     return made.mean(x, [2, 3])
+
+
+def with_outputs(model: bytes, names: Sequence[str]) -> bytes:
+    """Return a model that gives out tensors within it, too.
+
+    Args:
+        model: Serialised.
+        names: Of those, float32 or uint8.
+    """
+    changed = onnx.ModelProto.FromString(model)
+    for name in names:
+        kind = next(
+            (
+                TensorProto.UINT8
+                for node in changed.graph.node
+                if name in node.output
+                and node.op_type == "Cast"
+                and any(a.i == TensorProto.UINT8 for a in node.attribute)
+            ),
+            TensorProto.FLOAT,
+        )
+        changed.graph.output.append(helper.make_tensor_value_info(name, kind, None))
+    data: bytes = changed.SerializeToString()
+    return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from photograft.backbones.prebuilt import building
 from photograft.backbones.prepared import Prepared
 from photograft.backbones.registry import Backbone
-from photograft.backbones.running import Run
+from photograft.backbones.running import Run, Whole
 from photograft.core.errors import ConversionError, WeightsError
 from photograft.core.optional import need_torch
 
@@ -60,6 +61,30 @@ def open_model(model: bytes, engine: str, precision: str, at_once: int) -> Run:
     from photograft.backbones.onnxruntime import network as onnxruntime
 
     return onnxruntime.open_model(model, at_once)
+
+
+def open_whole(model: bytes | Path, engine: str, probes: Sequence[str] = ()) -> Whole:
+    """Return what runs a model as it is, in float32, on as many photos at once as it is given.
+
+    Args:
+        model: A serialised ONNX model, or the path of a file that the engine reads.
+        engine: ``"openvino"`` or ``"onnxruntime"``.
+        probes: Names of tensors within it that are to be given out, too.
+
+    Raises:
+        ConversionError: The engine can't run it.
+    """
+    if engine == "openvino":
+        from photograft.backbones.openvino import whole as openvino
+
+        return openvino.open_whole(model, probes)
+    from photograft.backbones.onnxruntime import whole as onnxruntime
+
+    if probes:
+        from photograft.backbones.graphs import with_outputs  # ONNX, only where needed
+
+        model = with_outputs(model if isinstance(model, bytes) else model.read_bytes(), probes)
+    return onnxruntime.open_whole(model)
 
 
 def _exported(backbone: Backbone, path: Path | None, engine: str) -> Prepared:

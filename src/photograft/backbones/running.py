@@ -8,6 +8,7 @@ than all cores take, photo by photo, for a batch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ Floats = npt.NDArray[np.float32]
 #: Photos' pixels in, at least one, uint8, shape ``(n, height, width, 3)``; what a model gives out
 #: for each, float32, the first axis of length n. Threads may call it.
 Run = Callable[[Pixels], list[Floats]]
+#: Photos' pixels in, all together, uint8 ``(n, height, width, 3)``; a model's outputs, by name.
+Whole = Callable[[Pixels], dict[str, npt.NDArray[Any]]]
 
 #: More copies of a network's activations than this are not kept.
 _MOST_AT_ONCE = 32

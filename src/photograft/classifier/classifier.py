@@ -280,12 +280,25 @@ class Classifier:
         batches = feature_batches(reads, self.backbone, network, max_pixels=self.max_pixels)
         with contextlib.closing(batches):
             for indices, features, failed in batches:
-                width = self.backbone.num_features
-                parts = [
-                    self.classify(features[:, i : i + width])
-                    for i in range(0, features.shape[1], width)
-                ]
-                yield ScoredBatch(indices, features[:, :width], average(parts), failed)
+                yield ScoredBatch(indices, *self.score_features(features), failed)
+
+    def score_features(
+        self, features: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return features and probabilities of photos, from those of all their views.
+
+        Args:
+            features: What the network gives by `looking_at`: those of each view side by side.
+
+        Returns:
+            Features of the photos as they are ``(n, num_features)``, and probabilities
+            ``(n, num_classes)``.
+        """
+        width = self.backbone.num_features
+        parts = [
+            self.classify(features[:, i : i + width]) for i in range(0, features.shape[1], width)
+        ]
+        return features[:, :width], average(parts)
 
     def ood_scores(
         self, features: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 
 from photograft.core.errors import InputError
 
@@ -37,4 +38,24 @@ def need_torch(what: str, hint: str = "") -> None:
         raise InputError(
             f"{what} needs torch, which is not installed",
             fix=f"{hint} Run: pip install 'photograft[torch]'.".strip(),
+        )
+
+
+def need_packages(what: str, packages: Sequence[str], extra: str) -> None:
+    """Make sure that what an extra brings is here.
+
+    Args:
+        what: Needs it, as the beginning of a sentence.
+        packages: What is imported of it.
+        extra: Its name.
+
+    Raises:
+        InputError: Something of it is not.
+    """
+    missing = [package for package in packages if not is_installed(package)]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise InputError(
+            f"{what} needs {' and '.join(missing)}, which {verb} not installed",
+            fix=f"Run: pip install 'photograft[{extra}]'.",
         )

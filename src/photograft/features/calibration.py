@@ -25,7 +25,7 @@ from photograft.features.settings import ExtractionSettings
 NUM_PHOTOS = 200
 
 #: With less correlation than this, features in int8 are others. The embedded networks have 0.99.
-_LEAST_AGREEMENT = 0.9
+LEAST_AGREEMENT = 0.9
 
 Some = TypeVar("Some", bound=ExtractionSettings)
 
@@ -125,7 +125,7 @@ def _calibrated(extractor: Extractor, photos: Sequence[Photo]) -> Extractor:
         return {"ranges": ranges, "agreement": agreement}
 
     found = remembered(extractor.store.cache, key, measure)
-    if found["agreement"] < _LEAST_AGREEMENT:
+    if found["agreement"] < LEAST_AGREEMENT:
         extractor.progress.say(
             f"In int8 {extractor.backbone.name} gives other features than in float32 (correlation "
             f"{found['agreement']:.2f}): see whether --precision fp32 does better."

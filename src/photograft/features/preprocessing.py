@@ -45,10 +45,28 @@ def prepare(data: bytes, backbone: Backbone, *, max_pixels: int = DEFAULT_MAX_PI
     Raises:
         ImageError: The bytes are no usable picture.
     """
+    image = decode(data, max_pixels=max_pixels, at_least=max(scaled_size(backbone)))
+    return resize(image, backbone)
+
+
+def scaled_size(backbone: Backbone) -> tuple[int, int]:
+    """Return the height and width that photos are resized to, before the middle is cut out."""
     height, width = backbone.input_size
-    scaled_height = math.floor(height / backbone.crop_pct)
-    scaled_width = math.floor(width / backbone.crop_pct)
-    image = decode(data, max_pixels=max_pixels, at_least=max(scaled_height, scaled_width))
+    return math.floor(height / backbone.crop_pct), math.floor(width / backbone.crop_pct)
+
+
+def resize(image: Image.Image, backbone: Backbone) -> Pixels:
+    """Bring a picture to the backbone's input size.
+
+    Args:
+        image: RGB and upright.
+        backbone: As in `prepare`.
+
+    Returns:
+        As `prepare` does.
+    """
+    height, width = backbone.input_size
+    scaled_height, scaled_width = scaled_size(backbone)
     image = _resize(image, scaled_width, scaled_height, backbone)
     if image.size != (width, height):
         left, top = (image.width - width) // 2, (image.height - height) // 2

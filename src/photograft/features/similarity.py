@@ -13,7 +13,7 @@ from photograft.core.blas import one_thread
 Labels = npt.NDArray[np.int64]
 
 #: Squared distances of rows of length 1 below this are rounding.
-_SMALLEST = 1e-3
+SMALLEST_SQUARED = 1e-3
 _CHUNK_ROWS = 1024
 _MORE_AXES = 16
 
@@ -125,7 +125,7 @@ def nearest(squared: Floats, k: int) -> Near:
     # Fewer others than neighbours asked for: the farthest that there is stands for the rest.
     near = np.where(np.isfinite(near), near, near[:, :1])
     near = np.maximum.accumulate(near, axis=1)
-    return np.log(np.maximum(near, np.float32(_SMALLEST))), which
+    return np.log(np.maximum(near, np.float32(SMALLEST_SQUARED))), which
 
 
 def chunks(n: int, size: int = _CHUNK_ROWS) -> list[slice]:

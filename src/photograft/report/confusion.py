@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from photograft.report.palette import shade_of
+from photograft.core.palette import shade_of
 
 #: Beyond this many classes the matrix shows only `_MOST_CONFUSED` of them.
 _MAX_CLASSES, _MOST_CONFUSED = 30, 20

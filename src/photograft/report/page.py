@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from photograft._version import __version__
+from photograft.core import palette
 from photograft.core import text as wording
 from photograft.core.files import new_file
-from photograft.report import palette
 
 #: Characters that could end a script's text or make a line of it, as JSON writes them.
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}

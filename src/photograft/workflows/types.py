@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from photograft.backbones.registry import Backbone as Backbone
 from photograft.classifier.classifier import Classifier as Classifier
+from photograft.classifier.export.exporting import Exported as Exported
 from photograft.data.dataset import Dataset as Dataset
 from photograft.data.sources.base import SkippedFile as SkippedFile
 from photograft.diagnosis.findings import SEVERITIES as SEVERITIES

@@ -30,6 +30,7 @@ COMMANDS = [
     ["train"],
     ["predict"],
     ["evaluate"],
+    ["serve"],
     ["compare"],
     ["learning-curve"],
     ["report"],

@@ -142,7 +142,7 @@ def test_heads_that_say_the_same_are_weighed_alike() -> None:
 
 @pytest.mark.parametrize("factor", [0.01, 1, 100])
 def test_classes_that_are_clearly_parted_leave_it_a_little_unsure(factor: float) -> None:
-    """As sure as targets of a quarter of a pseudo photo beside a class's own allow."""
+    """As sure as targets of some pseudo photos beside a class's own allow."""
     labels = np.repeat([0, 1], [40, 10])
     z = np.where(labels[:, None] == np.arange(2), 1.0, -1.0) * factor
     weights, _ = blend([said(z), said(0.5 * z)], labels, even(50))
@@ -150,7 +150,9 @@ def test_classes_that_are_clearly_parted_leave_it_a_little_unsure(factor: float)
     found = np.exp(blended([said(z), said(0.5 * z)], weights))
     own = found[np.arange(50), 0, labels]
     # One temperature for both classes: between what each by itself would allow.
-    rest = 0.25 / (np.array([40, 10]) + 0.5)
+    counts = np.array([40, 10])
+    pseudo = 0.25 + 10 / counts
+    rest = pseudo / (counts + 2 * pseudo)
     assert 1 - rest[1] < own.min() <= own.max() < 1 - rest[0]
     assert own.mean() == pytest.approx(1 - (rest @ [40, 10]) / 50, abs=2e-3)
 
@@ -163,7 +165,7 @@ def test_more_photos_allow_more_confidence() -> None:
         weights, _ = blend([said(z)], labels, even(n))
         confidences.append(float(np.exp(blended([said(z)], weights)).max()))
     assert confidences == sorted(confidences)
-    assert 0.9 < confidences[0] < 0.98
+    assert 0.7 < confidences[0] < 0.9
     assert 0.999 < confidences[2] < 1
 
 

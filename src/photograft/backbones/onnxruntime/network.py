@@ -24,10 +24,8 @@ def open_model(model: bytes, at_once: int) -> Run:
     Raises:
         ConversionError: ONNX Runtime can't run it.
     """
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
+    options = silent_options()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = _SILENT
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own kinds have no common base
@@ -44,3 +42,11 @@ def open_model(model: bytes, at_once: int) -> Run:
         return [np.concatenate(parts) for parts in zip(*each, strict=True)]
 
     return run
+
+
+def silent_options() -> onnxruntime.SessionOptions:
+    """Return how a network is opened without a word, to the user or to anybody else."""
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SILENT
+    return options

@@ -52,11 +52,11 @@ def open_model(model: bytes, precision: str, at_once: int) -> Run:
             for tensor in (*requests[0].input_tensors, *requests[0].output_tensors):
                 _ = tensor.data
     except RuntimeError as error:
-        raise ConversionError(f"OpenVINO can't open a network ({_reason(error)})") from error
+        raise ConversionError(f"OpenVINO can't open a network ({reason_of(error)})") from error
     return _Running(requests)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return what OpenVINO says after it has said where in its own code it says so."""
     own = ("Exception from", "Check ", "FrontEnd API", "Model wasn't", "-- ", "While validating")
     lines = [line.strip() for line in str(error).splitlines()]

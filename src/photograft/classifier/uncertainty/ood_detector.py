@@ -31,8 +31,8 @@ DEFAULT_KEPT = 0.95
 
 #: How much of the distances that there are thereabouts is taken off, in logarithms, and what the
 #: head's doubt (nats) counts beside it: chosen by `benchmarks.unknowns`.
-_LOCAL = 0.5
-_HEAD = 0.5
+LOCAL_SHARE = 0.5
+HEAD_SHARE = 0.5
 
 
 class Share(NamedTuple):
@@ -181,13 +181,13 @@ def strays(near: Near, radii: Floats) -> Floats:
         radii: As in `OODDetector`.
     """
     distances, which = near
-    stray: Floats = distances[:, -1] - np.float32(_LOCAL) * radii[which].mean(axis=1)
+    stray: Floats = distances[:, -1] - np.float32(LOCAL_SHARE) * radii[which].mean(axis=1)
     return stray
 
 
 def doubt_of(log_probabilities: npt.NDArray[np.floating[Any]]) -> Floats:
     """Return what the head's doubt adds to a score, ``(m,)``, of log-probabilities ``(m, C)``."""
-    doubt: Floats = (-_HEAD * log_probabilities.max(axis=1)).astype(np.float32)
+    doubt: Floats = (-HEAD_SHARE * log_probabilities.max(axis=1)).astype(np.float32)
     return doubt
 
 

@@ -22,6 +22,8 @@ FILE_NAME = "assurance.safetensors"
 UNKNOWN, UNSURE = "unknown", "unsure"
 
 _OOD = "novelty."
+#: Logarithms are taken of no less than this.
+LEAST_PROBABILITY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,9 @@ class Uncertainty:
 
 def logs_of(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
     """Return natural logarithms of probabilities, finite."""
-    found: npt.NDArray[np.float32] = np.log(np.maximum(probabilities, 1e-30)).astype(np.float32)
+    found: npt.NDArray[np.float32] = np.log(np.maximum(probabilities, LEAST_PROBABILITY)).astype(
+        np.float32
+    )
     return found
 
 

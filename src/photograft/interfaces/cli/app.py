@@ -16,12 +16,14 @@ from photograft.interfaces.cli.commands import (
     doctor,
     evaluate,
     explain,
+    export,
     inspect,
     learning_curve,
     plot,
     predict,
     recipe,
     report,
+    serve,
     subset,
     suggest,
     summary,
@@ -59,6 +61,8 @@ app.command(help=explain.HELP)(explain.explain)
 app.command(help=suggest.HELP)(suggest.suggest)
 app.command(help=predict.HELP)(predict.predict)
 app.command(help=evaluate.HELP)(evaluate.evaluate)
+app.command(help=export.HELP)(export.export)
+app.command(help=serve.HELP)(serve.serve)
 app.command(help=inspect.HELP)(inspect.inspect)
 app.add_typer(backbones.backbones_app, name="backbones")
 app.command(help=demo.HELP)(demo.demo)

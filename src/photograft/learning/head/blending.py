@@ -21,8 +21,9 @@ _ITERATIONS, _HALVINGS = 50, 20
 _TOLERANCE = 1e-7
 #: Numbers of each head that the weights are fitted on at most; a few weights need no more.
 _MOST_ELEMENTS = 2_000_000
-#: What c is; to Platt it is 1, which leaves heads on clearly parted classes too unsure.
-_PSEUDO_PHOTOS = 0.25
+#: What c is of a class of many photos, and what is added for few: divided by their number. To Platt
+#: it is 1, which leaves heads of many photos too unsure, and those of five a class too sure.
+_PSEUDO_PHOTOS, _FOR_FEW = 0.25, 10.0
 #: A slight pull towards equal weights, for heads that say nearly the same.
 _PULL = 3e-3
 #: Heads with a smaller share are left out.
@@ -99,7 +100,8 @@ def blended(log_probs: Sequence[Floats], weights: Doubles) -> Floats:
 def _targets(labels: npt.NDArray[np.int64], num_repeats: int, num_classes: int) -> Doubles:
     """Return targets: of a class of n photos 1 - c / (n + 2 c), the rest for the others."""
     counts = np.bincount(labels, minlength=num_classes)[labels]
-    rest = _PSEUDO_PHOTOS / (counts + 2 * _PSEUDO_PHOTOS)
+    pseudo = _PSEUDO_PHOTOS + _FOR_FEW / counts
+    rest = pseudo / (counts + 2 * pseudo)
     found = np.repeat((rest / max(num_classes - 1, 1))[:, None], num_classes, axis=1)
     found[np.arange(len(labels)), labels] = 1 - rest
     return np.repeat(found, num_repeats, axis=0)

@@ -4,7 +4,7 @@ A greedy search forwards (Caruana et al., "Ensemble selection from libraries of 
 the members' features stored): each round, every look that may still be paid for is tried on a
 seeded sample of the training photos beside what was kept so far; the one that promises most sees
 all photos; and it is kept where cross-validation, on the same folds, says that it is better beyond
-noise.
+noise: alone, unless it is better still together with the others, since each costs time for ever.
 """
 
 from __future__ import annotations
@@ -122,7 +122,10 @@ class _Search:
                 break
             looked = self.known[best]
             self._see_all(looked)
-            tried = self._settle([*self._others(best), looked])
+            looks, tried = [looked], self._settle([looked])
+            together = [*self._others(best), looked]
+            if len(together) > 1 and is_better(joined := self._settle(together), tried):
+                looks, tried = together, joined
             kept = is_better(tried, selection)
             self.steps.append(
                 Step(
@@ -136,7 +139,7 @@ class _Search:
             )
             if not kept:
                 break
-            self.kept, selection = [*self._others(best), looked], tried
+            self.kept, selection = looks, tried
         self.steps += [
             Step(name, self.known[name].cost / self.first_cost, gain, None, None, kept=False)
             for name, gain in promises.items()
@@ -268,7 +271,4 @@ class _Search:
         table = tables[0] if len(tables) == 1 else JoinedTable(tables)
         extractor = join_extractors([looked.extractor for looked in looks])
         notes = told(self.steps, self.config.effort if self.plan.looks else "")
-        if len(looks) < len(self.kept):
-            names = " and ".join(looked.extractor.backbone.name for looked in looks)
-            notes = (*notes, f"its blend takes nothing from the other looks than {names}")
         return Found(extractor, table, chosen, tuple(self.steps), notes)

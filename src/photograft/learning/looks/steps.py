@@ -51,10 +51,10 @@ def told(steps: Sequence[Step], effort: str) -> tuple[str, ...]:
         if step.accuracy is None:
             continue
         said.append(
-            f"a look with {step.look} as well ({step.cost:.1f} times the work of the first) "
+            f"a look with {step.look} ({step.cost:.1f} times the work of the first) "
             + ("is kept" if step.kept else "does not help beyond noise")
-            + f": {percent(step.accuracy)} of held-out training photos right, {percent(accuracy)} "
-            "without it"
+            + f": {percent(step.accuracy)} of held-out training photos right with it, "
+            f"{percent(accuracy)} before"
         )
         accuracy = step.accuracy if step.kept else accuracy
     if more and not said:

@@ -1,0 +1,1 @@
+"""A classifier as one graph that other programs run, and the proof that it answers the same."""

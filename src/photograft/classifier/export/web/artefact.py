@@ -1,0 +1,70 @@
+"""A page that was written, tried without a browser: its network and its facts, taken out again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from photograft.backbones.engines import runs_prepared
+from photograft.backbones.graphs import with_outputs
+from photograft.backbones.opening import open_whole
+from photograft.backbones.registry import Backbone
+from photograft.classifier.export.metadata import read_metadata
+from photograft.classifier.export.names import FEATURES, PIXELS
+from photograft.classifier.export.order import Floats
+from photograft.classifier.export.web.neighbours import LIKENESS
+from photograft.classifier.export.web.page import facts_in, network_in
+from photograft.classifier.export.web.pixels import page_pixels
+from photograft.features.preprocessing import Pixels
+
+
+def open_artefact(folder: Path) -> PageArtefact:
+    """Open the page in a folder; see `Exporter.open`."""
+    return PageArtefact((folder / "index.html").read_text(encoding="utf-8"))
+
+
+class PageArtefact:
+    """What a page says of files, as far as that can be known without a browser.
+
+    Args:
+        page: Its HTML.
+    """
+
+    def __init__(self, page: str) -> None:
+        network, self._facts = network_in(page), facts_in(page)
+        self._backbone = _as_in_page(
+            read_metadata(onnx.ModelProto.FromString(network))["backbone"], self._facts["record"]
+        )
+        probed = with_outputs(network, (FEATURES,))
+        self._run = open_whole(probed, runs_prepared())
+
+    def read(self, data: bytes) -> Pixels:
+        """Return what the network sees of a photo; see `page_pixels`."""
+        return page_pixels(data, self._backbone, max_pixels=self._facts["max_pixels"])
+
+    def stages(self, photo: Pixels) -> dict[str, Floats]:
+        """Return what the network computes at each stage."""
+        found = self._run(photo[None])
+        others = {name: v[0].astype(np.float32) for name, v in found.items() if name != LIKENESS}
+        return {PIXELS: photo.astype(np.float32), **others}
+
+    def answers(self, photo: Pixels) -> dict[str, Floats]:
+        """Return what users are told, by the names of the outputs that the page shows."""
+        found = self._run(photo[None])
+        names = self._facts["outputs"]
+        return {
+            name: found[names[name]][0] for name in ("probabilities", "ood_score") if names[name]
+        }
+
+
+def _as_in_page(record: dict[str, Any], told: dict[str, Any]) -> Backbone:
+    """Return the record of a network, with what the page is told of resizing."""
+    return replace(
+        Backbone.from_json(record),
+        input_size=tuple(told["input_size"]),
+        **{name: told[name] for name in ("crop_pct", "crop_mode", "interpolation")},
+    )

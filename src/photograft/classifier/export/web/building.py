@@ -1,0 +1,175 @@
+"""A classifier as a page: its network, its rules and what is known of it, put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.backbones.engines import runs_prepared
+from photograft.backbones.opening import open_whole
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.export.graph import graph
+from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.names import OOD_SCORE, PIXELS, PROBABILITIES
+from photograft.classifier.export.precision import with_half_weights
+from photograft.classifier.export.web.checks import checks
+from photograft.classifier.export.web.neighbours import LIKENESS, Neighbours, add_likeness
+from photograft.classifier.export.web.page import PageParts, build_folder, build_page
+from photograft.classifier.export.web.pixels import begins_with_columns
+from photograft.classifier.export.web.runtime import Runtime, read_runtime
+from photograft.core.errors import InputError
+from photograft.core.text import count, percent, size
+from photograft.features.preprocessing import Pixels
+
+#: No page holds more: browsers refuse texts that are much longer.
+MAX_BYTES = 256 * 2**20
+#: So many class names make a title.
+_NAMED = 4
+
+
+def build_web(
+    classifier: Classifier,
+    *,
+    precision: str = "fp32",
+    neighbours: Neighbours | None = None,
+    title: str = "",
+) -> dict[str, bytes]:
+    """Return the files of a page that classifies: ``index.html``, which needs no other, is first.
+
+    The others make it one that can be installed, where a server hands them out.
+
+    Args:
+        classifier: The classifier.
+        precision: As in `Order`; for int8 the classifier's engine has ranges.
+        neighbours: Training photos that are shown beside answers; None for none.
+        title: Of the page; what the classifier tells apart where it is empty.
+
+    Raises:
+        InputError: This installation carries no runtime for browsers, or the page would be too
+            large.
+        WeightsError: The backbone's weights are not here.
+        ConversionError: The network can't be a part of a graph.
+    """
+    runtime = read_runtime()
+    is_int8 = precision == "int8"
+    model = graph(classifier, prepared=True, int8=is_int8)
+    if precision == "fp16":
+        model = with_half_weights(model)
+    if neighbours is not None:
+        add_likeness(model, classifier, neighbours)
+    network = model.SerializeToString()
+    if len(network) > MAX_BYTES:
+        raise InputError(
+            f"the network takes {size(len(network))}, too much for a page",
+            expected=f"at most {size(MAX_BYTES)}",
+            fix="Train with a smaller backbone, or export with --precision int8.",
+        )
+    known = describe(classifier)
+    title = title or title_of(classifier)
+    page = build_page(
+        PageParts(
+            title=title,
+            network=network,
+            facts=_facts(classifier, known, network, neighbours, int8=is_int8),
+            about=_about(classifier, known, runtime),
+            runtime=runtime,
+        )
+    )
+    return build_folder(page, title)
+
+
+def title_of(classifier: Classifier) -> str:
+    """Return what a classifier is called, for people."""
+    names = classifier.class_names
+    if len(names) <= _NAMED:
+        return f"{' or '.join([', '.join(names[:-1]), names[-1]][not names[:-1] :])}?"
+    name = classifier.trained.get("name")
+    return name if isinstance(name, str) and name else count(len(names), "class", "classes")
+
+
+def _facts(
+    classifier: Classifier,
+    known: dict[str, Any],
+    network: bytes,
+    neighbours: Neighbours | None,
+    *,
+    int8: bool,
+) -> dict[str, Any]:
+    """Return what a page's scripts are told."""
+    run = open_whole(network, runs_prepared())
+    has_score = classifier.uncertainty is not None and bool(classifier.uncertainty.ood_detector)
+
+    def answer(pixels: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        found = run(pixels)
+        return found[PROBABILITIES], found.get(OOD_SCORE)
+
+    names = ("input_size", "crop_pct", "crop_mode", "interpolation")
+    prepared = {name: known["preprocessing"][name] for name in names}
+    return {
+        "class_names": known["classes"],
+        "record": {**prepared, "tall_first": begins_with_columns()},
+        "max_pixels": classifier.max_pixels,
+        "input": PIXELS,
+        "outputs": {
+            "probabilities": PROBABILITIES,
+            "ood_score": OOD_SCORE if has_score else None,
+            "likeness": LIKENESS if neighbours else None,
+        },
+        "rules": known["rules"],
+        "checks": checks(classifier.backbone, answer, classifier.max_pixels, int8=int8),
+        "neighbours": neighbours.to_json() if neighbours else None,
+    }
+
+
+def _about(
+    classifier: Classifier, known: dict[str, Any], runtime: Runtime
+) -> list[tuple[str, list[str]]]:
+    """Return what a page says of its classifier."""
+    trained, backbone = classifier.trained, classifier.backbone
+    about = [("Classes", [", ".join(known["classes"])])]
+    if isinstance(trained.get("num_train"), int):
+        about.append(("Learned from", [count(trained["num_train"], "photo")]))
+    for part in ("test", "validation"):
+        scores = trained.get(part)
+        if scores and scores.get("accuracy_interval"):
+            low, high = (percent(end) for end in scores["accuracy_interval"])
+            about.append(
+                (
+                    "Accuracy",
+                    [
+                        f"{percent(scores['accuracy'])} of {count(scores['num_photos'], 'photo')} "
+                        f"of the {part} part; 95% interval {low} to {high}. Photos of another kind "
+                        "than these may be told apart less well."
+                    ],
+                )
+            )
+            break
+    rules = known["rules"]
+    if rules["unknown"]:
+        threshold, kept = rules["unknown"]["ood_threshold"], rules["unknown"]["kept"]
+        said = f"An OOD score of more than {threshold:.3f}, which about {percent(1 - kept)} of "
+        about.append(("Unknown", [f"{said}photos of its classes have."]))
+    if rules["unsure"]:
+        about.append(("Unsure", [rule["sentence"] for rule in rules["unsure"]]))
+    about += [
+        ("Network", [f"{backbone.name}; weights: {backbone.licence}"]),
+        (
+            "Pictures",
+            [
+                "Whatever this browser opens, as a rule JPEG, PNG, GIF, WebP and AVIF; not HEIC or "
+                "TIFF, mostly. No colour profile is applied, as in training."
+            ],
+        ),
+        (
+            "Runs by",
+            [f"ONNX Runtime Web {runtime.version}, under this licence:", *_paragraphs(runtime)],
+        ),
+        ("Digest", [known["digest"]]),
+    ]
+    return about
+
+
+def _paragraphs(runtime: Runtime) -> list[str]:
+    return [" ".join(part.split()) for part in runtime.licence.strip().split("\n\n")]

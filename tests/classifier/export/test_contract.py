@@ -1,0 +1,164 @@
+"""What every exporter owes every kind of network: an export that is certified."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from drawing import draw_photo
+from onnx_helpers import MAP, POOLED, TOKENS, write_network
+from photograft.backbones.engines import Engine
+from photograft.backbones.get import get_backbone
+from photograft.backbones.registry import EMBEDDED, Backbone
+from photograft.backbones.settings import Preprocessing
+from photograft.backbones.weights import locate_weights
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.export.certificate import certify
+from photograft.classifier.export.exporters import EXPORTERS
+from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.order import Order
+from photograft.classifier.export.papers import write_papers
+from photograft.classifier.export.parity import Sample
+from photograft.classifier.head import Head
+from photograft.core.choices import EXPORT_FORMATS
+from photograft.core.errors import InputError
+from photograft.core.progress import Silent
+from photograft.core.store import default_cache_dir
+from web_runtime import has_runtime
+
+CLASSES = ("circle", "square", "triangle")
+#: Those that prove themselves here; others have tests of their own.
+FORMATS = [
+    name
+    for name, exporter in EXPORTERS.items()
+    if exporter.runtime or (exporter.tried and has_runtime())
+]
+#: Those that are made of the whole graph, and so of any network.
+OF_THE_GRAPH = [name for name in FORMATS if name != "torch"]
+
+
+def with_head(backbone: Backbone, path: Path | None, **fields: Any) -> Classifier:
+    """A classifier on all layers, with a head of no meaning that is sure of nothing."""
+    width = backbone.num_features
+    rng = np.random.default_rng(0)
+    weight = rng.normal(0, 0.3 * width**-0.5, (width, len(CLASSES))).astype(np.float32)
+    return Classifier(
+        class_names=CLASSES,
+        backbone=backbone,
+        engine=Engine("openvino", "fp32"),
+        layers=tuple(layer.name for layer in backbone.layers),
+        head=Head((weight,), (rng.normal(size=len(CLASSES)).astype(np.float32),)),
+        weights_path=path,
+        **fields,
+    )
+
+
+def samples() -> list[Sample]:
+    """Photos of another size each."""
+    found = []
+    for seed, size in enumerate((40, 150, 300)):
+        stream = io.BytesIO()
+        draw_photo(np.random.default_rng(seed), seed, size).save(stream, "PNG")
+        found.append(Sample(f"{seed}.png", stream.getvalue))
+    return found
+
+
+def check(classifier: Classifier, to: str, folder: Path) -> None:
+    exporter, order = EXPORTERS[to], Order("contract")
+    folder.mkdir(exist_ok=True)
+    exporter.write(classifier, folder, order)
+    if exporter.runtime:
+        write_papers(folder, exporter, order, describe(classifier))
+    found = certify(classifier, folder, exporter, order, samples(), progress=Silent())
+    assert found["own"]["same_label"] == found["own"]["num_photos"] == 3
+    assert found["own"]["largest_difference"] <= 1e-4
+
+
+def test_commands_offer_every_format() -> None:
+    assert tuple(EXPORTERS) == EXPORT_FORMATS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_embedded_networks(name: str, to: str, tmp_path: Path) -> None:
+    backbone, path = locate_weights(get_backbone(name), default_cache_dir())
+    check(with_head(backbone, path, views=("plain", "flip")), to, tmp_path)
+
+
+@pytest.mark.parametrize("to", OF_THE_GRAPH)
+@pytest.mark.parametrize(
+    ("outputs", "settings"),
+    [
+        ((MAP,), {}),
+        ((POOLED,), {}),
+        ((MAP,), {"channels_last": True}),
+        ((TOKENS,), {}),
+        ((MAP,), {"batch": "n", "size": None}),
+        ((MAP,), {"kind": TensorProto.UINT8}),
+        ((MAP,), {"opset": 12}),
+        ((MAP,), {"opset": 20}),
+    ],
+    ids=["map", "pooled", "NHWC", "tokens", "any batch", "uint8", "opset 12", "opset 20"],
+)
+def test_an_onnx_file_of_ones_own(
+    outputs: tuple[str, ...], settings: dict[str, Any], to: str, tmp_path: Path
+) -> None:
+    file = write_network(tmp_path / "own.onnx", outputs, **settings)
+    backbone, path = locate_weights(get_backbone(str(file)), default_cache_dir())
+    check(with_head(backbone, path), to, tmp_path / "out")
+
+
+def test_torch_can_not_run_an_onnx_file(tmp_path: Path) -> None:
+    file = write_network(tmp_path / "own.onnx")
+    backbone, path = locate_weights(get_backbone(str(file)), default_cache_dir())
+    with pytest.raises(InputError, match="torch can't run own"):
+        check(with_head(backbone, path), "torch", tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crop_mode", ["squash", "center"])
+@pytest.mark.parametrize("interpolation", ["nearest", "lanczos"])
+def test_preprocessing_by_torch(crop_mode: str, interpolation: str, tmp_path: Path) -> None:
+    wanted = Preprocessing(crop_mode=crop_mode, interpolation=interpolation, input_size=48)
+    backbone = get_backbone("convnet:c4 p", "random", preprocessing=wanted)
+    check(with_head(backbone, None), "torch", tmp_path)
+
+
+@pytest.mark.parametrize("to", OF_THE_GRAPH)
+@pytest.mark.parametrize("crop_mode", ["squash", "center"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "lanczos"])
+def test_preprocessing(to: str, crop_mode: str, interpolation: str, tmp_path: Path) -> None:
+    file = write_network(tmp_path / "own.onnx")
+    wanted = Preprocessing(crop_mode=crop_mode, interpolation=interpolation, center="sample")
+    named = get_backbone(str(file), preprocessing=wanted)
+    backbone, path = locate_weights(named, default_cache_dir())
+    check(with_head(backbone, path), to, tmp_path / "out")
+
+
+#: Families, by a small one of each, and the input that is still large enough for it.
+FAMILIES = {
+    "vgg11": 64,
+    "resnet18": 64,
+    "inception_v3": 96,
+    "legacy_xception": 96,
+    "mobilenetv3_small_050": 64,
+    "vit_tiny_patch16_224": 224,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_of_networks(name: str, tmp_path: Path) -> None:
+    """With random weights; exported from torch once, the same network goes into each format."""
+    pytest.importorskip("timm")
+    size = FAMILIES[name]
+    wanted = Preprocessing(input_size=size) if size != 224 else None
+    backbone = get_backbone(name, "random", preprocessing=wanted)
+    for to in FORMATS:
+        check(with_head(backbone, None), to, tmp_path / to)
