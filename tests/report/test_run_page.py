@@ -560,6 +560,8 @@ def test_looks_that_were_tried() -> None:
         ("efficientnet_lite0@320", "2.0", "94.0%", "no better beyond noise"),
         ("efficientnet_lite0@mirror", "2.0", "–", "auditioned"),
     ]
+    replaced = [{**STEPS[0], "replaced": True}, STEPS[1]]
+    assert [row[3] for row in looks({"steps": replaced})] == ["replaced", "kept"]
     # One alone is told of elsewhere; and older runs have no steps.
     assert looks({"steps": STEPS[:1]}) == looks(SELECTION) == []
 

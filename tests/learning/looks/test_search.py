@@ -103,6 +103,8 @@ def kept(found: Found) -> list[str]:
 def test_a_look_that_helps_is_kept(striped: Path, store: FeatureStore) -> None:
     found = search(job_of(striped, store))
     assert kept(found) == [FIRST, SHARP]
+    assert [step.replaced for step in found.steps if step.kept] == [True, False]
+    assert BLURRED in {step.look for step in found.steps}
     # It tells all that the first one does: together they are no better, and take longer.
     assert names(found) == [SHARP]
     first, second, *_ = found.steps
