@@ -46,7 +46,7 @@ from photograft.report.model_card import limits
 from photograft.report.photo_choice import MAX_MISTAKES, MAX_PHOTOS, PER_CELL, choose
 from photograft.report.reliability import reliability
 from photograft.report.thumbnails import thumbnail, thumbnails
-from photograft.report.tried import tried
+from photograft.report.tried import looks, tried
 from photograft.runs.folder import load_facts
 from photograft.runs.photos import find_photos
 from photograft.runs.run import Run
@@ -539,6 +539,54 @@ def test_heads_of_a_blend_and_their_shares() -> None:
         ("logistic", "last", "penalty 0.03", "25.0%"),
         ("discriminant", "last", "shrunk by 0.6", ""),
     ]
+
+
+STEPS = [
+    {"look": look, "cost": cost, "promised": promised, "log_loss": 0.3, "accuracy": right,
+     "kept": kept}
+    for look, cost, promised, right, kept in (
+        ("efficientnet_lite0", 1.0, None, 0.9, True),
+        ("efficientnet_lite2", 2.24, 0.1, 0.95, True),
+        ("efficientnet_lite0@320", 2.04, 0.02, 0.94, False),
+        ("efficientnet_lite0@mirror", 2.0, 0.0, None, False),
+    )
+]  # fmt: skip
+
+
+def test_looks_that_were_tried() -> None:
+    assert looks({"steps": STEPS}) == [
+        ("efficientnet_lite0", "1.0", "90.0%", "kept"),
+        ("efficientnet_lite2", "2.2", "95.0%", "kept"),
+        ("efficientnet_lite0@320", "2.0", "94.0%", "no better beyond noise"),
+        ("efficientnet_lite0@mirror", "2.0", "–", "auditioned"),
+    ]
+    replaced = [{**STEPS[0], "replaced": True}, STEPS[1]]
+    assert [row[3] for row in looks({"steps": replaced})] == ["replaced", "kept"]
+    # One alone is told of elsewhere; and older runs have no steps.
+    assert looks({"steps": STEPS[:1]}) == looks(SELECTION) == []
+
+
+def test_page_shows_the_looks_that_were_tried(tmp_path: Path) -> None:
+    reads = make_run(tmp_path / "run")
+    note = "a look with efficientnet_lite2 as well (2.2 times the work of the first) is kept"
+    info = read_json(tmp_path / "run" / "run.json")
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**info, "notes": [note]}))
+    before = page_of(tmp_path / "run", reads, tmp_path / "before.html")
+    assert "Looks at each photo" not in before.text
+    selection = tmp_path / "run" / "selection.json"
+    selection.write_text(json.dumps({**SELECTION, "steps": STEPS}), encoding="utf-8")
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    assert "Looks at each photo" in page.text
+    assert note in page.text
+    for words in ("efficientnet_lite0@320", "no better beyond noise", "auditioned", "95.0%"):
+        assert words in page.text
+
+
+def test_candidates_that_validation_photos_judged() -> None:
+    (table,) = tried({**SELECTION, "judges": "validation", "num_photos": 80})
+    assert table.how == "80 validation photos, of what heads learned from the training photos"
+    (table,) = tried({**SELECTION, "judges": "train"})
+    assert "cross-validation" in table.how
 
 
 @pytest.mark.parametrize("theme", [palette.LIGHT, palette.DARK], ids=["light", "dark"])

@@ -31,9 +31,19 @@ def copy_part(run_path: Path, photos: Path, target: Path, *parts: str, other: bo
     return target
 
 
-def test_photos_that_it_learned_from_are_scored_apart(run_path: Path, photos: Path) -> None:
-    own = photograft.Run.load(run_path).scores
-    found = photograft.evaluate(run_path, photos)
+@pytest.fixture(scope="module")
+def kept_apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose validation photos chose, and were not learned from; not to be changed."""
+    folder = tmp_path_factory.mktemp("apart") / "run"
+    store = FeatureStore(system.shared_cache(tmp_path_factory))
+    photos = system.shared_photos(tmp_path_factory)
+    photograft.train(photos, final="train", effort="quick", out=folder, store=store)
+    return folder
+
+
+def test_photos_that_it_learned_from_are_scored_apart(kept_apart: Path, photos: Path) -> None:
+    own = photograft.Run.load(kept_apart).scores
+    found = photograft.evaluate(kept_apart, photos)
     assert found.scores
     assert found.scores.to_json() == own["test"]
     assert found.chosen_by
@@ -47,6 +57,18 @@ def test_photos_that_it_learned_from_are_scored_apart(run_path: Path, photos: Pa
     assert f"What counts is the score on the {counts[2]} photos" in warning
 
 
+def test_validation_photos_are_learned_from_in_the_end(run_path: Path, photos: Path) -> None:
+    found = photograft.evaluate(run_path, photos)
+    parts = [row["split"] for row in system.read_rows(run_path / "files.parquet")]
+    assert found.scores
+    assert found.scores.to_json() == photograft.Run.load(run_path).scores["test"]
+    assert found.chosen_by is None
+    assert found.trained_on
+    assert found.trained_on.num_photos == parts.count("train") + parts.count("validation")
+    (warning,) = found.warnings
+    assert f"it was trained on {found.trained_on.num_photos}: scores on those" in warning
+
+
 def test_a_class_that_it_does_not_know_is_likened(
     run_path: Path, make_photos: MakePhotos, tmp_path: Path
 ) -> None:
@@ -56,17 +78,17 @@ def test_a_class_that_it_does_not_know_is_likened(
 
 
 def test_the_command_says_so(
-    capsys: pytest.CaptureFixture[str], run_path: Path, photos: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], kept_apart: Path, photos: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "scores.json"
     asked = ["--min-accuracy", "0.9"]
-    result = system.invoke(capsys, "evaluate", run_path, photos, *asked, "--json", target)
+    result = system.invoke(capsys, "evaluate", kept_apart, photos, *asked, "--json", target)
     assert result.code == 0, result.err
     text = " ".join(result.out.split())
     assert "Warning: Of the 60 photos, it was trained on" in text
     for column in ("new (", "validation (", "trained on ("):
         assert column in text
-    scores, own = system.read_json(target), system.read_json(run_path / "metrics.json")
+    scores, own = system.read_json(target), system.read_json(kept_apart / "metrics.json")
     assert {name: scores[name] for name in own["test"]} == own["test"]
     assert scores["chosen_by"] == own["validation"]
     assert scores["trained_on"]["num_photos"] > 0

@@ -18,6 +18,7 @@ import system_helpers as system
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.heat_maps import HeatMaps
 from photograft.core.store import FeatureStore
+from photograft.evaluation.comparison.candidates import make_candidates
 from photograft.workflows.settings import TrainConfig
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
@@ -165,6 +166,36 @@ def test_what_is_for_one_network_alone_is_refused(
     said = system.invoke(capsys, "train", photos, "--backbone", JOINED, *options, "--out", out)
     system.assert_one_line(said, JOINED)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "PHOTOS", "--backbone", "efficientnet_lite0@96,mirror", "--strategy", "finetune"),
+        ("compare", "PHOTOS", "--backbones", JOINED, "--strategies", "finetune"),
+        ("summary", JOINED),
+        ("backbones", "convert", JOINED, "--out", "converted"),
+    ],
+)
+def test_no_network_is_made_of_several_looks(
+    arguments: tuple[str, ...], photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [photos if word == "PHOTOS" else word for word in arguments]
+    system.assert_one_line(system.invoke(capsys, *given), "several looks")
+
+
+def test_several_looks_are_left_out_of_what_trains_networks() -> None:
+    config = TrainConfig()
+    found = make_candidates([FIRST, JOINED], ["features", "finetune"], [], config)
+    assert [(one.config.backbone, one.config.strategy) for one in found] == [
+        (FIRST, "features"),
+        (JOINED, "features"),
+        (FIRST, "finetune"),
+    ]
+    assert {one.config.strategy for one in make_candidates([JOINED], [], [], config)} == {
+        "features",
+        "features+augment",
+    }
 
 
 def test_views_of_several_looks(photos: Path, tmp_path: Path) -> None:

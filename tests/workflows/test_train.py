@@ -188,7 +188,8 @@ def test_classifier_of_a_run_loads_and_knows(run_path: Path, photos: Path) -> No
         classifier = photograft.Classifier.load(path)
         assert classifier.class_names == system.CLASSES
         assert classifier.trained["data_fingerprint"] == run.info["data"]["fingerprint"]
-    row = system.read_rows(run_path / "predictions.parquet")[0]
+    rows = system.read_rows(run_path / "predictions.parquet")
+    row = next(row for row in rows if row["split"] == "test")
     prediction = run.classifier.predict([photos / row["name"]])[0]
     assert (prediction.label, prediction.error) == (row["predicted"], "")
     assert prediction.probability == pytest.approx(row["probability"], abs=1e-6)

@@ -74,6 +74,16 @@ def read_look(name: str, preprocessing: Preprocessing) -> tuple[str, Preprocessi
     return backbone, preprocessing, mirror
 
 
+def is_more_than_one(name: str) -> bool:
+    """Return whether a name is that of more than one look at a photo: joined, or mirrored as well.
+
+    Raises:
+        InputError: It can't be understood.
+    """
+    names = look_names(name)
+    return len(names) > 1 or read_look(names[0], Preprocessing())[2]
+
+
 def mirrored_names(name: str) -> tuple[str, str]:
     """Return what a look may be called that sees the mirror image, too."""
     return f"{name}{_HOW}{MIRROR}", f"{name},{MIRROR}"

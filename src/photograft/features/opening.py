@@ -39,8 +39,9 @@ def open_extractor(
         pooling=settings.pooling,
         layer=settings.layer,
     )
+    extractor = extractor_for(backbone, settings, store=store, progress=progress)
     _tell(name, progress)
-    return extractor_for(backbone, settings, store=store, progress=progress)
+    return extractor
 
 
 def extractor_for(

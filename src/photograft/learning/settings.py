@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from photograft.backbones.joined import look_names
+from photograft.backbones.joined import is_more_than_one
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.core import choices
 from photograft.core.errors import InputError
@@ -233,6 +233,11 @@ def trains_network(config: LearningSettings) -> bool:
     return config.strategy in LOOPS or anew
 
 
+def can_be_trained(backbone: str) -> bool:
+    """Return whether a backbone's name is that of one network that may be trained."""
+    return not is_file_name(backbone) and not is_more_than_one(backbone)
+
+
 def check_can_run(config: TrainConfig) -> None:
     """Make sure that what the settings ask for can run here, before a photo is looked at.
 
@@ -247,12 +252,12 @@ def check_can_run(config: TrainConfig) -> None:
             got=config.strategy,
             fix="To fine-tune the same network, name it as timm does, with --weights FILE.",
         )
-    if len(look_names(config.backbone)) > 1 and (config.has_loop or config.precision == "int8"):
+    if is_more_than_one(config.backbone) and (config.has_loop or config.precision == "int8"):
         raise InputError(
-            f"{config.backbone} joins looks, which are for a frozen network and a linear head",
+            f"{config.backbone} is several looks, which are for a frozen network and a linear head",
             expected="the strategy features, or features+augment with stored views; not int8",
             got=f"the strategy {config.strategy}, the head {config.head}, {config.precision}",
-            fix="Name one of them with --backbone.",
+            fix="Name one network with --backbone.",
         )
     if config.precision == "int8" and config.has_loop:
         raise InputError(

@@ -110,9 +110,9 @@ def looks(selection: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     for step in steps:
         tried_on_all = step["accuracy"] is not None
         right = percent(step["accuracy"]) if tried_on_all else "–"
-        fate = (
-            "kept" if step["kept"] else ("no better beyond noise" if tried_on_all else "auditioned")
-        )
+        fate = "no better beyond noise" if tried_on_all else "auditioned"
+        if step["kept"]:
+            fate = "replaced" if step.get("replaced") else "kept"
         rows.append((step["look"], f"{step['cost']:.1f}", right, fate))
     return rows if len(rows) > 1 else []
 

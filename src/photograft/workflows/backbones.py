@@ -10,6 +10,7 @@ import numpy as np
 
 from photograft.backbones.engines import PREPARING, choose_engine, open_network
 from photograft.backbones.get import get_backbone
+from photograft.backbones.joined import is_more_than_one
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.running import Floats, Pixels
@@ -83,6 +84,11 @@ def convert_backbone(
             f"{name} is no network that can be converted",
             expected="the name of a network, or a Keras file (.h5)",
             fix="Weights of a known network: give its name, and --weights FILE.",
+        )
+    if is_more_than_one(name):
+        raise InputError(
+            f"{name} is several looks at a photo, which are no one network",
+            fix="Convert each of its networks.",
         )
     check_fetchable(name, weights, cache)
     preprocessing = Preprocessing(input_size=input_size)

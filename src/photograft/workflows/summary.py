@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photograft.backbones.get import get_backbone
+from photograft.backbones.joined import is_more_than_one
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
@@ -46,6 +47,11 @@ def summarise_name(
         )
     if is_file_name(name):
         raise InputError(f"{name} is an ONNX file, of which there is no summary")
+    if is_more_than_one(name):
+        raise InputError(
+            f"{name} is several looks at a photo, of which there is no one summary",
+            fix="Ask for each of its networks.",
+        )
     need_torch("a network's summary")
     if name.upper() not in {recipe.id for recipe in list_recipes()}:
         size = Preprocessing(input_size=input_size or 0)

@@ -773,3 +773,53 @@ def test_the_python_of_the_page_runs(
     assert lines[4] == "['photo__last_0' 'rest__hour']"
     saved = json.loads((tmp_path / "fruit" / "classifier.json").read_text())
     assert saved["class_names"] == list(CLASSES)
+
+
+# Several looks at a photo
+
+LOOKS = ("efficientnet_lite0@64", "efficientnet_lite0@96,mirror")
+
+
+@pytest.mark.usefixtures("warm_cache")
+def test_features_of_several_looks(paths: npt.NDArray[Any]) -> None:
+    settings = {"precision": "fp32"}
+    joined = features("+".join(LOOKS), layer="joined", settings=settings)
+    parts = [features(name, layer="joined", settings=settings) for name in LOOKS]
+    found = joined.fit_transform(paths)
+    alone = [part.fit_transform(paths) for part in parts]
+    assert found.tobytes() == np.concatenate(alone, axis=1).tobytes()
+    names = joined.get_feature_names_out().tolist()
+    assert names == [
+        f"{look}/{name}"
+        for look, part in zip(LOOKS, parts, strict=True)
+        for name in part.get_feature_names_out()
+    ]
+    last = features("+".join(LOOKS), settings=settings)
+    kept = last.get_feature_names_out().tolist()
+    assert {name.rpartition("_")[0] for name in kept} == {f"{look}/last" for look in LOOKS}
+    columns = [names.index(name) for name in kept]
+    assert np.array_equal(last.fit_transform(paths), found[:, columns])
+
+
+@pytest.mark.usefixtures("warm_cache")
+def test_a_classifier_of_several_looks(
+    paths: npt.NDArray[Any], labels: npt.NDArray[np.str_], tmp_path: Path
+) -> None:
+    model = classifier("+".join(LOOKS), settings={"precision": "fp32"}).fit(paths, labels)
+    assert [look.name for look in model.classifier_.backbone.looks] == list(LOOKS)
+    assert model.score(paths, labels) == 1
+    said = model.predict_proba(paths)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.predict_proba(paths).tobytes() == said.tobytes()
+    model.classifier_.save(tmp_path / "saved")
+    loaded = Classifier.load(tmp_path / "saved")
+    assert loaded.predict_proba(list(paths)).tobytes() == said.tobytes()
+
+
+@pytest.mark.usefixtures("warm_cache")
+def test_no_look_is_searched_for(paths: npt.NDArray[Any]) -> None:
+    """An estimator has the network that it is given, however badly it does."""
+    given = np.random.default_rng(0).permutation(np.arange(len(paths)) % 2)
+    model = PhotoClassifier(settings={"precision": "fp32"}).fit(paths, given)
+    assert model.classifier_.backbone.name == "efficientnet_lite0"
+    assert len(model.selection_["steps"]) == 1

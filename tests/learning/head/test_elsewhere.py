@@ -44,7 +44,8 @@ def draw(rng: np.random.Generator, number: int, ground: Sequence[int], *, told: 
     spot = np.exp(-(across**2 + down**2) / 18)[..., None]
     colour = np.array([60, 0, -60] if number == told else [-60, 0, 60], np.float32)
     # Elsewhere the colours are the other way round, half of the time.
-    return pixels + spot * colour + rng.normal(0, 6, pixels.shape)
+    noise = rng.normal(0, 6, pixels.shape)
+    return (pixels + spot * colour + noise).astype(np.float32)
 
 
 def write(root: Path, *, shifted: bool) -> Path:

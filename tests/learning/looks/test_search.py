@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import photograft
 from photograft.backbones.costs import costs_of
 from photograft.backbones.get import get_backbone
 from photograft.backbones.settings import Preprocessing
@@ -27,6 +29,7 @@ from photograft.learning.looks.search import Found, search
 from photograft.learning.looks.steps import Step, told
 from photograft.learning.settings import TrainConfig
 from recording import InterruptedByTestError, Interrupting, Recorder
+from system_helpers import read_json
 
 #: The first look, one that sees what it can't, and one that sees even less.
 FIRST, SHARP, BLURRED = (f"efficientnet_lite0@{size}" for size in (32, 96, 16))
@@ -100,7 +103,10 @@ def kept(found: Found) -> list[str]:
 def test_a_look_that_helps_is_kept(striped: Path, store: FeatureStore) -> None:
     found = search(job_of(striped, store))
     assert kept(found) == [FIRST, SHARP]
-    assert SHARP in names(found)
+    assert [step.replaced for step in found.steps if step.kept] == [True, False]
+    assert BLURRED in {step.look for step in found.steps}
+    # It tells all that the first one does: together they are no better, and take longer.
+    assert names(found) == [SHARP]
     first, second, *_ = found.steps
     assert (first.cost, first.promised) == (1.0, None)
     assert first.accuracy is not None
@@ -275,10 +281,10 @@ def test_steps_in_words() -> None:
     waits = step("d", promised=0.02)
     said = told([first, helps, fails, waits], "standard")
     assert said == (
-        "a look with b as well (2.0 times the work of the first) is kept: 95.0% of held-out "
-        "training photos right, 90.0% without it",
-        "a look with c as well (2.0 times the work of the first) does not help beyond noise: "
-        "94.0% of held-out training photos right, 95.0% without it",
+        "a look with b (2.0 times the work of the first) is kept: 95.0% of held-out training "
+        "photos right with it, 90.0% before",
+        "a look with c (2.0 times the work of the first) does not help beyond noise: 94.0% of "
+        "held-out training photos right with it, 95.0% before",
         "--effort thorough would try more, d among them",
     )
     assert told([first, helps, waits], "thorough") == said[:1]
@@ -286,3 +292,28 @@ def test_steps_in_words() -> None:
         "no other look at some of the photos promised anything: one is enough",
     )
     assert told([first], "standard") == told([first, helps], "") == ()
+
+
+def test_a_run_records_and_shows_what_was_tried(
+    warm_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On labels that mean nothing, so that there is always something left to mend."""
+    allow(monkeypatch, [SHARP, "efficientnet_lite0@64"])
+    rng = np.random.default_rng(0)
+    for i in range(60):
+        folder = tmp_path / "photos" / ("odd" if i % 2 else "even")
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((64, 64)).save(folder / f"{i}.png")
+    run = photograft.train(
+        tmp_path / "photos", out=tmp_path / "run", store=FeatureStore(warm_cache)
+    )
+    steps = read_json(run.path / "selection.json")["steps"]
+    assert steps[0]["look"] == "efficientnet_lite0"
+    assert run.info["config"]["effort"] == "standard"
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert ("Looks at each photo" in page) == (len(steps) > 1)
+    said = told([Step(**step) for step in steps], "standard")
+    assert set(said) <= set(run.info["notes"])
+    assert all(html.escape(note) in page for note in said)
+    assert bool(said) == (len(steps) > 1)

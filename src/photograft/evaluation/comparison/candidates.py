@@ -19,7 +19,13 @@ from photograft.features.augmentation import view_name
 from photograft.features.calibration import goes_by_photos
 from photograft.features.settings import DEFAULT_AUGMENTATION, ExtractionSettings
 from photograft.learning.recipes import get_recipe
-from photograft.learning.settings import LOOPS, LearningSettings, TrainConfig, check_can_run
+from photograft.learning.settings import (
+    LOOPS,
+    LearningSettings,
+    TrainConfig,
+    can_be_trained,
+    check_can_run,
+)
 
 #: Raised when the scores of the same candidate would be other ones.
 FORMAT = 2
@@ -104,8 +110,9 @@ def make_candidates(
     Args:
         backbones: Names; the embedded ones where empty, unless there are recipes only.
         strategies: Likewise; those of `DEFAULT_STRATEGIES` that can run here where empty.
-            ``"scratch"`` has one network of its own, whatever the backbones. ONNX files are left
-            out of those that train networks, unless there are no other backbones for them.
+            ``"scratch"`` has one network of its own, whatever the backbones. ONNX files and several
+            looks are left out of those that train networks, unless there are no other backbones for
+            them.
         recipes: Names of recipes.
         config: What else they are to have; a recipe has its own.
 
@@ -117,11 +124,12 @@ def make_candidates(
         check_choice("strategy", name, STRATEGIES)
     found: list[Candidate] = []
     if not recipes or backbones or strategies:
-        takers = [name for name in backbones if not is_file_name(name)]
+        takers = [name for name in backbones if can_be_trained(name)]
         for strategy in strategies or _offered(config):
             for backbone in ["auto"] if strategy == "scratch" else (backbones or list(EMBEDDED)):
-                if is_file_name(backbone) and strategy in LOOPS and (takers or not strategies):
-                    continue  # an ONNX file can't be trained
+                fixed = not can_be_trained(backbone)
+                if fixed and strategy in LOOPS and (takers or not strategies):
+                    continue
                 own = replace(config, strategy=strategy, backbone=backbone)
                 # The comparison itself tells whether it is better than the frozen backbone.
                 found.append(Candidate(replace(own, keep="always")))

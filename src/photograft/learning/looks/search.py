@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from photograft.backbones.costs import costs_of
 from photograft.backbones.get import get_backbone
-from photograft.backbones.joined import join, layer_name, mirrored_names
+from photograft.backbones.joined import join, layer_name, look_names, mirrored_names
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import Table
@@ -116,9 +116,10 @@ class _Search:
         )
         promises: dict[str, float] = {}
         while len(self.kept) < self.plan.most_kept and not math.isclose(selection.accuracy, 1):
-            promises = self._audition()
-            best = max(promises, key=lambda name: (promises[name], name), default="")
-            if not best or promises[best] <= NEGLIGIBLE:
+            now = self._audition()
+            promises |= now
+            best = max(now, key=lambda name: (now[name], name), default="")
+            if not best or now[best] <= NEGLIGIBLE:
                 break
             looked = self.known[best]
             self._see_all(looked)
@@ -271,4 +272,9 @@ class _Search:
         table = tables[0] if len(tables) == 1 else JoinedTable(tables)
         extractor = join_extractors([looked.extractor for looked in looks])
         notes = told(self.steps, self.config.effort if self.plan.looks else "")
-        return Found(extractor, table, chosen, tuple(self.steps), notes)
+        names = {look.name for look in extractor.backbone.looks}
+        steps = tuple(
+            replace(step, replaced=step.kept and names.isdisjoint(look_names(step.look)))
+            for step in self.steps
+        )
+        return Found(extractor, table, chosen, steps, notes)

@@ -22,6 +22,7 @@ class Step:
             all.
         accuracy: Likewise.
         kept: Whether it was kept.
+        replaced: Whether that was for a time only: others tell all that it does.
     """
 
     look: str
@@ -30,6 +31,7 @@ class Step:
     log_loss: float | None
     accuracy: float | None
     kept: bool
+    replaced: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON types."""
