@@ -21,9 +21,11 @@ _ITERATIONS, _HALVINGS = 50, 20
 _TOLERANCE = 1e-7
 #: Numbers of each head that the weights are fitted on at most; a few weights need no more.
 _MOST_ELEMENTS = 2_000_000
-#: What c is of a class of many photos, and what is added for few: divided by their number. To Platt
-#: it is 1, which leaves heads of many photos too unsure, and those of five a class too sure.
-_PSEUDO_PHOTOS, _FOR_FEW = 0.25, 10.0
+#: What c is, added to the n photos that a class has on average. To Platt it is 1, which leaves
+#: heads of many photos too unsure.
+_PSEUDO_PHOTOS = 0.25
+#: Added to it where photos are few, divided by n: of five a class heads are too sure otherwise.
+_FOR_FEW = 10.0
 #: A slight pull towards equal weights, for heads that say nearly the same.
 _PULL = 3e-3
 #: Heads with a smaller share are left out.
@@ -47,7 +49,13 @@ class Blend(NamedTuple):
     shares: Doubles
 
 
-def blend(log_probs: Sequence[Floats], labels: npt.NDArray[np.int64], shares: Doubles) -> Blend:
+def blend(
+    log_probs: Sequence[Floats],
+    labels: npt.NDArray[np.int64],
+    shares: Doubles,
+    *,
+    is_own_kind: bool = True,
+) -> Blend:
     """Return the weights with which several heads, or one, say best what held-out photos are of.
 
     Args:
@@ -55,6 +63,8 @@ def blend(log_probs: Sequence[Floats], labels: npt.NDArray[np.int64], shares: Do
             shape ``(n, r, num_classes)``; rows may lack a constant.
         labels: Class indices, shape ``(n,)``.
         shares: What each photo counts, summing to 1, shape ``(n,)``; 0 leaves it out.
+        is_own_kind: Whether the photos are of the kind that the heads learned from. Those that are
+            not show by their mistakes how unsure heads ought to be.
     """
     kept = np.flatnonzero(shares > 0)
     kept = kept[:: 1 + kept.size * log_probs[0][0].size // _MOST_ELEMENTS]
@@ -65,7 +75,7 @@ def blend(log_probs: Sequence[Floats], labels: npt.NDArray[np.int64], shares: Do
     for logs in log_probs:
         z = logs[kept].reshape(len(own), -1).astype(np.float64)
         logits.append(z - z.mean(axis=1, keepdims=True))
-    targets = _targets(labels[kept], num_repeats, logits[0].shape[1])
+    targets = _targets(labels[kept], num_repeats, logits[0].shape[1], is_own_kind=is_own_kind)
     scales = np.array([_fit([z], targets, weights, np.ones(1), 0.0)[0] for z in logits])
     scaled = [z * scale for z, scale in zip(logits, scales, strict=True)]
     spreads = np.array([np.sqrt(weights @ np.square(z).sum(axis=1)) for z in scaled])
@@ -97,12 +107,14 @@ def blended(log_probs: Sequence[Floats], weights: Doubles) -> Floats:
     return _normalised(z).astype(np.float32)
 
 
-def _targets(labels: npt.NDArray[np.int64], num_repeats: int, num_classes: int) -> Doubles:
-    """Return targets: of a class of n photos 1 - c / (n + 2 c), the rest for the others."""
-    counts = np.bincount(labels, minlength=num_classes)[labels]
-    pseudo = _PSEUDO_PHOTOS + _FOR_FEW / counts
-    rest = pseudo / (counts + 2 * pseudo)
-    found = np.repeat((rest / max(num_classes - 1, 1))[:, None], num_classes, axis=1)
+def _targets(
+    labels: npt.NDArray[np.int64], num_repeats: int, num_classes: int, *, is_own_kind: bool
+) -> Doubles:
+    """Return targets: of n photos a class 1 - c / (n + 2 c), the rest for the other classes."""
+    count = len(labels) / num_classes
+    pseudo = _PSEUDO_PHOTOS + _FOR_FEW / count if is_own_kind else 0.0
+    rest = pseudo / (count + 2 * pseudo)
+    found = np.full((len(labels), num_classes), rest / max(num_classes - 1, 1))
     found[np.arange(len(labels)), labels] = 1 - rest
     return np.repeat(found, num_repeats, axis=0)
 

@@ -165,7 +165,7 @@ def _shrunk(basis: Basis, question: Question) -> list[HeadResult]:
     said, accuracies = out_of_fold_discriminants(basis, labels, question.folds, weights)
     found = []
     for strength, raw, accuracy in zip(SHRINKAGES, said, accuracies.tolist(), strict=True):
-        scale = blend([raw], labels, shares).weights
+        scale = blend([raw], labels, shares, is_own_kind=bool(scored.all())).weights
         log_probs = blended([raw], scale)
         losses = -np.take_along_axis(log_probs, labels[:, None, None], axis=2)[..., 0]
         predicted = log_probs.argmax(axis=2)

@@ -77,6 +77,8 @@ def choose(
         for one in candidates
     ]
     shares = points[0].shares
+    # Of photos that never are held out none counts: then others judge what these taught.
+    is_own_kind = bool((shares > 0).all())
     if counted is not None:
         shares = np.where(counted, shares, 0)
         shares = shares / max(shares.sum(), 1e-30)
@@ -90,7 +92,8 @@ def choose(
         # How sure a discriminant is comes from held-out photos: from those alone that count.
         candidates, points = [candidates[best]], [points[best]]
     said = [point.log_probs for point in points if point.log_probs is not None]
-    weights, brought = (found.tolist() for found in blend(said, labels, shares))
+    found = blend(said, labels, shares, is_own_kind=is_own_kind)
+    weights, brought = found.weights.tolist(), found.shares.tolist()
     return [
         Chosen(candidate, point, weight, share)
         for candidate, point, weight, share in zip(
