@@ -20,8 +20,8 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Prediction
+from photograft.classifier.export.resizing import begins_vertically_here
 from photograft.classifier.export.web.page import asset
-from photograft.classifier.export.web.pixels import begins_with_columns
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.spreadsheets import guarded
 from photograft.data.images import decode
@@ -70,7 +70,7 @@ def page() -> Iterator[Page]:
 
 def record(backbone: Backbone, *, tall_first: bool | None = None) -> dict[str, Any]:
     names = ("input_size", "crop_pct", "crop_mode", "interpolation")
-    first = begins_with_columns() if tall_first is None else tall_first
+    first = begins_vertically_here() if tall_first is None else tall_first
     return {**{name: asdict(backbone)[name] for name in names}, "tall_first": first}
 
 

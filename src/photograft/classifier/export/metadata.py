@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import PIL
@@ -13,6 +12,7 @@ from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Uncertainty
+from photograft.features.preprocessing import scaled_size
 
 if TYPE_CHECKING:
     import onnx
@@ -83,8 +83,7 @@ def rules_of(uncertainty: Uncertainty | None) -> dict[str, Any]:
 
 def least_side(classifier: Classifier) -> int:
     """Return to which side photos are shrunk: JPEGs may be decoded at no less than twice it."""
-    backbone = classifier.backbone
-    return max(math.floor(side / backbone.crop_pct) for side in backbone.input_size)
+    return max(scaled_size(classifier.backbone))
 
 
 def digest_of(classifier: Classifier) -> str:

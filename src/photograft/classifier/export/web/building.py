@@ -14,10 +14,10 @@ from photograft.classifier.export.graph import graph
 from photograft.classifier.export.metadata import describe
 from photograft.classifier.export.names import OOD_SCORE, PIXELS, PROBABILITIES
 from photograft.classifier.export.precision import with_half_weights
+from photograft.classifier.export.resizing import begins_vertically_here
 from photograft.classifier.export.web.checks import checks
 from photograft.classifier.export.web.neighbours import LIKENESS, Neighbours, add_likeness
 from photograft.classifier.export.web.page import PageParts, build_folder, build_page
-from photograft.classifier.export.web.pixels import begins_with_columns
 from photograft.classifier.export.web.runtime import Runtime, read_runtime
 from photograft.core.errors import InputError
 from photograft.core.text import count, percent, size
@@ -109,7 +109,7 @@ def _facts(
     prepared = {name: known["preprocessing"][name] for name in names}
     return {
         "class_names": known["classes"],
-        "record": {**prepared, "tall_first": begins_with_columns()},
+        "record": {**prepared, "tall_first": begins_vertically_here()},
         "max_pixels": classifier.max_pixels,
         "input": PIXELS,
         "outputs": {

@@ -8,10 +8,8 @@ a fifth of a level on average.
 
 from __future__ import annotations
 
-import functools
 import io
 
-import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from photograft.backbones.registry import Backbone
@@ -55,16 +53,3 @@ def _is_decoded_by_page(data: bytes) -> bool:
             return False
         sampling = tuple((h, v) for _, h, v, _ in image.layer)
         return len(sampling) == 1 or (image.mode == "RGB" and sampling in _SAMPLINGS)
-
-
-@functools.cache
-def begins_with_columns() -> bool:
-    """Return whether Pillow here begins with the columns of pictures that lose more height.
-
-    It does since version 13; each pass is rounded, so the order shows.
-    """
-    noise = np.random.default_rng(0).integers(0, 2, (60, 20, 3), np.uint8) * np.uint8(255)
-    picture, bicubic = Image.fromarray(noise), Image.Resampling.BICUBIC
-    found = picture.resize((15, 15), bicubic)
-    columns_first = picture.resize((20, 15), bicubic).resize((15, 15), bicubic)
-    return found.tobytes() == columns_first.tobytes()
