@@ -117,7 +117,7 @@ def test_an_onnx_file_of_ones_own(
 def test_torch_can_not_run_an_onnx_file(tmp_path: Path) -> None:
     file = write_network(tmp_path / "own.onnx")
     backbone, path = locate_weights(get_backbone(str(file)), default_cache_dir())
-    with pytest.raises(InputError, match="torch can't run own"):
+    with pytest.raises(InputError, match=r"torch can't run .*own\.onnx, which is an ONNX file"):
         check(with_head(backbone, path), "torch", tmp_path / "out")
 
 
@@ -161,4 +161,8 @@ def test_families_of_networks(name: str, tmp_path: Path) -> None:
     wanted = Preprocessing(input_size=size) if size != 224 else None
     backbone = get_backbone(name, "random", preprocessing=wanted)
     for to in FORMATS:
+        if (name, to) == ("vgg11", "web"):
+            with pytest.raises(InputError, match="too much for a page"):
+                check(with_head(backbone, None), to, tmp_path / to)
+            continue
         check(with_head(backbone, None), to, tmp_path / to)

@@ -30,6 +30,7 @@ COMMANDS = [
     ["train"],
     ["predict"],
     ["evaluate"],
+    ["export"],
     ["serve"],
     ["compare"],
     ["learning-curve"],

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from photograft.core.text import count
 from photograft.interfaces.server.problems import ProblemError
 
 # It would tell the log what it has read.
@@ -72,7 +73,7 @@ class _Files:
         self.is_whole = True
 
     def _too_many(self) -> ProblemError:
-        return ProblemError("too-large", f"a request may have {self._most:,} photos")
+        return ProblemError("too-large", f"a request may have {count(self._most, 'photo')}")
 
 
 async def read_files(pieces: AsyncIterator[bytes], content_type: str, most: int) -> list[bytes]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.text import count as counted
 from photograft.interfaces.server.problems import ProblemError
 
 #: Of the JSON's brackets, braces and commas together: each of its values takes some hundred bytes
@@ -77,7 +78,7 @@ def read_json(text: bytes) -> dict[str, Any]:
         ProblemError: It is none, or too large or too deep.
     """
     if sum(text.count(sign) for sign in (b"[", b"{", b",")) > MAX_SIGNS:
-        raise ProblemError("bad-request", f"the JSON has more than {MAX_SIGNS:,} values")
+        raise ProblemError("bad-request", f"the JSON has more than {counted(MAX_SIGNS, 'value')}")
     if _depth(text) > MAX_DEPTH:
         raise ProblemError("bad-request", f"the JSON is more than {MAX_DEPTH} deep")
     try:
@@ -120,7 +121,7 @@ def read_photos(
         raise ProblemError("bad-request", f"the input must be {name!r}, of datatype BYTES")
     count = _count(tensor.get("shape"))
     if count > most:
-        raise ProblemError("too-large", f"a request may have {most:,} photos")
+        raise ProblemError("too-large", f"a request may have {counted(most, 'photo')}")
     parameters = tensor.get("parameters", {})
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
     if size is not None:
@@ -135,7 +136,9 @@ def read_photos(
     else:
         photos = _decoded(tensor.get("data"))
     if len(photos) != count:
-        raise ProblemError("bad-request", f"the shape says {count} photos, the data {len(photos)}")
+        raise ProblemError(
+            "bad-request", f"the shape says {counted(count, 'photo')}, the data {len(photos):,}"
+        )
     return photos
 
 

@@ -129,10 +129,13 @@ def started(service: Service, place: str, *, token: bool) -> list[str]:
         place: Its address, as in ``http://127.0.0.1:8000``.
         token: Whether one is asked for.
     """
+    from photograft.core.text import count
+
     lines = []
     for served in service.models.all():
         model = served.model
-        lines.append(f"{model.name}: {len(model.class_names)} classes, version {model.version}")
+        classes = count(len(model.class_names), "class", "classes")
+        lines.append(f"{model.name}: {classes}, version {model.version}")
         lines += [f"  {sentence}" for sentence in model.rules.sentences]
     names = service.models.names
     shown = " -H 'Authorization: Bearer TOKEN'" if token else ""
