@@ -20,7 +20,7 @@ from photograft.core.store import FeatureStore
 from photograft.evaluation import uncertainty
 from photograft.evaluation.comparison.candidates import make_candidates
 from photograft.interfaces.sklearn.estimators import PhotoClassifier
-from photograft.learning.head import selection
+from photograft.learning.head import trying
 from photograft.learning.job import Fitted, Job
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
@@ -289,7 +289,7 @@ def test_many_photos_are_sampled(
         ("_MAX_ELEMENTS", 1),
     ):
         monkeypatch.setattr(uncertainty, name, value)
-    monkeypatch.setattr(selection, "SELECTION_PHOTOS", 20)
+    monkeypatch.setattr(trying, "SELECTION_PHOTOS", 20)
     job = make_job(photos, tiny_config("features", validation=0.0), cache)
     found = uncertainty.fit_uncertainty(job, find_strategy("features")(job)).fitted.classifier
     held_out, detector = assurance_of(found).held_out, assurance_of(found).ood_detector

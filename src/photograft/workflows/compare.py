@@ -42,7 +42,8 @@ from photograft.evaluation.comparison.leaderboard import Row, make_rows
 from photograft.evaluation.comparison.scheduler import run_trials
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.evaluation.comparison.trials import TrialContext, try_stored
-from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection, to_json
+from photograft.learning.head.selection import Selection, to_json
+from photograft.learning.head.trying import NUM_FOLDS, NUM_REPEATS
 from photograft.learning.job import Fitted, Job, OutOfFold
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare_dataset

@@ -20,7 +20,7 @@ from photograft.core.arrays import Floats
 from photograft.core.errors import UnknownNameError
 from photograft.core.progress import Silent
 from photograft.data.splits import make_folds
-from photograft.learning.head import choosing, cross_validation, out_of_fold, selection
+from photograft.learning.head import choosing, cross_validation, out_of_fold, trying
 from photograft.learning.head.basis import make_basis
 from photograft.learning.head.blending import blended
 from photograft.learning.head.candidates import Gather, HeadCandidate, Question, try_heads
@@ -378,7 +378,7 @@ def test_group_is_never_split_across_folds(monkeypatch: pytest.MonkeyPatch) -> N
     groups = np.arange(240) // 8
     seen = folds_seen(monkeypatch)
     choose(features, labels, groups=groups)
-    assert len(seen) == selection.NUM_REPEATS
+    assert len(seen) == trying.NUM_REPEATS
     for folds in seen:
         assert set(folds.tolist()) == set(range(5))
         assert all(len(set(folds[groups == g].tolist())) == 1 for g in range(30))
@@ -564,7 +564,7 @@ def test_subset_does_not_depend_on_the_order() -> None:
 
 
 def test_choice_on_a_subset_and_fit_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "SELECTION_PHOTOS", 100)
+    monkeypatch.setattr(trying, "SELECTION_PHOTOS", 100)
     features, labels = signal_in(slice(16, 24), n=600)
     groups = np.arange(600) // 3
     seen = folds_seen(monkeypatch)
@@ -587,8 +587,8 @@ def test_choice_on_a_subset_and_fit_on_all(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_views_share_the_rows_that_a_choice_is_made_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice the views, half the photos; the head is fitted on every view of every photo."""
-    monkeypatch.setattr(selection, "SELECTION_PHOTOS", 150)
-    monkeypatch.setattr(selection, "SELECTION_ROWS", 200)
+    monkeypatch.setattr(trying, "SELECTION_PHOTOS", 150)
+    monkeypatch.setattr(trying, "SELECTION_ROWS", 200)
     plain, labels = signal_in(slice(16, 24), n=400)
     features = np.concatenate([plain, plain + np.float32(0.1)])
     read: list[int] = []
@@ -714,7 +714,7 @@ def test_twenty_thousand_photos() -> None:
     seconds = time.perf_counter() - begin
     right = (head.predict_proba(features[20_000:]).argmax(axis=1) == labels[20_000:]).mean()
     print(f"\nchosen and fitted in {seconds:.1f} s: {found.accuracy:.3f}, {right:.3f}")
-    assert found.num_photos == pytest.approx(selection.SELECTION_PHOTOS, abs=5)
+    assert found.num_photos == pytest.approx(trying.SELECTION_PHOTOS, abs=5)
     assert abs(right - found.accuracy) < 0.05
     assert all(member.basis is None for member in found.members)
 

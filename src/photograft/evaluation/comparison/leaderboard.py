@@ -12,7 +12,7 @@ from photograft.core.statistics import wilson_interval
 from photograft.evaluation.comparison.candidates import Candidate
 from photograft.evaluation.comparison.paired import Paired, verdicts
 from photograft.evaluation.comparison.trial_store import Trial
-from photograft.learning.head.selection import NUM_FOLDS
+from photograft.learning.head.trying import NUM_FOLDS
 
 Row = dict[str, Any]
 

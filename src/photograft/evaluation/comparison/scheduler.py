@@ -19,7 +19,8 @@ from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.evaluation.comparison.trials import TrialContext, try_folds, try_stored
 from photograft.features.extraction import PLAIN, mirrored_view, open_space
 from photograft.features.extractor import Extractor
-from photograft.learning.head.selection import NUM_FOLDS, Selection
+from photograft.learning.head.selection import Selection
+from photograft.learning.head.trying import NUM_FOLDS
 from photograft.learning.job import Job
 from photograft.learning.strategies import features_augment
 

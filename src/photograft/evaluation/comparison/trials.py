@@ -24,7 +24,8 @@ from photograft.features.extraction import feature_batches
 from photograft.features.extractor import Extractor
 from photograft.features.opening import open_extractor
 from photograft.features.settings import ExtractionSettings
-from photograft.learning.head.selection import NUM_FOLDS, NUM_REPEATS, Selection
+from photograft.learning.head.selection import Selection
+from photograft.learning.head.trying import NUM_FOLDS, NUM_REPEATS
 from photograft.learning.job import Job, needs_features
 from photograft.learning.preparation import network_settings
 from photograft.learning.strategies import features_augment

@@ -20,14 +20,9 @@ from photograft.core.text import count, percent
 from photograft.data.splits import make_folds
 from photograft.features.extractor import Extractor
 from photograft.learning.head.candidates import gather_from
-from photograft.learning.head.selection import (
-    NUM_FOLDS,
-    Asked,
-    Selection,
-    settle,
-    try_looks,
-)
+from photograft.learning.head.selection import Selection, settle
 from photograft.learning.head.solver import photo_weights
+from photograft.learning.head.trying import NUM_FOLDS, Asked, try_looks
 from photograft.learning.job import Job
 
 #: Validation photos, or groups of them, that can disagree, at least.

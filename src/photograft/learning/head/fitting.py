@@ -13,8 +13,9 @@ from photograft.features.layers import LayerSet
 from photograft.learning.head.basis import Basis
 from photograft.learning.head.candidates import LOGISTIC, Gather, nested_basis, nested_columns
 from photograft.learning.head.discriminant import fit_discriminant
-from photograft.learning.head.selection import Member, Selection, with_views
+from photograft.learning.head.selection import Member, Selection
 from photograft.learning.head.solver import photo_weights, solve
+from photograft.learning.head.trying import with_views
 
 _TOLERANCE = 1e-7
 

@@ -28,15 +28,8 @@ from photograft.features.looks import JoinedTable
 from photograft.features.opening import extractor_for
 from photograft.learning.head.candidates import gather_from
 from photograft.learning.head.sampling import sample_photos
-from photograft.learning.head.selection import (
-    Asked,
-    LookHeads,
-    Selection,
-    ask,
-    is_better,
-    settle,
-    try_look,
-)
+from photograft.learning.head.selection import Selection, is_better, settle
+from photograft.learning.head.trying import Asked, LookHeads, ask, try_look
 from photograft.learning.job import Job
 from photograft.learning.looks.narrowing import narrowed
 from photograft.learning.looks.plan import AUDITION_PHOTOS, Plan, plan_for

@@ -17,7 +17,8 @@ from photograft.features.layers import layer_sets
 from photograft.learning.head.candidates import KINDS, Gather
 from photograft.learning.head.elsewhere import choose_by_validation, disagreement
 from photograft.learning.head.fitting import fit_head
-from photograft.learning.head.selection import Selection, ask, settle, to_json, try_looks
+from photograft.learning.head.selection import Selection, settle, to_json
+from photograft.learning.head.trying import ask, try_looks
 from photograft.learning.job import Fitted, Job, OutOfFold
 from photograft.learning.looks.search import search
 
