@@ -154,13 +154,6 @@ class _Search:
         heads = [looked.heads for looked in looks if looked.heads is not None]
         return self._among(self.asked, looks, heads)
 
-    def _settle_on(
-        self, asked: Asked, looks: Sequence[Looked], digests: Sequence[bytes]
-    ) -> Selection:
-        """Return the choice among some looks on the audition's photos alone."""
-        heads = [self._heads(asked, looked, digests, Silent()) for looked in looks]
-        return self._among(asked, looks, heads)
-
     def _among(
         self, asked: Asked, looks: Sequence[Looked], heads: Sequence[LookHeads]
     ) -> Selection:
@@ -221,11 +214,14 @@ class _Search:
         digests = [self.digests[i] for i in rows.tolist()]
         photos = [self.job.photos("train")[i] for i in rows.tolist()]
         asked = self._ask(rows)
-        names = [looked.extractor.backbone.name for looked in self.kept]
-        before = self._settle_on(asked, self.kept, digests)
+        heads = {
+            looked.extractor.backbone.name: self._heads(asked, looked, digests, Silent())
+            for looked in self.kept
+        }
+        before = self._among(asked, self.kept, list(heads.values()))
         found: dict[str, float] = {}
         for name in self.plan.looks:
-            if name in names:
+            if name in heads:
                 continue
             looked = self.known.get(name)
             if looked is None:
@@ -242,7 +238,15 @@ class _Search:
             else:
                 table = looked.table
             own = Looked(looked.extractor, looked.cost, table)
-            after = self._settle_on(asked, [*self._others(name), own], digests)
+            others = self._others(name)
+            after = self._among(
+                asked,
+                [*others, own],
+                [
+                    *(heads[looked.extractor.backbone.name] for looked in others),
+                    self._heads(asked, own, digests, Silent()),
+                ],
+            )
             difference = before.losses - after.losses
             gain = float(difference @ before.shares)
             found[name] = gain if gain > standard_error(difference, before.shares) / 2 else 0.0

@@ -24,6 +24,21 @@ ClassifierMaxPixels = Annotated[
         min=1, help="Skip photos with more pixels than this. [default: as in its training]"
     ),
 ]
+Unknown = Annotated[
+    bool, typer.Option("--unknown", help="Answer unknown for what is like no class.")
+]
+Keep = Annotated[
+    float | None,
+    typer.Option(help="Likewise, keeping this share of photos like yours. [default: 0.95]"),
+]
+MinAccuracy = Annotated[
+    float | None,
+    typer.Option(help="Answer unsure below the confidence at which so many are right."),
+]
+Coverage = Annotated[
+    float | None,
+    typer.Option(help="Also give the classes that hold the right one so often."),
+]
 EmptyClasses = Annotated[
     str,
     typer.Option(

@@ -11,6 +11,10 @@ import typer
 from photograft.interfaces.cli.commands.options import (
     ClassifierMaxPixels,
     ClassifierPath,
+    Coverage,
+    Keep,
+    MinAccuracy,
+    Unknown,
     fail,
 )
 
@@ -43,21 +47,10 @@ def predict(
             help="[default: by the file's name; table on a terminal, else csv]",
         ),
     ] = None,
-    unknown: Annotated[
-        bool, typer.Option("--unknown", help="Answer unknown for what is like no class.")
-    ] = False,
-    keep: Annotated[
-        float | None,
-        typer.Option(help="Likewise, keeping this share of photos like yours. [default: 0.95]"),
-    ] = None,
-    min_accuracy: Annotated[
-        float | None,
-        typer.Option(help="Answer unsure below the confidence at which so many are right."),
-    ] = None,
-    coverage: Annotated[
-        float | None,
-        typer.Option(help="Also give the classes that hold the right one so often."),
-    ] = None,
+    unknown: Unknown = False,
+    keep: Keep = None,
+    min_accuracy: MinAccuracy = None,
+    coverage: Coverage = None,
     max_pixels: ClassifierMaxPixels = None,
 ) -> None:
     """Classify; the help text is above."""

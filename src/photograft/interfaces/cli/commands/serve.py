@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from photograft.interfaces.cli.commands.options import Coverage, Keep, MinAccuracy, Unknown
+
 if TYPE_CHECKING:
     from photograft.workflows.serve import Service
 
@@ -44,21 +46,10 @@ def serve(
         list[str] | None,
         typer.Option(help="A name by which it may be called, beside this machine's own."),
     ] = None,
-    unknown: Annotated[
-        bool, typer.Option("--unknown", help="Answer unknown for what is like no class.")
-    ] = False,
-    keep: Annotated[
-        float | None,
-        typer.Option(help="Likewise, keeping this share of photos like yours. [default: 0.95]"),
-    ] = None,
-    min_accuracy: Annotated[
-        float | None,
-        typer.Option(help="Answer unsure below the confidence at which so many are right."),
-    ] = None,
-    coverage: Annotated[
-        float | None,
-        typer.Option(help="Also give the classes that hold the right one so often."),
-    ] = None,
+    unknown: Unknown = False,
+    keep: Keep = None,
+    min_accuracy: MinAccuracy = None,
+    coverage: Coverage = None,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Pixels of a photo, at most.")
     ] = 50_000_000,
