@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -42,8 +42,7 @@ def protocol_of(limits: Limits, figures: HttpFigures) -> type[H11Protocol]:
         _patience: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            assert isinstance(transport, asyncio.Transport)  # noqa: S101 (for type checkers)
-            super().connection_made(transport)
+            super().connection_made(cast(asyncio.Transport, transport))
             figures.num_connections = len(self.connections)
             if len(self.connections) > limits.max_connections:
                 self._tell(busy("there are more connections than are taken on", 1))
