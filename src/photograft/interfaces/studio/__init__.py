@@ -1,0 +1,1 @@
+"""The studio: a local page for people who do not write commands."""
