@@ -1,1 +1,1 @@
-"""The studio: a local page for people who do not write commands."""
+"""The page of `photograft studio`: a local server, and what a browser shows of it."""
