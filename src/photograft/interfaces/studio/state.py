@@ -1,0 +1,47 @@
+"""What a studio holds while it runs."""
+
+from __future__ import annotations
+
+from photograft.interfaces.studio.events import Events
+from photograft.workflows.studio.intake import Intake
+from photograft.workflows.studio.project import Project
+from photograft.workflows.studio.shelves import Guesses
+
+
+class Studio:
+    """A project with all that works on it.
+
+    Args:
+        project: The project, open.
+        events: What pages are told.
+
+    Attributes:
+        intake: Takes photos in.
+    """
+
+    def __init__(self, project: Project, events: Events | None = None) -> None:
+        self.project = project
+        self.events = events or Events()
+        self.intake = Intake(project)
+        project.on_change(self._changed)
+
+    @property
+    def guesses(self) -> Guesses | None:
+        """What is thought of the photos; None where nothing is."""
+        return None
+
+    def start(self) -> None:
+        """Begin all that works by itself."""
+        self.project.start_scan()
+
+    def stop_telling(self) -> None:
+        """End the streams of events, for which a server that stops would wait."""
+        self.events.close()
+
+    def close(self) -> None:
+        """End all of it, the project last."""
+        self.stop_telling()
+        self.project.close()
+
+    def _changed(self) -> None:
+        self.events.publish({"type": "project", "revision": self.project.revision})
