@@ -87,7 +87,9 @@ class Directions:
         parts, start = [np.ones((len(features), 1), np.float32)], 0
         for block in self.blocks:
             own = features[:, self.columns[start : start + len(block.mean)]]
-            parts.append(np.asarray(((own - block.mean) / block.scale) @ block.rotation, np.float32))
+            parts.append(
+                np.asarray(((own - block.mean) / block.scale) @ block.rotation, np.float32)
+            )
             start += len(block.mean)
         return np.concatenate(parts, axis=1)
 

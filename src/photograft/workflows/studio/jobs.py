@@ -1,4 +1,4 @@
-"""Long work of a studio: one job at a time, each in a process of its own, that goes on after a stop.
+"""Long work of a studio: one job at a time, each in a process of its own, that goes on later.
 
 What is under way and what waits is noted in ``jobs.json``: the next start takes it up again. What
 was done of a job before is found in the feature store and the folders that it writes.
@@ -15,20 +15,17 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from photograft.core.errors import InputError, UnknownNameError
-from photograft.core.files import new_file, write_json
-from photograft.workflows.studio.orders import KINDS, Order, labels_key, make_order
+from photograft.workflows.studio.job import Job, read_jobs, write_jobs
+from photograft.workflows.studio.orders import KINDS, RUNS, Order, labels_key, make_order
 from photograft.workflows.studio.view import Snapshot
 
 FILE_NAME = "jobs.json"
-_FORMAT = 1
 #: Jobs of the past that are kept, lines of a log, and seconds that a job has to end.
 _MOST_PAST, _MOST_LINES, _PATIENCE = 50, 100, 8.0
-_FIX = "Check that the project's folder may be written to."
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -50,45 +47,6 @@ class Workplace(Protocol):
         """Write the corrections, if there are any."""
 
 
-@dataclass
-class Job:
-    """Something to be done, under way, or of the past.
-
-    Attributes:
-        id: Its name.
-        kind: One of `KINDS`.
-        options: What was asked.
-        order: What the process is told, places for results included.
-        state: ``"queued"``, ``"running"``, ``"done"``, ``"failed"`` or ``"stopped"``.
-        labels: What `labels_key` said when it began.
-        at: How far it is: ``step``, ``done``, ``total``, ``unit``, ``seconds_left``, ``words``.
-        log: What it said.
-        began: Seconds since the epoch.
-        ended: Likewise.
-        error: Why it failed, for users.
-        result: What came of it.
-    """
-
-    id: str
-    kind: str
-    options: dict[str, Any]
-    order: dict[str, Any]
-    state: str = "queued"
-    labels: str = ""
-    at: dict[str, Any] = field(default_factory=dict)
-    log: list[str] = field(default_factory=list)
-    began: float | None = None
-    ended: float | None = None
-    error: str = ""
-    result: dict[str, Any] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON types, for a page."""
-        nothing = {"step": "", "done": 0, "total": 0, "unit": "", "seconds_left": None, "words": ""}
-        own = {k: v for k, v in vars(self).items() if k not in ("at", "order", "labels")}
-        return {**own, **nothing, **self.at}
-
-
 class Jobs:
     """The jobs of a project.
 
@@ -101,13 +59,12 @@ class Jobs:
         self._project, self._tell = project, tell
         self._path = project.folder / FILE_NAME
         self._waking = threading.Condition()
-        self._queue: deque[Job] = deque()
-        self._past: list[Job] = []
+        under_way, self._past = read_jobs(self._path)
+        self._queue: deque[Job] = deque(under_way)
         self._current: Job | None = None
         self._process: subprocess.Popen[str] | None = None
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
-        self._read()
 
     def start(self) -> None:
         """Begin, or go on where the last studio of the project ended."""
@@ -189,8 +146,8 @@ class Jobs:
                     path = self._project.folder / job.result["path"]
                     if (path / "run.json").is_file():
                         return path
-        found = self._project.folder.glob("runs/*/run.json")
-        return max((file.parent for file in found), key=lambda p: p.stat().st_mtime, default=None)
+        found = [file.parent for file in self._project.folder.glob(f"{RUNS}/*/run.json")]
+        return max(found, key=_changed, default=None)
 
     def wait(self, job_id: str, seconds: float = 600.0) -> Job:
         """Wait until a job has ended, and return it.
@@ -317,17 +274,8 @@ class Jobs:
 
     def _write(self) -> None:
         under_way = [*([self._current] if self._current else []), *self._queue]
-        rows = [{k: v for k, v in vars(job).items() if k != "at"} for job in under_way]
-        past = [{k: v for k, v in vars(job).items() if k != "at"} for job in self._past]
-        with new_file(self._path, fix=_FIX) as partial:
-            write_json(partial, {"format": _FORMAT, "jobs": rows, "past": past})
+        write_jobs(self._path, under_way, self._past)
 
-    def _read(self) -> None:
-        try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
-            self._past = [Job(**row) for row in found["past"]]
-            self._queue = deque(Job(**{**row, "state": "queued"}) for row in found["jobs"])
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, KeyError, TypeError):  # torn or of another version: begin anew
-            self._past, self._queue = [], deque()
+
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime
