@@ -76,6 +76,13 @@ class Asked:
             raise _wrong(name, "true or false", found)
         return found
 
+    def members(self, name: str) -> Mapping[str, Any]:
+        """Return a member that is an object; an empty one where it is not there."""
+        found = self._members.get(name) or {}
+        if not isinstance(found, dict):
+            raise _wrong(name, "an object", found)
+        return found
+
     def path(self, name: str) -> Path:
         """Return a member that is a whole path; ``~`` stands for the user's home."""
         text = self.text(name).strip()

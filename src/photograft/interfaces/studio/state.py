@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from photograft.interfaces.studio.events import Events
 from photograft.workflows.studio.intake import Intake
+from photograft.workflows.studio.jobs import Jobs
+from photograft.workflows.studio.live import Live
 from photograft.workflows.studio.project import Project
 from photograft.workflows.studio.shelves import Guesses
 
@@ -17,22 +19,28 @@ class Studio:
 
     Attributes:
         intake: Takes photos in.
+        live: The classifier that learns along.
+        jobs: Long work.
     """
 
     def __init__(self, project: Project, events: Events | None = None) -> None:
         self.project = project
         self.events = events or Events()
         self.intake = Intake(project)
+        self.live = Live(project, self.events.publish)
+        self.jobs = Jobs(project, self.events.publish)
         project.on_change(self._changed)
 
     @property
     def guesses(self) -> Guesses | None:
-        """What is thought of the photos; None where nothing is."""
-        return None
+        """What is thought of the photos."""
+        return self.live
 
     def start(self) -> None:
         """Begin all that works by itself."""
         self.project.start_scan()
+        self.live.start()
+        self.jobs.start()
 
     def stop_telling(self) -> None:
         """End the streams of events, for which a server that stops would wait."""
@@ -41,7 +49,10 @@ class Studio:
     def close(self) -> None:
         """End all of it, the project last."""
         self.stop_telling()
+        self.jobs.close()
+        self.live.close()
         self.project.close()
 
     def _changed(self) -> None:
         self.events.publish({"type": "project", "revision": self.project.revision})
+        self.live.changed()

@@ -1,0 +1,53 @@
+"""Addresses of what learns: the classifier that learns along, long work, and the doctor's cards."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from photograft.interfaces.studio.asked import Asked, json_response
+from photograft.interfaces.studio.state import Studio
+
+
+def routes(studio: Studio) -> list[Route]:
+    """Return what answers."""
+    api = LearningAPI(studio)
+    return [
+        Route("/api/live", api.live),
+        Route("/api/jobs", api.jobs),
+        Route("/api/jobs", api.add, methods=["POST"]),
+        Route("/api/jobs/stop", api.stop, methods=["POST"]),
+    ]
+
+
+class LearningAPI:
+    """Answers.
+
+    Args:
+        studio: What is asked.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    async def live(self, request: Request) -> Response:
+        """Tell how the classifier that learns along is doing."""
+        return json_response(await run_in_threadpool(self._studio.live.status))
+
+    async def jobs(self, request: Request) -> Response:
+        """Tell all jobs."""
+        return json_response(self._studio.jobs.status())
+
+    async def add(self, request: Request) -> Response:
+        """Have something done."""
+        asked = await Asked.read(request)
+        kind, options = asked.text("kind"), asked.members("options")
+        return json_response({"id": await run_in_threadpool(self._studio.jobs.add, kind, options)})
+
+    async def stop(self, request: Request) -> Response:
+        """End a job."""
+        job_id = (await Asked.read(request)).text("id")
+        await run_in_threadpool(self._studio.jobs.stop, job_id)
+        return json_response({"id": job_id})
