@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from photograft.interfaces.studio import learning_api, photo_api
+from photograft.interfaces.studio import learning_api, page, photo_api
 from photograft.interfaces.studio.guard import Guard
 from photograft.interfaces.studio.problems import problem
 from photograft.interfaces.studio.sessions import Sessions
@@ -41,6 +41,7 @@ def make_app(studio: Studio, sessions: Sessions) -> ASGIApp:
     app = Starlette(
         routes=[
             Route("/", way_in),
+            *page.routes(studio),
             *photo_api.routes(studio),
             *learning_api.routes(studio),
         ]
