@@ -49,6 +49,13 @@ def shell() -> str:
     return _HOLE.sub(lambda hole: html.escape(values[hole[1]]), _read("index.html").decode())
 
 
+def not_open(detail: str) -> Response:
+    """Return the page for a browser that may not see the studio; says what to do."""
+    values = {**_flat(json.loads(_read("texts.json"))), "detail": detail}
+    text = _HOLE.sub(lambda hole: html.escape(values[hole[1]]), _read("not_open.html").decode())
+    return Response(text, 401, media_type="text/html", headers={"Cache-Control": "no-store"})
+
+
 def palette() -> str:
     """Return both themes as a style sheet; edges of what can be used stand out 3 to 1."""
     light, dark = (f"{variables(theme)};--edge:{_edge(theme)}" for theme in (LIGHT, DARK))

@@ -1,7 +1,7 @@
 // The page starts here: texts, news from the server, the bar on top, and the place of the address.
 
 import { byId, icon, make, setText, styled } from "./core/dom.js";
-import { listen } from "./core/events.js";
+import { start as listen } from "./core/events.js";
 import { showKeys, startKeys } from "./core/keys.js";
 import { say } from "./core/messages.js";
 import { go } from "./core/router.js";

@@ -5,9 +5,23 @@ import { put, state } from "./store.js";
 
 const RETRY = 1500;
 let source = null;
+let again = 0;
 
-/** Listen, for as long as the page is there. */
-export function listen() {
+/** Listen, while the page is seen: a browser has but a few connections to share among its tabs. */
+export function start() {
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) listen();
+    else {
+      source?.close();
+      source = null;
+    }
+  });
+  listen();
+}
+
+function listen() {
+  clearTimeout(again);
+  source?.close();
   source = new EventSource("/api/events");
   source.onopen = () => {
     put("online", true);
@@ -16,8 +30,8 @@ export function listen() {
   source.onmessage = ({ data }) => take(JSON.parse(data));
   source.onerror = () => {
     put("online", false);
-    if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
-    setTimeout(listen, RETRY);
+    refresh(); // tells whether it is the cookie
+    if (source.readyState === EventSource.CLOSED) again = setTimeout(listen, RETRY); // else it tries by itself
   };
 }
 

@@ -23,7 +23,7 @@ export function say(text, { wrong = false, action, act } = {}) {
   if (action) toast.append(button(action, () => (close(), act()), { kind: "plain" }));
   toast.append(iconButton("close", t("shell.close"), close));
   const all = byId("toasts");
-  for (const old of [...all.children].slice(0, -2)) old.remove();
+  for (const old of [...all.children]) if (!old.classList.contains("wrong") || all.childElementCount > 2) old.remove();
   all.append(toast);
   if (wrong) return;
   let left = setTimeout(close, STAYS);

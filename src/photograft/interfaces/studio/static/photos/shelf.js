@@ -141,10 +141,10 @@ export class Shelf {
 /** Take back what was done last, in whatever tab. */
 export async function undo() {
   const done = await attempt(() => post("/api/undo"));
-  if (done) say(t("photos.undone", { what: done.what }), { action: t("photos.redo"), act: () => redo() });
+  if (done) say(done.what, { action: t("photos.redo"), act: () => redo() });
 }
 
 export async function redo() {
   const done = await attempt(() => post("/api/redo"));
-  if (done) say(t("photos.redone", { what: done.what }));
+  if (done) say(done.what);
 }

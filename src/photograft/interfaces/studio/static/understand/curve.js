@@ -4,8 +4,8 @@ import { draw, make, setText } from "../core/dom.js";
 import { percent, t } from "../core/texts.js";
 
 const WIDTH = 560;
-const HEIGHT = 240;
-const EDGE = { left: 46, right: 14, top: 14, bottom: 34 };
+const HEIGHT = 270;
+const EDGE = { left: 48, right: 14, top: 30, bottom: 52 };
 
 /** @param {{share: number, accuracy: number, threshold: number}[]} curve from sure answers to all of them */
 export function sureness(curve) {
@@ -59,6 +59,7 @@ function grid(low, x, y) {
     parts.push(draw("line", { class: "curve-grid", x1: x(0), x2: x(1), y1: y(value), y2: y(value) }));
     parts.push(label(x(0) - 8, y(value) + 4, "end", percent(value)));
   }
+  parts.push(label(0, 12, "start", t("understand.axis_accuracy")), label(x(1), HEIGHT - 6, "end", t("understand.axis_share")));
   for (const share of [0, 0.25, 0.5, 0.75, 1]) parts.push(label(x(share), HEIGHT - EDGE.bottom + 20, share === 1 ? "end" : "middle", percent(share)));
   return parts;
 }
