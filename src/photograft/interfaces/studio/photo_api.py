@@ -69,7 +69,7 @@ class PhotoAPI:
 
     async def project(self, request: Request) -> Response:
         """Tell what there is."""
-        return await _told(lambda: overview(self._project))
+        return await _told(lambda: {**overview(self._project), "run": self._studio.run})
 
     async def shelf(self, request: Request) -> Response:
         """Tell the photos of a shelf."""

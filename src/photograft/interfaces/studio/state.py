@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from photograft.interfaces.studio.events import Events
 from photograft.workflows.studio.intake import Intake
 from photograft.workflows.studio.jobs import Jobs
@@ -35,6 +37,11 @@ class Studio:
     def guesses(self) -> Guesses | None:
         """What is thought of the photos."""
         return self.live
+
+    @property
+    def run(self) -> dict[str, Any] | None:
+        """The name and accuracy of the last training; None where there is none."""
+        return None
 
     def start(self) -> None:
         """Begin all that works by itself."""

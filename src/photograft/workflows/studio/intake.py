@@ -71,7 +71,7 @@ class Intake:
             if copy is not None:
                 return Brought(copy, is_duplicate=True)
             file = self._keep(data, name, header.format)
-            photo = listed_photo(self._project.folder, file, file.name)
+            photo = listed_photo(self._project.folder, str(file), file.name)
             self._project.bring(photo, label, group)
             self._note(photo.id, len(data))
         return Brought(photo.id, is_duplicate=False)

@@ -154,8 +154,11 @@ class Pictures:
             data = read_file(Path(file))
         except OSError as error:
             raise ImageError("unreadable", error.strerror or str(error)) from error
-        # The longest side counts here, and what is decoded small goes by the shortest.
-        picture = images.decode(data, at_least=size // 2)
+        header = images.read_header(data)
+        # What is decoded small goes by twice the shortest side; here the longest one counts.
+        sides = sorted((header.width, header.height))
+        shortest = min(size, -(-size * sides[0] // sides[1]))
+        picture = images.decode(data, at_least=-(-shortest // 2))
         picture.thumbnail((size, size), _FINE)
         return picture
 

@@ -86,12 +86,15 @@ class Project:
         description = files.open_folder(photos, place)
         lock = ProjectLock(place)
         try:
-            if photos is not None:
-                list_folder(photos, place)  # of a folder that is named, what is wrong is said
-            return cls(place, description, lock)
+            found = cls(place, description, lock)
         except BaseException:
             lock.release()
             raise
+        wrong = next((one for one in found.folders if one.problem and one.folder == photos), None)
+        if wrong is not None:  # of a folder that was named now
+            found.close()
+            raise InputError(wrong.problem)
+        return found
 
     def __enter__(self) -> Self:
         return self
