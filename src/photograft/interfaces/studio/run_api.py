@@ -16,7 +16,8 @@ from photograft.interfaces.studio.state import Studio
 #: Pages that Photograft wrote carry all that they need; they are kept apart from the studio's own.
 _APART = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; base-uri 'none'; "
-    "form-action 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob: data:; style-src 'unsafe-inline'; "
+    "form-action 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob: data:; "
+    "style-src 'unsafe-inline'; "
     "img-src data: blob:; media-src blob:; font-src data:; connect-src data: blob:; "
     "worker-src blob: data:"
 )

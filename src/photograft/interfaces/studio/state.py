@@ -41,7 +41,7 @@ class Studio:
         self.jobs = Jobs(project, self._told)
         self.health = Health(project, self.jobs)
         self.understanding = Understanding(project, self.jobs)
-        self.trying = Trying(project, self.live, self.jobs)
+        self.trying = Trying(project, self.live, self.jobs, self.understanding)
         self.handing_over = HandingOver(project, self.jobs, self.understanding)
         project.on_change(self._changed)
 
