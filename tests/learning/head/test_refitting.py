@@ -71,6 +71,15 @@ def test_groups_are_kept_together() -> None:
     assert (right[:40] != right[40:]).all()
 
 
+def test_a_class_of_one_group_is_never_known_when_it_is_held_out() -> None:
+    features, labels = drawn(30, 3)
+    groups = np.where(labels == 1, 99, np.arange(30))
+    _, found = fitted(features, labels, groups)
+    right = found.log_probs.argmax(axis=1) == labels
+    assert not right[labels == 1].any()
+    assert right[labels != 1].mean() > 0.9
+
+
 @pytest.mark.parametrize(("num_photos", "num_classes"), [(4, 2), (9, 3), (600, 2)])
 def test_any_number_of_photos(num_photos: int, num_classes: int) -> None:
     features, labels = drawn(num_photos, num_classes)
