@@ -38,7 +38,7 @@ def test_it_waits_for_labels_and_says_which(unlabelled: Project, live: Live) -> 
     unlabelled.label(ids_of(unlabelled, "square")[:1], "square")
     assert live.wait()
     assert "square" in live.status()["why"]
-    assert live.fit is live.useful() is live.whole() is None
+    assert [live.fit, live.useful(), live.whole()] == [None] * 3
     assert live.guesses(ids_of(unlabelled, "circle")) == [None] * 12
 
 
