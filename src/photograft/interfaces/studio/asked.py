@@ -62,12 +62,11 @@ class Asked:
             raise _wrong(name, "text", found)
         return found
 
-    def text_or_none(self, name: str) -> str | None:
-        """Return a member that is text or null, and has to be there."""
-        if name not in self._members:
+    def text_or_none(self, name: str, *, needed: bool = False) -> str | None:
+        """Return a member that is text or null, or is not there, unless it is needed."""
+        if needed and name not in self._members:
             raise InputError(f"the request has no {name}")
-        found = self._members[name]
-        return None if found is None else self.text(name)
+        return None if self._members.get(name) is None else self.text(name)
 
     def flag(self, name: str) -> bool:
         """Return a member that is true or false."""

@@ -128,7 +128,7 @@ class PhotoAPI:
     async def label(self, request: Request) -> Response:
         """Put photos into a class, or into none."""
         asked = await Asked.read(request)
-        ids, label = asked.ids(), asked.text_or_none("label")
+        ids, label = asked.ids(), asked.text_or_none("label", needed=True)
         return await self._changed(lambda: self._project.label(ids, label))
 
     async def exclude(self, request: Request) -> Response:
@@ -140,23 +140,14 @@ class PhotoAPI:
     async def group(self, request: Request) -> Response:
         """Keep photos together, or not."""
         asked = await Asked.read(request)
-        ids, group = asked.ids(), asked.text_or_none("group")
+        ids, group = asked.ids(), asked.text_or_none("group", needed=True)
         return await self._changed(lambda: self._project.group(ids, group))
 
     async def classes(self, request: Request) -> Response:
         """Make, rename, merge or remove a class."""
         asked = await Asked.read(request)
-        action, name, project = asked.text("action"), asked.text("name"), self._project
-        if action == "create":
-            return await self._changed(lambda: project.create_class(name))
-        if action == "remove":
-            return await self._changed(lambda: project.remove_class(name))
-        to = asked.text("to")
-        if action == "rename":
-            return await self._changed(lambda: project.rename_class(name, to))
-        if action == "merge":
-            return await self._changed(lambda: project.merge_classes(name, to))
-        raise InputError(f"there is no action {action!r}", expected="create, rename, merge, remove")
+        action, name, to = asked.text("action"), asked.text("name"), asked.text_or_none("to")
+        return await self._changed(lambda: self._project.change_class(action, name, to))
 
     async def undo(self, request: Request) -> Response:
         """Undo the last change."""

@@ -44,6 +44,7 @@ class Studio:
         self.trying = Trying(project, self.live, self.jobs, self.understanding)
         self.handing_over = HandingOver(project, self.jobs, self.understanding)
         project.on_change(self._changed)
+        project.on_progress(self._scanned)
 
     @property
     def guesses(self) -> Guesses | None:
@@ -79,6 +80,9 @@ class Studio:
         if job["state"] == "done":
             self.events.publish({"type": "health" if job["kind"] == "doctor" else "run"})
 
-    def _changed(self) -> None:
+    def _scanned(self) -> None:
         self.events.publish({"type": "project", "revision": self.project.revision})
+
+    def _changed(self) -> None:
+        self._scanned()
         self.live.changed()
