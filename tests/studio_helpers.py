@@ -1,96 +1,100 @@
-"""What the tests of the studio share: one in a process of its own, and a page that has it open."""
+"""Projects for tests of the studio: drawn photos without labels, and one with all work done."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import json
-import os
-import re
-import signal
-import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import system_helpers as system
+import pytest
+from filelock import FileLock
+
+from photograft.workflows.studio.jobs import Jobs
+from photograft.workflows.studio.project import Project
+from system_helpers import CLASSES, shared_cache, shared_photos
 
 
-@dataclass
-class RunningStudio:
-    """A studio in a process of its own, and the cookie of a page that has it open."""
-
-    process: subprocess.Popen[str]
-    port: int
-    address: str
-    cookie: str = ""
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-
-    def enter(self) -> None:
-        """Open the page by its address."""
-        with contextlib.closing(self.connect()) as connection:
-            connection.request("GET", self.address.partition(str(self.port))[2])
-            reply = connection.getresponse()
-            assert reply.status == 303
-            self.cookie = reply.headers["Set-Cookie"].partition(";")[0]
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Cookie": self.cookie, "X-Photograft": "studio"}
-
-    def ask(self, place: str, body: bytes | None = None) -> tuple[int, bytes]:
-        """GET, or POST where there is a body, on a connection of its own."""
-        with contextlib.closing(self.connect()) as connection:
-            method = "GET" if body is None else "POST"
-            connection.request(method, place, body, dict(self.headers))
-            reply = connection.getresponse()
-            return reply.status, reply.read()
-
-    def json(self, place: str, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        status, found = self.ask(place, data)
-        assert status == 200, found
-        return json.loads(found)
-
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """Return the exit code, and what was said after the start."""
-        self.process.send_signal(number)
-        out, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, out
+def flat_photos(photos: Path, target: Path, num: int = 12) -> Path:
+    """Copy photos of class folders into one folder, where none has a label: ``circle-00.jpg``."""
+    target.mkdir(parents=True)
+    for file in sorted(photos.rglob("*.jpg")):
+        if int(file.stem) < num:
+            shutil.copy(file, target / f"{file.parent.name}-{file.name}")
+    return target
 
 
-@contextlib.contextmanager
-def running_studio(cache: Path, *arguments: object, port: int = 0) -> Iterator[RunningStudio]:
-    """Start a studio, open its page, and end it."""
-    process = subprocess.Popen(
-        system.command("studio", *arguments, "--port", port, "--no-browser"),
-        env={**os.environ, "PHOTOGRAFT_CACHE": str(cache)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def ids_of(project: Project, start: str) -> list[str]:
+    """Return the photos whose names begin so, by name."""
+    rows = project.view().rows
+    return [row.photo.id for row in rows if Path(row.photo.file).name.startswith(start)]
+
+
+def label_all(project: Project, names: Sequence[str] = CLASSES, num: int | None = None) -> None:
+    """Give the first photos of each class their label."""
+    for name in names:
+        project.label(ids_of(project, name)[:num], name)
+
+
+class Heard:
+    """What was told, by any thread."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._told = threading.Condition()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        with self._told:
+            self.events.append(event)
+            self._told.notify_all()
+
+    def wait(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 60) -> dict[str, Any]:
+        """Return the first event that is wanted, as soon as it was told."""
+        deadline = time.monotonic() + seconds
+        with self._told:
+            while True:
+                for event in self.events:
+                    if wanted(event):
+                        return event
+                left = deadline - time.monotonic()
+                assert left > 0, self.events[-3:]
+                self._told.wait(left)
+
+
+@contextmanager
+def working(project: Project, tell: Callable[[dict[str, Any]], None] = print) -> Iterator[Jobs]:
+    """Give the jobs of a project, begun."""
+    jobs = Jobs(project, tell)
+    jobs.start()
     try:
-        assert process.stdout is not None
-        found = None
-        said = []
-        while found is None:
-            line = process.stdout.readline()
-            said.append(line)
-            assert line, said
-            found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=\S+", line)
-        studio = RunningStudio(process, int(found[1]), found[0])
-        studio.enter()
-        yield studio
+        yield jobs
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.communicate(timeout=60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
-        if process.stdout is not None:
-            process.stdout.close()
+        jobs.close()
+
+
+def done_project(factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project in which all was done once; to be copied, not to be opened."""
+    photos = shared_photos(factory)
+    folder = photos.parent / "done"
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            with (
+                pytest.MonkeyPatch.context() as patch,
+                Project.open(photos, folder.parent / "doing") as project,
+                working(project, lambda event: None) as jobs,
+            ):
+                patch.setenv("PHOTOGRAFT_CACHE", str(shared_cache(factory)))
+                for kind, options in (
+                    ("doctor", {}),
+                    ("train", {"effort": "quick"}),
+                    ("learning-curve", {}),
+                    ("export", {"to": "onnx"}),
+                    ("predict", {"folder": str(photos / "circle")}),
+                ):
+                    job = jobs.wait(jobs.add(kind, options), 300)
+                    assert job.state == "done", job
+            (folder.parent / "doing").rename(folder)
+    return folder

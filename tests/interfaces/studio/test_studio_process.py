@@ -18,7 +18,7 @@ import pytest
 import system_helpers as system
 from drawing import MakePhotos
 from photograft.workflows.studio.project import Project
-from studio_helpers import RunningStudio, running_studio
+from studio_process import RunningStudio, running_studio
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -97,6 +98,11 @@ def json_response(data: Any, status: int = 200) -> Response:
     """Return data as an answer."""
     body = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Response(body.encode("utf-8", "backslashreplace"), status, media_type="application/json")
+
+
+async def told(make: Callable[[], Any]) -> Response:
+    """Return as an answer what a call gives, made in another thread."""
+    return json_response(await run_in_threadpool(make))
 
 
 def _wrong(name: str, expected: str, got: object) -> InputError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,7 +13,7 @@ from starlette.routing import Route
 from photograft.core.errors import InputError
 from photograft.core.parallel import num_cores
 from photograft.interfaces.server.bodies import BodyReader, whole
-from photograft.interfaces.studio.asked import Asked, json_response
+from photograft.interfaces.studio.asked import Asked, json_response, told
 from photograft.interfaces.studio.state import Studio
 from photograft.workflows.serving.limits import Limits
 from photograft.workflows.studio.browsing import browse
@@ -69,7 +68,7 @@ class PhotoAPI:
 
     async def project(self, request: Request) -> Response:
         """Tell what there is."""
-        return await _told(lambda: {**overview(self._project), "run": self._studio.run})
+        return await told(lambda: {**overview(self._project), "run": self._studio.run})
 
     async def shelf(self, request: Request) -> Response:
         """Tell the photos of a shelf."""
@@ -77,17 +76,17 @@ class PhotoAPI:
         kind = asked.get("kind", "class" if "name" in asked else "all")
         name, order = asked.get("name", ""), asked.get("order", "name")
         guesses = self._studio.guesses
-        return await _told(lambda: shelf(self._project.view(), kind, name, order, guesses))
+        return await told(lambda: shelf(self._project.view(), kind, name, order, guesses))
 
     async def photo(self, request: Request) -> Response:
         """Tell what is known of a photo."""
         photo_id, guesses = request.path_params["id"], self._studio.guesses
-        return await _told(lambda: photo_details(self._project, photo_id, guesses))
+        return await told(lambda: photo_details(self._project, photo_id, guesses))
 
     async def browse(self, request: Request) -> Response:
         """Tell the folders in a folder."""
         path = request.query_params.get("path", "")
-        return await _told(lambda: browse(path))
+        return await told(lambda: browse(path))
 
     async def events(self, request: Request) -> Response:
         """Tell what changes, as long as the page is open."""
@@ -186,7 +185,3 @@ class PhotoAPI:
     async def _changed(self, change: Callable[[], str]) -> Response:
         what = await run_in_threadpool(change)
         return json_response({"revision": self._project.revision, "what": what})
-
-
-async def _told(make: Callable[[], dict[str, Any]]) -> Response:
-    return json_response(await run_in_threadpool(make))
