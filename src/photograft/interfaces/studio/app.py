@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from photograft.interfaces.studio import learning_api, page, photo_api
+from photograft.interfaces.studio import learning_api, page, photo_api, run_api, try_api
 from photograft.interfaces.studio.guard import Guard
 from photograft.interfaces.studio.problems import problem
 from photograft.interfaces.studio.sessions import Sessions
@@ -44,6 +44,8 @@ def make_app(studio: Studio, sessions: Sessions) -> ASGIApp:
             *page.routes(studio),
             *photo_api.routes(studio),
             *learning_api.routes(studio),
+            *run_api.routes(studio),
+            *try_api.routes(studio),
         ]
     )
     app.router.redirect_slashes = False

@@ -19,6 +19,8 @@ def routes(studio: Studio) -> list[Route]:
         Route("/api/jobs", api.jobs),
         Route("/api/jobs", api.add, methods=["POST"]),
         Route("/api/jobs/stop", api.stop, methods=["POST"]),
+        Route("/api/health", api.health),
+        Route("/api/answers", api.answer, methods=["POST"]),
     ]
 
 
@@ -51,3 +53,15 @@ class LearningAPI:
         job_id = (await Asked.read(request)).text("id")
         await run_in_threadpool(self._studio.jobs.stop, job_id)
         return json_response({"id": job_id})
+
+    async def health(self, request: Request) -> Response:
+        """Tell what the doctor found."""
+        return json_response(await run_in_threadpool(self._studio.health.cards))
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a finding."""
+        asked, project = await Asked.read(request), self._studio.project
+        ids, action = asked.ids(), asked.text_or_none("action")
+        value = asked.text_or_none("value") if action in ("relabel", "group") else None
+        what = await run_in_threadpool(project.answer, ids, action, value)
+        return json_response({"revision": project.revision, "what": what})

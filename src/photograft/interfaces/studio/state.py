@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from photograft.interfaces.studio.events import Events
+from photograft.workflows.studio.handing_over import HandingOver
+from photograft.workflows.studio.health import Health
 from photograft.workflows.studio.intake import Intake
 from photograft.workflows.studio.jobs import Jobs
 from photograft.workflows.studio.live import Live
 from photograft.workflows.studio.project import Project
 from photograft.workflows.studio.shelves import Guesses
+from photograft.workflows.studio.trying import Trying
+from photograft.workflows.studio.understanding import Understanding
 
 
 class Studio:
@@ -23,6 +27,10 @@ class Studio:
         intake: Takes photos in.
         live: The classifier that learns along.
         jobs: Long work.
+        health: What the doctor found.
+        understanding: What the latest run says of itself.
+        trying: Answers any photo.
+        handing_over: What leaves the project.
     """
 
     def __init__(self, project: Project, events: Events | None = None) -> None:
@@ -30,7 +38,11 @@ class Studio:
         self.events = events or Events()
         self.intake = Intake(project)
         self.live = Live(project, self.events.publish)
-        self.jobs = Jobs(project, self.events.publish)
+        self.jobs = Jobs(project, self._told)
+        self.health = Health(project, self.jobs)
+        self.understanding = Understanding(project, self.jobs)
+        self.trying = Trying(project, self.live, self.jobs)
+        self.handing_over = HandingOver(project, self.jobs, self.understanding)
         project.on_change(self._changed)
 
     @property
@@ -57,8 +69,15 @@ class Studio:
         """End all of it, the project last."""
         self.stop_telling()
         self.jobs.close()
+        self.trying.close()
         self.live.close()
         self.project.close()
+
+    def _told(self, event: dict[str, Any]) -> None:
+        self.events.publish(event)
+        job = event["job"]
+        if job["state"] == "done":
+            self.events.publish({"type": "health" if job["kind"] == "doctor" else "run"})
 
     def _changed(self) -> None:
         self.events.publish({"type": "project", "revision": self.project.revision})

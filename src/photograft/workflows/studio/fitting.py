@@ -26,7 +26,7 @@ from photograft.workflows.studio.view import Snapshot
 _PROPOSED = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """A classifier that was fitted, and what it thinks.
 

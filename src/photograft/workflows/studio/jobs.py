@@ -132,21 +132,26 @@ class Jobs:
                 "past": [job.to_json() for job in reversed(self._past)],
             }
 
+    def done(self, *kinds: str) -> list[Job]:
+        """Return the jobs of these kinds that were done, the latest first."""
+        with self._waking:
+            known = [job for job in reversed(self._past) if job.kind in kinds]
+        return [job for job in known if job.state == "done"]
+
     def latest(self, *kinds: str) -> Job | None:
         """Return the job of these kinds that was done last; None where there is none."""
-        with self._waking:
-            done = (job for job in reversed(self._past) if job.state == "done")
-            return next((job for job in done if job.kind in kinds), None)
+        return next(iter(self.done(*kinds)), None)
 
     def run(self) -> Path | None:
         """Return the folder of the run that was trained last and is there; None for none."""
         with self._waking:
             for job in reversed(self._past):
                 if job.state == "done" and job.kind in ("train", "compare") and job.result:
-                    path = self._project.folder / job.result["path"]
+                    path = self._project.folder / str(job.result["path"])
                     if (path / "run.json").is_file():
                         return path
-        found = [file.parent for file in self._project.folder.glob(f"{RUNS}/*/run.json")]
+        folder: Path = self._project.folder
+        found = [file.parent for file in folder.glob(f"{RUNS}/*/run.json")]
         return max(found, key=_changed, default=None)
 
     def wait(self, job_id: str, seconds: float = 600.0) -> Job:

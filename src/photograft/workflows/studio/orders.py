@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from photograft.core.errors import InputError
 from photograft.workflows.studio.view import Snapshot
 
-KINDS = ("doctor", "train", "compare", "export", "predict")
+KINDS = ("doctor", "train", "compare", "learning-curve", "export", "predict")
 EFFORTS = ("quick", "thorough")
 FORMATS = ("web", "onnx", "openvino")
 LABELS = "labels.csv"
@@ -59,6 +59,8 @@ def make_order(
     """
     if kind == "doctor":
         return {"source": LABELS, "out": CHECKUP, "settings": {}}
+    if kind == "learning-curve":
+        return {"source": LABELS, "settings": {}}
     if kind == "train":
         effort = _one_of(options, "effort", EFFORTS)
         told: dict[str, Any] = {"source": LABELS, "settings": {"effort": effort}}
@@ -84,11 +86,26 @@ def make_order(
         same = all(again.told.get(key) == told[key] for key in ("run", "folder") if key in told)
         if same and not _is_done(project / again.told["out"]):
             return {**told, "out": again.told["out"]}
-    taken = {order.told.get("out") for order in before}
-    number = 1
-    while (out := f"{folder}/{stem}-{number}{suffix}") in taken or (project / out).exists():
-        number += 1
-    return {**told, "out": out}
+    taken = {str(order.told.get("out")) for order in before}
+    return {**told, "out": free_place(project, f"{folder}/{stem}-1{suffix}", taken)}
+
+
+def free_place(project: Path, place: str, taken: Collection[str] = ()) -> str:
+    """Return the first place like another one, such as ``runs/quick-2``, where nothing is.
+
+    Args:
+        project: Its folder.
+        place: Within it, with a number at its end.
+        taken: Places that are promised.
+    """
+    path = PurePosixPath(place)
+    stem, _, number = path.stem.rpartition("-")
+    i = int(number)
+    while True:
+        found = str(path.with_name(f"{stem}-{i}{path.suffix}"))
+        if found not in taken and not (project / found).exists():
+            return found
+        i += 1
 
 
 def labels_key(snapshot: Snapshot) -> str:

@@ -103,7 +103,11 @@ def _doctor(options: Options, progress: Lines) -> dict[str, Any]:
     checkup = doctor(
         options["source"], out=options["out"], progress=progress, **options.get("settings", {})
     )
-    return {"path": options["out"], "num_findings": len(checkup.diagnosis.findings)}
+    return {
+        "path": options["out"],
+        "num_photos": len(checkup.dataset.photos),
+        "num_findings": len(checkup.diagnosis.findings),
+    }
 
 
 def _train(options: Options, progress: Lines) -> dict[str, Any]:
@@ -133,6 +137,17 @@ def _compare(options: Options, progress: Lines) -> dict[str, Any]:
         "verdict": found.info["verdict"],
         "accuracy": scores.accuracy if scores else None,
     }
+
+
+def _learning_curve(options: Options, progress: Lines) -> dict[str, Any]:
+    from photograft.workflows.learning_curve import learning_curve
+
+    curve = learning_curve(options["source"], progress=progress, **options.get("settings", {}))
+    gains = [
+        {"name": one.name, "gain": one.gain, "low": one.low, "high": one.high}
+        for one in curve.classes
+    ]
+    return {"sentences": curve.sentences(), "gains": gains}
 
 
 def _export(options: Options, progress: Lines) -> dict[str, Any]:
@@ -168,7 +183,12 @@ def _predict(options: Options, progress: Lines) -> dict[str, Any]:
         counts = write_predictions(
             classifier, paths, "csv", out, io.StringIO(), rules=rules, advance=step.advance
         )
-    return {"path": str(out), "num_photos": counts.rows - counts.failed, "words": counts.sentence()}
+    return {
+        "path": str(out),
+        "url": f"/{out.as_posix()}",
+        "num_photos": counts.rows - counts.failed,
+        "words": counts.sentence(),
+    }
 
 
 #: What a studio has done for it.
@@ -176,6 +196,7 @@ JOBS: dict[str, Callable[[Options, Lines], dict[str, Any]]] = {
     "doctor": _doctor,
     "train": _train,
     "compare": _compare,
+    "learning-curve": _learning_curve,
     "export": _export,
     "predict": _predict,
 }
