@@ -10,7 +10,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from photograft.interfaces.studio import learning_api, page, photo_api, run_api, try_api
 from photograft.interfaces.studio.guard import Guard
-from photograft.interfaces.studio.problems import problem
 from photograft.interfaces.studio.sessions import Sessions
 from photograft.interfaces.studio.state import Studio
 
@@ -36,7 +35,7 @@ def make_app(studio: Studio, sessions: Sessions) -> ASGIApp:
             return RedirectResponse(FIRST_PLACE, 303, headers={"Set-Cookie": sessions.cookie()})
         if sessions.has_cookie(request.headers.get("cookie", "")):
             return RedirectResponse(FIRST_PLACE, 303)
-        return problem(401, _SPENT)
+        return page.not_open(_SPENT)
 
     app = Starlette(
         routes=[

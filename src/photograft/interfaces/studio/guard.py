@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from photograft.interfaces.server.exchange import HEADERS, Answer, Body, is_left_unread, name_of
 from photograft.interfaces.server.listening import LOOPBACK
 from photograft.interfaces.server.problems import MAX_HEAD, ProblemError, head_too_large
+from photograft.interfaces.studio.page import PLACES, not_open
 from photograft.interfaces.studio.problems import problem_of
 from photograft.interfaces.studio.sessions import Sessions
 
@@ -30,6 +31,10 @@ _HEADERS = {
 }
 #: What needs no cookie: the way in, which takes the token, and files that say nothing.
 _WAY_IN, _STATIC = "/", "/static/"
+_NOT_OPEN = (
+    "Open the address that the terminal shows. It works once; after that, this browser is known. "
+    "In another browser: stop the studio (Ctrl-C) and start it again."
+)
 
 
 class Guard:
@@ -49,8 +54,14 @@ class Guard:
             return
         body, answer = Body(scope, receive), Answer(send, _HEADERS)
         try:
-            self._check(scope, Headers(scope=scope))
-            await self._app(scope, body.receive, answer.send)
+            headers = Headers(scope=scope)
+            self._check(scope, headers)
+            if self._is_open(scope["path"], headers):
+                await self._app(scope, body.receive, answer.send)
+            elif scope["path"].removeprefix("/") in PLACES:
+                await not_open(_NOT_OPEN)(scope, receive, answer.send)
+            else:
+                raise ProblemError("unauthorized", _NOT_OPEN)
         except Exception as error:
             if answer.status:  # it had begun: nothing can be told any more
                 raise
@@ -58,6 +69,10 @@ class Guard:
             if await is_left_unread(scope, body):
                 response.headers["Connection"] = "close"
             await response(scope, receive, answer.send)
+
+    def _is_open(self, path: str, headers: Headers) -> bool:
+        is_for_all = path == _WAY_IN or path.startswith(_STATIC)
+        return is_for_all or self._sessions.has_cookie(headers.get("cookie", ""))
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         lines = [(scope["raw_path"], scope["query_string"]), *scope["headers"]]
@@ -76,11 +91,3 @@ class Guard:
             name, value = MARK
             if headers.get(name) != value:
                 raise ProblemError("other-origin", f"The header {name}: {value} is missing.")
-        path = scope["path"]
-        is_open = path == _WAY_IN or path.startswith(_STATIC)
-        if not is_open and not self._sessions.has_cookie(headers.get("cookie", "")):
-            raise ProblemError(
-                "unauthorized",
-                "Open the address that the terminal shows. It works once; after that, this browser "
-                "is known. In another browser: stop the studio (Ctrl-C) and start it again.",
-            )
