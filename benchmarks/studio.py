@@ -4,10 +4,11 @@
 
 Photos of 640 x 480 pixels are drawn in two class folders (kept in ``--folder``, if one is named).
 The studio is started on them with an empty cache, as a person would for the first time, and again
-with the thumbnails that it made. Seconds are from the start of the process: until the page's frame,
-project and first shelf have come, and until 48 thumbnails have, one after the other; the processor
-time of all threads beside it tells what a machine that is busy with other things hides. Memory is that
-of the server and its children: at its highest until all thumbnails are made and all shelves read.
+with the thumbnails that it made. Seconds are from the start of the process: until the page's
+frame, project and first shelf have come, and until 48 thumbnails have, one after the other.
+Beside them is the processor time of all its threads, for a machine that is busy with other things.
+Memory is that of the server and its children, at its highest until all thumbnails are made and all
+shelves read.
 """
 
 from __future__ import annotations
