@@ -7,13 +7,14 @@ import os
 import resource
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from photograft.core.errors import InputError, StorageError
 from photograft.workflows.studio.journal import Journal
 
-RECORDS = [
+RECORDS: list[dict[str, Any]] = [
     {"do": "label", "paths": ["a.jpg", "ä\n.jpg"], "label": "bee"},
     {"do": "undo"},
     {"do": "class", "action": "create", "name": "wasp"},

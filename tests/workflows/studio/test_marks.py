@@ -69,7 +69,7 @@ def test_words() -> None:
     assert marks.take(label("a", "b", to="bee")) == "Label 2 photos bee"
     assert marks.can_undo == "Label 2 photos bee"
     assert marks.take({"do": "undo"}) == "Undone: Label 2 photos bee"
-    assert (marks.can_undo, marks.can_redo) == (None, "Label 2 photos bee")
+    assert [marks.can_undo, marks.can_redo] == [None, "Label 2 photos bee"]
     assert marks.take({"do": "redo"}) == "Done again: Label 2 photos bee"
     assert marks.take(label("a", to=None)) == "Take the label off 1 photo"
 
@@ -105,16 +105,17 @@ def state(marks: Marks) -> tuple[Any, ...]:
 def test_each_change_can_be_undone_and_replay_gives_the_same() -> None:
     """500 changes of all kinds, drawn."""
     rng = random.Random(0)
-    marks, records, before = Marks(), [], []
+    marks, records = Marks(), []
+    before: list[tuple[Any, ...]] = []
     for _ in range(500):
         record = drawn(rng, marks)
         was = copy.deepcopy(state(marks))
         marks.take(record)
         records.append(record)
         if record["do"] == "undo":
-            assert state(marks) == before.pop()[0]
+            assert state(marks) == before.pop()
         else:
-            before.append((was,))
+            before.append(was)
     again = replayed(records)
     assert state(again) == state(marks)
     assert (again.can_undo, again.can_redo) == (marks.can_undo, marks.can_redo)

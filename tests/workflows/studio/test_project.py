@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -273,7 +274,7 @@ class Thinks:
     def __init__(self, order: list[str]) -> None:
         self.order = order
 
-    def guesses(self, ids: list[str]) -> list[tuple[str, float] | None]:
+    def guesses(self, ids: Sequence[str]) -> list[tuple[str, float] | None]:
         return [("bees", 0.5) if i in self.order else None for i in ids]
 
     def useful(self) -> list[str] | None:

@@ -75,7 +75,7 @@ def _file(request: Request) -> Response:
     path = request.path_params["path"]
     try:
         data = palette().encode() if path == "palette.css" else _read(path)
-    except OSError:
+    except (OSError, ValueError):
         return Response(status_code=404)
     tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
     headers = {"Cache-Control": "no-cache", "ETag": tag}

@@ -107,8 +107,9 @@ function showJob(jobs) {
   chip.hidden = !job;
   if (!job) return showSteps();
   const share = job.total ? job.done / job.total : 0;
-  const words = t("shell.job", { what: t(`jobs.${job.kind}`), share: percent(share) });
-  chip.href = { export: "/hand-over", predict: "/hand-over", doctor: "/health" }[job.kind] ?? "/train";
+  const what = t(`jobs.${job.kind}`);
+  const words = job.total ? t("shell.job", { what, share: percent(share) }) : what;
+  chip.href = { export: "/hand-over", predict: "/hand-over", doctor: "/health", "learning-curve": "/understand" }[job.kind] ?? "/train";
   chip.replaceChildren(styled(make("span", { class: "ring" }), { "--share": `${100 * share}%` }), make("span", { text: words }));
 }
 

@@ -36,6 +36,7 @@ export const number = (n) => numbers.format(n);
 
 /** A share in whole percent; near the ends with a digit more, and never "100%" for less. */
 export function percent(share) {
+  if (share === null || share === undefined) return "–";
   const rounded = Math.round(1000 * share) / 10;
   const digits = rounded > 99 || rounded < 1 ? 1 : 0;
   const bounded = share < 1 ? Math.min(rounded, 99.9) : rounded;

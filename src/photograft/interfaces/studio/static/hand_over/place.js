@@ -50,7 +50,7 @@ function exportsPanel({ run, exports, can_export: can, why_not: why }) {
       { class: done ? "export is-done" : "export" },
       make("h3", { text: t(`hand_over.to.${to}.title`) }),
       make("p", { class: "faint", text: t(`hand_over.to.${to}.text`) }),
-      done && make("p", { class: "certificate" }, icon("check"), make("span", { text: done.certificate || t("hand_over.no_certificate") })),
+      done && certificate(done),
       done && make("p", { class: "export-path" }, make("code", { text: done.path }), make("span", { class: "faint", text: bytes(done.size) })),
       make("div", { class: "buttons" }, act, done?.url && make("a", { class: "button second", href: done.url, target: "_blank", text: t("hand_over.look") }), done && copyButton(done.path, t("hand_over.copy_path"))),
     );
@@ -61,6 +61,17 @@ function exportsPanel({ run, exports, can_export: can, why_not: why }) {
     make("div", { class: "panel-head" }, make("h2", { id: "exports-title", text: t("hand_over.exports") }), make("p", { class: "faint figure", text: t("hand_over.of", { name: run.name, accuracy: percent(run.accuracy) }) })),
     !can && make("p", { class: "notice wrong", text: why }),
     make("div", { class: "exports" }, ...cards),
+  );
+}
+
+/** How far its answers are those of the classifier here, in words; the whole of it is a page. */
+function certificate({ sentence, certificate: page, equal_decisions: equal }) {
+  const isSame = equal === 1;
+  return make(
+    "div",
+    { class: isSame || equal === null ? "certificate" : "certificate wrong" },
+    icon(isSame ? "check" : "copy"),
+    make("p", {}, make("span", { text: sentence || t("hand_over.no_certificate") }), page && make("a", { href: page, target: "_blank", text: t("hand_over.certificate") })),
   );
 }
 
@@ -76,7 +87,8 @@ function tablePanel() {
       {},
       make("h2", { id: "table-title", text: t("hand_over.predict") }),
       make("p", { class: "faint", text: t("hand_over.predict_text") }),
-      result && make("p", { class: "export-path" }, make("code", { text: result.path ?? "" }), result.url && make("a", { href: result.url, download: true, text: t("hand_over.download") })),
+      result && make("p", { class: "export-path" }, make("code", { text: result.path ?? "" }), make("a", { href: `/exports/${encodeURIComponent(result.path.split("/").pop())}`, download: true, text: t("hand_over.download") })),
+      result?.words && make("p", { class: "faint small-text", text: result.words }),
       make("div", { class: "buttons" }, button(t("hand_over.predict_choose"), choose, { icon: "folder" })),
     ),
     make(

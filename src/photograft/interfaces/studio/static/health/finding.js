@@ -12,29 +12,48 @@ import { showPhoto } from "../parts/photo_sheet.js";
  */
 export function findingCard(finding, answer) {
   const { id, title, text, severity, photos, num_photos: count, actions } = finding;
-  const left = photos.filter((one) => !one.answer);
-  const isDone = photos.length > 0 && !left.length;
+  const items = actions.includes("group") ? clusters(photos) : photos.map((one) => [one]);
+  const left = items.filter((item) => !isAnswered(item));
+  const isDone = items.length > 0 && !left.length;
   const head = make(
     "header",
     { class: "finding-head" },
     make("div", {}, make("span", { class: severity === "high" ? "badge wrong" : "badge", text: t(`health.severity.${severity}`) }), isDone && make("span", { class: "badge right", text: t("health.done") })),
     make("h2", { text: title }),
-    make("p", { class: "faint", text }),
+    text && make("p", { class: "faint", text }),
   );
   const card = make(
     "article",
     { class: isDone ? "finding is-done" : "finding", data: { id, severity } },
     head,
-    make("ul", { class: "flagged-list" }, ...photos.map((one) => flagged(one, actions, answer))),
+    items.length > 0 && make("ul", { class: "flagged-list" }, ...items.map((item) => flagged(item, actions, answer))),
   );
-  if (count > photos.length) card.append(make("p", { class: "faint small-text", text: t("health.more", { count: count - photos.length }) }));
-  if (left.length > 1) card.append(forAll(left, actions, answer));
+  if (count > photos.length && photos.length) card.append(make("p", { class: "faint small-text", text: t("health.more", { count: count - photos.length }) }));
+  if (left.length > 1) card.append(forAll(left.flat(), actions, answer));
   return card;
 }
 
-function flagged(one, actions, answer) {
-  const { id, label, suggested, why, answer: given, with: others = [] } = one;
-  const shown = [id, ...others.slice(0, 3)];
+/** Photos that lie together become one item, the first of them in front. */
+export function clusters(photos) {
+  const found = new Map();
+  for (const photo of photos) {
+    const key = [photo.id, ...photo.with].sort().join();
+    found.set(key, [...(found.get(key) ?? []), photo]);
+  }
+  return [...found.values()];
+}
+
+/** One photo may stay where the others are left out. */
+export function isAnswered(item) {
+  const open = item.filter((photo) => !photo.answer).length;
+  return item.length > 1 ? open <= 1 : !open;
+}
+
+function flagged(item, actions, answer) {
+  const [{ id, label, suggested, why, with: others = [] }] = item;
+  const isCluster = item.length > 1;
+  const all = [id, ...others];
+  const shown = all.slice(0, all.length === 1 ? 1 : 4);
   const pictures = shown.map((other) =>
     make(
       "button",
@@ -45,17 +64,22 @@ function flagged(one, actions, answer) {
   const controls = actions
     .filter((action) => action !== "relabel" || suggested || state.project?.classes.length > 1)
     .map((action) => {
-      if (action === "relabel" && !suggested) return choice(one, answer);
-      const words = action === "relabel" ? t("health.actions.relabel", { label: suggested }) : t(`health.actions.${action}`);
+      if (action === "relabel" && !suggested) return choice(item[0], answer);
+      const words = action === "relabel" ? t("health.actions.relabel", { label: suggested }) : t(isCluster && action === "exclude" ? "health.actions.keep_first" : `health.actions.${action}`);
       const kind = action === (suggested ? "relabel" : "group") ? "small" : "second small";
-      return button(words, () => answer([one], action, action === "relabel" ? suggested : null), { kind, "data-action": action });
+      const act = () => answer(isCluster && action === "exclude" ? item.slice(1) : item, action, action === "relabel" ? suggested : null);
+      return button(words, act, { kind, "data-action": action });
     });
-  const said = given && make("p", { class: "flagged-answer" }, make("span", { class: "badge right", text: t(`photos.answers.${given}`) }), button(t("health.change"), () => answer([one], null, null), { kind: "quiet small" }));
+  const isDone = isAnswered(item);
+  const given = item.find((photo) => photo.answer)?.answer;
+  const said = isDone && make("p", { class: "flagged-answer" }, make("span", { class: "badge right", text: t(`photos.answers.${given}`) }), button(t("health.change"), () => answer(item, null, null), { kind: "quiet small" }));
+  const name = label ?? t("photos.unlabelled");
+  const words = isCluster ? t("health.together", { count: all.length, label: name }) : name;
   return make(
     "li",
-    { class: given ? "flagged answered" : "flagged", tabindex: "0", data: { id }, "aria-label": [label ?? t("photos.unlabelled"), why].filter(Boolean).join(", ") },
+    { class: isDone ? "flagged answered" : "flagged", tabindex: "0", data: { id }, "aria-label": [words, why].filter(Boolean).join(", ") },
     make("div", { class: shown.length > 1 ? "flagged-photos several" : "flagged-photos" }, ...pictures),
-    make("p", { class: "flagged-label" }, make("strong", { text: label ?? t("photos.unlabelled") })),
+    make("p", { class: "flagged-label" }, make("strong", { text: words })),
     why && make("p", { class: "faint small-text", text: why }),
     said || make("div", { class: "flagged-actions" }, ...controls),
   );
@@ -80,11 +104,16 @@ function forAll(left, actions, answer) {
     .filter((action) => action !== "relabel" || !suggested.has(null))
     .map((action) => {
       const act = async () => {
+        if (action === "exclude" && actions.includes("group")) return answer(clusters(left).flatMap((item) => (item.length > 1 ? item.slice(1) : item)), action, null);
+        if (action === "group") {
+          for (const item of clusters(left)) await answer(item, action, null);
+          return undefined;
+        }
         if (action !== "relabel") return answer(left, action, null);
         for (const label of suggested) await answer(left.filter((one) => one.suggested === label), action, label);
         return undefined;
       };
-      return button(t(`health.for_all.${action}`), act, { kind: "quiet small" });
+      return button(t(action === "exclude" && actions.includes("group") ? "health.for_all.keep_first" : `health.for_all.${action}`), act, { kind: "quiet small" });
     });
   return make("footer", { class: "finding-foot" }, make("span", { class: "faint small-text", text: t("health.all_left", { count: left.length }) }), ...controls);
 }

@@ -7,7 +7,7 @@ import { announce, attempt } from "../core/messages.js";
 import { state, watch } from "../core/store.js";
 import { number, t } from "../core/texts.js";
 import { jobPanel, linkTo, startJob, teach } from "../parts/job.js";
-import { findingCard } from "./finding.js";
+import { clusters, findingCard, isAnswered } from "./finding.js";
 
 const KEYS = { r: "relabel", x: "exclude", g: "group", o: "ok" };
 const SHOWN_KEYS = [
@@ -40,7 +40,8 @@ export function open(root, signal) {
 
   function show(health) {
     const { findings, state: age } = health;
-    const left = findings.flatMap(({ photos }) => photos).filter(({ answer }) => !answer).length;
+    const items = findings.flatMap(({ photos, actions }) => (actions.includes("group") ? clusters(photos) : photos.map((one) => [one])));
+    const left = items.filter((item) => !isAnswered(item)).length;
     const isNew = age === "none";
     setText(lead, isNew ? "" : findings.length ? t("health.left", { count: left, findings: number(findings.length) }) : t("health.well_short", { count: health.num_photos }));
     old.hidden = age !== "stale";
@@ -70,7 +71,7 @@ export function open(root, signal) {
   const find = ({ finding, id }) => cards.querySelector(`.finding[data-id="${CSS.escape(finding)}"] .flagged[data-id="${id}"]`);
 
   async function answer(photos, action, value) {
-    const ids = action === "group" ? photos.flatMap((photo) => [photo.id, ...(photo.with ?? [])]) : photos.map(({ id }) => id);
+    const ids = action === "group" ? [...new Set(photos.flatMap((photo) => [photo.id, ...(photo.with ?? [])]))] : photos.map(({ id }) => id);
     const done = await attempt(() => post("/api/answers", { ids, action, value }));
     if (!done) return;
     announce(done.what ?? t("health.answered"));

@@ -56,7 +56,7 @@ export function jobPanel(kinds, signal) {
     if (job.total) Object.assign(bar, { max: job.total, value: job.done });
     else bar.removeAttribute("value");
     const words = [];
-    if (job.total) words.push(percent(job.done / job.total));
+    if (job.total > 1) words.push(percent(job.done / job.total));
     if (job.seconds_left) words.push(t("job.left", { span: duration(job.seconds_left) }));
     if (job.words) words.push(job.words);
     setText(left, words.join(" · "));

@@ -79,7 +79,7 @@ export function open(root, signal) {
     result.hidden = run.state === "none";
     if (run.state === "none") return;
     result.replaceChildren(
-      make("div", { class: "result-figure" }, make("p", { class: "big-figure", text: percent(run.accuracy) }), make("p", { class: "faint small-text", text: t("live.interval", { low: percent(run.interval[0]), high: percent(run.interval[1]) }) })),
+      make("div", { class: "result-figure" }, make("p", { class: "big-figure", text: percent(run.accuracy) }), run.interval && make("p", { class: "faint small-text", text: t("live.interval", { low: percent(run.interval[0]), high: percent(run.interval[1]) }) })),
       make(
         "div",
         { class: "result-words" },

@@ -9,10 +9,11 @@ import { explanation } from "../parts/explanation.js";
 
 /**
  * A row of photos with the explanation of one of them below.
- * @param {{id: string, probability: number, label?: string, predicted?: string}[]} photos
+ * @param {{id: string | null, probability: number, label?: string, predicted?: string}[]} all
  * @param {AbortSignal} signal
  */
-export function photoStrip(photos, signal) {
+export function photoStrip(all, signal) {
+  const photos = all.filter(({ id }) => id); // those that are still at hand
   const detail = make("div", { class: "strip-detail" });
   let asking = new AbortController();
   const tiles = photos.map((one, i) =>
@@ -83,7 +84,7 @@ export async function cellPanel(actual, predicted, signal, closed) {
     "div",
     { class: "cell-panel" },
     make("div", { class: "panel-head" }, heading, iconButton("close", t("shell.close"), closed)),
-    found.photos.length ? photoStrip(found.photos, signal) : make("p", { class: "faint", text: t("understand.cell_empty") }),
+    found.photos.some(({ id }) => id) ? photoStrip(found.photos, signal) : make("p", { class: "faint", text: t("understand.cell_empty") }),
   );
 }
 

@@ -1,12 +1,12 @@
 // Understanding the classifier: how good, what it confuses and why, how sure one may be, what would help.
 
 import { get } from "../core/api.js";
-import { make, styled } from "../core/dom.js";
+import { button, make, styled } from "../core/dom.js";
 import { attempt } from "../core/messages.js";
 import { query, setQuery } from "../core/router.js";
 import { state, watch } from "../core/store.js";
 import { number, percent, t } from "../core/texts.js";
-import { linkTo, teach } from "../parts/job.js";
+import { jobPanel, linkTo, startJob, teach } from "../parts/job.js";
 import { sureness } from "./curve.js";
 import { confusionMatrix } from "./matrix.js";
 import { cellPanel, photoStrip } from "./photos.js";
@@ -34,9 +34,9 @@ function parts(run, signal) {
     hero(run),
     run.curve?.length > 1 && panel("sure", sureness(run.curve)),
     matrixPanel(run, signal),
-    run.mistakes?.length && panel("mistakes", photoStrip(run.mistakes, signal)),
+    run.mistakes?.some(({ id }) => id) && panel("mistakes", photoStrip(run.mistakes, signal)),
     classesPanel(run),
-    run.more_photos?.length && panel("more", make("ul", { class: "sentences" }, ...run.more_photos.map((text) => make("li", { text })))),
+    morePanel(run, signal),
     run.tried?.length && tried(run.tried),
   ].filter(Boolean);
 }
@@ -53,7 +53,7 @@ function panel(name, ...children) {
 }
 
 function hero({ accuracy, interval, part, verdict, notes, name }) {
-  const [low, high] = interval;
+  const [low, high] = interval ?? [0, 1];
   const range = styled(make("span", { class: "range-interval" }), { left: `${100 * low}%`, width: `${100 * (high - low)}%` });
   const mark = styled(make("span", { class: "range-mark" }), { left: `${100 * accuracy}%` });
   return make(
@@ -63,8 +63,8 @@ function hero({ accuracy, interval, part, verdict, notes, name }) {
       "div",
       { class: "hero-figure" },
       make("p", { class: "big-figure", text: percent(accuracy) }),
-      make("div", { class: "range", "aria-hidden": "true" }, range, mark),
-      make("p", { class: "faint small-text", text: t("live.interval", { low: percent(low), high: percent(high) }) }),
+      interval && make("div", { class: "range", "aria-hidden": "true" }, range, mark),
+      interval && make("p", { class: "faint small-text", text: t("live.interval", { low: percent(low), high: percent(high) }) }),
       make("p", { class: "faint small-text", text: t(`understand.parts.${part}`) }),
     ),
     make(
@@ -72,10 +72,18 @@ function hero({ accuracy, interval, part, verdict, notes, name }) {
       { class: "hero-words" },
       make("h1", { text: t("understand.title", { name }) }),
       ...verdict.map((text, i) => make("p", { class: i ? "" : "verdict", text })),
-      ...(notes ?? []).map((text) => make("p", { class: "faint small-text", text })),
+      notes?.length > 0 && make("details", { class: "notes" }, make("summary", { text: t("understand.notes", { count: notes.length }) }), make("ul", { class: "sentences small-text" }, ...notes.map((text) => make("li", { text })))),
       make("div", { class: "buttons" }, linkTo("/try", t("go.try")), make("a", { class: "button second", href: "/run/report.html", target: "_blank", text: t("understand.report") })),
     ),
   );
+}
+
+/** What more photos would bring: measured on demand, since it takes a while. */
+function morePanel({ more_photos: said }, signal) {
+  const list = make("ul", { class: "sentences" }, ...(said ?? []).map((text) => make("li", { text })));
+  const measure = button(t("understand.measure"), () => startJob("learning-curve"), { kind: "second" });
+  const under = jobPanel(["learning-curve"], signal);
+  return panel("more", said?.length ? list : make("div", { class: "buttons" }, measure), under);
 }
 
 function matrixPanel({ class_names: names, matrix }, signal) {
