@@ -65,7 +65,9 @@ class Heard:
 
 
 @contextmanager
-def working(project: Project, tell: Callable[[dict[str, Any]], None] = print) -> Iterator[Jobs]:
+def working(
+    project: Project, tell: Callable[[dict[str, Any]], None] = lambda event: None
+) -> Iterator[Jobs]:
     """Give the jobs of a project, begun."""
     jobs = Jobs(project, tell)
     jobs.start()
@@ -84,14 +86,13 @@ def done_project(factory: pytest.TempPathFactory) -> Path:
             with (
                 pytest.MonkeyPatch.context() as patch,
                 Project.open(photos, folder.parent / "doing") as project,
-                working(project, lambda event: None) as jobs,
+                working(project) as jobs,
             ):
                 patch.setenv("PHOTOGRAFT_CACHE", str(shared_cache(factory)))
                 for kind, options in (
                     ("doctor", {}),
                     ("train", {"effort": "quick"}),
                     ("learning-curve", {}),
-                    ("export", {"to": "onnx"}),
                     ("predict", {"folder": str(photos / "circle")}),
                 ):
                     job = jobs.wait(jobs.add(kind, options), 300)

@@ -75,18 +75,18 @@ function showSteps() {
   const steps = Object.keys(PLACES).map((name, place) => {
     const { done, note } = progressOf(name);
     const label = t(`places.${name}.name`);
-    const words = [label, done && t("shell.done"), note && t("shell.unlabelled", { count: state.project.num_unlabelled })];
+    const words = [done && t("shell.done"), note && t("shell.unlabelled", { count: state.project.num_unlabelled })].filter(Boolean);
     const link = make(
       "a",
       {
         href: `/${name}`,
         class: done ? "step done" : "step",
         "aria-current": name === current ? "page" : null,
-        "aria-label": words.filter(Boolean).join(", "),
       },
       make("span", { class: "step-icon" }, icon(name)),
       make("span", { class: "step-mark", "aria-hidden": "true" }, done ? icon("check") : String(place + 1)),
       make("span", { class: "step-name", text: label }),
+      words.length > 0 && make("span", { class: "hidden", text: `, ${words.join(", ")}` }),
       note && make("span", { class: "step-note", text: note, "aria-hidden": "true" }),
     );
     return make("li", {}, link);

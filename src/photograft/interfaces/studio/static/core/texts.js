@@ -12,7 +12,7 @@ export async function loadTexts() {
 /**
  * Return the text of this key, filled in. A text of several forms ("one", "other") is chosen
  * by `values.count`. Numbers are written as the language does.
- * @param {string} key dotted, as "photos.selected"
+ * @param {string} key dotted, as "photos.chosen"
  * @param {Record<string, string | number>} [values]
  * @returns {string}
  */

@@ -71,9 +71,11 @@ function certificate({ sentence, certificate: page, equal_decisions: equal }) {
     "div",
     { class: isSame || equal === null ? "certificate" : "certificate wrong" },
     icon(isSame ? "check" : "copy"),
-    make("p", {}, make("span", { text: sentence || t("hand_over.no_certificate") }), page && make("a", { href: page, target: "_blank", text: t("hand_over.certificate") })),
+    make("p", {}, make("span", { text: firstSentence(sentence) || t("hand_over.no_certificate") }), page && make("a", { href: page, target: "_blank", text: t("hand_over.certificate") })),
   );
 }
+
+const firstSentence = (text) => (text ?? "").split(/(?<=\.)\s/)[0];
 
 function tablePanel() {
   const done = latest(state.jobs, ["predict"]);

@@ -22,7 +22,7 @@ export function openMenu(opener, choices) {
       ),
     );
   }
-  document.body.append(menu);
+  (document.querySelector("main") ?? document.body).append(menu);
   menu.addEventListener("toggle", ({ newState }) => {
     if (newState !== "closed") return;
     opener.setAttribute("aria-expanded", "false");

@@ -77,13 +77,14 @@ export class Shelf {
     const words = [name];
     if (this.where.kind) words.push(label ?? t("photos.unlabelled"));
     if (guess) words.push(t("photos.guess_words", { label: guess[0], share: percent(guess[1]) }));
-    const isOther = guess && label && guess[0] !== label;
-    const shows = guess && (!label || isOther);
+    const doubt = guess && label && guess[0] !== label ? t("photos.doubt", { label: guess[0] }) : "";
+    const isAll = this.where.kind === "all";
+    const badge = label ? (isAll ? label : doubt) : guess?.[0];
     return {
       label: words.join(", "),
-      badge: shows ? guess[0] : this.where.kind === "all" && label ? label : undefined,
-      sure: shows ? guess[1] : 0,
-      mark: answer ? t(`photos.answers.${answer}`) : undefined,
+      badge: badge || undefined,
+      sure: guess && badge && badge !== label ? guess[1] : 0,
+      mark: answer ? t(`photos.answers.${answer}`) : isAll && doubt ? doubt : undefined,
     };
   }
 

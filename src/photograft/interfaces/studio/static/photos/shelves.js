@@ -16,6 +16,11 @@ async function change(action, name, to) {
   return done;
 }
 
+const countOf = (count) => [
+  make("span", { class: "shelf-count", text: number(count), "aria-hidden": "true" }),
+  make("span", { class: "hidden", text: t("photos.count", { count }) }),
+];
+
 export class Shelves {
   /** @param {(where: import("./shelf.js").Where) => void} open */
   constructor(open) {
@@ -68,10 +73,9 @@ export class Shelves {
       this.link(
         { name },
         where.name === name,
-        t("photos.shelf_words", { name, count, key: key || "–" }),
         make("span", { class: "covers" }, ...pictures),
         make("span", { class: "shelf-name", text: name }),
-        make("span", { class: "shelf-count", text: number(count) }),
+        ...countOf(count),
         key && make("kbd", { text: key }),
       ),
       more,
@@ -88,22 +92,21 @@ export class Shelves {
       this.link(
         { kind },
         where.kind === kind,
-        t("photos.other_words", { name: label, count }),
         icon(picture),
         make("span", { class: "shelf-name", text: label }),
-        make("span", { class: "shelf-count", text: number(count) }),
+        ...countOf(count),
       ),
     );
   }
 
-  link(where, isOpen, words, ...children) {
+  link(where, isOpen, ...children) {
     const href = `/photos?${new URLSearchParams(where.name === undefined ? { kind: where.kind } : { shelf: where.name })}`;
     const open = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();
       this.open(where);
     };
-    return make("a", { href, class: "shelf-link", "aria-current": isOpen ? "true" : null, "aria-label": words, on: { click: open } }, ...children);
+    return make("a", { href, class: "shelf-link", "aria-current": isOpen ? "true" : null, on: { click: open } }, ...children);
   }
 
   menu(opener, name) {

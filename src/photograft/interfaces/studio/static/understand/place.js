@@ -122,7 +122,7 @@ function classesPanel({ per_class: classes }) {
     make("tr", {}, make("th", { scope: "row", text: name }), make("td", { class: "figure", text: number(count) }), cell(recall), cell(precision), make("td", { class: "advice faint", text: advice ?? "" })));
   const head = ["class", "photos", "recall", "precision", "advice"].map((key) => make("th", { scope: "col", text: t(`understand.columns.${key}`) }));
   const table = make("table", { class: "plain-table" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
-  return panel("classes", make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("understand.titles.classes") }, table));
+  return panel("classes", make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("understand.table") }, table));
 }
 
 function tried(all) {
