@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -134,12 +133,6 @@ class Project:
     def snapshot(self) -> Snapshot:
         """Return what there is to learn from."""
         return self.view().snapshot(self.pictures.unreadable())
-
-    def skipped(self) -> Counter[str]:
-        """Return how many files are no photos that can be used, by reason, as far as is known."""
-        found, known = self.collection.skipped(), self.pictures.unreadable()
-        found.update(known[row.photo.file] for row in self.view().rows if row.photo.file in known)
-        return found
 
     def row(self, photo_id: str) -> Row:
         """Return a photo, and what is said of it.
