@@ -76,6 +76,15 @@ def test_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert project.class_names == ("bees",)
 
 
+@pytest.mark.parametrize("place", [".", "../photos", "ants/..", "ants/../"])
+def test_the_folder_by_another_way(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(photos)
+    with Project.open(place) as project:
+        assert project.folder == photos.with_name("photos.studio")
+
+
 def test_all_that_was_said_is_there_again_and_can_be_undone(photos: Path) -> None:
     with Project.open(photos) as project:
         new = ids_of(project, None)
