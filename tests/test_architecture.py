@@ -111,7 +111,7 @@ WITH_TORCH = {
     "learning.loop.network",
     "learning.loop.optimizer",
     "learning.loop.setup",
-    "learning.loop.summary",
+    "learning.loop.summarising",
     "learning.loop.targets",
     "learning.loop.training",
     "learning.strategies.auto",

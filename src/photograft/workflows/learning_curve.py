@@ -16,7 +16,8 @@ from photograft.core.spreadsheets import new_csv
 from photograft.core.store import FeatureStore
 from photograft.data.empty_classes import left_out
 from photograft.data.loading import Source, check_outside
-from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
+from photograft.evaluation.learning_curve.curve import LearningCurve
+from photograft.evaluation.learning_curve.measuring import measure_learning_curve
 from photograft.features.calibration import without_photos
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare

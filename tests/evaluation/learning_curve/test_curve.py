@@ -21,7 +21,8 @@ from photograft.backbones.registry import Layer
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
+from photograft.evaluation.learning_curve.curve import LearningCurve
+from photograft.evaluation.learning_curve.measuring import measure_learning_curve
 from photograft.evaluation.learning_curve.subsets import choose_penalties, make_subsets
 from photograft.interfaces.cli.commands import learning_curve as learning_commands
 from photograft.interfaces.cli.views.learning_curve import show_learning_curve
