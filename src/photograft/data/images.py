@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from photograft.core.errors import ImageError
 from photograft.data import formats, heif, libtiff
+from photograft.data.declared_sizes import declared_size
 from photograft.data.pillow_state import NO_LIMIT, QUIET, ROOM
 
 #: Part of the feature store's key: raise it whenever decoded pixels change.
@@ -128,7 +129,7 @@ def taken_at(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[str,
 def _opened(data: bytes, max_pixels: int, use: Callable[[ImageFile.ImageFile], _T]) -> _T:
     """Return what `use` makes of the opened file; any failure is an `ImageError`."""
     name = formats.identify(data)
-    size = formats.declared_size(data, name)
+    size = declared_size(data, name)
     if size:
         _check_size(size, max_pixels)
     with QUIET:
