@@ -28,11 +28,10 @@ INCLUDED_ONNX = "backbone.onnx"
 #: Begins the `architecture` of such a network.
 ONNX = "onnx:"
 
-#: The side that photos are decoded for where a network takes no much larger ones: the same for all
-#: looks at a photo, so that a program that is given one decoded photo has what each of them saw.
-DECODED_FOR = 320
-#: Sides up to this are such. What is decoded has four thirds as many pixels a side, or more.
-_SIDE_ENOUGH_FOR = 480
+#: The side that photos are decoded for, the same for all looks at one, so that a program that is
+#: given one decoded photo has what each of them saw. No side of that is below twice this: enough
+#: for all inputs that are no larger.
+DECODED_FOR = 224
 
 #: Stands for the `architecture` and the `weights` of several looks that are joined.
 JOINED = "joined"
@@ -91,8 +90,7 @@ class Backbone:
         per_photo: ``"center"`` subtracts each photo's own mean afterwards, ``"standardize"``
             divides by its own standard deviation, ``"both"`` does both; empty for neither.
         decoded_for: The side that photos are decoded for: JPEGs that are much larger come reduced,
-            with no side below twice this. 0 where it is the side that they are resized to, as in
-            records of before.
+            with no side below twice this. 0 where it is the side that they are resized to.
         mirror: Whether its features are the mean of the photo's and of its mirror image's.
         parts: The looks that are joined in it; empty for one alone. Of joined ones, what is told of
             preprocessing is the first one's.
@@ -182,8 +180,11 @@ class Backbone:
 def decoded_alike(looks: Sequence[Backbone]) -> list[Backbone]:
     """Return looks at a photo that all see one and the same decoding of it."""
     sides = [max(look.scaled_size) for look in looks]
-    most = max([DECODED_FOR, *(side for side in sides if side > _SIDE_ENOUGH_FOR)])
-    return [replace(look, decoded_for=most) for look in looks]
+    common = max([DECODED_FOR, *(side for side in sides if side > 2 * DECODED_FOR)])
+    return [
+        replace(look, decoded_for=0 if side == common else common)
+        for look, side in zip(looks, sides, strict=True)
+    ]
 
 
 def _lite(
@@ -205,7 +206,6 @@ def _lite(
         num_params=num_params,
         licence="Apache-2.0",
         paper="https://arxiv.org/abs/1905.11946",
-        decoded_for=DECODED_FOR,
     )
 
 
@@ -218,9 +218,11 @@ _SHA256 = (
 #: The backbones whose weights come with the installation.
 EMBEDDED: dict[str, Backbone] = {
     backbone.name: backbone
-    for backbone in (
-        _lite(0, 224, (16, 24, 40, 112, 320, 1280), _SHA256[0], 3_371_008),
-        _lite(1, 240, (16, 24, 40, 112, 320, 1280), _SHA256[1], 4_135_680),
-        _lite(2, 260, (16, 24, 48, 120, 352, 1280), _SHA256[2], 4_811_072),
+    for backbone in decoded_alike(
+        [
+            _lite(0, 224, (16, 24, 40, 112, 320, 1280), _SHA256[0], 3_371_008),
+            _lite(1, 240, (16, 24, 40, 112, 320, 1280), _SHA256[1], 4_135_680),
+            _lite(2, 260, (16, 24, 48, 120, 352, 1280), _SHA256[2], 4_811_072),
+        ]
     )
 }

@@ -67,7 +67,7 @@ def samples() -> list[Sample]:
         draw_photo(np.random.default_rng(seed), seed, size).save(stream, "PNG")
         found.append(Sample(f"{seed}.png", stream.getvalue))
     stream = io.BytesIO()  # one that is decoded at a half
-    draw_photo(np.random.default_rng(3), 1, 1300).save(stream, "JPEG", quality=90)
+    draw_photo(np.random.default_rng(3), 1, 910).save(stream, "JPEG", quality=90)
     return [*found, Sample("large.jpg", stream.getvalue)]
 
 
