@@ -10,7 +10,6 @@ its bias.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +27,7 @@ from photograft.core.optional import need_torch
 from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space
 from photograft.features.layers import named_layers
-from photograft.features.preprocessing import Pixels, prepare
+from photograft.features.preprocessing import Pixels, prepare_looks
 
 Floats = npt.NDArray[np.float32]
 
@@ -141,10 +140,11 @@ class HeatMaps:
             raise InputError(
                 "several looks at a photo need its file", expected="bytes", got="prepared pixels"
             )
-        seen = [
-            maps(prepare(photo, look, max_pixels=most) if isinstance(photo, bytes) else photo)
-            for look, maps in self._looks
-        ]
+        looks = [look for look, _ in self._looks]
+        pixels = (
+            prepare_looks(photo, looks, max_pixels=most) if isinstance(photo, bytes) else [photo]
+        )
+        seen = [maps(own) for own, (_, maps) in zip(pixels, self._looks, strict=True)]
         ends = np.cumsum([len(features) for features, _ in seen])[:-1]
 
         def evidence(gradient: Floats) -> list[Floats]:
@@ -190,7 +190,7 @@ def seen_box(backbone: Backbone, size: tuple[int, int]) -> tuple[float, float, f
         size: Width and height of the photo, upright.
     """
     height, width = backbone.input_size
-    whole = (math.floor(width / backbone.crop_pct), math.floor(height / backbone.crop_pct))
+    whole = backbone.scaled_size[::-1]
     if backbone.crop_mode == "squash":
         across, down = size[0] * width / whole[0], size[1] * height / whole[1]
     else:  # the shorter side decides, and the middle of the longer one is seen

@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 from photograft.core.errors import ImageError
 from photograft.data import formats, heif, libtiff
 from photograft.data.declared_sizes import declared_size
+from photograft.data.jpeg_scans import refuse_many_scans
 from photograft.data.pillow_state import NO_LIMIT, QUIET, ROOM
 
 #: Part of the feature store's key: raise it whenever decoded pixels change.
@@ -132,6 +133,8 @@ def _opened(data: bytes, max_pixels: int, use: Callable[[ImageFile.ImageFile], _
     size = declared_size(data, name)
     if size:
         _check_size(size, max_pixels)
+    if name == "JPEG":
+        refuse_many_scans(data)
     with QUIET:
         try:
             return _attempt(data, name, max_pixels, use)

@@ -218,6 +218,12 @@ def test_what_the_user_names_is_taken_alone(changes: dict[str, object]) -> None:
     assert PLANS["quick"].looks == ()
 
 
+def test_whatever_is_found_can_be_exported() -> None:
+    """All looks see one decoding of a photo; see `check_exportable`."""
+    names = ["efficientnet_lite0", *(name for p in PLANS.values() for name in p.looks)]
+    assert len({get_backbone(name).least_side for name in names}) == 1
+
+
 def test_plans_grow_with_the_effort() -> None:
     quick, standard, thorough = (PLANS[name] for name in ("quick", "standard", "thorough"))
     assert set(quick.looks) < set(standard.looks) < set(thorough.looks)

@@ -21,8 +21,8 @@ class Order:
     Attributes:
         name: Of the model: a folder's, small letters, digits and hyphens.
         precision: Of the network's weights, or of its arithmetic: one of `EXPORT_PRECISIONS`.
-        calibration: Pixels of photos as the network takes them, which int8 is calibrated by where
-            the classifier brings no ranges along.
+        calibration: Pixels of photos as the looks see them, packed, which int8 is calibrated by
+            where the classifier brings no ranges along; see `photograft.features.packing`.
         title: What the classifier is called for people, where the format shows it; empty for what
             it tells apart.
         shown: What reads the training photos that may be shown, by name; None where none may.
