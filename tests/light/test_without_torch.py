@@ -48,8 +48,8 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_torch_is_not_here() -> None:
-    for package in ("torch", "torchvision", "timm"):
+def test_torch_and_matplotlib_are_not_here() -> None:
+    for package in ("torch", "torchvision", "timm", "matplotlib"):
         assert importlib.util.find_spec(package) is None
 
 

@@ -20,6 +20,7 @@ from photograft.evaluation.learning_curve.curve import LearningCurve, measure_le
 from photograft.features.calibration import without_photos
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare
+from photograft.report.plots.learning_curve import draw_learning_curve
 
 _FIX = {
     "picture": "Choose another file with --output.",
@@ -82,10 +83,6 @@ def learning_curve(
     lost = left_out(job.dataset.dropped, job.dataset.skipped)
     curve = replace(curve, notes=(*job.dataset.notes, *lost))
     if output is not None:
-        from photograft.report.plots.learning_curve import (
-            draw_learning_curve,  # Matplotlib is slow to import
-        )
-
         with new_file(Path(output), fix=_FIX["picture"]) as partial:
             draw_learning_curve(curve, partial)
     if table is not None:
