@@ -100,6 +100,20 @@ def test_questions_of_photos(photos: Path, tmp_path: Path) -> None:
     photograft("backbones")
 
 
+def test_pictures_on_demand(photos: Path, tmp_path: Path) -> None:
+    photograft("augment", photos, "-o", tmp_path / "augmented.png")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text('{"history": {"kept": 2}}')
+    (tmp_path / "run" / "history.csv").write_text(
+        "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds\n"
+        "1,0.7,0.5,0.6,0.6,0.001,1\n2,0.5,0.7,0.5,0.8,0.001,1\n"
+    )
+    for name in ("curves.png", "curves.svg"):
+        photograft("plot", tmp_path / "run", "-o", tmp_path / name)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "validation" in (tmp_path / "curves.svg").read_text(encoding="utf-8")
+
+
 def test_comparing_offers_what_can_be_run(photos: Path, tmp_path: Path) -> None:
     photograft("compare", photos, "--backbones", "efficientnet_lite0", "--out", tmp_path / "all")
     found = json.loads((tmp_path / "all" / "comparison.json").read_text())

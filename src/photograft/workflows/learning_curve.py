@@ -12,7 +12,7 @@ from photograft.core.errors import InputError
 from photograft.core.files import check_file, new_file, path_of
 from photograft.core.progress import Watched
 from photograft.core.schema import check_range
-from photograft.core.spreadsheets import new_csv
+from photograft.core.spreadsheets import new_csv, no_table
 from photograft.core.store import FeatureStore
 from photograft.data.empty_classes import left_out
 from photograft.data.loading import Source, check_outside
@@ -64,6 +64,8 @@ def learning_curve(
         (table, ".csv", "table", "--table"),
     ):
         if path is not None and path_of(path, f"the {kind}").suffix.lower() != suffix:
+            if suffix == ".csv":
+                raise no_table(Path(path), [suffix])
             raise InputError(f"{path} is no {kind} by its name", expected=suffix)
         if path is not None:
             check_file(Path(path), fix=_FIX[kind])
