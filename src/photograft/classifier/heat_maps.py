@@ -66,14 +66,16 @@ class HeatMaps:
 
     Args:
         classifier: Any.
+        store: Where prepared networks are kept; the user's cache where not given.
 
     Raises:
         WeightsError: Its backbone's weights are not here.
         InputError: It takes torch, which is not installed.
     """
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, store: FeatureStore | None = None) -> None:
         self._classifier = classifier
+        store = store or FeatureStore()
         self._layers = [
             layer for layer in classifier.backbone.layers if layer.name in classifier.layers
         ]
@@ -86,7 +88,7 @@ class HeatMaps:
                 if layer_name(classifier.backbone, look.backbone, layer) in classifier.layers
             ]
             if names:
-                maps = _open_look(look, names, engine)
+                maps = _open_look(look, names, engine, store)
                 own = _both_ways(maps) if look.backbone.mirror else maps
                 self._looks.append((look.backbone, own))
 
@@ -229,11 +231,11 @@ def in_photo(heat: Floats, backbone: Backbone, size: tuple[int, int]) -> Floats:
     return found
 
 
-def _open_look(look: Look, names: Sequence[str], engine: Engine) -> Maps:
+def _open_look(look: Look, names: Sequence[str], engine: Engine, store: FeatureStore) -> Maps:
     """Return what gives the evidence of one look at a photo as it is."""
     backbone = look.backbone
     layers = [layer for layer in backbone.layers if layer.name in names]
-    folder = open_space(FeatureStore(), backbone, engine).folder
+    folder = open_space(store, backbone, engine).folder
     maps = open_maps(backbone, look.path, names, engine, folder)
     if maps is not None:
         return lambda pixels: _plain(*maps(pixels), layers)

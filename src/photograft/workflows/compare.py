@@ -287,6 +287,7 @@ def compare_candidates(
                 {photo.name: photo.read for photo in dataset.photos},
                 folder / PAGE,
                 classifier=fitted.classifier,
+                store=store,
                 progress=progress,
             )
             step.advance()
