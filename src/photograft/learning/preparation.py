@@ -13,6 +13,7 @@ from photograft.data.loading import Source, read_dataset, split_of, with_near_du
 from photograft.features.calibration import fit_to_photos, goes_by_photos
 from photograft.features.opening import open_extractor
 from photograft.features.pixel_statistics import small_input_size
+from photograft.features.series import with_series
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.job import Job, needs_features
 from photograft.learning.settings import TrainConfig, check_can_run
@@ -43,7 +44,7 @@ def prepare_dataset(
     """Do for a dataset that was read what `prepare` does for a source."""
     check_can_run(config)
     # What is wrong with the classes or the backbone is better said at once. That is all that this
-    # split is for: the photos that don't decode, and the near duplicates, are not known yet, and
+    # split is for: the photos that don't decode, near duplicates and series are not known yet, and
     # make the split for good another one.
     split = split_of(dataset, config)
     settings = network_settings(config, [dataset.photos[i] for i in split.train])
@@ -53,6 +54,7 @@ def prepare_dataset(
     # be known before it looks at any.
     if not needs_features(config) or goes_by_photos(config):
         dataset = dataset.verified(progress=progress)
+    are_series_known = any(photo.series is not None for photo in dataset.photos)
     while True:
         split, engine = split_of(dataset, config), extractor.engine
         train = [dataset.photos[i] for i in split.train]
@@ -63,9 +65,16 @@ def prepare_dataset(
         if not needs_features(config):
             return Job(dataset, split, extractor, None, config, progress)
         table, failures, extractor = extractor.extract(dataset.photos)
-        if not failures:
+        if failures:
+            dataset = dataset.without(failures)
+            continue
+        marked = dataset
+        if not are_series_known:
+            marked = with_series(dataset, extractor, table, settings, progress)
+            are_series_known = True
+        if marked is dataset:
             return Job(dataset, split, extractor, table, config, progress)
-        dataset = dataset.without(failures)
+        dataset = marked
 
 
 def network_settings(config: TrainConfig, train: Sequence[Photo]) -> ExtractionSettings:
