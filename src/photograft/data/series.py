@@ -6,7 +6,7 @@ from a backbone's features, inside each class, in two ways:
 * *By order.* File names with running numbers, times and places say which photos may be of one
   series. Whether they are is asked of the features: where photos that are next to each other are no
   nearer than others of their class, the order means nothing, and nothing is found. Pairs are joined
-  as far as no more than a tenth of as many pairs that are far from each other in that order would
+  as far as no more than a twentieth as many pairs that are far from each other in that order would
   be (Barber & Candès, 2015).
 * *By likeness alone.* How the distances of a photo's neighbours grow tells of how many dimensions
   the photos around it are (Levina & Bickel, 2004; Facco et al., 2017), and so how near the nearest
@@ -40,7 +40,7 @@ _REACH = 3
 _APART = 10
 _NUM_APART = 200_000
 #: Pairs that are joined by mistake, as a share.
-_MISTAKEN = 0.1
+_MISTAKEN = 0.05
 #: What is near: seconds, metres.
 _NEAR_SECONDS = 15 * 60.0
 _NEAR_METRES = 25.0
@@ -109,6 +109,8 @@ def find_series(
         places: Degrees north and east, shape ``(n, 2)``; likewise.
         seed: Of the pairs that are compared with.
     """
+    if len(labels) <= 2 * _APART:
+        return None
     rng = np.random.default_rng([seed, 18])
     looks = _looks(gather, len(labels), rng)
     members = [np.flatnonzero(labels == c) for c in range(int(labels.max()) + 1)]
@@ -190,7 +192,10 @@ def _orders(
         rows.setdefault((label, re.sub(r"\d+", "0", name)), []).append(i)
     yield (
         "file names",
-        [np.array(sorted(own, key=lambda i: natural_key(names[i])), np.intp) for own in rows.values()],
+        [
+            np.array(sorted(own, key=lambda i: natural_key(names[i])), np.intp)
+            for own in rows.values()
+        ],
         None,
     )
     if taken is not None:

@@ -45,7 +45,9 @@ def compare_series(
     if len(np.unique(groups)) < 2:
         return None
     keys = [photo.digest for photo in dataset.photos]
-    across = out_of_fold(basis, labels, repeated_folds(labels, groups, keys, seed=seed), judgement.l2)
+    across = out_of_fold(
+        basis, labels, repeated_folds(labels, groups, keys, seed=seed), judgement.l2
+    )
     hits = [
         (logs.argmax(axis=2) == labels[:, None]).mean(axis=1)
         for logs in (judgement.log_probabilities, across)
@@ -63,10 +65,8 @@ def compare_series(
     }
 
 
-def flatters(compared: dict[str, Any] | None) -> bool:
+def flatters(compared: dict[str, Any]) -> bool:
     """Return whether photos are classified better within series than across, beyond noise."""
-    if not compared:
-        return False
     difference = compared["random"] - compared["grouped"]
     return bool(difference > _BEYOND * compared["difference_se"])
 

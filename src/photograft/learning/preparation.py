@@ -39,9 +39,22 @@ def prepare(source: Source, config: TrainConfig, *, store: FeatureStore, progres
 
 
 def prepare_dataset(
-    dataset: Dataset, config: TrainConfig, *, store: FeatureStore, progress: Progress
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    store: FeatureStore,
+    progress: Progress,
+    finds_series: bool = True,
 ) -> Job:
-    """Do for a dataset that was read what `prepare` does for a source."""
+    """Do for a dataset that was read what `prepare` does for a source.
+
+    Args:
+        dataset: The photos.
+        config: As in `prepare`, as are the others that are not here.
+        store: Likewise.
+        progress: Likewise.
+        finds_series: Whether to look for series; not where somebody has done so.
+    """
     check_can_run(config)
     # What is wrong with the classes or the backbone is better said at once. That is all that this
     # split is for: the photos that don't decode, near duplicates and series are not known yet, and
@@ -54,7 +67,6 @@ def prepare_dataset(
     # be known before it looks at any.
     if not needs_features(config) or goes_by_photos(config):
         dataset = dataset.verified(progress=progress)
-    are_series_known = any(photo.series is not None for photo in dataset.photos)
     while True:
         split, engine = split_of(dataset, config), extractor.engine
         train = [dataset.photos[i] for i in split.train]
@@ -69,12 +81,11 @@ def prepare_dataset(
             dataset = dataset.without(failures)
             continue
         marked = dataset
-        if not are_series_known:
+        if finds_series:
             marked = with_series(dataset, extractor, table, settings, progress)
-            are_series_known = True
         if marked is dataset:
             return Job(dataset, split, extractor, table, config, progress)
-        dataset = marked
+        dataset, finds_series = marked, False  # their split is another one
 
 
 def network_settings(config: TrainConfig, train: Sequence[Photo]) -> ExtractionSettings:

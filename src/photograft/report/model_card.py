@@ -47,7 +47,7 @@ def verdict(facts: Facts, pairs: Sequence[Cell]) -> list[str]:
 def _series(facts: Facts) -> list[str]:
     """Return what series among the photos do to figures, where they flatter."""
     compared = (facts.info.get("doctor") or {}).get("series")
-    if not flatters(compared):
+    if not compared or not flatters(compared):
         return []
     return [
         f"{count(compared['num_photos'], 'photo')} look like series of the same thing or scene; "
