@@ -29,14 +29,15 @@ def photo(rng: np.random.Generator, thing: int) -> Image.Image:
     """One of a thing's views: its blobs moved, under another light, on another ground."""
     own = np.random.default_rng([7, thing])
     y, x = np.mgrid[:SIDE, :SIDE]
-    pixels = rng.uniform(60, 190, 3) + np.zeros((SIDE, SIDE, 3))
-    move = rng.uniform(-14, 14, 2)
-    for _ in range(5):
-        at = own.uniform(12, 52, 2) + move + rng.normal(0, 2.5, 2)
+    ground = own.uniform(60, 190, 3) + rng.uniform(-25, 25, 3)
+    pixels = np.broadcast_to(ground, (SIDE, SIDE, 3)).copy()
+    move = rng.uniform(-8, 8, 2)
+    for _ in range(7):
+        at = own.uniform(8, 56, 2) + move + rng.normal(0, 1.5, 2)
         radius, colour = own.uniform(5, 13), own.uniform(0, 255, 3)
-        blob = ((y - at[0]) ** 2 + (x - at[1]) ** 2) < (radius * rng.uniform(0.85, 1.15)) ** 2
-        pixels[blob] = colour
-    pixels = pixels * rng.uniform(0.75, 1.25) + rng.normal(0, 8, pixels.shape)
+        radius *= rng.uniform(0.85, 1.15)
+        pixels[(y - at[0]) ** 2 + (x - at[1]) ** 2 < radius**2] = colour
+    pixels = pixels * rng.uniform(0.75, 1.25) + rng.normal(0, 4, pixels.shape)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 

@@ -63,7 +63,8 @@ def with_series(
         digests = [photo.digest for photo in photos]
         with progress.step("Looking for series", 1, "sets") as step:
             found = series.find_series(
-                [photo.name for photo in photos],
+                # Numbers may run on from one side of a given split to the other.
+                [p.name.partition("/")[2] or p.name if p.split else p.name for p in photos],
                 dataset.labels,
                 content_groups(dataset),
                 lambda rows: table.rows([digests[i] for i in rows.tolist()], columns),
