@@ -1,10 +1,10 @@
 """Is the choice a good one: ``python -m benchmarks.choice SOURCE...``, over splits drawn anew.
 
-*Heads.* In each split, heads on the default network's features are chosen and fitted on one half of
-some photos and scored on the other, beside each candidate alone at its best strength. The best fixed
-candidate is the one that is best on average over all splits, which nobody could know beforehand. A
-choice is within noise of it where its log loss on the split's test is not higher by more than two
-standard errors of the difference.
+*Heads.* In each split, heads on the default network's features are chosen and fitted on one half
+of some photos and scored on the other, beside each candidate alone at its best strength. The best
+fixed candidate is the one that is best on average over all splits, which nobody could know
+beforehand. A choice is within noise of it where its log loss on the split's test is not higher by
+more than two standard errors of the difference.
 
 *Effort.* With ``--draws`` of a split, standard is held against the default of before there were
 efforts (one look, a logistic head, training photos alone), on the same test photos. The standard

@@ -51,12 +51,14 @@ def main() -> None:
     parser.add_argument("sources", type=Path, nargs="+")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--as-they-are", action="store_true", help="Plant nothing.")
+    parser.add_argument("--plant-only", action="store_true", help="Nothing but what is planted.")
     parser.add_argument("--cache", type=Path, help="Where features of the sources are kept.")
     options = parser.parse_args()
     for source in options.sources:
-        with tempfile.TemporaryDirectory() as folder:
-            store = FeatureStore(options.cache or Path(folder, "cache"))
-            report("series", source=source.name, **_as_it_is(source, store))
+        if not options.plant_only:
+            with tempfile.TemporaryDirectory() as folder:
+                store = FeatureStore(options.cache or Path(folder, "cache"))
+                report("series", source=source.name, **_as_it_is(source, store))
         for draw in range(0 if options.as_they_are else options.draws):
             with tempfile.TemporaryDirectory() as folder:
                 found = _planted(source, Path(folder), draw)

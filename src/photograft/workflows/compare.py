@@ -46,7 +46,7 @@ from photograft.evaluation.comparison.trials import TrialContext, try_stored
 from photograft.learning.head.selection import Selection, to_json
 from photograft.learning.head.trying import NUM_FOLDS, NUM_REPEATS
 from photograft.learning.job import Fitted, Job, OutOfFold
-from photograft.learning.options import Config, TrainOptions, read_settings
+from photograft.learning.options import Config, LearningOptions, read_settings
 from photograft.learning.preparation import prepare_dataset
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies import features_augment
@@ -88,7 +88,7 @@ def compare(
     progress: Watched = True,
     clock: Clock = now,
     timer: Callable[[], float] = time.perf_counter,
-    **options: Unpack[TrainOptions],
+    **options: Unpack[LearningOptions],
 ) -> Comparison:
     """Compare backbones, strategies and recipes, choose one, and fit it for good.
 
