@@ -32,6 +32,7 @@ COMMANDS = [
     ["evaluate"],
     ["export"],
     ["serve"],
+    ["studio"],
     ["compare"],
     ["learning-curve"],
     ["report"],

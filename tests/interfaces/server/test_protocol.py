@@ -18,7 +18,8 @@ CODE = """
 import sys
 from pathlib import Path
 from photograft.interfaces.server.guard import Access
-from photograft.interfaces.server.running import open_socket, run_server
+from photograft.interfaces.server.listening import open_socket
+from photograft.interfaces.server.running import run_server
 from photograft.workflows.serving.limits import Limits
 
 limits = Limits(header_seconds=0.5, timeout=0.5, max_connections=5)

@@ -72,6 +72,26 @@ class HeldOutAnswers:
         """
         return choose_threshold(self.confidence, self.right, min_accuracy)
 
+    def curve(self, num_points: int = 50) -> list[tuple[float, float, float]]:
+        """Return how often answers are right where the least sure ones are left out.
+
+        Args:
+            num_points: At most so many.
+
+        Returns:
+            The share that is answered, the accuracy of those answers, and the confidence from which
+            on they are given; all answers last.
+        """
+        order = np.argsort(-self.confidence, kind="stable")
+        ranked, hits = self.confidence[order], np.cumsum(self.right[order])
+        # Photos of the same confidence are answered together.
+        ends = np.flatnonzero(ranked != np.append(ranked[1:], -1))
+        places = np.linspace(0, len(ends) - 1, min(num_points, len(ends))).astype(np.intp)
+        return [
+            ((i + 1) / len(ranked), float(hits[i]) / (i + 1), float(ranked[i]))
+            for i in ends[np.unique(places)].tolist()
+        ]
+
     def sets(self, coverage: float) -> ConformalSets:
         """Return how to make sets that hold the right class so often.
 

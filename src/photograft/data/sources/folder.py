@@ -44,8 +44,23 @@ def read_folder(path: Path) -> Listing:
     """
     root = path.absolute()
     refuse_our_own(root)
+    return build_listing("folder", root, walk_folder(root), lambda inner: FileOnDisk(root / inner))
+
+
+def walk_folder(root: Path, *, passed_over: Path | None = None) -> Tree:
+    """Return the files and folders below a folder.
+
+    Links are followed as in `read_folder`.
+
+    Args:
+        root: The folder, absolute.
+        passed_over: A folder below it that is taken for not there; absolute.
+
+    Raises:
+        SourceError: The folder can't be read.
+    """
     try:
-        tree = _walk(root)
+        return _walk(root, passed_over)
     except OSError as error:
         raise SourceError(
             f"the folder {printable(root)} can't be read",
@@ -53,7 +68,6 @@ def read_folder(path: Path) -> Listing:
             got=error.strerror or str(error),
             fix="Check its permissions with `ls -ld`.",
         ) from error
-    return build_listing("folder", root, tree, lambda inner: FileOnDisk(root / inner))
 
 
 def refuse_our_own(root: Path) -> None:
@@ -88,7 +102,7 @@ def _made_here(folder: Path) -> str:
     return ""
 
 
-def _walk(root: Path) -> Tree:
+def _walk(root: Path, passed_over: Path | None) -> Tree:
     tree = Tree()
     # An explicit stack: folders may be nested deeper than Python's recursion limit.
     pending = [(PurePosixPath(), _above(root))]
@@ -104,6 +118,8 @@ def _walk(root: Path) -> Tree:
             tree.passed.append(Passed(folder, "unreadable", detail, is_folder=True))
             continue
         for entry in entries:
+            if passed_over is not None and entry.path == str(passed_over):
+                continue
             inner = _place(entry, folder / entry.name, above, tree)
             if inner is not None:
                 pending.append((folder / entry.name, above | {inner}))

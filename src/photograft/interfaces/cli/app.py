@@ -24,6 +24,7 @@ from photograft.interfaces.cli.commands import (
     recipe,
     report,
     serve,
+    studio,
     subset,
     suggest,
     summary,
@@ -63,6 +64,7 @@ app.command(help=predict.HELP)(predict.predict)
 app.command(help=evaluate.HELP)(evaluate.evaluate)
 app.command(help=export.HELP)(export.export)
 app.command(help=serve.HELP)(serve.serve)
+app.command(help=studio.HELP)(studio.studio)
 app.command(help=inspect.HELP)(inspect.inspect)
 app.add_typer(backbones.backbones_app, name="backbones")
 app.command(help=demo.HELP)(demo.demo)

@@ -12,12 +12,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from photograft.interfaces.server.bodies import dropped
+from photograft.interfaces.server.exchange import Answer, Body, is_left_unread, name_of
+from photograft.interfaces.server.listening import LOOPBACK
 from photograft.interfaces.server.metrics import HttpFigures
 from photograft.interfaces.server.problems import (
     MAX_HEAD,
@@ -34,15 +34,6 @@ _LOG = logging.getLogger("photograft")
 OPEN = frozenset(
     ("/", "/page.js", "/page.css", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready")
 )
-#: The names of this machine for itself.
-LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
-
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 #: What Starlette says of what it does not know.
 _KINDS = {404: "not-found", 405: "wrong-method"}
 
@@ -85,8 +76,8 @@ class Guard:
         if scope["type"] != "http":
             return
         began = time.perf_counter()
-        body = _Body(scope, receive)
-        answer = _Answer(send)
+        body = Body(scope, receive)
+        answer = Answer(send)
         self._figures.in_flight += 1
         try:
             await self._answered(scope, body, answer)
@@ -96,11 +87,8 @@ class Guard:
             problem.__traceback__ = problem.__context__ = problem.__cause__ = None
             if answer.status:  # it had begun: nothing can be told any more
                 raise
-            if not body.is_read:
-                if not body.is_expected:
-                    await dropped(Request(scope, body.receive))
-                if not body.is_read:
-                    problem.headers["Connection"] = "close"
+            if await is_left_unread(scope, body):
+                problem.headers["Connection"] = "close"
             await response_of(problem)(scope, receive, answer.send)
         finally:
             self._figures.in_flight -= 1
@@ -111,7 +99,7 @@ class Guard:
                 digest = scope.get("photo_digest", "-")
                 _LOG.warning("%s %d %.1f ms %s", route, answer.status, seconds * 1000, digest)
 
-    async def _answered(self, scope: Scope, body: _Body, answer: _Answer) -> None:
+    async def _answered(self, scope: Scope, body: Body, answer: Answer) -> None:
         headers = Headers(scope=scope)
         self._check(scope, headers)
         if scope["method"] != "POST":
@@ -140,7 +128,7 @@ class Guard:
         if sum(len(name) + len(value) + 4 for name, value in lines) > MAX_HEAD:
             raise head_too_large()
         host, hosts = headers.get("host", ""), self._access.hosts
-        if hosts is not None and _name_of(host) not in hosts:
+        if hosts is not None and name_of(host) not in hosts:
             raise ProblemError(
                 "bad-request", "the header Host names another server; see --allow-host"
             )
@@ -156,45 +144,6 @@ class Guard:
                     "send the header Authorization: Bearer TOKEN",
                     headers={"WWW-Authenticate": 'Bearer realm="photograft"'},
                 )
-
-
-class _Body:
-    """The body of a request, as far as it has come."""
-
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        headers = Headers(scope=scope)
-        has_body = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-        self.is_read, self.is_expected = not has_body, "expect" in headers
-        self._receive = receive
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
-            self.is_read = True
-        return message
-
-
-class _Answer:
-    """The answer to a request, as far as it was sent."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status = 0
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-        await self._send(message)
-
-
-def _name_of(host: str) -> str:
-    """Return the name in a header ``Host``, in small letters and without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
 
 
 def _problem_of(error: Exception) -> ProblemError:

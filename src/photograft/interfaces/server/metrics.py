@@ -6,10 +6,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from photograft._version import __version__
-from photograft.workflows.serve import Service
 from photograft.workflows.serving.figures import SECONDS, Histogram, ModelFigures
+
+if TYPE_CHECKING:
+    from photograft.workflows.serve import Service
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -1,22 +1,18 @@
-"""The server as a process: its socket, its start, and its end in good order."""
+"""The server as a process: its start, and its end in good order."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import signal
 import socket
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from photograft.core.errors import InputError
 from photograft.interfaces.server.app import make_app
-from photograft.interfaces.server.guard import LOOPBACK, Access
+from photograft.interfaces.server.guard import Access
+from photograft.interfaces.server.listening import Server, heed
 from photograft.interfaces.server.memory import collect_garbage_often, give_memory_back
 from photograft.interfaces.server.metrics import HttpFigures
 from photograft.interfaces.server.protocol import protocol_of, protocol_settings
@@ -25,65 +21,6 @@ from photograft.workflows.serving.limits import Limits
 
 #: Seconds that requests have to be finished, once the server was told to stop.
 _GRACE = 60
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def open_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound.
-
-    Args:
-        host: An address or a name of this machine.
-        port: 0 for any that is free.
-
-    Raises:
-        InputError: The port is taken, or the address is none of this machine's.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        found = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise InputError(
-            f"there is no address {host!r} ({error.strerror})", fix="Choose another --host."
-        ) from error
-    try:
-        if sys.platform != "win32":  # there it would let two servers share a port
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        found.setblocking(False)
-    except OSError as error:
-        found.close()
-        if error.errno == errno.EADDRINUSE:
-            raise InputError(
-                f"port {port} of {host} is taken",
-                fix="Choose another --port (0: any that is free), or stop what listens there.",
-            ) from error
-        raise InputError(
-            f"{host}:{port} can't be listened on ({error.strerror})",
-            fix="Choose another --host or --port.",
-        ) from error
-    return found
-
-
-def hosts_of(host: str, allowed: tuple[str, ...]) -> frozenset[str] | None:
-    """Return the names by which a server may be called; None for any.
-
-    Args:
-        host: Where it listens.
-        allowed: Names that were allowed beside.
-    """
-    names = frozenset(name.lower() for name in allowed)
-    if host.lower() in LOOPBACK or host.startswith("127."):
-        return LOOPBACK | {host.lower()} | names
-    return names | LOOPBACK | {host.lower()} if names else None
 
 
 def run_server(
@@ -124,7 +61,7 @@ async def _serve(
     try:
         figures = HttpFigures()
         app = make_app(service, access, figures, log=log)
-        server = _Server(
+        server = Server(
             uvicorn.Config(
                 app,
                 http=protocol_of(limits, figures),
@@ -139,7 +76,7 @@ async def _serve(
             server.force_exit = service.is_draining
             service.is_draining = server.should_exit = True
 
-        _heed(stop)
+        heed(stop)
         service.start()
         collect_garbage_often()
         serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -150,15 +87,3 @@ async def _serve(
         await serving
     finally:
         service.close()
-
-
-def _heed(stop: Callable[[], None]) -> None:
-    """Have the signals that end a process stop the server, but those that it was told to ignore."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            continue
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))

@@ -110,7 +110,11 @@ def try_heads(
         def attempt(task: tuple[str, int]) -> HeadCandidate:
             kind, number = task
             own, columns = basis.first(number + 1), nested_columns(sets[: number + 1])
-            path = _logistic(own, question) if kind == LOGISTIC else _shrunk(own, question)
+            path = (
+                _logistic(own, question)
+                if kind == LOGISTIC
+                else discriminant_path(own, question.labels, question.folds, question.photo_weights)
+            )
             return HeadCandidate(kind, sets[number][0], columns, tuple(path), own)
 
         fit_in = max(1, _MAX_ELEMENTS // basis.rotated.size)
@@ -157,12 +161,23 @@ def _logistic(basis: Basis, question: Question) -> list[HeadResult]:
     )
 
 
-def _shrunk(basis: Basis, question: Question) -> list[HeadResult]:
-    """Cross-validate discriminants, each as sure as its held-out answers allow."""
-    labels, weights = question.labels, question.photo_weights
-    scored = np.where((question.folds >= 0).all(axis=1), weights, 0).astype(np.float64)
+def discriminant_path(
+    basis: Basis,
+    labels: npt.NDArray[np.int64],
+    folds: npt.NDArray[np.int64],
+    photo_weights: Floats,
+) -> list[HeadResult]:
+    """Cross-validate discriminants, each as sure as its held-out answers allow.
+
+    Args:
+        basis: Of the features.
+        labels: As in `Question`, as are the others.
+        folds: Likewise.
+        photo_weights: Likewise.
+    """
+    scored = np.where((folds >= 0).all(axis=1), photo_weights, 0).astype(np.float64)
     shares = scored / scored.sum()
-    said, accuracies = out_of_fold_discriminants(basis, labels, question.folds, weights)
+    said, accuracies = out_of_fold_discriminants(basis, labels, folds, photo_weights)
     found = []
     for strength, raw, accuracy in zip(SHRINKAGES, said, accuracies.tolist(), strict=True):
         scale = blend([raw], labels, shares, is_own_kind=bool(scored.all())).weights

@@ -80,7 +80,8 @@ def serve(
 
     need_packages("the server", _PACKAGES, "serve")
     from photograft.interfaces.server.guard import Access
-    from photograft.interfaces.server.running import hosts_of, open_socket, run_server
+    from photograft.interfaces.server.listening import hosts_of, open_socket
+    from photograft.interfaces.server.running import run_server
 
     if token is not None and not token.strip():
         raise InputError("the token is empty", fix="Leave --token out, or give one.")

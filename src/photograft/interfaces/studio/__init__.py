@@ -1,0 +1,1 @@
+"""The page of `photograft studio`: a local server, and what a browser shows of it."""

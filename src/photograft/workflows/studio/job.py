@@ -1,0 +1,83 @@
+"""A job of a studio, and the file that says which are under way, wait and were done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from photograft.core.files import new_file, write_json
+
+_FORMAT = 1
+_FIX = "Check that the project's folder may be written to."
+
+
+@dataclass
+class Job:
+    """Something to be done, under way, or of the past.
+
+    Attributes:
+        id: Its name.
+        kind: One of `orders.KINDS`.
+        options: What was asked.
+        order: What the process is told, places for results included.
+        state: ``"queued"``, ``"running"``, ``"done"``, ``"failed"`` or ``"stopped"``.
+        labels: What `orders.labels_key` said when it began.
+        at: How far it is: ``step``, ``done``, ``total``, ``unit``, ``seconds_left``, ``words``.
+        log: What it said.
+        began: Seconds since the epoch.
+        ended: Likewise.
+        error: Why it failed, for users.
+        result: What came of it.
+    """
+
+    id: str
+    kind: str
+    options: dict[str, Any]
+    order: dict[str, Any]
+    state: str = "queued"
+    labels: str = ""
+    at: dict[str, Any] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    began: float | None = None
+    ended: float | None = None
+    error: str = ""
+    result: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON types, for a page."""
+        nothing = {"step": "", "done": 0, "total": 0, "unit": "", "seconds_left": None, "words": ""}
+        own = {k: v for k, v in vars(self).items() if k not in ("at", "order", "labels")}
+        return {**own, **nothing, **self.at}
+
+
+def write_jobs(path: Path, under_way: Iterable[Job], past: Iterable[Job]) -> None:
+    """Note jobs.
+
+    Args:
+        path: The file.
+        under_way: What is to be gone on with, in its order.
+        past: What has ended.
+
+    Raises:
+        StorageError: It can't be written.
+    """
+    with new_file(path, fix=_FIX) as partial:
+        jobs = {"jobs": _rows(under_way), "past": _rows(past)}
+        write_json(partial, {"format": _FORMAT, **jobs})
+
+
+def read_jobs(path: Path) -> tuple[list[Job], list[Job]]:
+    """Return what was under way and what has ended; nothing where that is not known."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        under_way = [Job(**{**row, "state": "queued"}) for row in found["jobs"]]
+        return under_way, [Job(**row) for row in found["past"]]
+    except (OSError, ValueError, KeyError, TypeError):  # none, torn, or of another version
+        return [], []
+
+
+def _rows(jobs: Iterable[Job]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in vars(job).items() if key != "at"} for job in jobs]

@@ -1,0 +1,239 @@
+"""What the user says of photos and classes, as the sum of all changes; and the way back.
+
+Nothing here knows which photos there are: the same changes give the same marks, whatever the
+folders hold today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from photograft.core.text import count
+from photograft.workflows.studio.journal import Record
+
+#: So many changes can be undone.
+MAX_UNDO = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the user says of a photo.
+
+    Attributes:
+        label: The name of its class; None for none.
+        has_label: Whether that counts; else the source's label does.
+        excluded: Whether it is left out.
+        group: Its group; None for none.
+        has_group: Whether that counts; else the source's group does.
+        answer: What was answered to a finding, and its value.
+    """
+
+    label: str | None = None
+    has_label: bool = False
+    excluded: bool = False
+    group: str | None = None
+    has_group: bool = False
+    answer: tuple[str, str] | None = None
+
+
+_NO_MARK = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a change touches, as it was before or is after it."""
+
+    marks: Mapping[str, Mark]
+    classes: tuple[str, ...]
+    alias: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that can be undone.
+
+    Attributes:
+        what: It in words, such as ``"Label 3 photos bee"``.
+        before: What it touched, as it was.
+        after: The same, as it is.
+    """
+
+    what: str
+    before: Part
+    after: Part
+
+
+@dataclass
+class Marks:
+    """The sum of all changes.
+
+    Attributes:
+        photos: By path; of others nothing was said.
+        classes: Those that the user made, in that order.
+        alias: By the name of a class in the source: what it is called now; None if it is no more.
+    """
+
+    photos: dict[str, Mark] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    alias: dict[str, str | None] = field(default_factory=dict)
+    _done: list[Change] = field(default_factory=list)
+    _undone: list[Change] = field(default_factory=list)
+
+    def of(self, path: str) -> Mark:
+        """Return what was said of a photo."""
+        return self.photos.get(path, _NO_MARK)
+
+    def named(self, label: str | None) -> str | None:
+        """Return what a class of the source is called now."""
+        return self.alias.get(label, label) if label is not None else None
+
+    @property
+    def can_undo(self) -> str | None:
+        """The last change in words."""
+        return self._done[-1].what if self._done else None
+
+    @property
+    def can_redo(self) -> str | None:
+        """The change that was undone last."""
+        return self._undone[-1].what if self._undone else None
+
+    def take(self, record: Record) -> str:
+        """Follow a record of the journal; return what it does, in words.
+
+        Raises:
+            ValueError: It is of no kind that is known.
+        """
+        do = record["do"]
+        if do == "undo":
+            change = self._done.pop()
+            self._put(change.before)
+            self._undone.append(change)
+            return f"Undone: {change.what}"
+        if do == "redo":
+            change = self._undone.pop()
+            self._put(change.after)
+            self._done.append(change)
+            return f"Done again: {change.what}"
+        what, after = self._after(do, record)
+        touched = {path: self.photos.get(path, _NO_MARK) for path in after.marks}
+        before = Part(touched, self.classes, dict(self.alias))
+        self._put(after)
+        if do != "bring":  # a photo that has come stays: its file is there
+            self._done.append(Change(what, before, after))
+            del self._done[:-MAX_UNDO]
+            self._undone.clear()
+        return what
+
+    def _put(self, part: Part) -> None:
+        for path, mark in part.marks.items():
+            if mark == _NO_MARK:
+                self.photos.pop(path, None)
+            else:
+                self.photos[path] = mark
+        self.classes, self.alias = part.classes, dict(part.alias)
+
+    def _after(self, do: str, record: Record) -> tuple[str, Part]:
+        paths: Sequence[str] = record.get("paths", ())
+        if do in ("label", "exclude", "group", "answer", "bring"):
+            label = record.get("label")
+            made = record.get("value") if record.get("action") == "relabel" else label
+            classes = self._with(made) if made else self.classes
+            marks = {path: _marked(self.of(path), do, record) for path in paths}
+            return _told(do, len(paths), record), Part(marks, classes, self.alias)
+        if do == "class" and record["action"] == "create":
+            name = record["name"]
+            return f"New class {name}", Part({}, self._with(name), self.alias)
+        if do == "class":
+            return self._renamed(record["action"], record["name"], record.get("to"))
+        raise ValueError(f"no such change: {do}")
+
+    def _with(self, name: str) -> tuple[str, ...]:
+        return self.classes if name in self.classes else (*self.classes, name)
+
+    def _renamed(self, action: str, name: str, to: str | None) -> tuple[str, Part]:
+        """Rename, merge and remove: all photos of one class are of another, or of none."""
+        alias = {old: to if now == name else now for old, now in self.alias.items()}
+        alias.setdefault(name, to)
+        marks = {
+            path: replace(mark, label=to, answer=_still(mark.answer, name))
+            for path, mark in self.photos.items()
+            if mark.has_label and mark.label == name
+        }
+        renamed = [to if old == name else old for old in self.classes]
+        classes = tuple(dict.fromkeys(old for old in renamed if old is not None))
+        if to is not None and to not in classes:
+            classes = (*classes, to)
+        what = {
+            "rename": f"Rename {name} to {to}",
+            "merge": f"Merge {name} into {to}",
+            "remove": f"Remove the class {name}",
+        }[action]
+        return what, Part(marks, classes, alias)
+
+
+def _still(answer: tuple[str, str] | None, name: str) -> tuple[str, str] | None:
+    """Return an answer, if it does not say of what class the photo is."""
+    return None if answer is not None and answer == ("relabel", name) else answer
+
+
+def _marked(mark: Mark, do: str, record: Record) -> Mark:
+    value: Any = record.get("value")
+    if do == "label":
+        kept = None if mark.answer and mark.answer[0] in ("relabel", "ok") else mark.answer
+        return replace(mark, label=record["label"], has_label=True, answer=kept)
+    if do == "exclude":
+        kept = None if mark.answer and mark.answer[0] == "exclude" else mark.answer
+        return replace(mark, excluded=record["excluded"], answer=kept)
+    if do == "group":
+        kept = None if mark.answer and mark.answer[0] == "group" else mark.answer
+        return replace(mark, group=record["group"], has_group=True, answer=kept)
+    if do == "bring":
+        given, group = record.get("label"), record.get("group")
+        return replace(
+            mark,
+            label=given,
+            has_label=given is not None,
+            group=group,
+            has_group=group is not None,
+        )
+    action = record["action"]
+    if action is None:
+        return replace(mark, answer=None)
+    mark = replace(mark, answer=(action, str(value or "")))
+    if action == "relabel":
+        return replace(mark, label=value, has_label=True)
+    if action == "group":
+        return replace(mark, group=value, has_group=True)
+    return replace(mark, excluded=True) if action == "exclude" else mark
+
+
+def _told(do: str, number: int, record: Record) -> str:
+    photos = count(number, "photo")
+    if do == "label":
+        label = record["label"]
+        return f"Label {photos} {label}" if label is not None else f"Take the label off {photos}"
+    if do == "exclude":
+        return f"Leave {photos} out" if record["excluded"] else f"Take {photos} back in"
+    if do == "group":
+        group = record["group"]
+        return f"Group {photos} as {group}" if group is not None else f"Ungroup {photos}"
+    if do == "bring":
+        return f"Bring {photos}"
+    action, value = record["action"], record.get("value")
+    return {
+        "relabel": f"Label {photos} {value}",
+        "exclude": f"Leave {photos} out",
+        "group": f"Group {photos} as {value}",
+        "ok": f"Call {photos} right",
+        None: f"Take the answer to {photos} back",
+    }[action]
+
+
+def replayed(records: Iterable[Record]) -> Marks:
+    """Return the sum of records."""
+    marks = Marks()
+    for record in records:
+        marks.take(record)
+    return marks
