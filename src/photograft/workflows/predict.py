@@ -45,10 +45,11 @@ def load_classifier(
     if isinstance(classifier, Run):
         classifier = classifier.classifier
     if isinstance(classifier, (str, os.PathLike)):
+        folder = classifier
         try:
-            classifier = Classifier.load(classifier)
+            classifier = Classifier.load(folder)
         except ClassifierError as error:
-            swapped = _swapped(classifier, beside)
+            swapped = _swapped(folder, beside)
             if swapped is None:
                 raise
             raise swapped from error
