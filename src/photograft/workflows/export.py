@@ -16,8 +16,8 @@ from photograft.classifier.export.exporting import (
     check_exportable,
     exported,
 )
+from photograft.classifier.export.order import brings_ranges
 from photograft.classifier.export.parity import Sample
-from photograft.classifier.export.precision import brings_ranges
 from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError, InputError
 from photograft.core.files import check_free, path_of, printable, read_file

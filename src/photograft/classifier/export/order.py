@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from photograft.classifier.classifier import Classifier
 from photograft.features.preprocessing import Pixels
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -50,3 +51,8 @@ class Artefact(Protocol):
 
     def answers(self, photo: Pixels) -> dict[str, Floats]:
         """Return what its users are told."""
+
+
+def brings_ranges(classifier: Classifier) -> bool:
+    """Return whether a classifier was calibrated for int8 when it was trained."""
+    return bool(classifier.engine.ranges) and not classifier.backbone.parts

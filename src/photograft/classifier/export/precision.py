@@ -13,6 +13,7 @@ from photograft.backbones.int8.calibrating import calibrate
 from photograft.backbones.int8.ranges import Ranges
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.names import BACKBONE
+from photograft.classifier.export.order import brings_ranges
 from photograft.core.errors import ConversionError, InputError
 from photograft.features.calibration import LEAST_AGREEMENT
 from photograft.features.packing import look_shapes, unpack
@@ -81,8 +82,3 @@ def ranges_for(classifier: Classifier, pixels: Sequence[Pixels]) -> tuple[Ranges
             )
         found.append(ranges)
     return tuple(found)
-
-
-def brings_ranges(classifier: Classifier) -> bool:
-    """Return whether a classifier was calibrated for int8 when it was trained."""
-    return bool(classifier.engine.ranges) and not classifier.backbone.parts
