@@ -47,7 +47,7 @@ class OpenStudio:
     def kill(self) -> None:
         """End it as a power cut would."""
         os.kill(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        self.process.wait()
 
 
 @contextmanager
@@ -77,7 +77,8 @@ def open_studio(folder: Path | None, cache: Path, *arguments: object) -> Iterato
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
-        process.communicate()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def enter(page: Page, studio: OpenStudio) -> None:

@@ -233,6 +233,8 @@ def test_labelling_and_undoing(page: Page) -> None:
     page.post("/api/undo")
     assert (page.ids(), page.get("/api/project")["can_redo"]) == (ids, "Label 2 photos stars")
     page.post("/api/redo")
+    assert "again" in page.post("/api/undo", {"revision": 1}, 409)["detail"]
+    page.post("/api/undo", {"revision": page.project.revision})
     page.post("/api/exclude", {"ids": ids[3:], "excluded": True})
     assert page.get("/api/shelf?kind=excluded")["ids"] == ids[3:]
     page.post("/api/group", {"ids": ids, "group": "g"})
@@ -331,6 +333,9 @@ def test_folders_are_added_and_saved(page: Page, tmp_path: Path, make_photos: Ma
     make_photos(tmp_path / "more", ("stars",), n=2, size=16)
     changed = page.post("/api/folders", {"path": str(tmp_path / "more")})
     assert "2 photos of more" in changed["what"]
+    page.post("/api/folders", {"path": str(tmp_path / "more"), "remove": True})
+    assert page.get("/api/project")["num_photos"] == 8
+    page.post("/api/folders", {"path": str(tmp_path / "more")})
     found = page.post("/api/save-folders", {"path": str(tmp_path / "saved")})
     assert found == {"path": str(tmp_path / "saved"), "num_photos": 10}
     listed = page.get(f"/api/browse?path={tmp_path}")

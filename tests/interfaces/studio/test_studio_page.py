@@ -22,7 +22,7 @@ from photograft.interfaces.studio import page
 STATIC = Path(photograft.interfaces.studio.__file__).parent / "static"
 MODULES = sorted(STATIC.rglob("*.js"))
 #: Calls of `t` whose key is put together: the fixed part in front.
-_PART = re.compile(r"\bt\(\s*(?:[^()`\"]*\?\s*)?`([\w.]*)\$\{")
+_PART = re.compile(r"`([a-z_]+\.[\w.]*)\$\{")
 _WHOLE = re.compile(r"\"([a-z_]+(?:\.[\w-]+)+)\"")
 
 
@@ -86,7 +86,7 @@ def test_every_text_that_modules_name_is_there_and_every_text_is_used() -> None:
     there = set(keys(texts()))
     tops = set(texts())
     whole = {key for key in _WHOLE.findall(code) if key.partition(".")[0] in tops}
-    parts = set(_PART.findall(code)) - {""}
+    parts = {part for part in _PART.findall(code) if part.partition(".")[0] in tops}
     missing = {key for key in whole if not any(t == key or t.startswith(key + ".") for t in there)}
     assert missing == set()
     used = whole | set(re.findall(r"\{\{ ([\w.]+) \}\}", shell))

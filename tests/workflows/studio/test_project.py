@@ -192,6 +192,23 @@ def test_photos_that_go_take_nothing_with_them(photos: Path) -> None:
         assert counts(project)["wasps"] == 2
 
 
+def test_a_project_beside_photos_is_not_taken_for_a_class(photos: Path) -> None:
+    Project.open(photos).close()
+    with pytest.raises(InputError, match=r"photos\.studio is a project of the studio"):
+        Dataset.load(photos.parent)
+
+
+def test_a_class_whose_photos_are_all_left_out(photos: Path) -> None:
+    with Project.open(photos) as project:
+        project.label(ids_of(project, None), "wasps")
+        project.exclude(ids_of(project, "wasps"), excluded=True)
+        labels, corrections = project.write_labels(), project.write_corrections()
+        assert corrections is not None
+        dataset = Corrections.read(corrections).apply(Dataset.load(labels))
+        assert {photo.label for photo in dataset.photos} == {"ants", "bees"}
+        assert dataset.class_names == ("ants", "bees")
+
+
 def test_a_later_format_is_refused(photos: Path) -> None:
     Project.open(photos).close()
     path = photos.with_name("photos.studio") / "project.json"
@@ -207,10 +224,17 @@ def test_two_folders(photos: Path, tmp_path: Path, make_photos: MakePhotos) -> N
         project.add_folder(other)
         assert project.revision > revision
         assert counts(project) == {"ants": 4, "bees": 7, "flies": 3, None: 2}
-        with pytest.raises(InputError, match="are here already"):
-            project.add_folder(other)
+        shutil.copy(other / "bees" / "00.jpg", other / "bees" / "later.jpg")
+        project.add_folder(other)
+        assert counts(project)["bees"] == 8
     with Project.open(photos) as project:
-        assert counts(project)["bees"] == 7
+        assert counts(project)["bees"] == 8
+        project.remove_folder(other)
+        assert counts(project) == {"ants": 4, "bees": 4, None: 2}
+        with pytest.raises(InputError, match="no folder of this project"):
+            project.remove_folder(other)
+    with Project.open(photos) as project:
+        assert counts(project)["bees"] == 4
 
 
 @pytest.mark.parametrize(

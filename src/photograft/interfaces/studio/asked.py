@@ -69,9 +69,16 @@ class Asked:
             raise InputError(f"the request has no {name}")
         return None if self._members.get(name) is None else self.text(name)
 
-    def flag(self, name: str) -> bool:
-        """Return a member that is true or false."""
+    def number_or_none(self, name: str) -> int | None:
+        """Return a member that is a whole number or null, or is not there."""
         found = self._members.get(name)
+        if found is not None and type(found) is not int:
+            raise _wrong(name, "a whole number", found)
+        return found
+
+    def flag(self, name: str, *, default: bool | None = None) -> bool:
+        """Return a member that is true or false; `default` where it is missing."""
+        found = self._members.get(name, default)
         if not isinstance(found, bool):
             raise _wrong(name, "true or false", found)
         return found

@@ -12,8 +12,10 @@ from starlette.routing import Route
 
 from photograft.core.errors import InputError
 from photograft.core.parallel import num_cores
+from photograft.core.text import count
 from photograft.interfaces.server.bodies import BodyReader, whole
 from photograft.interfaces.studio.asked import Asked, json_response, told
+from photograft.interfaces.studio.problems import problem
 from photograft.interfaces.studio.state import Studio
 from photograft.workflows.serving.limits import Limits
 from photograft.workflows.studio.browsing import browse
@@ -150,21 +152,25 @@ class PhotoAPI:
 
     async def undo(self, request: Request) -> Response:
         """Undo the last change."""
-        return await self._changed(self._project.undo)
+        return await self._back(request, self._project.undo)
 
     async def redo(self, request: Request) -> Response:
         """Do again what was undone."""
-        return await self._changed(self._project.redo)
+        return await self._back(request, self._project.redo)
 
     async def folders(self, request: Request) -> Response:
-        """Add a folder."""
-        path = (await Asked.read(request)).path("path")
+        """Add a folder, list it anew, or take it away."""
+        asked = await Asked.read(request)
+        path, is_removed = asked.path("path"), asked.flag("remove", default=False)
 
-        def add() -> str:
+        def change() -> str:
+            if is_removed:
+                self._project.remove_folder(path)
+                return f"Take the folder {path.name} away"
             listed = self._project.add_folder(path)
-            return f"Add {len(listed.photos):,} photos of {listed.folder.name}"
+            return f"Add {count(len(listed.photos), 'photo')} of {path.name}"
 
-        return await self._changed(add)
+        return await self._changed(change)
 
     async def bring(self, request: Request) -> Response:
         """Take in a photo, the body's bytes."""
@@ -181,6 +187,13 @@ class PhotoAPI:
         path = (await Asked.read(request)).path("path")
         number = await run_in_threadpool(self._project.save_folders, path)
         return json_response({"path": str(path), "num_photos": number})
+
+    async def _back(self, request: Request, change: Callable[[], str]) -> Response:
+        """Undo or redo, unless another page has changed something that this one does not know."""
+        known = (await Asked.read(request)).number_or_none("revision")
+        if known is not None and known != self._project.revision:
+            return problem(409, "Look at it again, then undo.")
+        return await self._changed(change)
 
     async def _changed(self, change: Callable[[], str]) -> Response:
         what = await run_in_threadpool(change)

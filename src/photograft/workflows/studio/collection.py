@@ -33,7 +33,7 @@ class Collection:
     """
 
     def __init__(self, project: Path, description: Description) -> None:
-        self._project, self._description = project, description
+        self._project, self._name = project, description.name
         self._lock = threading.Lock()
         self.generation = 0
         self.folders = tuple(listed_or_not(path, project) for path in description.folders)
@@ -62,24 +62,45 @@ class Collection:
             self.generation += 1
 
     def add_folder(self, folder: Path) -> Listed:
-        """Add a folder of photos, and note it.
+        """Add a folder of photos, and note it; one that is here is listed anew.
 
         Args:
             folder: Absolute.
 
         Raises:
-            InputError: It can't be read, holds no photos, or is here already.
+            InputError: It can't be read, or holds no photos.
             StorageError: That can't be kept.
         """
         listed = list_folder(folder, self._project)
         if not listed.photos:
             raise InputError(f"there are no photos in {printable(folder)}")
         with self._lock:
-            if folder in self._description.folders:
-                raise InputError(f"the photos of {printable(folder)} are here already")
-            description = Description(self._description.name, (*self._description.folders, folder))
-            description.write(self._project)
-            self._description = description
-            self.folders = (*self.folders, listed)
-            self.generation += 1
+            at = [one.folder for one in self.folders]
+            if folder in at:
+                place = at.index(folder)
+                self.folders = (*self.folders[:place], listed, *self.folders[place + 1 :])
+                self.generation += 1
+            else:
+                self._put((*self.folders, listed))
         return listed
+
+    def remove_folder(self, folder: Path) -> None:
+        """Take a folder of photos away, and note that.
+
+        Args:
+            folder: Absolute.
+
+        Raises:
+            InputError: It is none of the project's.
+            StorageError: That can't be kept.
+        """
+        with self._lock:
+            left = tuple(one for one in self.folders if one.folder != folder)
+            if len(left) == len(self.folders):
+                raise InputError(f"{printable(folder)} is no folder of this project")
+            self._put(left)
+
+    def _put(self, folders: tuple[Listed, ...]) -> None:
+        Description(self._name, tuple(one.folder for one in folders)).write(self._project)
+        self.folders = folders
+        self.generation += 1

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from photograft.core.errors import InputError, UnknownNameError
+from photograft.data.corrections import ACTIONS
 from photograft.workflows.studio.journal import Record
 
 _MAX_LENGTH = 100
@@ -34,6 +35,24 @@ def like(name: str, names: Sequence[str]) -> str:
     if name in names:
         return name
     return next((other for other in names if _looks(other) == _looks(name)), name)
+
+
+def answer_value(action: str | None, value: str | None, names: Sequence[str]) -> str | None:
+    """Return the value of an answer to a finding: a class, a group, or None where it has none.
+
+    Args:
+        action: One of those of corrections, or None for an answer that is taken back.
+        value: What somebody chose or typed.
+        names: Those of all classes.
+
+    Raises:
+        InputError: There is no such action, or its value is missing.
+    """
+    if action is not None and action not in ACTIONS:
+        raise InputError(f"there is no answer {action!r}", expected=", ".join(ACTIONS))
+    if action == "relabel":
+        return like(class_name(value or ""), names)
+    return group_name(value or "") if action == "group" else None
 
 
 def class_change(action: str, name: str, to: str | None, names: Sequence[str]) -> Record:

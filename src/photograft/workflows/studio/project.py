@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -16,14 +16,18 @@ from photograft.workflows.studio.collection import Collection
 from photograft.workflows.studio.journal import Record
 from photograft.workflows.studio.ledger import Ledger
 from photograft.workflows.studio.lock import ProjectLock
-from photograft.workflows.studio.names import class_change, class_name, group_name, like
+from photograft.workflows.studio.names import (
+    answer_value,
+    class_change,
+    class_name,
+    group_name,
+    like,
+)
 from photograft.workflows.studio.photos import Listed, ListedPhoto, id_of
 from photograft.workflows.studio.pictures import Pictures
 from photograft.workflows.studio.scanning import Scan
 from photograft.workflows.studio.view import Row, Snapshot, View, make_view
 from photograft.workflows.studio.writing import Writer
-
-ANSWERS = ("relabel", "exclude", "group", "ok")
 
 
 class Project:
@@ -44,6 +48,7 @@ class Project:
         self._listeners: list[Callable[[], object]] = []
         self._watchers: list[Callable[[], object]] = []
         self._view: View | None = None
+        self._writing = threading.Lock()
         self.ledger = Ledger(folder / files.JOURNAL)
         self.collection = Collection(folder, description)
         self.pictures = Pictures(default_cache_dir())
@@ -129,12 +134,6 @@ class Project:
         """Return what there is to learn from."""
         return self.view().snapshot(self.pictures.unreadable())
 
-    def skipped(self) -> Counter[str]:
-        """Return how many files are no photos that can be used, by reason, as far as is known."""
-        found, known = self.collection.skipped(), self.pictures.unreadable()
-        found.update(known[row.photo.file] for row in self.view().rows if row.photo.file in known)
-        return found
-
     def row(self, photo_id: str) -> Row:
         """Return a photo, and what is said of it.
 
@@ -193,14 +192,7 @@ class Project:
         Raises:
             InputError: There is no such action, or its value is missing.
         """
-        if action is not None and action not in ANSWERS:
-            raise InputError(f"there is no answer {action!r}", expected=", ".join(ANSWERS))
-        if action == "relabel":
-            value = like(class_name(value or ""), self.class_names)
-        elif action == "group":
-            value = group_name(value or "")
-        else:
-            value = None
+        value = answer_value(action, value, self.class_names)
         return self._say("answer", ids, action=action, value=value)
 
     def change_class(self, action: str, name: str, to: str | None = None) -> str:
@@ -240,16 +232,26 @@ class Project:
         self.scan.start([photo.file])
 
     def add_folder(self, folder: Path) -> Listed:
-        """Have the photos of another folder belong to the project.
+        """Have the photos of another folder belong to the project, or list one anew.
 
         Raises:
-            InputError: It can't be read, or is one of the project's already.
+            InputError: It can't be read, or holds no photos.
             StorageError: That can't be kept.
         """
         listed = self.collection.add_folder(folder.absolute())
         self._changed()
         self.scan.start([photo.file for photo in listed.photos])
         return listed
+
+    def remove_folder(self, folder: Path) -> None:
+        """Have the photos of a folder belong to the project no more; what was said of them is kept.
+
+        Raises:
+            InputError: It is none of the project's.
+            StorageError: That can't be kept.
+        """
+        self.collection.remove_folder(folder.absolute())
+        self._changed()
 
     # What is written for others.
 
@@ -259,7 +261,8 @@ class Project:
         Raises:
             StorageError: It can't be written.
         """
-        return saving.write_labels(self.view(), self.folder)
+        with self._writing:
+            return saving.write_labels(self.view(), self.folder)
 
     def write_corrections(self) -> Path | None:
         """Write ``corrections.csv`` now; return where it is, or None where there are none.
@@ -267,7 +270,8 @@ class Project:
         Raises:
             StorageError: It can't be written.
         """
-        return saving.write_corrections(self.view(), self.folder)
+        with self._writing:
+            return saving.write_corrections(self.view(), self.folder)
 
     def save_folders(self, target: Path) -> int:
         """Copy the labelled photos into class folders; see `saving.save_folders`."""
@@ -275,9 +279,8 @@ class Project:
         return saving.save_folders(self.view(), target, [*sources, self.folder])
 
     def _write(self) -> None:
-        view = self.view()
-        saving.write_labels(view, self.folder)
-        saving.write_corrections(view, self.folder)
+        self.write_labels()
+        self.write_corrections()
 
     def _say(self, do: str, ids: Sequence[str], **members: Any) -> str:
         if not ids:

@@ -124,8 +124,10 @@ export class Shelves {
   rename(opener, name) {
     const row = opener.closest("li");
     const field = make("input", { class: "field rename", value: name, "aria-label": t("photos.new_name", { name }) });
+    let isOver = false;
     const end = async (isKept) => {
-      if (!field.isConnected) return;
+      if (isOver) return; // taking the field away takes the focus from it
+      isOver = true;
       const to = field.value.trim();
       field.remove();
       this.drawn = "";
