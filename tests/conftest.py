@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+import studio_helpers
 import system_helpers
 from drawing import MakePhotos, draw_folder
+from photograft.workflows.studio.project import Project
 from server_helpers import RunningServer, serving
 
 
@@ -90,3 +93,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     cache_ = system_helpers.shared_cache(tmp_path_factory)
     with serving(cache_, f"shapes={run}", "--unknown") as found:
         yield found
+
+
+@pytest.fixture
+def unlabelled(photos: Path, tmp_path: Path, warm_cache: Path) -> Iterator[Project]:
+    """A project of twelve drawn photos a class, none with a label."""
+    folder = studio_helpers.flat_photos(photos, tmp_path / "shapes")
+    with Project.open(folder) as project:
+        yield project
+
+
+@pytest.fixture
+def done(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, warm_cache: Path
+) -> Iterator[Project]:
+    """A project in which all was done once."""
+    folder = tmp_path / "done"
+    shutil.copytree(studio_helpers.done_project(tmp_path_factory), folder)
+    with Project.open(None, folder) as project:
+        yield project

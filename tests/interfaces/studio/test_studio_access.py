@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-import system_helpers
-from browser_helpers import BROWSER_MARKS, chromium
 from opened_studio import (
     CAMERA,
     NARROW,
@@ -24,6 +21,9 @@ from opened_studio import (
     violations,
     visit,
 )
+
+import system_helpers
+from browser_helpers import BROWSER_MARKS, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -21,6 +21,7 @@ MARKERS = {
     "comparison.json": "a comparison",
     "run.json": "a run",
     "classifier.json": "a classifier",
+    "journal.jsonl": "a project of the studio",
 }
 
 _Identity = tuple[int, int]
@@ -70,10 +71,14 @@ def walk_folder(root: Path, *, passed_over: Path | None = None) -> Tree:
         ) from error
 
 
-def refuse_our_own(root: Path) -> None:
+def refuse_our_own(root: Path, *, passed_over: Path | None = None) -> None:
     """Raise an error where a folder, or one in it, is what Photograft wrote.
 
     Else its pictures would be taken for a class.
+
+    Args:
+        root: The folder.
+        passed_over: One in it that may be.
 
     Raises:
         SourceError: It is.
@@ -82,6 +87,8 @@ def refuse_our_own(root: Path) -> None:
     if not what:
         with suppress(OSError), os.scandir(root) as entries:
             for entry in entries:
+                if passed_over is not None and entry.path == str(passed_over):
+                    continue
                 if entry.is_dir() and (what := _made_here(Path(entry.path))):
                     where = Path(entry.path)
                     break

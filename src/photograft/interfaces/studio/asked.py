@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -62,16 +63,22 @@ class Asked:
             raise _wrong(name, "text", found)
         return found
 
-    def text_or_none(self, name: str) -> str | None:
-        """Return a member that is text or null, and has to be there."""
-        if name not in self._members:
+    def text_or_none(self, name: str, *, needed: bool = False) -> str | None:
+        """Return a member that is text or null, or is not there, unless it is needed."""
+        if needed and name not in self._members:
             raise InputError(f"the request has no {name}")
-        found = self._members[name]
-        return None if found is None else self.text(name)
+        return None if self._members.get(name) is None else self.text(name)
 
-    def flag(self, name: str) -> bool:
-        """Return a member that is true or false."""
+    def number_or_none(self, name: str) -> int | None:
+        """Return a member that is a whole number or null, or is not there."""
         found = self._members.get(name)
+        if found is not None and type(found) is not int:
+            raise _wrong(name, "a whole number", found)
+        return found
+
+    def flag(self, name: str, *, default: bool | None = None) -> bool:
+        """Return a member that is true or false; `default` where it is missing."""
+        found = self._members.get(name, default)
         if not isinstance(found, bool):
             raise _wrong(name, "true or false", found)
         return found
@@ -98,6 +105,11 @@ def json_response(data: Any, status: int = 200) -> Response:
     """Return data as an answer."""
     body = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Response(body.encode("utf-8", "backslashreplace"), status, media_type="application/json")
+
+
+async def told(make: Callable[[], Any]) -> Response:
+    """Return as an answer what a call gives, made in another thread."""
+    return json_response(await run_in_threadpool(make))
 
 
 def _wrong(name: str, expected: str, got: object) -> InputError:

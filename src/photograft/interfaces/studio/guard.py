@@ -78,6 +78,8 @@ class Guard:
         lines = [(scope["raw_path"], scope["query_string"]), *scope["headers"]]
         if sum(len(name) + len(value) + 4 for name, value in lines) > MAX_HEAD:
             raise head_too_large()
+        if "\0" in scope["path"]:  # which is no file's name, and an error to whoever looks for one
+            raise ProblemError("not-found", "There is no such address here.")
         host = headers.get("host", "")
         if name_of(host) not in LOOPBACK:
             raise ProblemError("other-origin", "The studio answers at 127.0.0.1 only.")

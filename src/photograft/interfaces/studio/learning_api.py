@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from photograft.interfaces.studio.asked import Asked, json_response
+from photograft.interfaces.studio.asked import Asked, json_response, told
 from photograft.interfaces.studio.state import Studio
 
 
@@ -36,7 +36,7 @@ class LearningAPI:
 
     async def live(self, request: Request) -> Response:
         """Tell how the classifier that learns along is doing."""
-        return json_response(await run_in_threadpool(self._studio.live.status))
+        return await told(lambda: self._studio.learning.live.status())
 
     async def jobs(self, request: Request) -> Response:
         """Tell all jobs."""
@@ -56,7 +56,7 @@ class LearningAPI:
 
     async def health(self, request: Request) -> Response:
         """Tell what the doctor found."""
-        return json_response(await run_in_threadpool(self._studio.health.cards))
+        return await told(lambda: self._studio.learning.health.cards())
 
     async def answer(self, request: Request) -> Response:
         """Answer a finding."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,8 +12,10 @@ from starlette.routing import Route
 
 from photograft.core.errors import InputError
 from photograft.core.parallel import num_cores
+from photograft.core.text import count
 from photograft.interfaces.server.bodies import BodyReader, whole
-from photograft.interfaces.studio.asked import Asked, json_response
+from photograft.interfaces.studio.asked import Asked, json_response, told
+from photograft.interfaces.studio.problems import problem
 from photograft.interfaces.studio.state import Studio
 from photograft.workflows.serving.limits import Limits
 from photograft.workflows.studio.browsing import browse
@@ -69,7 +70,7 @@ class PhotoAPI:
 
     async def project(self, request: Request) -> Response:
         """Tell what there is."""
-        return await _told(lambda: {**overview(self._project), "run": self._studio.run})
+        return await told(lambda: {**overview(self._project), "run": self._studio.run})
 
     async def shelf(self, request: Request) -> Response:
         """Tell the photos of a shelf."""
@@ -77,17 +78,17 @@ class PhotoAPI:
         kind = asked.get("kind", "class" if "name" in asked else "all")
         name, order = asked.get("name", ""), asked.get("order", "name")
         guesses = self._studio.guesses
-        return await _told(lambda: shelf(self._project.view(), kind, name, order, guesses))
+        return await told(lambda: shelf(self._project.view(), kind, name, order, guesses))
 
     async def photo(self, request: Request) -> Response:
         """Tell what is known of a photo."""
         photo_id, guesses = request.path_params["id"], self._studio.guesses
-        return await _told(lambda: photo_details(self._project, photo_id, guesses))
+        return await told(lambda: photo_details(self._project, photo_id, guesses))
 
     async def browse(self, request: Request) -> Response:
         """Tell the folders in a folder."""
         path = request.query_params.get("path", "")
-        return await _told(lambda: browse(path))
+        return await told(lambda: browse(path))
 
     async def events(self, request: Request) -> Response:
         """Tell what changes, as long as the page is open."""
@@ -128,7 +129,7 @@ class PhotoAPI:
     async def label(self, request: Request) -> Response:
         """Put photos into a class, or into none."""
         asked = await Asked.read(request)
-        ids, label = asked.ids(), asked.text_or_none("label")
+        ids, label = asked.ids(), asked.text_or_none("label", needed=True)
         return await self._changed(lambda: self._project.label(ids, label))
 
     async def exclude(self, request: Request) -> Response:
@@ -140,41 +141,36 @@ class PhotoAPI:
     async def group(self, request: Request) -> Response:
         """Keep photos together, or not."""
         asked = await Asked.read(request)
-        ids, group = asked.ids(), asked.text_or_none("group")
+        ids, group = asked.ids(), asked.text_or_none("group", needed=True)
         return await self._changed(lambda: self._project.group(ids, group))
 
     async def classes(self, request: Request) -> Response:
         """Make, rename, merge or remove a class."""
         asked = await Asked.read(request)
-        action, name, project = asked.text("action"), asked.text("name"), self._project
-        if action == "create":
-            return await self._changed(lambda: project.create_class(name))
-        if action == "remove":
-            return await self._changed(lambda: project.remove_class(name))
-        to = asked.text("to")
-        if action == "rename":
-            return await self._changed(lambda: project.rename_class(name, to))
-        if action == "merge":
-            return await self._changed(lambda: project.merge_classes(name, to))
-        raise InputError(f"there is no action {action!r}", expected="create, rename, merge, remove")
+        action, name, to = asked.text("action"), asked.text("name"), asked.text_or_none("to")
+        return await self._changed(lambda: self._project.change_class(action, name, to))
 
     async def undo(self, request: Request) -> Response:
         """Undo the last change."""
-        return await self._changed(self._project.undo)
+        return await self._back(request, self._project.undo)
 
     async def redo(self, request: Request) -> Response:
         """Do again what was undone."""
-        return await self._changed(self._project.redo)
+        return await self._back(request, self._project.redo)
 
     async def folders(self, request: Request) -> Response:
-        """Add a folder."""
-        path = (await Asked.read(request)).path("path")
+        """Add a folder, list it anew, or take it away."""
+        asked = await Asked.read(request)
+        path, is_removed = asked.path("path"), asked.flag("remove", default=False)
 
-        def add() -> str:
+        def change() -> str:
+            if is_removed:
+                self._project.remove_folder(path)
+                return f"Take the folder {path.name} away"
             listed = self._project.add_folder(path)
-            return f"Add {len(listed.photos):,} photos of {listed.folder.name}"
+            return f"Add {count(len(listed.photos), 'photo')} of {path.name}"
 
-        return await self._changed(add)
+        return await self._changed(change)
 
     async def bring(self, request: Request) -> Response:
         """Take in a photo, the body's bytes."""
@@ -192,10 +188,13 @@ class PhotoAPI:
         number = await run_in_threadpool(self._project.save_folders, path)
         return json_response({"path": str(path), "num_photos": number})
 
+    async def _back(self, request: Request, change: Callable[[], str]) -> Response:
+        """Undo or redo, unless another page has changed something that this one does not know."""
+        known = (await Asked.read(request)).number_or_none("revision")
+        if known is not None and known != self._project.revision:
+            return problem(409, "Look at it again, then undo.")
+        return await self._changed(change)
+
     async def _changed(self, change: Callable[[], str]) -> Response:
         what = await run_in_threadpool(change)
         return json_response({"revision": self._project.revision, "what": what})
-
-
-async def _told(make: Callable[[], dict[str, Any]]) -> Response:
-    return json_response(await run_in_threadpool(make))

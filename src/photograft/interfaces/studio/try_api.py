@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from starlette.concurrency import run_in_threadpool
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from photograft.interfaces.server.bodies import BodyReader, whole
 from photograft.interfaces.server.problems import busy
-from photograft.interfaces.studio.asked import json_response
+from photograft.interfaces.studio.asked import told
 from photograft.interfaces.studio.state import Studio
 from photograft.workflows.serving.limits import Limits
 from photograft.workflows.studio.intake import MAX_BYTES
-from photograft.workflows.studio.trying import BusyError
 
 
 def routes(studio: Studio) -> list[Route]:
@@ -25,18 +25,19 @@ def routes(studio: Studio) -> list[Route]:
         with bodies.opened(request) as pieces:
             data = bytes(await whole(pieces))
 
-            def think() -> dict[str, object]:
-                return studio.trying.answer(
-                    data,
-                    heat=asked.get("heat") == "1",
-                    neighbours=asked.get("neighbours") == "1",
-                    classifier=asked.get("classifier", ""),
-                )
+            def think() -> dict[str, Any]:
+                from photograft.workflows.studio.trying import BusyError  # slow to import
 
-            try:
-                found = await run_in_threadpool(think)
-            except BusyError as error:
-                raise busy(str(error), 1) from error
-        return json_response(found)
+                try:
+                    return studio.learning.trying.answer(
+                        data,
+                        heat=asked.get("heat") == "1",
+                        neighbours=asked.get("neighbours") == "1",
+                        classifier=asked.get("classifier", ""),
+                    )
+                except BusyError as error:
+                    raise busy(str(error), 1) from error
+
+            return await told(think)
 
     return [Route("/api/try", answer, methods=["POST"])]

@@ -32,6 +32,8 @@ from photograft.learning.head.out_of_fold import repeated_folds
 NUM_DIRECTIONS = 384
 #: With fewer photos than this the folds are drawn twice: it costs nothing and is less noisy.
 _FEW = 500
+#: The logarithm of the probability of a class that was not learned.
+_UNKNOWN = -30.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ def refit(
     head = basis.head(solution)
     order = np.argsort(directions.columns, kind="stable")
     in_order = Head((np.ascontiguousarray(head.weights[0][order]),), head.biases)
-    return Refitted(in_order, solution, _normalised(judged.log_probs.mean(axis=1)))
+    said = _of_known_classes(judged.log_probs, labels, folds)
+    return Refitted(in_order, solution, _normalised(said.mean(axis=1)))
 
 
 def class_probabilities(solution: Floats, rows: Floats) -> Floats:
@@ -153,8 +156,26 @@ def class_probabilities(solution: Floats, rows: Floats) -> Floats:
     return found.astype(np.float32)
 
 
+def _of_known_classes(
+    log_probs: Floats, labels: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]
+) -> Floats:
+    """Return held-out log-probabilities in which no class is said that was not learned.
+
+    A class all of whose photos are held out lies nowhere: where others are far away, its place
+    would win, and it would seem to be known.
+    """
+    found = log_probs.copy()
+    for repeat in range(folds.shape[1]):
+        for fold in np.unique(folds[:, repeat]).tolist():
+            out = folds[:, repeat] == fold
+            unknown = np.setdiff1d(np.arange(found.shape[2]), labels[~out])
+            if len(unknown) < found.shape[2]:
+                found[np.ix_(np.flatnonzero(out), np.array([repeat]), unknown)] = _UNKNOWN
+    return _normalised(found)
+
+
 def _normalised(logits: Floats) -> Floats:
     z = logits.astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)
-    z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
+    z -= z.max(axis=-1, keepdims=True)
+    z -= np.log(np.exp(z).sum(axis=-1, keepdims=True))
     return z.astype(np.float32)

@@ -63,12 +63,15 @@ class Asked:
         self.rules = _rules(classifier.uncertainty or Uncertainty())
         self._maps: HeatMaps | None = None
 
-    def think(self, data: bytes, *, heat: bool = False, neighbours: bool = False) -> Thought:
+    def think(
+        self, data: bytes, *, heat: bool = False, neighbours: bool = False, about: str = ""
+    ) -> Thought:
         """Return what the classifier says of a photo.
 
         Args:
             data: Its file's bytes.
             heat: Also draw where the evidence is.
+            about: The class that it is evidence for; the most probable one where empty.
             neighbours: Also find the training photos that are most like it.
 
         Raises:
@@ -96,7 +99,8 @@ class Asked:
             found = replace(
                 found, neighbours=tuple((n.name, n.label, 1 - n.distance) for n in near)
             )
-        return replace(found, **self._heat(data, order[0])) if heat else found
+        about_index = names.index(about) if about else order[0]
+        return replace(found, **self._heat(data, about_index)) if heat else found
 
     def _heat(self, data: bytes, class_index: int) -> dict[str, Any]:
         """Return heat map and words for `Thought`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,16 @@ from photograft.classifier.suggestion import choose_suggestions
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.classifier.uncertainty.ood_fitting import fit_ood_detector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty
-from photograft.core.text import count
+from photograft.core.statistics import wilson_interval
+from photograft.core.text import count, listed
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.groups import content_groups
 from photograft.learning.head.refitting import Refitted, class_probabilities, refit
 from photograft.workflows.studio.looking import Looks
 from photograft.workflows.studio.view import Snapshot
 
+#: Photos that a class needs before it is learned: one to learn from, one to see by.
+LEAST_PHOTOS = 2
 #: Photos that are proposed as the most useful ones; those behind them stand by their doubt.
 _PROPOSED = 60
 
@@ -54,6 +58,20 @@ class Fit:
         """Whether held-out heads are right about each of the photos, shape ``(n,)``."""
         found: npt.NDArray[np.bool_] = self.refitted.log_probs.argmax(axis=1) == self.labels
         return found
+
+    def scores(self) -> dict[str, Any]:
+        """Return accuracy, its interval, and how each class does, as plain JSON types."""
+        right, numbers = self.right, np.bincount(self.labels)
+        recalls = np.bincount(self.labels, weights=right) / numbers
+        rows = zip(self.classifier.class_names, numbers.tolist(), recalls.tolist(), strict=True)
+        return {
+            "accuracy": float(right.mean()),
+            "interval": list(wilson_interval(int(right.sum()), len(right))),
+            "per_class": [
+                {"name": name, "num_photos": number, "recall": recall}
+                for name, number, recall in rows
+            ],
+        }
 
 
 def fit_photos(looks: Looks, snapshot: Snapshot, photos: Sequence[Photo]) -> Fit:
@@ -141,6 +159,20 @@ def completed(looks: Looks, fit: Fit) -> Classifier:
         uncertainty=Uncertainty(held_out, detector),
         reference=Reference.fit(own, fit.labels, names, rng=rng),
     )
+
+
+def lacking(snapshot: Snapshot) -> str:
+    """Return what is missing of labels before anything can be learned; empty for nothing."""
+    numbers: dict[str, int] = dict.fromkeys(snapshot.class_names, 0)
+    for label in snapshot.labels:
+        if label is not None:
+            numbers[label] = numbers.get(label, 0) + 1
+    if sum(number >= LEAST_PHOTOS for number in numbers.values()) >= 2:
+        return ""
+    if len(numbers) < 2:
+        return "Make two classes, and give each two photos at least."
+    few = [name for name, number in numbers.items() if number < LEAST_PHOTOS]
+    return f"Two classes with two photos each are needed; there are fewer of {listed(few)}."
 
 
 def _thoughts(

@@ -189,8 +189,13 @@ def _why_not(run: Path) -> str:
 
 
 def _call(name: str, arguments: list[str], options: Mapping[str, Any]) -> str:
-    told = [*map(repr, arguments), *(f"{key}={value!r}" for key, value in options.items())]
-    return f"{name}({', '.join(told)})".replace("'", '"')
+    told = [*map(_written, arguments), *(f"{k}={_written(v)}" for k, v in options.items())]
+    return f"{name}({', '.join(told)})"
+
+
+def _written(value: object) -> str:
+    """Return a value as Python has it, text in double quotes."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _quoted(folder: Path) -> str:

@@ -63,6 +63,9 @@ class Journal:
         stamped = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **record}
         line = json.dumps(stamped, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         try:
+            if self._file < 0:
+                self._file = os.open(self._path, os.O_RDWR | os.O_APPEND)
+                os.ftruncate(self._file, self._size)
             written = 0
             while written < len(line):
                 written += os.write(self._file, line[written:])
@@ -79,11 +82,10 @@ class Journal:
             self._file = -1
 
     def _take_back(self) -> None:
-        """Drop what of a line was written; where that fails, too, the next start does."""
+        """Drop what of a line was written; where that fails, too, the next one does that first."""
         try:
             os.ftruncate(self._file, self._size)
         except OSError:
-            # What follows would be glued to half a line.
             self.close()
 
 

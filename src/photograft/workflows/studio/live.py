@@ -18,15 +18,18 @@ import numpy as np
 
 from photograft.classifier.classifier import Classifier
 from photograft.core.errors import PhotograftError, first_line
-from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
-from photograft.core.text import listed
-from photograft.workflows.studio.fitting import Fit, completed, fit_photos, most_useful
+from photograft.workflows.studio.fitting import (
+    LEAST_PHOTOS,
+    Fit,
+    completed,
+    fit_photos,
+    lacking,
+    most_useful,
+)
 from photograft.workflows.studio.looking import Closed, Looks
 from photograft.workflows.studio.view import Snapshot
 
-#: Photos that a class needs before it is learned: one to learn from, one to see by.
-_LEAST_PHOTOS = 2
 #: Seconds between two events of looking, and points of the history that are told.
 _TICK, _POINTS = 0.25, 200
 
@@ -73,7 +76,7 @@ class Live:
         self._looked_to, self._learned_to = 0, (0, 0)
         self._completing = threading.Lock()
         self._is_closed = False
-        self._told_at = 0.0
+        self._told_at, self._problem = 0.0, ""
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), daemon=True, name=name)
             for name, work in (("looking", self._look), ("fitting", self._learn))
@@ -121,19 +124,7 @@ class Live:
         }
         if fit is None:
             return found
-        right, numbers = fit.right, np.bincount(fit.labels)
-        recalls = np.bincount(fit.labels, weights=right) / numbers
-        return {
-            **found,
-            "accuracy": float(right.mean()),
-            "interval": list(wilson_interval(int(right.sum()), len(right))),
-            "per_class": [
-                {"name": name, "num_photos": int(number), "recall": float(recall)}
-                for name, number, recall in zip(
-                    fit.classifier.class_names, numbers, recalls, strict=True
-                )
-            ],
-        }
+        return {**found, **fit.scores()}
 
     def guesses(self, ids: Sequence[str]) -> list[tuple[str, float] | None]:
         """Return the most likely class of photos and its probability; None where not known."""
@@ -212,6 +203,7 @@ class Live:
 
     def _look_at_all(self, seen: int) -> None:
         """Look at all photos, those with a label first, and compare them, unless more come."""
+        self._problem = ""
         while True:
             self._looks.check()
             snapshot = self._project.snapshot()
@@ -250,12 +242,15 @@ class Live:
         try:
             yield
         except PhotograftError as error:
-            self._set(state="waiting", why=first_line(error))
+            self._problem = first_line(error)
         except Closed:
             raise
         except Exception as error:
             traceback.print_exc()
-            self._set(state="waiting", why=f"Something went wrong: {first_line(error)}")
+            self._problem = f"Something went wrong: {first_line(error)}"
+        else:
+            return
+        self._set(state="waiting", why=self._problem)
 
     def _fit_anew(self, snapshot: Snapshot) -> None:
         began = time.perf_counter()
@@ -264,11 +259,11 @@ class Live:
         numbers: dict[str, set[bytes]] = {}
         for photo in photos:
             numbers.setdefault(photo.label, set()).add(photo.digest)
-        enough = {name for name, own in numbers.items() if len(own) >= _LEAST_PHOTOS}
+        enough = {name for name, own in numbers.items() if len(own) >= LEAST_PHOTOS}
         if len(enough) < 2:
             self._fit, self._useful = None, None
             done, total = self._looks.progress(snapshot.ids)
-            why = _lacking(snapshot)
+            why = self._problem or lacking(snapshot)
             self._set(state="waiting" if why or done == total else "looking", why=why)
             return
         self._set(state="fitting")
@@ -294,20 +289,6 @@ class Live:
         self._said = replace(self._said, **changes)
         self._told_at = time.monotonic()
         self._tell({"type": "live", **self.status()})
-
-
-def _lacking(snapshot: Snapshot) -> str:
-    """Return what is missing of labels before anything can be learned; empty for nothing."""
-    numbers: dict[str, int] = dict.fromkeys(snapshot.class_names, 0)
-    for label in snapshot.labels:
-        if label is not None:
-            numbers[label] = numbers.get(label, 0) + 1
-    if sum(number >= _LEAST_PHOTOS for number in numbers.values()) >= 2:
-        return ""
-    if len(numbers) < 2:
-        return "Make two classes, and give each two photos at least."
-    few = [name for name, number in numbers.items() if number < _LEAST_PHOTOS]
-    return f"Two classes with two photos each are needed; there are fewer of {listed(few)}."
 
 
 def _thinned(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

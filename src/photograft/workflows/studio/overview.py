@@ -24,11 +24,11 @@ def overview(project: Project) -> dict[str, Any]:
             found.append(row.photo.id)
     folders = [
         {"path": str(one.folder), "num_photos": len(one.photos), "problem": one.problem or None}
-        for one in project.folders
+        for one in project.collection.folders
     ]
-    if project.num_brought:
+    if brought := len(project.collection.brought):
         path = str(project.folder / PHOTOS)
-        folders.append({"path": path, "num_photos": project.num_brought, "problem": None})
+        folders.append({"path": path, "num_photos": brought, "problem": None})
     return {
         "name": project.name,
         "project_folder": str(project.folder),
@@ -43,12 +43,20 @@ def overview(project: Project) -> dict[str, Any]:
         "unlabelled_covers": covers.get(None, []),
         "num_excluded": view.num_excluded,
         "num_photos": len(view.rows),
-        "skipped": dict(project.skipped().most_common()),
-        "notes": [note for one in project.folders for note in one.notes],
+        "skipped": _skipped(project),
+        "notes": [note for one in project.collection.folders for note in one.notes],
         "problem": project.problem or None,
-        "can_undo": project.can_undo,
-        "can_redo": project.can_redo,
+        "can_undo": project.ledger.marks.can_undo,
+        "can_redo": project.ledger.marks.can_redo,
     }
+
+
+def _skipped(project: Project) -> dict[str, int]:
+    """Return how many files are no photos that can be used, by reason, as far as is known."""
+    found, known = project.collection.skipped(), project.pictures.unreadable()
+    files = (row.photo.file for row in project.view().rows)
+    found.update(known[file] for file in files if file in known)
+    return dict(found.most_common())
 
 
 def photo_details(

@@ -102,7 +102,7 @@ def list_folder(folder: Path, project: Path) -> Listed:
     Raises:
         SourceError: The folder can't be read, or is what Photograft wrote.
     """
-    refuse_our_own(folder)
+    refuse_our_own(folder, passed_over=project)
     layout = arrange(walk_folder(folder, passed_over=project))
     photos: list[ListedPhoto] = []
     skipped: Counter[str] = Counter()

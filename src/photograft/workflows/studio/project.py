@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -13,25 +12,22 @@ from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.files import read_file
 from photograft.core.store import default_cache_dir
 from photograft.workflows.studio import files, saving
-from photograft.workflows.studio.journal import Journal, Record
+from photograft.workflows.studio.collection import Collection
+from photograft.workflows.studio.journal import Record
+from photograft.workflows.studio.ledger import Ledger
 from photograft.workflows.studio.lock import ProjectLock
-from photograft.workflows.studio.marks import Marks, replayed
-from photograft.workflows.studio.names import class_name, existing, group_name, like
-from photograft.workflows.studio.photos import (
-    Listed,
-    ListedPhoto,
-    id_of,
-    list_folder,
-    list_inside,
-    listed_or_not,
-    without_doubles,
+from photograft.workflows.studio.names import (
+    answer_value,
+    class_change,
+    class_name,
+    group_name,
+    like,
 )
+from photograft.workflows.studio.photos import Listed, ListedPhoto, id_of
 from photograft.workflows.studio.pictures import Pictures
 from photograft.workflows.studio.scanning import Scan
 from photograft.workflows.studio.view import Row, Snapshot, View, make_view
 from photograft.workflows.studio.writing import Writer
-
-ANSWERS = ("relabel", "exclude", "group", "ok")
 
 
 class Project:
@@ -40,6 +36,8 @@ class Project:
     Attributes:
         folder: Its folder, absolute.
         name: What it is called.
+        collection: Its photos.
+        ledger: What was said of them.
         pictures: Of its photos.
         scan: Their thumbnails, made in the background.
         lock: What keeps other processes out.
@@ -47,22 +45,14 @@ class Project:
 
     def __init__(self, folder: Path, description: files.Description, lock: ProjectLock) -> None:
         self.folder, self.name, self.lock = folder, description.name, lock
-        self._description = description
-        self._lock = threading.RLock()
         self._listeners: list[Callable[[], object]] = []
-        self._journal = Journal(folder / files.JOURNAL)
-        try:
-            self._marks = _marks_of(self._journal)
-            self._revision = len(self._journal.records)
-            self._journal.records.clear()  # they are in the marks
-            self._listed = [listed_or_not(path, folder) for path in description.folders]
-            self._brought = list_inside(folder, files.PHOTOS)
-        except BaseException:
-            self._journal.close()
-            raise
+        self._watchers: list[Callable[[], object]] = []
         self._view: View | None = None
+        self._writing = threading.Lock()
+        self.ledger = Ledger(folder / files.JOURNAL)
+        self.collection = Collection(folder, description)
         self.pictures = Pictures(default_cache_dir())
-        self.scan = Scan(self.pictures, self._tell)
+        self.scan = Scan(self.pictures, lambda: _call(self._watchers))
         self._writer = Writer(self._write)
 
     @classmethod
@@ -90,10 +80,11 @@ class Project:
         except BaseException:
             lock.release()
             raise
-        wrong = next((one for one in found.folders if one.problem and one.folder == photos), None)
-        if wrong is not None:  # of a folder that was named now
+        named = (one for one in found.collection.folders if one.folder == photos)
+        problem = next((one.problem for one in named), "")
+        if problem:  # of a folder that was named now; of others the page tells
             found.close()
-            raise InputError(wrong.problem)
+            raise InputError(problem)
         return found
 
     def __enter__(self) -> Self:
@@ -106,8 +97,7 @@ class Project:
         """Write what is to be written, and let go of the project."""
         self.scan.close()
         self._writer.close()
-        with self._lock:
-            self._journal.close()
+        self.ledger.close()
         self.lock.release()
 
     def start_scan(self) -> None:
@@ -119,7 +109,7 @@ class Project:
     @property
     def revision(self) -> int:
         """A number that grows with each change."""
-        return self._revision
+        return self.ledger.revision + self.collection.generation
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -131,48 +121,18 @@ class Project:
         """Why ``labels.csv`` is not as it should be; empty where it is."""
         return self._writer.problem
 
-    @property
-    def can_undo(self) -> str | None:
-        """What `undo` would undo, in words."""
-        return self._marks.can_undo
-
-    @property
-    def can_redo(self) -> str | None:
-        """What `redo` would do again, in words."""
-        return self._marks.can_redo
-
-    @property
-    def folders(self) -> tuple[Listed, ...]:
-        """The folders of photos."""
-        return tuple(self._listed)
-
-    @property
-    def num_brought(self) -> int:
-        """Photos that were brought into the project."""
-        return len(self._brought)
-
     def view(self) -> View:
         """Return all photos as they are now."""
-        with self._lock:
-            if self._view is None or self._view.revision != self._revision:
-                inside = Listed(self.folder / files.PHOTOS, self._brought)
-                photos = without_doubles([*self._listed, inside])
-                names = tuple(name for listed in self._listed for name in listed.class_names)
-                self._view = make_view(self._revision, photos, names, self._marks)
+        with self.ledger.lock:
+            if self._view is None or self._view.revision != self.revision:
+                revision = self.revision  # taken before the photos, which may become more
+                photos, names = self.collection.photos(), self.collection.class_names
+                self._view = make_view(revision, photos, names, self.ledger.marks)
             return self._view
 
     def snapshot(self) -> Snapshot:
         """Return what there is to learn from."""
         return self.view().snapshot(self.pictures.unreadable())
-
-    def skipped(self) -> Counter[str]:
-        """Return how many files are no photos that can be used, by reason, as far as is known."""
-        found: Counter[str] = Counter()
-        for listed in self._listed:
-            found.update(listed.skipped)
-        known = self.pictures.unreadable()
-        found.update(known[row.photo.file] for row in self.view().rows if row.photo.file in known)
-        return found
 
     def row(self, photo_id: str) -> Row:
         """Return a photo, and what is said of it.
@@ -207,6 +167,10 @@ class Project:
         """Have something called after each change, from the thread that made it."""
         self._listeners.append(listener)
 
+    def on_progress(self, listener: Callable[[], object]) -> None:
+        """Have something called now and then while thumbnails are made, and when all are."""
+        self._watchers.append(listener)
+
     # What can be said. Each is kept on the disk when the call returns, and returns itself in words.
 
     def label(self, ids: Sequence[str], label: str | None) -> str:
@@ -228,62 +192,19 @@ class Project:
         Raises:
             InputError: There is no such action, or its value is missing.
         """
-        if action is not None and action not in ANSWERS:
-            raise InputError(f"there is no answer {action!r}", expected=", ".join(ANSWERS))
-        if action == "relabel":
-            value = like(class_name(value or ""), self.class_names)
-        elif action == "group":
-            value = group_name(value or "")
-        else:
-            value = None
+        value = answer_value(action, value, self.class_names)
         return self._say("answer", ids, action=action, value=value)
 
-    def create_class(self, name: str) -> str:
-        """Make a class without photos.
+    def change_class(self, action: str, name: str, to: str | None = None) -> str:
+        """Create a class, rename or merge it (to another name), or remove it.
+
+        The photos of a class that is removed have none.
 
         Raises:
-            InputError: The name is none, or there is one that looks the same.
-        """
-        name = class_name(name)
-        if like(name, self.class_names) in self.class_names:
-            raise InputError(f"there is a class {like(name, self.class_names)} already")
-        return self._record({"do": "class", "action": "create", "name": name})
-
-    def rename_class(self, name: str, to: str) -> str:
-        """Give a class another name.
-
-        Raises:
-            InputError: There is another one that looks the same.
+            InputError: The new name is none, or that of another class; there is no such action.
             UnknownNameError: There is no such class.
         """
-        to, name = class_name(to), existing(name, self.class_names)
-        other = like(to, [one for one in self.class_names if one != name])
-        if other in self.class_names and other != name:
-            raise InputError(
-                f"there is a class {other} already", fix="Merge the two, or choose another name."
-            )
-        return self._record({"do": "class", "action": "rename", "name": name, "to": to})
-
-    def merge_classes(self, name: str, to: str) -> str:
-        """Put all photos of a class into another one; the first is no more.
-
-        Raises:
-            InputError: Both are the same.
-            UnknownNameError: There is no such class.
-        """
-        name, to = existing(name, self.class_names), existing(to, self.class_names)
-        if name == to:
-            raise InputError(f"{name} can't be merged into itself")
-        return self._record({"do": "class", "action": "merge", "name": name, "to": to})
-
-    def remove_class(self, name: str) -> str:
-        """Take a class away; its photos have none.
-
-        Raises:
-            UnknownNameError: There is no such class.
-        """
-        name = existing(name, self.class_names)
-        return self._record({"do": "class", "action": "remove", "name": name})
+        return self._record(class_change(action, name, to, self.class_names))
 
     def undo(self) -> str:
         """Undo the last change that was not.
@@ -305,29 +226,32 @@ class Project:
         """Take in a photo whose file was put into the project; see `intake`."""
         name = None if label is None else like(class_name(label), self.class_names)
         kept = None if group is None else group_name(group)
-        record = {"do": "bring", "paths": [photo.path], "label": name, "group": kept}
-        self._record(record, photo)
+        self.ledger.keep({"do": "bring", "paths": [photo.path], "label": name, "group": kept})
+        self.collection.add(photo)
+        self._changed()
         self.scan.start([photo.file])
 
     def add_folder(self, folder: Path) -> Listed:
-        """Have the photos of another folder belong to the project.
+        """Have the photos of another folder belong to the project, or list one anew.
 
         Raises:
-            InputError: It can't be read, or is one of the project's already.
+            InputError: It can't be read, or holds no photos.
             StorageError: That can't be kept.
         """
-        listed = list_folder(folder.absolute(), self.folder)
-        with self._lock:
-            if folder in self._description.folders:
-                raise InputError(f"the photos of {folder} are here already")
-            description = files.Description(self.name, (*self._description.folders, folder))
-            description.write(self.folder)
-            self._description = description
-            self._listed.append(listed)
-            self._revision += 1
+        listed = self.collection.add_folder(folder.absolute())
+        self._changed()
         self.scan.start([photo.file for photo in listed.photos])
-        self._tell()
         return listed
+
+    def remove_folder(self, folder: Path) -> None:
+        """Have the photos of a folder belong to the project no more; what was said of them is kept.
+
+        Raises:
+            InputError: It is none of the project's.
+            StorageError: That can't be kept.
+        """
+        self.collection.remove_folder(folder.absolute())
+        self._changed()
 
     # What is written for others.
 
@@ -337,7 +261,8 @@ class Project:
         Raises:
             StorageError: It can't be written.
         """
-        return saving.write_labels(self.view(), self.folder)
+        with self._writing:
+            return saving.write_labels(self.view(), self.folder)
 
     def write_corrections(self) -> Path | None:
         """Write ``corrections.csv`` now; return where it is, or None where there are none.
@@ -345,18 +270,17 @@ class Project:
         Raises:
             StorageError: It can't be written.
         """
-        return saving.write_corrections(self.view(), self.folder)
+        with self._writing:
+            return saving.write_corrections(self.view(), self.folder)
 
     def save_folders(self, target: Path) -> int:
         """Copy the labelled photos into class folders; see `saving.save_folders`."""
-        sources = [listed.folder for listed in self._listed]
+        sources = [listed.folder for listed in self.collection.folders]
         return saving.save_folders(self.view(), target, [*sources, self.folder])
 
     def _write(self) -> None:
-        with self._lock:
-            view = self.view()
-        saving.write_labels(view, self.folder)
-        saving.write_corrections(view, self.folder)
+        self.write_labels()
+        self.write_corrections()
 
     def _say(self, do: str, ids: Sequence[str], **members: Any) -> str:
         if not ids:
@@ -364,31 +288,16 @@ class Project:
         paths = [self.row(photo_id).photo.path for photo_id in dict.fromkeys(ids)]
         return self._record({"do": do, "paths": paths, **members})
 
-    def _record(self, record: Record, brought: ListedPhoto | None = None) -> str:
-        with self._lock:
-            if record["do"] == "undo" and self.can_undo is None:
-                raise InputError("there is nothing to undo")
-            if record["do"] == "redo" and self.can_redo is None:
-                raise InputError("there is nothing to do again")
-            self._journal.append(record)
-            what = self._marks.take(record)
-            self._brought = (*self._brought, *([brought] if brought else []))
-            self._revision += 1
-        self._writer.ask()
-        self._tell()
+    def _record(self, record: Record) -> str:
+        what = self.ledger.keep(record)
+        self._changed()
         return what
 
-    def _tell(self) -> None:
-        for listener in self._listeners:
-            listener()
+    def _changed(self) -> None:
+        self._writer.ask()
+        _call(self._listeners)
 
 
-def _marks_of(journal: Journal) -> Marks:
-    try:
-        return replayed(journal.records)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            "journal.jsonl holds a change that can't be followed",
-            got=f"{type(error).__name__}: {error}",
-            fix="Put the file back from a copy, or update Photograft.",
-        ) from error
+def _call(listeners: Sequence[Callable[[], object]]) -> None:
+    for listener in listeners:
+        listener()

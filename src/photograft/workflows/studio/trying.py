@@ -19,6 +19,7 @@ from photograft.workflows.studio.asking import Asked, Thought
 from photograft.workflows.studio.jobs import Jobs
 from photograft.workflows.studio.live import Live
 from photograft.workflows.studio.project import Project
+from photograft.workflows.studio.understanding import Understanding
 
 #: Photos that may wait, the one that is looked at among them, and explanations that are kept.
 _MOST_WAITING, _MOST_KEPT = 4, 64
@@ -39,10 +40,14 @@ class Trying:
         project: Whose photos are the neighbours.
         live: The one that learns along.
         jobs: Knows which run is the latest.
+        understanding: Knows what it said of the photos that it was scored on.
     """
 
-    def __init__(self, project: Project, live: Live, jobs: Jobs) -> None:
+    def __init__(
+        self, project: Project, live: Live, jobs: Jobs, understanding: Understanding
+    ) -> None:
         self._project, self._live, self._jobs = project, live, jobs
+        self._understanding = understanding
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trying")
         self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self._open: tuple[object, Asked] | None = None
@@ -74,6 +79,9 @@ class Trying:
     def explain(self, photo_id: str) -> dict[str, Any]:
         """Return why the run's classifier takes a photo of the project for what it does.
 
+        A photo that the run was scored on is taken for what it was then, before the classifier may
+        have learned from it, too.
+
         Raises:
             UnknownNameError: There is no such photo.
             ImageError: It can't be read.
@@ -83,6 +91,10 @@ class Trying:
         row = self._project.row(photo_id)
         thought = self._in_turn(lambda: self._thought(photo_id))
         (predicted, probability), *_ = thought.probabilities
+        said, why = self._understanding.said(photo_id), [thought.why]
+        if said is not None and said[0] != predicted:
+            why.append(f"It has learned from this photo since, and now says {predicted}.")
+        predicted, probability = said or (predicted, probability)
         near = [one for one in self._neighbours(thought) if one["id"] != photo_id]
         return {
             "predicted": predicted,
@@ -90,7 +102,7 @@ class Trying:
             "label": row.label,
             "heat_map": f"/heat/{photo_id}" if thought.heat_map else None,
             "neighbours": near,
-            "why": thought.why,
+            "why": " ".join(filter(None, why)),
         }
 
     def heat_map(self, photo_id: str) -> bytes | None:
@@ -107,7 +119,8 @@ class Trying:
         found = self._explained.get(key)
         if found is None:
             data = self._project.read(photo_id)
-            found = self._asked(RUN).think(data, heat=True, neighbours=True)
+            about = (self._understanding.said(photo_id) or ("",))[0]
+            found = self._asked(RUN).think(data, heat=True, neighbours=True, about=about)
             self._explained[key] = found
             while len(self._explained) > _MOST_KEPT:
                 self._explained.popitem(last=False)

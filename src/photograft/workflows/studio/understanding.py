@@ -105,6 +105,17 @@ class Understanding:
         found.sort(key=lambda answer: -answer.confidence)
         return {"photos": [self._told(answer) for answer in found[:_MOST_PHOTOS]]}
 
+    def said(self, photo_id: str) -> tuple[str, float] | None:
+        """Return for what the latest run took a photo that it was scored on, and how surely.
+
+        Raises:
+            ClassifierError: There is no run.
+        """
+        facts = self._there()
+        name = self._project.row(photo_id).photo.path
+        answer = next((answer for answer in facts.answers if answer.name == name), None)
+        return (facts.class_names[answer.predicted], answer.confidence) if answer else None
+
     def page(self) -> Path:
         """Return the file of the latest run's own page.
 

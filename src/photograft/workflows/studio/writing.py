@@ -8,11 +8,11 @@ from collections.abc import Callable
 from photograft.core.errors import StorageError
 
 #: Seconds between a change and the writing, in which others may follow.
-_DELAY = 0.5
+_DELAY = 1.0
 
 
 class Writer:
-    """Writes when it is asked to, not more often than every half second.
+    """Writes when it is asked to, not more often than every second.
 
     Args:
         write: What writes; may raise StorageError.
