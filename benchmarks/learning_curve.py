@@ -19,7 +19,8 @@ from benchmarks.common import report
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.splits import Indices, make_folds
-from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
+from photograft.evaluation.learning_curve.curve import LearningCurve
+from photograft.evaluation.learning_curve.measuring import measure_learning_curve
 from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig

@@ -92,7 +92,8 @@ def _many(thumbnails: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> dict[s
     pixels = np.clip(mixed, 0, 255).astype(np.uint8)
     del mixed
     blank = np.zeros(_MANY, np.float32)
-    looks = Thumbnails(pixels, blank, blank, blank, blank, blank, np.full(_MANY, np.nan))
+    nowhere = np.full((_MANY, 2), np.nan)
+    looks = Thumbnails(pixels, blank, blank, blank, blank, blank, nowhere[:, 0], nowhere)
     start = time.perf_counter()
     pairs = find_near_duplicates(looks)
     seconds = time.perf_counter() - start

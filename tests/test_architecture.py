@@ -86,14 +86,22 @@ ONLY_IN = {
     "python_multipart": {"interfaces.server.multipart"},
     "rich": {"interfaces.cli"},
     "typer": {"interfaces.cli"},
-    "matplotlib": {"core.drawing", "report.plots", "runs.plot"},
     "jinja2": {"report.page"},
     "markupsafe": {"report.comparison_page", "report.page", "report.run_page"},
     "threadpoolctl": {"core.blas"},
     "urllib": {"backbones.weights"},
     "http": {"backbones.weights"},
     **{
-        name: set() for name in ("joblib", "marshal", "pickle", "requests", "shelve", "tensorboard")
+        name: set()
+        for name in (
+            "joblib",
+            "marshal",
+            "matplotlib",
+            "pickle",
+            "requests",
+            "shelve",
+            "tensorboard",
+        )
     },
 }
 #: Modules that come with torch; no other module gets it unasked.
@@ -116,7 +124,7 @@ WITH_TORCH = {
     "learning.loop.network",
     "learning.loop.optimizer",
     "learning.loop.setup",
-    "learning.loop.summary",
+    "learning.loop.summarising",
     "learning.loop.targets",
     "learning.loop.training",
     "learning.strategies.auto",
@@ -446,7 +454,7 @@ def test_file_is_not_long(name: str) -> None:
 
 HEAVY = (
     "torch", "timm", "torchvision", "openvino", "onnxruntime", "onnx", "numpy", "PIL",
-    "matplotlib", "pyarrow", "rich", "h5py", "datasets", "tensorflow_datasets",
+    "pyarrow", "rich", "h5py", "datasets", "tensorflow_datasets",
     "tensorboard", "sklearn", "pandas", "jinja2", "mlflow", "wandb", "pi_heif", "starlette",
     "uvicorn", "h11", "python_multipart",
 )  # fmt: skip

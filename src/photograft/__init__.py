@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from photograft.evaluation.learning_curve.curve import LearningCurve as LearningCurve
     from photograft.evaluation.metrics import Evaluation as Evaluation
     from photograft.features.settings import Augmentation as Augmentation
-    from photograft.interfaces.sklearn.estimators import BackboneFeatures as BackboneFeatures
     from photograft.interfaces.sklearn.estimators import PhotoClassifier as PhotoClassifier
+    from photograft.interfaces.sklearn.transformer import BackboneFeatures as BackboneFeatures
     from photograft.learning.settings import TrainConfig as TrainConfig
     from photograft.learning.settings import Training as Training
     from photograft.report.plots.explanation import Explanation as Explanation
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Augmentation": "features.settings",
     "Backbone": "backbones.registry",
-    "BackboneFeatures": "interfaces.sklearn.estimators",
+    "BackboneFeatures": "interfaces.sklearn.transformer",
     "Checkup": "workflows.doctor",
     "Classifier": "classifier.classifier",
     "Comparison": "runs.comparison",

@@ -158,3 +158,21 @@ def test_names_of_weight_files() -> None:
     assert included_name(backbone, 2) == "backbone-2.safetensors"
     assert included_name(onnx) == "backbone.onnx"
     assert included_name(onnx, 1) == "backbone-1.onnx"
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        (LITE0, 224),
+        (f"{LITE0}@64", 224),
+        (f"{LITE0}@448", 224),
+        (f"{LITE0}@512", 512),
+        (f"{LITE0}+{LITE2}@320,mirror+{LITE0}@448", 224),
+        (f"{LITE0}+{LITE2}@512+{LITE0}@640", 640),
+    ],
+)
+def test_all_looks_are_of_one_decoding(name: str, side: int) -> None:
+    """What is decoded suffices for each: no side is below twice this."""
+    assert get_backbone(LITE0).decoded_for == 0  # as in records of before there was this
+    joined = get_backbone(name)
+    assert {look.least_side for look in (joined, *joined.looks)} == {side}

@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from photograft.core.store import FeatureStore
 from photograft.data import thumbnails
 from photograft.data.dataset import Dataset
-from photograft.data.images import taken_at
+from photograft.data.images import place_of, taken_at
 from photograft.data.thumbnails import SIDE, Thumbnails, load_thumbnails
 
 
@@ -96,6 +96,46 @@ def test_taken_at_gives_the_text(folder: Path) -> None:
     assert taken_at((folder / "0.jpg").read_bytes()) == ("2026:02:28 23:59:59", 0.5)
     noise().save(folder / "1.png")
     assert taken_at((folder / "1.png").read_bytes()) == ("", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("north", "south", "east", "west"),
+    [(40.5, "N", 116.25, "E"), (33.8675, "S", 151.207, "E"), (19.5, "N", 99.125, "W")],
+)
+def test_place(folder: Path, north: float, south: str, east: float, west: str) -> None:
+    """EXIF has degrees, minutes and seconds; where it says north or south, east or west."""
+    exif = Image.Exif()
+    exif[34853] = {1: south, 2: parts(north), 3: west, 4: parts(east)}
+    noise().save(folder / "0.jpg", exif=exif)
+    noise().save(folder / "1.jpg")
+    expected = [north * (1 if south == "N" else -1), east * (1 if west == "E" else -1)]
+    np.testing.assert_allclose(place_of((folder / "0.jpg").read_bytes()), expected, atol=1e-4)
+    found = look(folder.parent)
+    np.testing.assert_allclose(found.places[0], expected, atol=1e-4)
+    assert np.isnan(found.places[1]).all()
+
+
+def parts(degrees: float) -> tuple[float, float, float]:
+    minutes = degrees % 1 * 60
+    return float(int(degrees)), float(int(minutes)), minutes % 1 * 60
+
+
+@pytest.mark.parametrize(
+    "gps",
+    [
+        {1: "N", 2: (0.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)},
+        {1: "N", 2: (95.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0)},
+        {1: "X", 2: (5.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0)},
+        {1: "N", 2: (5.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0)},
+        {2: (5.0, 0.0, 0.0), 4: (1.0, 0.0, 0.0)},
+    ],
+)
+def test_place_that_is_none(folder: Path, gps: dict[int, object]) -> None:
+    """Such as a receiver that has not found its place yet."""
+    exif = Image.Exif()
+    exif[34853] = gps
+    noise().save(folder / "0.jpg", exif=exif)
+    assert np.isnan(look(folder.parent).places).all()
 
 
 def test_one_pixel_and_a_photo_that_breaks_off(folder: Path) -> None:

@@ -10,9 +10,11 @@ import numpy.typing as npt
 import pytest
 from PIL import ExifTags, Image
 
+from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.core.errors import ImageError, InputError
-from photograft.features.preprocessing import prepare
+from photograft.data.images import decode
+from photograft.features.preprocessing import prepare, prepare_looks, resize
 
 SQUASH = EMBEDDED["efficientnet_lite0"]
 CENTER = replace(SQUASH, crop_mode="center", crop_pct=0.875)
@@ -127,6 +129,42 @@ def test_large_jpeg_is_decoded_smaller_and_looks_the_same() -> None:
             - prepare(png(image), backbone).astype(int)
         )
         assert difference.mean() < 1.5
+
+
+def jpeg(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def test_every_look_sees_the_same_decoding() -> None:
+    """Whatever its own input size is, and whether it is alone or one of several."""
+    looks = get_backbone("efficientnet_lite0+efficientnet_lite2@320+efficientnet_lite0@64").looks
+    data = jpeg(smooth(910, 900))
+    decoded = decode(data, at_least=224)
+    assert decoded.size == (455, 450)
+    expected = [resize(decoded, look) for look in looks]
+    for pixels, right, look in zip(prepare_looks(data, looks), expected, looks, strict=True):
+        np.testing.assert_array_equal(pixels, right)
+        np.testing.assert_array_equal(prepare(data, look), right)
+
+
+def test_records_of_before_decode_as_before() -> None:
+    """Each for its own input size: so do classifiers that were trained then."""
+    data = jpeg(smooth(910, 900))
+    new = get_backbone("efficientnet_lite2")
+    record = new.to_json()
+    assert record.pop("decoded_for") == 224
+    old = Backbone.from_json(record)
+    for told in (old.to_json(), old.preprocessing()):  # the latter is part of the store's key
+        assert "decoded_for" not in told
+    assert new.preprocessing()["decoded_for"] == 224
+    other = replace(old, input_size=(100, 100))
+    for pixels, look in zip(prepare_looks(data, [old, other]), (old, other), strict=True):
+        expected = resize(decode(data, at_least=look.input_size[0]), look)
+        np.testing.assert_array_equal(pixels, expected)
+    assert decode(data, at_least=260).size == (910, 900)
+    assert decode(data, at_least=100).size == (228, 225)
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])

@@ -83,6 +83,7 @@ OTHER_TRAINING = Training(
 )
 OTHER_CONFIG = TrainConfig(
     effort="thorough",
+    budget=300.0,
     strategy="finetune",
     final="train",
     backbone="convnet:c32 p c64 p",

@@ -48,8 +48,8 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_torch_is_not_here() -> None:
-    for package in ("torch", "torchvision", "timm"):
+def test_torch_and_matplotlib_are_not_here() -> None:
+    for package in ("torch", "torchvision", "timm", "matplotlib"):
         assert importlib.util.find_spec(package) is None
 
 
@@ -98,6 +98,20 @@ def test_questions_of_photos(photos: Path, tmp_path: Path) -> None:
     photograft("doctor", photos, "--out", tmp_path / "doctor")
     photograft("learning-curve", photos, "--output", tmp_path / "curve.png")
     photograft("backbones")
+
+
+def test_pictures_on_demand(photos: Path, tmp_path: Path) -> None:
+    photograft("augment", photos, "-o", tmp_path / "augmented.png")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text('{"history": {"kept": 2}}')
+    (tmp_path / "run" / "history.csv").write_text(
+        "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds\n"
+        "1,0.7,0.5,0.6,0.6,0.001,1\n2,0.5,0.7,0.5,0.8,0.001,1\n"
+    )
+    for name in ("curves.png", "curves.svg"):
+        photograft("plot", tmp_path / "run", "-o", tmp_path / name)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "validation" in (tmp_path / "curves.svg").read_text(encoding="utf-8")
 
 
 def test_comparing_offers_what_can_be_run(photos: Path, tmp_path: Path) -> None:

@@ -230,7 +230,8 @@ def test_augmented_and_mirrored_views(photos: Path, encoder: Path, tmp_path: Pat
 
 
 def test_estimators(photos: Path, encoder: Path) -> None:
-    from photograft.interfaces.sklearn.estimators import BackboneFeatures, PhotoClassifier
+    from photograft.interfaces.sklearn.estimators import PhotoClassifier
+    from photograft.interfaces.sklearn.transformer import BackboneFeatures
 
     files = sorted(photos.rglob("*.jpg"))
     labels = [path.parent.name for path in files]

@@ -285,7 +285,7 @@ def test_output_appears_whole_or_not_at_all(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["-o", "answers.txt"], "'answers.txt' does not tell a format"),
+        (["-o", "answers.txt"], "answers.txt is no table by its name"),
         (["-o", "answers"], "--format"),
         (["--format", "xml"], "there is no format 'xml'"),
         (["--format", "parquet"], "Parquet can't be written to the terminal"),

@@ -252,6 +252,23 @@ def test_no_test_part_means_no_test_score(
     assert (tmp_path / "run" / "pictures" / "confusion_matrix.png").is_file()
 
 
+def test_all_is_kept_in_the_store_that_is_given(
+    make_photos: MakePhotos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What explains the mistakes on the page, too."""
+    source = make_photos(tmp_path / "photos", n=20)
+    for photo in sorted(source.glob("*/*.jpg"))[::3]:  # wrong labels make mistakes
+        other = {"circle": "square", "square": "circle"}[photo.parent.name]
+        photo.rename(source / other / f"moved-{photo.name}")
+    monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "usual"))
+    store = FeatureStore(tmp_path / "store")
+    run = photograft.train(source, out=tmp_path / "run", store=store)
+    page = run.report.read_text(encoding="utf-8")
+    assert '<ul class="explained">' in page
+    assert list(store.cache.iterdir())
+    assert not (tmp_path / "usual").exists()
+
+
 def test_neither_validation_nor_test(tmp_path: Path, photos: Path) -> None:
     run = photograft.train(photos, TrainConfig(validation=0, test=0), out=tmp_path / "run")
     assert run.scores == {"validation": None, "test": None}

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import photograft
+import system_helpers
 from photograft.core.errors import InputError, PhotograftError
 
 #: As a user who is not held by types would call them.
@@ -124,3 +125,28 @@ def test_parts_of_settings_may_be_plain_data() -> None:
 
 def test_a_store_is_made_of_text_or_a_path(tmp_path: Path) -> None:
     assert calls.FeatureStore(str(tmp_path)).root == calls.FeatureStore(tmp_path).root
+
+
+@pytest.mark.parametrize(
+    "call", [calls.predict, calls.evaluate, calls.explain, calls.suggest], ids=lambda f: f.__name__
+)
+@pytest.mark.parametrize("inner", ["", "classifier"])
+def test_photos_before_their_classifier(
+    call: Callable[..., object], photos: Path, run_path: Path, inner: str
+) -> None:
+    swapped = run_path / inner
+    with pytest.raises(InputError) as caught:
+        call(photos, swapped)
+    assert str(caught.value) == (
+        f"{photos} holds no classifier, but {swapped} does. The classifier comes first: give "
+        f"{swapped} and then {photos}."
+    )
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_photos_before_their_classifier_on_the_command_line(
+    capsys: pytest.CaptureFixture[str], photos: Path, run_path: Path, command: str
+) -> None:
+    files = sorted(photos.glob("*/*.jpg"))[:2]
+    result = system_helpers.invoke(capsys, command, *files, run_path)
+    system_helpers.assert_one_line(result, f"The classifier comes first: give {run_path}")

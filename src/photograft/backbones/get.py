@@ -11,7 +11,7 @@ from photograft.backbones.joined import join, look_names, read_look
 from photograft.backbones.names import check_name
 from photograft.backbones.onnx_files.record import find_file, is_file_name
 from photograft.backbones.prebuilt import lite
-from photograft.backbones.registry import EMBEDDED, Backbone, Layer
+from photograft.backbones.registry import EMBEDDED, Backbone, Layer, decoded_alike
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError, WeightsError, did_you_mean
 from photograft.core.optional import need_torch
@@ -59,7 +59,7 @@ def get_backbone(
         if own != bare:
             found = replace(found, name=own, mirror=mirror)
         looks.append(found)
-    return join(looks)
+    return join(decoded_alike(looks))
 
 
 def _one(

@@ -7,6 +7,8 @@ prepared in two ways.
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +27,11 @@ INCLUDED_ONNX = "backbone.onnx"
 
 #: Begins the `architecture` of such a network.
 ONNX = "onnx:"
+
+#: The side that photos are decoded for, the same for all looks at one, so that a program that is
+#: given one decoded photo has what each of them saw. No side of that is below twice this: enough
+#: for all inputs that are no larger.
+DECODED_FOR = 224
 
 #: Stands for the `architecture` and the `weights` of several looks that are joined.
 JOINED = "joined"
@@ -82,6 +89,8 @@ class Backbone:
         paper: Address of the paper.
         per_photo: ``"center"`` subtracts each photo's own mean afterwards, ``"standardize"``
             divides by its own standard deviation, ``"both"`` does both; empty for neither.
+        decoded_for: The side that photos are decoded for: JPEGs that are much larger come reduced,
+            with no side below twice this. 0 where it is the side that they are resized to.
         mirror: Whether its features are the mean of the photo's and of its mirror image's.
         parts: The looks that are joined in it; empty for one alone. Of joined ones, what is told of
             preprocessing is the first one's.
@@ -102,6 +111,7 @@ class Backbone:
     licence: str
     paper: str = field(repr=False)
     per_photo: str = field(default="", repr=False)
+    decoded_for: int = field(default=0, repr=False)
     mirror: bool = field(default=False, repr=False)
     parts: tuple[Backbone, ...] = field(default=(), repr=False)
 
@@ -120,17 +130,30 @@ class Backbone:
         """Length of the feature vector of all layers joined."""
         return sum(layer.num_features for layer in self.layers)
 
+    @property
+    def scaled_size(self) -> tuple[int, int]:
+        """Height and width that photos are resized to, before the middle is cut out."""
+        height, width = self.input_size
+        return math.floor(height / self.crop_pct), math.floor(width / self.crop_pct)
+
+    @property
+    def least_side(self) -> int:
+        """The side that photos are decoded for; see `photograft.data.images.decode`."""
+        return self.decoded_for or max(self.scaled_size)
+
     def preprocessing(self) -> dict[str, Any]:
         """Return the part of the record that decides what the network sees of a photo."""
         names = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode", "per_photo")
-        return {name: getattr(self, name) for name in names}
+        own = {name: getattr(self, name) for name in names}
+        return {**own, "decoded_for": self.decoded_for} if self.decoded_for else own
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON types."""
         own = dataclasses.asdict(replace(self, parts=()))
         del own["parts"]
-        if not self.mirror:  # as it was before there were such looks
-            del own["mirror"]
+        for name in ("mirror", "decoded_for"):  # as it was before there were such
+            if not own[name]:
+                del own[name]
         return {**own, "parts": [part.to_json() for part in self.parts]} if self.parts else own
 
     @classmethod
@@ -152,6 +175,16 @@ class Backbone:
                 f"the record of the backbone is not as expected ({error})",
                 fix="It was written by another version: train again, or update Photograft.",
             ) from error
+
+
+def decoded_alike(looks: Sequence[Backbone]) -> list[Backbone]:
+    """Return looks at a photo that all see one and the same decoding of it."""
+    sides = [max(look.scaled_size) for look in looks]
+    common = max([DECODED_FOR, *(side for side in sides if side > 2 * DECODED_FOR)])
+    return [
+        replace(look, decoded_for=0 if side == common else common)
+        for look, side in zip(looks, sides, strict=True)
+    ]
 
 
 def _lite(
@@ -185,9 +218,11 @@ _SHA256 = (
 #: The backbones whose weights come with the installation.
 EMBEDDED: dict[str, Backbone] = {
     backbone.name: backbone
-    for backbone in (
-        _lite(0, 224, (16, 24, 40, 112, 320, 1280), _SHA256[0], 3_371_008),
-        _lite(1, 240, (16, 24, 40, 112, 320, 1280), _SHA256[1], 4_135_680),
-        _lite(2, 260, (16, 24, 48, 120, 352, 1280), _SHA256[2], 4_811_072),
+    for backbone in decoded_alike(
+        [
+            _lite(0, 224, (16, 24, 40, 112, 320, 1280), _SHA256[0], 3_371_008),
+            _lite(1, 240, (16, 24, 40, 112, 320, 1280), _SHA256[1], 4_135_680),
+            _lite(2, 260, (16, 24, 48, 120, 352, 1280), _SHA256[2], 4_811_072),
+        ]
     )
 }

@@ -19,6 +19,15 @@ from photograft.core.files import sha256_of
 FORMAT_VERSION = 1
 
 
+def is_classifier(path: Path) -> bool:
+    """Return whether a folder is a classifier's, or that of a run which holds one."""
+    try:
+        find_folder(path)
+    except (ClassifierError, OSError, ValueError):
+        return False
+    return True
+
+
 def find_folder(path: Path) -> Path:
     """Return the folder of a classifier: the one that is named, or the one within a run's.
 

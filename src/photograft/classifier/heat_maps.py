@@ -10,7 +10,6 @@ its bias.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +27,7 @@ from photograft.core.optional import need_torch
 from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space
 from photograft.features.layers import named_layers
-from photograft.features.preprocessing import Pixels, prepare
+from photograft.features.preprocessing import Pixels, prepare_looks
 
 Floats = npt.NDArray[np.float32]
 
@@ -67,14 +66,16 @@ class HeatMaps:
 
     Args:
         classifier: Any.
+        store: Where prepared networks are kept; the user's cache where not given.
 
     Raises:
         WeightsError: Its backbone's weights are not here.
         InputError: It takes torch, which is not installed.
     """
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, store: FeatureStore | None = None) -> None:
         self._classifier = classifier
+        store = store or FeatureStore()
         self._layers = [
             layer for layer in classifier.backbone.layers if layer.name in classifier.layers
         ]
@@ -87,7 +88,7 @@ class HeatMaps:
                 if layer_name(classifier.backbone, look.backbone, layer) in classifier.layers
             ]
             if names:
-                maps = _open_look(look, names, engine)
+                maps = _open_look(look, names, engine, store)
                 own = _both_ways(maps) if look.backbone.mirror else maps
                 self._looks.append((look.backbone, own))
 
@@ -141,10 +142,11 @@ class HeatMaps:
             raise InputError(
                 "several looks at a photo need its file", expected="bytes", got="prepared pixels"
             )
-        seen = [
-            maps(prepare(photo, look, max_pixels=most) if isinstance(photo, bytes) else photo)
-            for look, maps in self._looks
-        ]
+        looks = [look for look, _ in self._looks]
+        pixels = (
+            prepare_looks(photo, looks, max_pixels=most) if isinstance(photo, bytes) else [photo]
+        )
+        seen = [maps(own) for own, (_, maps) in zip(pixels, self._looks, strict=True)]
         ends = np.cumsum([len(features) for features, _ in seen])[:-1]
 
         def evidence(gradient: Floats) -> list[Floats]:
@@ -190,7 +192,7 @@ def seen_box(backbone: Backbone, size: tuple[int, int]) -> tuple[float, float, f
         size: Width and height of the photo, upright.
     """
     height, width = backbone.input_size
-    whole = (math.floor(width / backbone.crop_pct), math.floor(height / backbone.crop_pct))
+    whole = backbone.scaled_size[::-1]
     if backbone.crop_mode == "squash":
         across, down = size[0] * width / whole[0], size[1] * height / whole[1]
     else:  # the shorter side decides, and the middle of the longer one is seen
@@ -229,11 +231,11 @@ def in_photo(heat: Floats, backbone: Backbone, size: tuple[int, int]) -> Floats:
     return found
 
 
-def _open_look(look: Look, names: Sequence[str], engine: Engine) -> Maps:
+def _open_look(look: Look, names: Sequence[str], engine: Engine, store: FeatureStore) -> Maps:
     """Return what gives the evidence of one look at a photo as it is."""
     backbone = look.backbone
     layers = [layer for layer in backbone.layers if layer.name in names]
-    folder = open_space(FeatureStore(), backbone, engine).folder
+    folder = open_space(store, backbone, engine).folder
     maps = open_maps(backbone, look.path, names, engine, folder)
     if maps is not None:
         return lambda pixels: _plain(*maps(pixels), layers)

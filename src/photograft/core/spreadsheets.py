@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from photograft.core.errors import InputError, as_typed, either
 from photograft.core.files import new_file
 
 if TYPE_CHECKING:
@@ -32,8 +33,30 @@ _STARTS_FORMULA = re.compile(r"[\t\r\n ]*[=+\-@＝＋－＠]")
 _HARMLESS = re.compile(r"[+\-]?(\d+([.,]\d+)?)?")
 
 _DELIMITERS = ",;\t"
+#: What spreadsheets save by themselves, and nothing here reads or writes.
+_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 _CHUNK_BYTES = 2**20
 _WINDOWS = "cp1252"
+
+
+def is_workbook(path: Path) -> bool:
+    """Return whether a file is a spreadsheet's own, by its name."""
+    return path.suffix.lower() in _WORKBOOKS
+
+
+def no_table(path: Path, suffixes: Sequence[str], fix: str = "") -> InputError:
+    """Return the error of a table that is to be written under a name of another kind.
+
+    Args:
+        path: The table.
+        suffixes: That its name may end in.
+        fix: What to do, where it is no spreadsheet's own.
+    """
+    if is_workbook(path):
+        fix = f"Excel and LibreOffice open CSV files: call it {as_typed(path.stem + '.csv')}."
+    return InputError(
+        f"{path} is no table by its name", expected=f"one that ends in {either(suffixes)}", fix=fix
+    )
 
 
 @contextmanager

@@ -157,7 +157,7 @@ class FeatureStore:
             The bytes that were freed. A training that is under way only loses the way back.
         """
         freed = self.unfinished()[1]
-        for folder in ("training", "answers", "listed"):
+        for folder in ("training", "answers", "listed", "thumbnails"):
             shutil.rmtree(self.cache / folder, ignore_errors=True)
         return freed + self.prune(0)
 

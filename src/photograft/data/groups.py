@@ -1,4 +1,4 @@
-"""Photos that belong together: the same content, near duplicates, or by the user's word."""
+"""Photos that belong together: same content, near duplicates, series, or by the user's word."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from photograft.core.text import count
 from photograft.data.dataset import Dataset
 
 
-def content_groups(dataset: Dataset) -> npt.NDArray[np.int64]:
+def content_groups(dataset: Dataset, *, with_series: bool = True) -> npt.NDArray[np.int64]:
     """Return each photo's group, shape ``(n,)``: photos that must fall on one side of a split.
 
-    Two photos are in one group where they have the same content, are near duplicates (as far as
-    they were looked for), have the same group in the source, or are joined by a chain of such
-    pairs. Groups are numbered by their first photo.
+    Two photos are in one group where they have the same content, are near duplicates or of one
+    series (as far as these were looked for), have the same group in the source, or are joined by a
+    chain of such pairs. Groups are numbered by their first photo.
+
+    Args:
+        dataset: The photos.
+        with_series: Whether photos of a series that nobody named are one group.
     """
     parent = list(range(len(dataset.photos)))
 
@@ -35,7 +39,9 @@ def content_groups(dataset: Dataset) -> npt.NDArray[np.int64]:
         if photo.group is not None:
             keys.append(photo.group)
         if photo.alike is not None:
-            keys.append(photo.alike)
+            keys.append(("alike", photo.alike))
+        if with_series and photo.series is not None:
+            keys.append(("series", photo.series))
         for key in keys:
             a, b = root(first.setdefault(key, i)), root(i)
             parent[max(a, b)] = min(a, b)
@@ -62,9 +68,12 @@ def conflicting_labels(dataset: Dataset) -> list[list[int]]:
 
 
 def across_given_splits(dataset: Dataset) -> list[list[int]]:
-    """Return the indices of the photos of each group that the source puts in several splits."""
+    """Return the indices of the photos of each group that the source puts in several splits.
+
+    Series that nobody named are not counted.
+    """
     members: dict[int, list[int]] = defaultdict(list)
-    for i, group in enumerate(content_groups(dataset).tolist()):
+    for i, group in enumerate(content_groups(dataset, with_series=False).tolist()):
         members[group].append(i)
     return [
         indices

@@ -17,6 +17,8 @@ from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from photograft.core.errors import ImageError
 from photograft.data import formats, heif, libtiff
+from photograft.data.declared_sizes import declared_size
+from photograft.data.jpeg_scans import refuse_many_scans
 from photograft.data.pillow_state import NO_LIMIT, QUIET, ROOM
 
 #: Part of the feature store's key: raise it whenever decoded pixels change.
@@ -125,12 +127,27 @@ def taken_at(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[str,
     return _opened(data, max_pixels, _moment)
 
 
+def place_of(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[float, float]:
+    """Return where a photo says that it was taken: degrees north and east; NaN if it does not say.
+
+    Args:
+        data: The whole file.
+        max_pixels: As in `decode`.
+
+    Raises:
+        ImageError: It is no picture that can be read.
+    """
+    return _opened(data, max_pixels, _place)
+
+
 def _opened(data: bytes, max_pixels: int, use: Callable[[ImageFile.ImageFile], _T]) -> _T:
     """Return what `use` makes of the opened file; any failure is an `ImageError`."""
     name = formats.identify(data)
-    size = formats.declared_size(data, name)
+    size = declared_size(data, name)
     if size:
         _check_size(size, max_pixels)
+    if name == "JPEG":
+        refuse_many_scans(data)
     with QUIET:
         try:
             return _attempt(data, name, max_pixels, use)
@@ -215,6 +232,24 @@ def _moment(image: ImageFile.ImageFile) -> tuple[str, float]:
     except Exception:
         return "", 0.0  # damaged EXIF: nobody knows
     return text, float(f"0.{digits}") if text and digits.isascii() and digits.isdecimal() else 0.0
+
+
+def _place(image: ImageFile.ImageFile) -> tuple[float, float]:
+    try:
+        exif = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+        north = _degrees(exif[ExifTags.GPS.GPSLatitude], exif[ExifTags.GPS.GPSLatitudeRef], "NS")
+        east = _degrees(exif[ExifTags.GPS.GPSLongitude], exif[ExifTags.GPS.GPSLongitudeRef], "EW")
+    except Exception:
+        return float("nan"), float("nan")  # none, or damaged: nobody knows
+    is_on_earth = abs(north) <= 90 and abs(east) <= 180
+    # Cameras that have not found their place yet write zeros.
+    return (north, east) if is_on_earth and (north or east) else (float("nan"), float("nan"))
+
+
+def _degrees(parts: Any, side: Any, sides: str) -> float:
+    degrees, minutes, seconds = (float(part) for part in parts)
+    signs = {sides[0]: 1, sides[1]: -1}
+    return signs[str(side).strip("\x00 ")] * (degrees + minutes / 60 + seconds / 3600)
 
 
 def _to_rgb(image: ImageFile.ImageFile, at_least: int | None) -> Image.Image:

@@ -40,6 +40,8 @@ class Photo:
         read: Returns the file's bytes.
         alike: Photos of the same number are near duplicates; None where they were not looked for,
             or it is like no other.
+        series: Photos of the same number are of one series, such as views of one thing; None where
+            it is in none, or nobody has looked for them.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Photo:
     note: str
     read: Callable[[], bytes] = field(repr=False)
     alike: int | None = None
+    series: int | None = None
 
 
 def examine(

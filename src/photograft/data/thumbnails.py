@@ -28,7 +28,7 @@ from photograft.data.dataset import Photo, read_as_listed
 #: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
 SIDE = 48
 #: Part of the store's key: raise it whenever a photo gives another thumbnail.
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 #: Longest side at which sharpness is measured: larger photos are not sharper for it.
 _WORKING_SIDE = 256
@@ -38,8 +38,8 @@ _COLOUR_STEPS = 8
 
 _NUM_PACKED = SIDE * SIDE // 3
 _MEASURES = ("brightness", "dark_share", "bright_share", "sharpness", "plain_share")
-#: A time as days, and seconds of the day: float32 would not hold both in one.
-_WIDTH = _NUM_PACKED + len(_MEASURES) + 2
+#: A time as days, and seconds of the day, since float32 would not hold both in one; a place.
+_WIDTH = _NUM_PACKED + len(_MEASURES) + 4
 _BATCH = 64
 _DAY = 86400
 
@@ -56,6 +56,7 @@ class Thumbnails:
         sharpness: Variance of the Laplacian of luma in [0, 1], at 256 pixels a side at most.
         plain_share: Share of pixels in the commonest of 512 colours, at 128 pixels a side at most.
         taken: EXIF's time of the photo in seconds, float64; NaN where there is none.
+        places: EXIF's degrees north and east, to two metres, float64, shape ``(n, 2)``; likewise.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -65,6 +66,7 @@ class Thumbnails:
     sharpness: npt.NDArray[np.float32]
     plain_share: npt.NDArray[np.float32]
     taken: npt.NDArray[np.float64]
+    places: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.brightness)
@@ -166,7 +168,8 @@ def measure_thumbnail(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32
         _plain_share(np.asarray(picture)),
     ]
     packed = np.asarray(thumbnail).reshape(-1, 3).astype(np.float32) @ _PACKING
-    return np.concatenate([packed, measures, _taken(data, max_pixels)]).astype(np.float32)
+    place = images.place_of(data, max_pixels=max_pixels)
+    return np.concatenate([packed, measures, _taken(data, max_pixels), place]).astype(np.float32)
 
 
 _PACKING = np.array([65536, 256, 1], np.float32)
@@ -176,11 +179,12 @@ def _unpacked(rows: npt.NDArray[np.float32]) -> Thumbnails:
     packed = rows[:, :_NUM_PACKED].astype(np.uint32)
     parts = np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=2).astype(np.uint8)
     measures = rows[:, _NUM_PACKED : _NUM_PACKED + len(_MEASURES)]
-    day, second = rows[:, -2:].T.astype(np.float64)
+    day, second, north, east = rows[:, -4:].T.astype(np.float64)
     return Thumbnails(
         parts.reshape(-1, SIDE, SIDE),
         **{name: measures[:, i] for i, name in enumerate(_MEASURES)},
         taken=day * _DAY + second,
+        places=np.stack([north, east], axis=1),
     )
 
 

@@ -16,7 +16,7 @@ from photograft.features.extractor import Extractor
 from photograft.features.layers import last_columns
 
 #: Part of the key under which a diagnosis is remembered: raise it whenever another is made.
-_CODE_VERSION = 6
+_CODE_VERSION = 7
 
 
 @one_thread()
@@ -37,7 +37,7 @@ def diagnose(
         seed: Decides the folds.
         progress: Told how far it is.
     """
-    alike = repr([photo.alike for photo in dataset.photos]).encode()
+    alike = repr([(photo.alike, photo.series) for photo in dataset.photos]).encode()
     skipped = repr(
         [(file.name, file.reason, file.detail, file.label) for file in dataset.skipped]
     ).encode()

@@ -21,6 +21,7 @@ from photograft.diagnosis.findings import Finding, Flagged, ranked
 from photograft.diagnosis.hard_pairs import hard_pairs
 from photograft.diagnosis.oddities import check_class_sizes, find_oddities, find_shortcuts
 from photograft.diagnosis.outliers import find_outliers
+from photograft.diagnosis.series import compare_series, series_findings
 from photograft.diagnosis.suspects import Judgement, judge_labels
 from photograft.diagnosis.unusable import find_unusable
 from photograft.diagnosis.wording import counted
@@ -41,7 +42,8 @@ class Diagnosis:
         findings: The most severe first.
         figures: What was measured on the way, as plain JSON types: ``num_photos``; and as far as
             it was measured ``cross_validated``: ``{"random": ..., "grouped": ...}``, the accuracy
-            of held-out photos in folds that part what belongs together, and in folds that do not.
+            of held-out photos in folds that part what belongs together, and in folds that do not;
+            and ``series``, as `compare_series` gives it.
     """
 
     findings: tuple[Finding, ...]
@@ -74,7 +76,7 @@ def examine(
         progress: Told how far it is.
     """
     figures: dict[str, Any] = {"num_photos": len(dataset.photos)}
-    groups = content_groups(dataset)
+    groups = content_groups(dataset, with_series=False)
     judgement = None
     if features is not None and len(dataset.class_names) > 1 and len(np.unique(groups)) > 1:
         basis = make_basis(lambda rows: features[rows], *features.shape)
@@ -90,12 +92,14 @@ def examine(
             "Comparing random with grouped cross-validation", 1, "splits"
         ) as step:
             figures["cross_validated"] = _compared(dataset, basis, judgement, groups, seed)
+            figures["series"] = compare_series(dataset, basis, judgement, seed=seed)
             step.advance()
     findings = [
         *find_unusable(dataset),
         *_conflicts(dataset, groups),
         *_leaks(dataset, groups, figures),
         *_near_duplicates(dataset, groups, figures),
+        *series_findings(dataset, figures.get("series")),
         *find_shortcuts(dataset),
         *find_oddities(dataset, thumbnails),
         *check_class_sizes(dataset),

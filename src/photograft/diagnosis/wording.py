@@ -10,6 +10,7 @@ from photograft.diagnosis.findings import SEVERITIES, Finding, Flagged, ranked
 #: What a look at a whole set looks for.
 LOOKED_FOR = (
     "near duplicates",
+    "series",
     "leaks across the split",
     "suspect labels",
     "outliers",

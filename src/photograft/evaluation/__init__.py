@@ -12,7 +12,7 @@ from photograft.core.lazy import hand_out
 
 if TYPE_CHECKING:
     from photograft.evaluation.learning_curve.curve import LearningCurve as LearningCurve
-    from photograft.evaluation.learning_curve.curve import (
+    from photograft.evaluation.learning_curve.measuring import (
         measure_learning_curve as measure_learning_curve,
     )
     from photograft.evaluation.metrics import Evaluation as Evaluation
@@ -28,6 +28,6 @@ __getattr__, __dir__, __all__ = hand_out(
         "Scored": "metrics",
         "evaluate_probabilities": "metrics",
         "fit_uncertainty": "uncertainty",
-        "measure_learning_curve": "learning_curve.curve",
+        "measure_learning_curve": "learning_curve.measuring",
     },
 )

@@ -184,9 +184,7 @@ def feature_batches(
     def load(read: Callable[[], bytes]) -> list[Pixels] | ImageError:
         try:
             data = read()
-            # Decoded for each look anew: large photos are decoded no larger than it needs, and its
-            # features are to be those that it has alone.
-            seen = [preprocessing.prepare(data, look, max_pixels=max_pixels) for look in looks]
+            seen = preprocessing.prepare_looks(data, looks, max_pixels=max_pixels)
             if view is PLAIN:
                 return seen
             digest = hashlib.sha256(data).digest()

@@ -6,7 +6,9 @@ network runs, so that what travels there is one byte per value.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,14 +47,30 @@ def prepare(data: bytes, backbone: Backbone, *, max_pixels: int = DEFAULT_MAX_PI
     Raises:
         ImageError: The bytes are no usable picture.
     """
-    image = decode(data, max_pixels=max_pixels, at_least=max(scaled_size(backbone)))
-    return resize(image, backbone)
+    return prepare_looks(data, [backbone], max_pixels=max_pixels)[0]
 
 
-def scaled_size(backbone: Backbone) -> tuple[int, int]:
-    """Return the height and width that photos are resized to, before the middle is cut out."""
-    height, width = backbone.input_size
-    return math.floor(height / backbone.crop_pct), math.floor(width / backbone.crop_pct)
+def prepare_looks(
+    data: bytes, looks: Sequence[Backbone], *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> list[Pixels]:
+    """Decode a file, once where all looks see one decoding, and bring it to each one's input size.
+
+    Args:
+        data: As in `prepare`.
+        looks: Each one's record says how to resize and crop.
+        max_pixels: As in `prepare`.
+
+    Returns:
+        Of each look what `prepare` gives.
+
+    Raises:
+        ImageError: The bytes are no usable picture.
+    """
+    found: list[Pixels] = []
+    for side, alike in itertools.groupby(looks, key=lambda look: look.least_side):
+        image = decode(data, max_pixels=max_pixels, at_least=side)
+        found += [resize(image, look) for look in alike]
+    return found
 
 
 def resize(image: Image.Image, backbone: Backbone) -> Pixels:
@@ -66,7 +84,7 @@ def resize(image: Image.Image, backbone: Backbone) -> Pixels:
         As `prepare` does.
     """
     height, width = backbone.input_size
-    scaled_height, scaled_width = scaled_size(backbone)
+    scaled_height, scaled_width = backbone.scaled_size
     image = _resize(image, scaled_width, scaled_height, backbone)
     if image.size != (width, height):
         left, top = (image.width - width) // 2, (image.height - height) // 2

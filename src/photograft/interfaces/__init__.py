@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from photograft.core.lazy import hand_out
 
 if TYPE_CHECKING:
-    from photograft.interfaces.sklearn.estimators import BackboneFeatures as BackboneFeatures
     from photograft.interfaces.sklearn.estimators import PhotoClassifier as PhotoClassifier
+    from photograft.interfaces.sklearn.transformer import BackboneFeatures as BackboneFeatures
 
 __getattr__, __dir__, __all__ = hand_out(
     __name__,
     {
-        "BackboneFeatures": "sklearn.estimators",
+        "BackboneFeatures": "sklearn.transformer",
         "PhotoClassifier": "sklearn.estimators",
     },
 )

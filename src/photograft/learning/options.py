@@ -14,6 +14,7 @@ from typing import Any, TypedDict, Unpack, cast
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError, described
 from photograft.core.files import path_of
+from photograft.core.text import parse_duration
 from photograft.features.settings import Augmentation
 from photograft.learning.recipes import read_config
 from photograft.learning.settings import TrainConfig, Training
@@ -54,8 +55,8 @@ class ExtractionOptions(DataOptions, total=False):
     device: str
 
 
-class TrainOptions(ExtractionOptions, total=False):
-    """Options of a training; see `TrainConfig` for those that are settings of their own name.
+class LearningOptions(ExtractionOptions, total=False):
+    """Options of one training or of several; see `TrainConfig` for those of its own names.
 
     ``epochs``, ``batch_size``, ``learning_rate`` and ``optimizer`` change the training loop,
     ``augment`` is an augmentation in words, such as ``"rotation=20,zoom=0.1"``, and ``hidden`` may
@@ -87,6 +88,12 @@ class TrainOptions(ExtractionOptions, total=False):
     track: str
 
 
+class TrainOptions(LearningOptions, total=False):
+    """Options of a training; ``budget`` is in seconds, or text such as ``"5m"``."""
+
+    budget: str | float
+
+
 def read_settings(config: Config | None = None, **options: Unpack[TrainOptions]) -> TrainConfig:
     """Return settings, changed by options.
 
@@ -112,6 +119,8 @@ def read_settings(config: Config | None = None, **options: Unpack[TrainOptions])
             given[name] = str(path_of(given[name], name)) if given[name] != "" else ""
     if isinstance(given.get("new_class"), str):
         given["new_class"] = [given["new_class"]]
+    if "budget" in given:
+        given["budget"] = parse_duration(given["budget"], "the budget")
     if "unfreeze" in given:
         given["unfreeze"] = str(given["unfreeze"])
     if hidden is not None:

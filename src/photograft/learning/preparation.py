@@ -13,6 +13,7 @@ from photograft.data.loading import Source, read_dataset, split_of, with_near_du
 from photograft.features.calibration import fit_to_photos, goes_by_photos
 from photograft.features.opening import open_extractor
 from photograft.features.pixel_statistics import small_input_size
+from photograft.features.series import with_series
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.job import Job, needs_features
 from photograft.learning.settings import TrainConfig, check_can_run
@@ -38,12 +39,25 @@ def prepare(source: Source, config: TrainConfig, *, store: FeatureStore, progres
 
 
 def prepare_dataset(
-    dataset: Dataset, config: TrainConfig, *, store: FeatureStore, progress: Progress
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    store: FeatureStore,
+    progress: Progress,
+    finds_series: bool = True,
 ) -> Job:
-    """Do for a dataset that was read what `prepare` does for a source."""
+    """Do for a dataset that was read what `prepare` does for a source.
+
+    Args:
+        dataset: The photos.
+        config: As in `prepare`, as are the others that are not here.
+        store: Likewise.
+        progress: Likewise.
+        finds_series: Whether to look for series; not where somebody has done so.
+    """
     check_can_run(config)
     # What is wrong with the classes or the backbone is better said at once. That is all that this
-    # split is for: the photos that don't decode, and the near duplicates, are not known yet, and
+    # split is for: the photos that don't decode, near duplicates and series are not known yet, and
     # make the split for good another one.
     split = split_of(dataset, config)
     settings = network_settings(config, [dataset.photos[i] for i in split.train])
@@ -63,9 +77,15 @@ def prepare_dataset(
         if not needs_features(config):
             return Job(dataset, split, extractor, None, config, progress)
         table, failures, extractor = extractor.extract(dataset.photos)
-        if not failures:
+        if failures:
+            dataset = dataset.without(failures)
+            continue
+        marked = dataset
+        if finds_series:
+            marked = with_series(dataset, extractor, table, settings, progress)
+        if marked is dataset:
             return Job(dataset, split, extractor, table, config, progress)
-        dataset = dataset.without(failures)
+        dataset, finds_series = marked, False  # their split is another one
 
 
 def network_settings(config: TrainConfig, train: Sequence[Photo]) -> ExtractionSettings:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -150,6 +151,9 @@ class LearningSettings(Schema):
         effort: How many looks at each photo are tried where no backbone is named: ``"quick"`` one,
             ``"standard"`` a second one, ``"thorough"`` more; see `photograft.learning.looks`. What
             is tried is kept only where it is better beyond noise.
+        budget: Seconds to spend on these looks besides the first one; what has not been tried by
+            then is left out. 0 for as many as it takes: the same photos then give the same
+            classifier on a slow machine and on a fast one.
         strategy: How to learn: ``"features"`` (a frozen backbone, looked at once),
             ``"features+augment"`` (the same on several views of each photo), ``"finetune"`` (its
             top trained as well), ``"scratch"`` (a small network from random weights), or
@@ -184,6 +188,7 @@ class LearningSettings(Schema):
     renamed: ClassVar[Mapping[str, str]] = {"coding": "target_encoding"}
 
     effort: str = "standard"
+    budget: float = 0.0
     strategy: str = "features"
     final: str = "all"
     head: str = "auto"
@@ -211,6 +216,7 @@ class LearningSettings(Schema):
             ("test_views", choices.TEST_VIEWS),
         ):
             check_choice(name, getattr(self, name), words)
+        check_range("budget", self.budget, 0, math.inf)
         check_range("dropout", self.dropout, 0, 0.99)
         check_range("views", self.views, -1, 100)
         for width in self.hidden:
@@ -314,7 +320,7 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
     Each floor takes its own part and knows no other; `part` gives it. The attributes are described
     there:
 
-    * `LearningSettings`: effort, strategy, final, head, hidden, dropout, target_encoding,
+    * `LearningSettings`: effort, budget, strategy, final, head, hidden, dropout, target_encoding,
       class_weight, unfreeze, head_first, head_training, views, test_views, augmentation, training
     * `BackboneSettings`: backbone, weights, layer, pooling, preprocessing
     * `ExecutionSettings`: engine, precision, device

@@ -8,6 +8,7 @@ from typing import Any
 
 from photograft.classifier.classifier import Classifier
 from photograft.core.progress import Progress
+from photograft.core.store import FeatureStore
 from photograft.core.text import brief
 from photograft.report import charts
 from photograft.report.page import write_page
@@ -24,6 +25,7 @@ def write_comparison_page(
     out: Path,
     *,
     classifier: Classifier | None,
+    store: FeatureStore | None = None,
     progress: Progress,
 ) -> None:
     """Write a comparison's page, with the winner's run where there is one.
@@ -36,6 +38,7 @@ def write_comparison_page(
         reads: By name as in the run's ``files.parquet``, what returns a photo's bytes.
         out: The HTML file.
         classifier: The run's, as in `run_page.write_run_page`.
+        store: Likewise.
         progress: Told how far it is.
 
     Raises:
@@ -43,7 +46,7 @@ def write_comparison_page(
     """
     from markupsafe import Markup
 
-    run = run_context(facts, reads, classifier, progress) if facts else None
+    run = run_context(facts, reads, classifier, store=store, progress=progress) if facts else None
     candidates = ranked(comparison["candidates"])
     compared = [row for row in candidates if row["accuracy"] is not None]
     context = {

@@ -51,6 +51,7 @@ def explain_mistakes(
     answers: Sequence[Answer],
     reads: Reads,
     *,
+    store: FeatureStore | None = None,
     progress: Progress,
 ) -> dict[str, ExplainedMistake]:
     """Return why wrong answers were given, by the name of the photo.
@@ -61,6 +62,7 @@ def explain_mistakes(
         classifier: That gave them.
         answers: The most confident first; the first `MAX_EXPLAINED` are explained.
         reads: By name, what returns a photo's bytes.
+        store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
     """
     wanted = [answer for answer in answers[:MAX_EXPLAINED] if answer.name in reads]
@@ -69,7 +71,7 @@ def explain_mistakes(
         return found
     with progress.step("Explaining mistakes", len(wanted), "photos") as step:
         try:
-            found = _explain(classifier, wanted, reads, step.advance)
+            found = _explain(classifier, wanted, reads, store or FeatureStore(), step.advance)
         except Exception:
             return found  # no weights, no grid, no torch: the page does without
     return found
@@ -79,15 +81,16 @@ def _explain(
     classifier: Classifier,
     answers: Sequence[Answer],
     reads: Reads,
+    store: FeatureStore,
     advance: Callable[[], None],
 ) -> dict[str, ExplainedMistake]:
     from photograft.classifier.heat_maps import HeatMaps
     from photograft.report.plots.overlays import overlay, where
 
-    maps, reference = HeatMaps(classifier), classifier.reference
+    maps, reference = HeatMaps(classifier, store), classifier.reference
     unknown: set[str] = set()
     with contextlib.suppress(Exception):  # the page does without
-        unknown = _unknown(classifier, answers, reads)
+        unknown = _unknown(classifier, answers, reads, store)
     found = {}
     for answer in answers:
         try:
@@ -116,7 +119,9 @@ def _explain(
     return found
 
 
-def _unknown(classifier: Classifier, answers: Sequence[Answer], reads: Reads) -> set[str]:
+def _unknown(
+    classifier: Classifier, answers: Sequence[Answer], reads: Reads, store: FeatureStore
+) -> set[str]:
     """Return the names of the photos that are like none of the classes.
 
     A frozen network's features are in the store since the photos were scored.
@@ -127,7 +132,7 @@ def _unknown(classifier: Classifier, answers: Sequence[Answer], reads: Reads) ->
     items = [Item(a.name, label="", split=None, group=None, read=reads[a.name]) for a in answers]
     looked_at = [examine(item, classifier.max_pixels) for item in items]
     photos = [photo for photo in looked_at if isinstance(photo, Photo)]
-    extractor = extractor_of(classifier, FeatureStore())
+    extractor = extractor_of(classifier, store)
     scores = classifier.ood_scores(*score_with_features(classifier, photos, extractor))
     rules = known.rules(kept=DEFAULT_KEPT)
     return {

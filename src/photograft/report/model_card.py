@@ -12,6 +12,7 @@ from typing import Any
 
 from photograft.core.text import count, listed, percent, short
 from photograft.data.sources.base import HIDDEN
+from photograft.diagnosis.series import flatters, series_sentence
 from photograft.evaluation.wording import how_good
 from photograft.report.confusion import Cell
 from photograft.runs.folder import Facts
@@ -27,7 +28,7 @@ _MISCALIBRATED = 0.05
 
 
 def verdict(facts: Facts, pairs: Sequence[Cell]) -> list[str]:
-    """Return two sentences: how good the classifier is, and what to be careful of.
+    """Return sentences: how good the classifier is, and what to be careful of.
 
     Args:
         facts: Of the run.
@@ -40,7 +41,18 @@ def verdict(facts: Facts, pairs: Sequence[Cell]) -> list[str]:
             "No photos were set aside to score it on: try it on labelled photos that it has not "
             "seen, with photograft evaluate, before you rely on it.",
         ]
-    return [how_good(scores, facts.part), _careful(facts, scores, pairs)]
+    return [how_good(scores, facts.part), *_series(facts), _careful(facts, scores, pairs)]
+
+
+def _series(facts: Facts) -> list[str]:
+    """Return what series among the photos do to figures, where they flatter."""
+    compared = (facts.info.get("doctor") or {}).get("series")
+    if not compared or not flatters(compared):
+        return []
+    return [
+        f"{count(compared['num_photos'], 'photo')} look like series of the same thing or scene; "
+        f"{series_sentence(compared)}."
+    ]
 
 
 def _careful(facts: Facts, scores: dict[str, Any], pairs: Sequence[Cell]) -> str:

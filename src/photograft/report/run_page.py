@@ -9,6 +9,7 @@ from typing import Any
 
 from photograft.classifier.classifier import Classifier
 from photograft.core.progress import Progress
+from photograft.core.store import FeatureStore
 from photograft.core.text import layers_text, number, percent, shown
 from photograft.data.sources.base import IN_MEMORY
 from photograft.report import charts, model_card, tried
@@ -30,7 +31,13 @@ Reads = Mapping[str, Callable[[], bytes]]
 
 
 def write_run_page(
-    facts: Facts, reads: Reads, out: Path, *, classifier: Classifier | None, progress: Progress
+    facts: Facts,
+    reads: Reads,
+    out: Path,
+    *,
+    classifier: Classifier | None,
+    store: FeatureStore | None = None,
+    progress: Progress,
 ) -> None:
     """Write a run's page.
 
@@ -42,17 +49,23 @@ def write_run_page(
             that are shown are called. Without any, the page has no pictures and says so.
         out: The HTML file.
         classifier: The run's, which explains its most confident mistakes; None for no explanations.
+        store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
 
     Raises:
         StorageError: The page can't be written.
     """
-    run = run_context(facts, reads, classifier, progress)
+    run = run_context(facts, reads, classifier, store=store, progress=progress)
     write_page(out, "run.html.j2", {"run": run, "photos": run["photos"]})
 
 
 def run_context(
-    facts: Facts, reads: Reads, classifier: Classifier | None, progress: Progress
+    facts: Facts,
+    reads: Reads,
+    classifier: Classifier | None,
+    *,
+    store: FeatureStore | None = None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Return what the templates of a run's sections are filled with; see `write_run_page`."""
     from markupsafe import Markup
@@ -61,7 +74,7 @@ def run_context(
     matrix = show_confusion(scores["confusion"]) if scores else None
     choice = choose(facts, matrix.openable() if matrix else ())
     explained = (
-        explain_mistakes(classifier, choice.mistakes, reads, progress=progress)
+        explain_mistakes(classifier, choice.mistakes, reads, store=store, progress=progress)
         if classifier
         else {}
     )

@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from photograft.core.drawing import COLOURS, GRID, LEAST_SPAN, plain_text, save_figure
+from photograft.core.drawing.panel import (
+    SMALL,
+    Entry,
+    Panel,
+    Scale,
+    accuracy_scale,
+    legend_height,
+    legend_width,
+    loss_scale,
+    scale_between,
+    write_legend,
+)
+from photograft.core.drawing.paper import Marker, Paper, Stroke
+from photograft.core.drawing.sheet import Sheet, fitted
+from photograft.core.drawing.svg import SvgSheet
+from photograft.core.drawing.ticks import epoch_ticks
 from photograft.core.errors import InputError
-from photograft.core.look import FAINT, INK
+from photograft.core.look import COLOURS, FAINT
 from photograft.core.schema import check_range
 from photograft.core.text import short_text
 from photograft.learning.history import History, smoothed
 
 #: Of a run's kept epoch; further runs have the same colours and the next of these.
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_MARKERS = ("circle", "square", "diamond", "triangle", "down", "plus", "cross", "star")
 
-_DASHES = (0, (3.5, 1.8))
+_DASHES = (3.5, 1.8)
 #: Beyond so many epochs dashes can't be told from noise: a thin line stands for training.
 _MOST_DASHED = 120
 #: The names of more runs than this are cut shorter.
 _FEW_RUNS = 6
+#: In inches: the picture, its panels, their left sides, the room above and below them, and what the
+#: names of runs have beside the key.
+_WIDTH, _PANEL, _LEFTS, _ABOVE, _BELOW = 11.0, (4.55, 3.2), (0.75, 6.2), 0.55, 0.65
+_MOST_COLUMNS, _MARGIN = 4, 0.2
 
 #: Larger values are as good as infinite, and would overflow while the axes are laid out.
 _LARGEST = 1e100
@@ -91,28 +102,27 @@ def plot_epochs(
     if not histories or not all(history.epochs for history in histories.values()):
         raise InputError("there is no epoch to draw curves of")
     names = _distinct(histories)
-    figure = Figure()
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 2)
-    for axes, what in zip(panels, ("accuracy", "loss"), strict=True):
-        series = [_series(history, what) for history in histories.values()]
-        limit = _limit(series) if what == "loss" else math.inf
-        for i, run in enumerate(series):
-            _draw(axes, run, i, len(series), smoothing, limit)
-        _lay_out(axes, what, series, limit)
-    rows = _add_legends(figure, names, list(histories.values()))
-    figure.set_size_inches(11, 4.4 + 0.22 * rows)
+    what, runs = _legends(names, list(histories.values()))
+    columns = _columns(runs, _WIDTH - 3 * _MARGIN - legend_width(what))
+    rows = max(1 if len(names) == 1 else len(what), math.ceil(len(runs) / columns))
+    top = _ABOVE + (0.3 if title else 0.0)
+    legend = top + _PANEL[1] + _BELOW
+    size = _WIDTH, legend + legend_height(rows) + 0.1
+    paper: Paper = Sheet(*size) if path.suffix.lower() == ".png" else SvgSheet(*size)
     if title:
-        figure.suptitle(plain_text(short_text(title, 100)), color=INK, fontsize=12)
-    if path.suffix.lower() == ".png":
-        save_figure(figure, path)
-        return
-    # Text stays text, so that a viewer's fonts can show scripts that Matplotlib's lack.
-    options: Any = {"svg.hashsalt": "photograft", "svg.fonttype": "none"}
-    with warnings.catch_warnings(), mpl.rc_context(options):
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
-        figure.savefig(path, metadata={"Date": None})
+        paper.write(_WIDTH / 2, 0.3, fitted(title, _WIDTH - 2 * _MARGIN, 12), 12)
+    for left, quantity in zip(_LEFTS, ("accuracy", "loss"), strict=True):
+        series = [_series(history, quantity) for history in histories.values()]
+        limit = _limit(series) if quantity == "loss" else math.inf
+        panel = _panel(paper, (left, top), quantity, series, limit)
+        _draw(panel, series, smoothing, limit)
+    if not runs:
+        row = sum(legend_width([entry]) + _MARGIN for entry in what)
+        write_legend(paper, (_WIDTH - row) / 2, legend, what, columns=len(what))
+    else:
+        write_legend(paper, _MARGIN, legend, runs, columns=columns)
+        write_legend(paper, _WIDTH - _MARGIN - legend_width(what), legend, what)
+    paper.save(path)
 
 
 def _series(history: History, what: str) -> _Series:
@@ -149,123 +159,120 @@ def _limit(series: Sequence[_Series]) -> float:
     return _CUT_MARGIN * high if values.max() > _OUTLIER * high > 0 else math.inf
 
 
-def _draw(
-    axes: Axes, run: _Series, index: int, num_runs: int, smoothing: float, limit: float
+def _draw(panel: Panel, series: Sequence[_Series], smoothing: float, limit: float) -> None:
+    """Draw all runs' curves into a panel: training below validation, the kept epochs on top."""
+    for is_validation in (False, True):
+        for i, run in enumerate(series):
+            values = run.validation if is_validation else run.train
+            is_marked = values is run.shown and len(series) > len(COLOURS)
+            _draw_curve(
+                panel,
+                values,
+                _style_of(i),
+                smoothing=smoothing,
+                limit=limit,
+                is_validation=is_validation,
+                is_marked=is_marked,
+            )
+    for i, run in enumerate(series):
+        if 1 <= run.kept <= len(run.shown) and run.shown[run.kept - 1] <= limit:
+            colour, shape = _style_of(i)
+            kept = Marker(shape, 8.5, colour, edge_width=1.4)
+            panel.mark(run.kept, run.shown[run.kept - 1], kept)
+
+
+def _draw_curve(
+    panel: Panel,
+    values: Values,
+    style: tuple[str, str],
+    *,
+    smoothing: float,
+    limit: float,
+    is_validation: bool,
+    is_marked: bool,
 ) -> None:
-    """Draw one run's curves into a panel."""
-    colour, marker = _style_of(index)
-    many = len(run.train) > _MOST_DASHED
-    for values, is_validation in ((run.train, False), (run.validation, True)):
-        finite = np.isfinite(values)
-        if not finite.any():
-            continue
-        # Far above the axis is far enough.
-        y = np.minimum(values, 100 * limit)
-        x = np.arange(1, len(y) + 1)
-        if smoothing:
-            axes.plot(x, y, color=colour, lw=0.8, alpha=0.28, zorder=2)
-            y = y.copy()
-            y[finite] = smoothed(y[finite].tolist(), smoothing)
-        dashed = not is_validation and not many
-        axes.plot(
-            x,
-            y,
-            color=colour,
-            lw=1.8 if is_validation else 0.8 if many else 1.2,
-            ls=_DASHES if dashed else "-",
-            alpha=1 if is_validation else 0.55 if many else 0.8,
-            zorder=4 if is_validation else 3,
-            marker=marker if values is run.shown and num_runs > len(COLOURS) else None,
-            markevery=max(1, len(y) // 6),
-            ms=4.5,
-        )
-        # A line has two ends: a value without a neighbour would not be seen.
-        alone = finite & ~np.append(finite[1:], False) & ~np.append(False, finite[:-1])
-        face = colour if is_validation else "white"
-        axes.scatter(x[alone], y[alone], s=22, color=face, edgecolors=colour, zorder=4)
-    if 1 <= run.kept <= len(run.shown) and run.shown[run.kept - 1] <= limit:
-        axes.plot(
-            [run.kept],
-            [run.shown[run.kept - 1]],
-            marker,
-            ms=8.5,
-            color=colour,
-            mec="white",
-            mew=1.4,
-            zorder=6,
-        )
+    """Draw one curve: its values, or behind their average, and what marks the run."""
+    colour, shape = style
+    finite = np.isfinite(values)
+    # Far above the axis is far enough.
+    x, y = np.arange(1.0, len(values) + 1), np.minimum(values, 100 * limit)
+    if smoothing:
+        panel.curve(x, y, Stroke(colour, 0.8, opacity=0.28))
+        y = y.copy()
+        y[finite] = smoothed(y[finite].tolist(), smoothing)
+    many = len(values) > _MOST_DASHED
+    panel.curve(x, y, _stroke(colour, is_validation=is_validation, many=many))
+    # A line has two ends: a value without a neighbour would not be seen.
+    alone = finite & ~np.append(finite[1:], False) & ~np.append(False, finite[:-1])
+    marked = np.arange(len(y)) % max(1, len(y) // 6) == 0 if is_marked else alone
+    for i in np.flatnonzero(finite & (marked | alone) & (y <= limit)).tolist():
+        face = colour if is_validation or not alone[i] else "#ffffff"
+        panel.mark(x[i], y[i], Marker(shape, 4.5, face, colour, 1))
 
 
-def _lay_out(axes: Axes, what: str, series: Sequence[_Series], limit: float) -> None:
-    """Set a panel's title, axes and notes."""
-    axes.set_title(what, loc="left", color=INK, fontsize=11)
-    axes.set_xlabel("epoch", color=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+def _stroke(colour: str, *, is_validation: bool, many: bool) -> Stroke:
+    """Return how a curve looks, of few epochs or of many."""
+    if is_validation:
+        return Stroke(colour, 1.8)
+    return Stroke(colour, 0.8, opacity=0.55) if many else Stroke(colour, 1.2, _DASHES, 0.8)
+
+
+def _panel(
+    paper: Paper,
+    corner: tuple[float, float],
+    quantity: str,
+    series: Sequence[_Series],
+    limit: float,
+) -> Panel:
+    """Return a panel with its axes and notes."""
     last = max(len(run.train) for run in series)
     margin = 0.03 * max(last - 1, 1)
-    axes.set_xlim(1 - margin, last + margin)
-    axes.grid(axis="y", color=GRID, lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#9aa5b1")
-    axes.tick_params(colors=INK, labelsize=9, length=3, color="#9aa5b1")
+    x = Scale(1 - margin, last + margin, epoch_ticks(last), "{:,.0f}".format)
     values = np.concatenate([run.both for run in series])
-    if not len(values):
-        axes.set_yticks([])
-        axes.text(0.5, 0.5, "no finite values", ha="center", color=FAINT, transform=axes.transAxes)
-        return
-    low, high = axes.get_ylim()
-    if what == "accuracy":
-        spare = max(0, LEAST_SPAN - (high - low)) / 2
-        axes.set_ylim(max(low - spare, 0), min(high + spare, 1.01))
-        axes.yaxis.set_major_formatter(lambda share, _: f"{round(100 * share, 3):g}%")
-        return
-    if math.isfinite(limit):
-        least = float(values.min())
-        axes.set_ylim(max(0, least - 0.05 * (limit - least)), limit)
-    else:
-        axes.set_ylim(max(low, 0) if values.min() >= 0 else low, high)
     notes = []
-    if math.isfinite(limit):
+    if not len(values):
+        y = Scale(0, 1, (), str)
+    elif quantity == "accuracy":
+        y = accuracy_scale(values)
+    elif math.isfinite(limit):
+        least = float(values.min())
+        y = scale_between(max(0, least - 0.05 * (limit - least)), limit)
         notes.append(f"cut off; highest: {values.max():.3g}")
-    if odd := sum(run.num_odd for run in series):
+    else:
+        y = loss_scale(values)
+    if quantity == "loss" and len(values) and (odd := sum(run.num_odd for run in series)):
         notes.append(f"{odd:,} value{'s are' if odd > 1 else ' is'} not finite")
-    axes.set_title("\n".join(notes), loc="right", color=FAINT, fontsize=8.5)
+    panel = Panel(paper, *corner, *_PANEL, x=x, y=y)
+    panel.draw_axes(quantity, "epoch", notes)
+    if not len(values):
+        paper.write(*panel.place((1 + last) / 2, 0.5), "no finite values", SMALL, FAINT)
+    return panel
 
 
-def _add_legends(figure: Figure, names: Sequence[str], histories: Sequence[History]) -> int:
-    """Add what lines and markers mean, and whose they are; return the rows that it takes."""
+def _legends(names: Sequence[str], histories: Sequence[History]) -> tuple[list[Entry], list[Entry]]:
+    """Return what lines and markers mean, and whose they are, of several runs."""
     only = len(names) == 1
     colour = COLOURS[0] if only else FAINT
     many = max(len(history.epochs) for history in histories) > _MOST_DASHED
-    validated = any(e.val_loss is not None for history in histories for e in history.epochs)
-    what = [("training", {"lw": 0.8, "alpha": 0.55} if many else {"lw": 1.2, "ls": _DASHES})]
-    if validated:
-        what.append(("validation", {"lw": 1.8}))
+    what = [Entry("training", _stroke(colour, is_validation=False, many=many))]
+    if any(e.val_loss is not None for history in histories for e in history.epochs):
+        what.append(Entry("validation", _stroke(colour, is_validation=True, many=many)))
     kept = f"kept: epoch {histories[0].kept:,}" if only else "kept epoch"
-    what.append((kept, {"lw": 0, "marker": "o", "ms": 8, "mec": "white"}))
-    handles = [Line2D([], [], color=colour, **style) for _, style in what]
-    style = {"frameon": False, "labelcolor": INK, "fontsize": 9}
-    if only:
-        figure.legend(
-            handles, [w for w, _ in what], loc="outside lower center", ncols=len(what), **style
-        )
+    what.append(Entry(kept, marker=Marker("circle", 8, colour, edge_width=1)))
+    runs = []
+    for i, name in enumerate(() if only else names):
+        colour, shape = _style_of(i)
+        marker = Marker(shape, 5, colour) if len(names) > len(COLOURS) else None
+        runs.append(Entry(name, Stroke(colour, 2), marker))
+    return what, runs
+
+
+def _columns(runs: Sequence[Entry], room: float) -> int:
+    """Return in how many columns the names of runs fit side by side."""
+    if not runs:
         return 1
-    figure.legend(handles, [w for w, _ in what], loc="outside lower right", ncols=1, **style)
-    longest = max(len(name) for name in names)
-    columns = max(1, min(4, 110 // (longest + 8), math.ceil(len(names) / 3)))
-    marked = len(names) > len(COLOURS)
-    handles = []
-    for i in range(len(names)):
-        colour, marker = _style_of(i)
-        handles.append(Line2D([], [], color=colour, lw=2, marker=marker if marked else None, ms=5))
-    legend = figure.legend(
-        handles, ["run"] * len(names), loc="outside lower left", ncols=columns, **style
-    )
-    # Put in only now: a legend leaves out what begins with an underscore.
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(plain_text(name))
-    return max(len(what), math.ceil(len(names) / columns))
+    width = legend_width(runs) + _MARGIN
+    return max(1, min(_MOST_COLUMNS, int(room / width), math.ceil(len(runs) / 3)))
 
 
 def _style_of(index: int) -> tuple[str, str]:

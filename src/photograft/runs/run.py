@@ -37,6 +37,7 @@ from photograft.runs.folder import (
     scored_part,
 )
 from photograft.runs.history import load_history
+from photograft.runs.plot import plot_epochs
 
 #: Tells the time; passed in, so that a test can hold it still.
 Clock = Callable[[], datetime.datetime]
@@ -180,8 +181,6 @@ class Run:
             InputError: The file is of another kind.
             StorageError: It can't be written.
         """
-        from photograft.runs.plot import plot_epochs  # Matplotlib is slow to import
-
         picture = (
             self.path / PICTURES / "curves.png" if path is None else path_of(path, "the picture")
         )

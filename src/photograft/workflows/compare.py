@@ -40,12 +40,13 @@ from photograft.evaluation.comparison.choice import PREFERENCES, choose
 from photograft.evaluation.comparison.folders import alone, check_folder
 from photograft.evaluation.comparison.leaderboard import Row, make_rows
 from photograft.evaluation.comparison.scheduler import run_trials
+from photograft.evaluation.comparison.series import fingerprint_of, mark_series
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.evaluation.comparison.trials import TrialContext, try_stored
 from photograft.learning.head.selection import Selection, to_json
 from photograft.learning.head.trying import NUM_FOLDS, NUM_REPEATS
 from photograft.learning.job import Fitted, Job, OutOfFold
-from photograft.learning.options import Config, TrainOptions, read_settings
+from photograft.learning.options import Config, LearningOptions, read_settings
 from photograft.learning.preparation import prepare_dataset
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies import features_augment
@@ -87,7 +88,7 @@ def compare(
     progress: Watched = True,
     clock: Clock = now,
     timer: Callable[[], float] = time.perf_counter,
-    **options: Unpack[TrainOptions],
+    **options: Unpack[LearningOptions],
 ) -> Comparison:
     """Compare backbones, strategies and recipes, choose one, and fit it for good.
 
@@ -212,6 +213,7 @@ def compare_candidates(
     if config.near_duplicates == "ignore":
         # Else nobody has decoded them: photos that fail later would deal others into the test.
         dataset = dataset.verified(progress=progress)
+    dataset = mark_series(dataset, candidates, store, progress)
     split = split_of(dataset, config)
     together = np.sort(np.concatenate([split.train, split.validation]))
     pool = replace(dataset, photos=tuple(dataset.photos[i] for i in together))
@@ -225,14 +227,14 @@ def compare_candidates(
         found = run_trials(
             context,
             candidates,
-            TrialStore(folder, pool.fingerprint()),
+            TrialStore(folder, fingerprint_of(pool)),
             rows_of,
             budget=budget,
         )
         rows = rows_of(found.trials, found.reasons)
         winner, verdict = choose(rows, prefer, candidates)
         chosen = next(candidate for candidate in candidates if candidate.name == winner["id"])
-        key = chosen.key(dataset.fingerprint())
+        key = chosen.key(fingerprint_of(dataset))
         before = read_earlier(folder)
         run, tested = folder / WINNER, list(before.get("tested", []))
         if before.get("run_key") == key and (run / RUN).is_file():
@@ -287,6 +289,7 @@ def compare_candidates(
                 {photo.name: photo.read for photo in dataset.photos},
                 folder / PAGE,
                 classifier=fitted.classifier,
+                store=store,
                 progress=progress,
             )
             step.advance()
@@ -304,7 +307,9 @@ def _fit(
     """Fit the chosen candidate: a head on all photos but the test's, a network as `train` does."""
     config, notes = chosen.config, (f"chosen by comparison: {verdict}",)
     if not chosen.is_stored:
-        job = prepare_dataset(dataset, config, store=context.store, progress=context.progress)
+        job = prepare_dataset(
+            dataset, config, store=context.store, progress=context.progress, finds_series=False
+        )
         fitted = find_strategy(config.strategy)(job)
         return job, replace(fitted, notes=(*fitted.notes, *notes))
     if selection is None:

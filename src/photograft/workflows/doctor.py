@@ -21,6 +21,7 @@ from photograft.diagnosis.examine import Diagnosis
 from photograft.diagnosis.tables import PARQUET_NAME, check_unanswered, write_findings
 from photograft.features.calibration import without_photos
 from photograft.features.opening import open_extractor
+from photograft.features.series import with_series
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.options import Config, ExtractionOptions, read_settings
 from photograft.report.doctor_page import write_doctor_report
@@ -86,7 +87,7 @@ def doctor(
     extractor = open_extractor(settings, store=store, progress=progress)
     dataset = with_near_duplicates(dataset, settings, store=store, progress=progress)
     table, failures, extractor = extractor.extract(dataset.photos)
-    dataset = dataset.without(failures)
+    dataset = with_series(dataset.without(failures), extractor, table, settings, progress)
     found = diagnose(dataset, extractor, table, seed=settings.seed, progress=progress)
     if folder is not None:
         _write(folder, dataset, found, progress)

@@ -126,7 +126,7 @@ def evaluate(
         DatasetError: The source has no usable photo, or classes that the classifier does not know.
     """
     store, progress = store or FeatureStore(), progress_of(progress)
-    loaded = load_classifier(classifier, max_pixels)
+    loaded = load_classifier(classifier, max_pixels, [source])
     rules = read_rules(loaded, min_accuracy=min_accuracy, coverage=coverage)
     dataset = Dataset.load(
         source, max_pixels=loaded.max_pixels, empty_classes=empty_classes, progress=progress

@@ -66,7 +66,7 @@ def explain(
     paths = [path_of(path, "the photo", "the path of a file or a folder") for path in given]
     files = list(expand_inputs(map(os.fspath, paths)))
     found = iter_explanations(
-        load_classifier(classifier, max_pixels),
+        load_classifier(classifier, max_pixels, paths),
         [os.fspath(path) for path in paths],
         class_name=class_name,
         keep=keep,

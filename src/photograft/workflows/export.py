@@ -16,6 +16,7 @@ from photograft.classifier.export.exporting import (
     check_exportable,
     exported,
 )
+from photograft.classifier.export.order import brings_ranges
 from photograft.classifier.export.parity import Sample
 from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError, InputError
@@ -24,7 +25,8 @@ from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Watched
 from photograft.core.text import count
 from photograft.features.calibration import NUM_PHOTOS
-from photograft.features.preprocessing import Pixels, prepare
+from photograft.features.packing import pack
+from photograft.features.preprocessing import Pixels, prepare_looks
 from photograft.report.export_page import write_certificate
 from photograft.runs.folder import Facts, File
 from photograft.runs.photos import find_photos, training_facts
@@ -84,7 +86,7 @@ def export(
     chosen = _chosen(found.samples, num_photos, seed)
     if found.note:
         told.say(found.note)
-    needs_photos = precision == "int8" and not loaded.engine.ranges
+    needs_photos = precision == "int8" and not brings_ranges(loaded)
     calibration = _pixels(loaded, found, seed, told) if needs_photos else ()
     with exported(
         loaded,
@@ -195,13 +197,14 @@ def _chosen(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
 
 
 def _pixels(classifier: Classifier, found: _Found, seed: int, progress: Progress) -> list[Pixels]:
-    """Return prepared pixels of photos to calibrate int8 by: training photos, where there are."""
+    """Return packed pixels of photos to calibrate int8 by: training photos, where there are."""
     reads = found.training or [sample.read for sample in found.samples]
     order = np.random.default_rng(seed).permutation(len(reads))[:NUM_PHOTOS]
 
     def load(read: Callable[[], bytes]) -> Pixels | None:
         try:
-            return prepare(read(), classifier.backbone, max_pixels=classifier.max_pixels)
+            looks = classifier.backbone.looks
+            return pack(prepare_looks(read(), looks, max_pixels=classifier.max_pixels))
         except (ImageError, OSError):
             return None
 

@@ -12,14 +12,16 @@ from photograft.core.errors import InputError
 from photograft.core.files import check_file, new_file, path_of
 from photograft.core.progress import Watched
 from photograft.core.schema import check_range
-from photograft.core.spreadsheets import new_csv
+from photograft.core.spreadsheets import new_csv, no_table
 from photograft.core.store import FeatureStore
 from photograft.data.empty_classes import left_out
 from photograft.data.loading import Source, check_outside
-from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
+from photograft.evaluation.learning_curve.curve import LearningCurve
+from photograft.evaluation.learning_curve.measuring import measure_learning_curve
 from photograft.features.calibration import without_photos
 from photograft.learning.options import Config, TrainOptions, read_settings
 from photograft.learning.preparation import prepare
+from photograft.report.plots.learning_curve import draw_learning_curve
 
 _FIX = {
     "picture": "Choose another file with --output.",
@@ -63,6 +65,8 @@ def learning_curve(
         (table, ".csv", "table", "--table"),
     ):
         if path is not None and path_of(path, f"the {kind}").suffix.lower() != suffix:
+            if suffix == ".csv":
+                raise no_table(Path(path), [suffix])
             raise InputError(f"{path} is no {kind} by its name", expected=suffix)
         if path is not None:
             check_file(Path(path), fix=_FIX[kind])
@@ -82,10 +86,6 @@ def learning_curve(
     lost = left_out(job.dataset.dropped, job.dataset.skipped)
     curve = replace(curve, notes=(*job.dataset.notes, *lost))
     if output is not None:
-        from photograft.report.plots.learning_curve import (
-            draw_learning_curve,  # Matplotlib is slow to import
-        )
-
         with new_file(Path(output), fix=_FIX["picture"]) as partial:
             draw_learning_curve(curve, partial)
     if table is not None:

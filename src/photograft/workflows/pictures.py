@@ -13,6 +13,8 @@ from photograft.data.empty_classes import nothing_usable
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.loading import check_outside
 from photograft.learning.recipes import get_recipe
+from photograft.runs import plot
+from photograft.runs.history import load_history
 from photograft.workflows.several import each_usable
 
 
@@ -29,9 +31,6 @@ def plot_runs(runs: Sequence[Path], output: Path, *, smoothing: float) -> list[s
         InputError: The file is of another kind.
         StorageError: The file can't be written.
     """
-    from photograft.runs import plot  # Matplotlib is slow to import
-    from photograft.runs.history import load_history
-
     if output.suffix.lower() not in (".png", ".svg"):
         raise InputError(f"{output} is no picture by its name", expected=".png or .svg")
     found, notes = each_usable(runs, load_history)

@@ -11,9 +11,10 @@ from typing import IO, Any
 
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.files import is_classifier
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
-from photograft.core.errors import InputError, described
+from photograft.core.errors import ClassifierError, InputError, described
 from photograft.core.progress import Watched
 from photograft.data.inputs import files_in, matching
 from photograft.data.loading import check_outside
@@ -26,12 +27,15 @@ from photograft.workflows.prediction_rows import open_writer, write_rows
 AnyClassifier = Classifier | Run | str | os.PathLike[str]
 
 
-def load_classifier(classifier: AnyClassifier, max_pixels: int | None = None) -> Classifier:
+def load_classifier(
+    classifier: AnyClassifier, max_pixels: int | None = None, beside: Iterable[object] = ()
+) -> Classifier:
     """Return a classifier with its backbone's weights found.
 
     Args:
         classifier: Itself, its run, or the folder of either.
         max_pixels: Photos with more pixels get an error; as in its training where not given.
+        beside: What stands in place of the photos: a classifier's folder, where they are swapped.
 
     Raises:
         ClassifierError: There is none, or it is damaged.
@@ -41,7 +45,14 @@ def load_classifier(classifier: AnyClassifier, max_pixels: int | None = None) ->
     if isinstance(classifier, Run):
         classifier = classifier.classifier
     if isinstance(classifier, (str, os.PathLike)):
-        classifier = Classifier.load(classifier)
+        folder = classifier
+        try:
+            classifier = Classifier.load(folder)
+        except ClassifierError as error:
+            swapped = _swapped(folder, beside)
+            if swapped is None:
+                raise
+            raise swapped from error
     if not isinstance(classifier, Classifier):
         raise InputError(
             "that is no classifier",
@@ -52,6 +63,17 @@ def load_classifier(classifier: AnyClassifier, max_pixels: int | None = None) ->
         check_max_pixels(max_pixels)
         classifier = replace(classifier, max_pixels=max_pixels)
     return classifier.located()
+
+
+def _swapped(classifier: str | os.PathLike[str], beside: Iterable[object]) -> InputError | None:
+    """Return the error of photos that stand before their classifier; None where they do not."""
+    for other in beside:
+        if isinstance(other, (str, os.PathLike)) and is_classifier(Path(other)):
+            return InputError(
+                f"{classifier} holds no classifier, but {other} does",
+                fix=f"The classifier comes first: give {other} and then {classifier}.",
+            )
+    return None
 
 
 def read_rules(
@@ -107,7 +129,8 @@ def predict(
         ClassifierError: There is no classifier, or it is damaged.
         WeightsError: Its backbone's weights are not here.
     """
-    loaded = load_classifier(classifier, max_pixels)
+    is_path = isinstance(photos, (str, os.PathLike))
+    loaded = load_classifier(classifier, max_pixels, [photos] if is_path else ())
     rules = read_rules(
         loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
     )

@@ -16,7 +16,7 @@ from photograft.classifier.classifier import Prediction
 from photograft.classifier.uncertainty.uncertainty import UNKNOWN, Rules
 from photograft.core.errors import InputError, as_typed, either
 from photograft.core.files import new_file
-from photograft.core.spreadsheets import WriteRow, csv_rows, new_csv
+from photograft.core.spreadsheets import WriteRow, csv_rows, new_csv, no_table
 from photograft.core.text import percent
 from photograft.workflows.prediction_counts import Counts, sent_away
 
@@ -41,11 +41,7 @@ def output_format(wanted: str | None, output: Path | None, *, to_terminal: bool)
     if chosen is None and output is not None:
         chosen = _SUFFIXES.get(output.suffix.lower())
         if chosen is None:
-            raise InputError(
-                f"the name {as_typed(output.name)} does not tell a format",
-                expected=f"a name that ends in {either(list(_SUFFIXES))}",
-                fix="Rename it, or say --format.",
-            )
+            raise no_table(output, list(_SUFFIXES), fix="Rename it, or say --format.")
     chosen = chosen or ("table" if to_terminal else "csv")
     if chosen == "parquet" and output is None:
         raise InputError("Parquet can't be written to the terminal", fix="Give --output FILE.")

@@ -21,7 +21,7 @@ from photograft.core.errors import InputError, did_you_mean
 from photograft.core.files import check_file, path_of, printable, read_file
 from photograft.core.progress import Progress, Watched
 from photograft.core.schema import check_range
-from photograft.core.spreadsheets import new_csv
+from photograft.core.spreadsheets import new_csv, no_table
 from photograft.core.store import FeatureStore
 from photograft.core.text import count, short, times
 from photograft.data.dataset import Dataset, Photo
@@ -128,11 +128,11 @@ def suggest(
     check_range("seed", seed, 0, 2**32 - 1, whole=True)
     if out is not None:
         if out.suffix.lower() != ".csv":
-            raise InputError(f"{out} is no table by its name", expected=".csv")
+            raise no_table(out, [".csv"])
         check_apart(out, [folder], option="--out")
         check_file(out, fix=_FIX)
     store, progress = store or FeatureStore(), progress_of(progress)
-    loaded = load_classifier(classifier, max_pixels)
+    loaded = load_classifier(classifier, max_pixels, [folder])
     dataset = read_unlabelled(path_of(folder, "the folder"), loaded, progress)
     dataset, rows, said = score_dataset(loaded, dataset, store, progress)
     if not dataset.photos:

@@ -56,7 +56,7 @@ def summarise_name(
     if name.upper() not in {recipe.id for recipe in list_recipes()}:
         size = Preprocessing(input_size=input_size or 0)
         backbone = get_backbone(name, "random", preprocessing=size, pooling="flatten")
-        from photograft.learning.loop.summary import base_summary  # torch, only where needed
+        from photograft.learning.loop.summarising import base_summary  # torch, only where needed
 
         return base_summary(backbone, unfreeze=unfreeze or "all")
     recipe = get_recipe(name)
@@ -66,7 +66,7 @@ def summarise_name(
     if input_size:
         preprocessing = replace(config.preprocessing, input_size=input_size)
         config = replace(config, preprocessing=preprocessing)
-    from photograft.learning.loop.summary import summarise
+    from photograft.learning.loop.summarising import summarise
 
     num_classes = num_classes or recipe.num_classes
     return summarise(

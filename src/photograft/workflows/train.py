@@ -212,7 +212,9 @@ def finish(
         classifier.save(partial / CLASSIFIER, include_weights=_carries_weights(config, classifier))
         draw_run_pictures(partial / PICTURES, dataset, scored, fitted.history)
         page = partial / PAGE
-        write_run_page(facts, reads, page, classifier=classifier, progress=Silent())
+        write_run_page(
+            facts, reads, page, classifier=classifier, store=job.store, progress=Silent()
+        )
         step.advance()
     if classifier.is_trained:
         classifier = replace(classifier, weights_path=folder / CLASSIFIER / INCLUDED_WEIGHTS)

@@ -14,6 +14,7 @@ from drawing import draw_photo
 from onnx_helpers import MAP, POOLED, TOKENS, write_network
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
+from photograft.backbones.joined import join
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import locate_weights
@@ -59,13 +60,15 @@ def with_head(backbone: Backbone, path: Path | None, **fields: Any) -> Classifie
 
 
 def samples() -> list[Sample]:
-    """Photos of another size each."""
+    """Photos of another size each, one of them large."""
     found = []
     for seed, size in enumerate((40, 150, 300)):
         stream = io.BytesIO()
         draw_photo(np.random.default_rng(seed), seed, size).save(stream, "PNG")
         found.append(Sample(f"{seed}.png", stream.getvalue))
-    return found
+    stream = io.BytesIO()  # one that is decoded at a half
+    draw_photo(np.random.default_rng(3), 1, 910).save(stream, "JPEG", quality=90)
+    return [*found, Sample("large.jpg", stream.getvalue)]
 
 
 def check(classifier: Classifier, to: str, folder: Path) -> None:
@@ -75,7 +78,7 @@ def check(classifier: Classifier, to: str, folder: Path) -> None:
     if exporter.runtime:
         write_papers(folder, exporter, order, describe(classifier))
     found = certify(classifier, folder, exporter, order, samples(), progress=Silent())
-    assert found["own"]["same_label"] == found["own"]["num_photos"] == 3
+    assert found["own"]["same_label"] == found["own"]["num_photos"] == 4
     assert found["own"]["largest_difference"] <= 1e-4
 
 
@@ -119,6 +122,35 @@ def test_torch_can_not_run_an_onnx_file(tmp_path: Path) -> None:
     backbone, path = locate_weights(get_backbone(str(file)), default_cache_dir())
     with pytest.raises(InputError, match=r"torch can't run .*own\.onnx, which is an ONNX file"):
         check(with_head(backbone, path), "torch", tmp_path / "out")
+
+
+#: Looks of other sizes, mirror images, two looks with one network, and answers of two views.
+LOOKS = {
+    "efficientnet_lite0@64+efficientnet_lite0@96,mirror": ("plain",),
+    "efficientnet_lite1@64,mirror": ("plain", "flip"),
+    "efficientnet_lite0@96+efficientnet_lite2@64,mirror": ("plain", "flip"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("name", LOOKS)
+def test_several_looks_and_mirror_images(name: str, to: str, tmp_path: Path) -> None:
+    backbone, path = locate_weights(get_backbone(name), default_cache_dir())
+    check(with_head(backbone, path, views=LOOKS[name]), to, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", OF_THE_GRAPH)
+def test_looks_of_other_kinds_of_networks(to: str, tmp_path: Path) -> None:
+    """Of other versions of ONNX's operators, too, and one that takes photos one by one."""
+    files = [
+        write_network(tmp_path / "early.onnx", (MAP,)),
+        write_network(tmp_path / "late.onnx", (TOKENS,), opset=20),
+    ]
+    looks = [locate_weights(get_backbone(str(file)), default_cache_dir()) for file in files]
+    classifier = with_head(join([backbone for backbone, _ in looks]), None, views=("plain", "flip"))
+    check(classifier, to, tmp_path / "out")
 
 
 @pytest.mark.slow

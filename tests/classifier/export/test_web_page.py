@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+import photograft
 import system_helpers
 from browser_helpers import BROWSER_MARKS, chromium
 from drawing import draw_photo
@@ -30,6 +31,7 @@ from photograft.classifier.export.metadata import rules_of
 from photograft.classifier.export.web.building import build_web
 from photograft.classifier.export.web.neighbours import load_neighbours
 from photograft.classifier.uncertainty.uncertainty import Rules
+from photograft.workflows.settings import TrainConfig
 from web_runtime import NEEDS_RUNTIME
 
 if TYPE_CHECKING:
@@ -206,6 +208,20 @@ def test_two_hundred_photos_are_answered_as_by_the_library(
 ) -> None:
     page = opened((site / "index.html").as_uri())
     check_page(page, draw(tmp_path / "photos", 200), trained)
+
+
+@pytest.mark.slow
+def test_a_page_of_several_looks(
+    opened: Callable[..., Page], photos: Path, tmp_path: Path, warm_cache: Path
+) -> None:
+    """Each look gets its own pixels, of one decoding; mirror images are seen, too."""
+    name = "efficientnet_lite0@64+efficientnet_lite2@96,mirror"
+    config = TrainConfig(backbone=name, precision="fp32")
+    classifier = photograft.train(photos, config, out=tmp_path / "run").classifier
+    for name, data in build_web(classifier).items():
+        (tmp_path / name).write_bytes(data)
+    page = opened((tmp_path / "index.html").as_uri())
+    check_page(page, draw(tmp_path / "photos", 15), classifier)
 
 
 @contextmanager

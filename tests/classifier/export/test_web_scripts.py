@@ -25,6 +25,7 @@ from photograft.classifier.export.web.page import asset
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.spreadsheets import guarded
 from photograft.data.images import decode
+from photograft.features.packing import pack
 from photograft.features.preprocessing import resize
 
 if TYPE_CHECKING:
@@ -116,6 +117,29 @@ def test_the_order_of_passes_is_told(page: Page) -> None:
         np.testing.assert_array_equal(found, np.asarray(expected))
 
 
+SEEN = """
+({looks, width, height, pixels}) => {
+  const given = Uint8Array.from(atob(pixels), (c) => c.charCodeAt(0));
+  const found = seenBy(looks, width, height, 3, (use) => use(given, 0, height));
+  return btoa(Array.from(found, (byte) => String.fromCharCode(byte)).join(""));
+}
+"""
+
+
+def test_what_several_looks_see_lies_one_after_another(page: Page) -> None:
+    """As the network has it that the page is given."""
+    looks = [
+        replace(LITE, input_size=(30, 40)),
+        replace(LITE, input_size=(24, 24), crop_mode="center", interpolation="bilinear"),
+    ]
+    image = noise((70, 160), extreme=False)
+    told_looks = {"tall_first": begins_vertically_here(), "records": [record(x) for x in looks]}
+    pixels = base64.b64encode(image.tobytes()).decode()
+    given = {"looks": told_looks, "width": 70, "height": 160, "pixels": pixels}
+    found = np.frombuffer(base64.b64decode(page.evaluate(SEEN, given)), np.uint8)
+    np.testing.assert_array_equal(found, pack([resize(image, look) for look in looks]))
+
+
 REDUCE = """
 ({width, height, factor, pixels}) => {
   const given = Uint8Array.from(atob(pixels), (c) => c.charCodeAt(0));
@@ -152,10 +176,8 @@ def test_large_jpegs_are_averaged_first(
     page: Page, size: tuple[int, int], jpeg: bool, expected: int
 ) -> None:
     """By the factors at which `images.decode` has them decoded."""
-    given = [*size, jpeg, record(LITE)]
-    assert (
-        page.evaluate("([w, h, jpeg, record]) => factorOf(w, h, jpeg, record)", given) == expected
-    )
+    given = [*size, jpeg, LITE.least_side]
+    assert page.evaluate("([w, h, jpeg, side]) => factorOf(w, h, jpeg, side)", given) == expected
 
 
 CLASSES = ("ant", "bee, honey", "=wasp")

@@ -145,6 +145,7 @@ def test_single_image_gets_told_which_folder_to_give(folder: Path, format_: str)
         ("a.npz", b"PK\x05\x06" + bytes(18), "got no arrays"),
         ("a.tar", bytes(10240), "holds no photos in class folders"),
         ("a.tgz", b"\x1f\x8b\x08", "damaged or incomplete"),
+        ("a.xlsx", b"PK\x03\x04" + b"x" * 50, "got a spreadsheet's own file. Save it as CSV"),
         ("a.parquet", b"PAR1" + b"x" * 50, "can't be read as Parquet"),
         ("a.csv", b"\xff\xfea\0", "no column path or label"),
     ],

@@ -21,7 +21,8 @@ from photograft.backbones.registry import Layer
 from photograft.core.errors import DatasetError, InputError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.evaluation.learning_curve.curve import LearningCurve, measure_learning_curve
+from photograft.evaluation.learning_curve.curve import LearningCurve
+from photograft.evaluation.learning_curve.measuring import measure_learning_curve
 from photograft.evaluation.learning_curve.subsets import choose_penalties, make_subsets
 from photograft.interfaces.cli.commands import learning_curve as learning_commands
 from photograft.interfaces.cli.views.learning_curve import show_learning_curve
@@ -29,6 +30,7 @@ from photograft.learning.job import Job
 from photograft.learning.preparation import prepare
 from photograft.learning.settings import TrainConfig
 from photograft.report.plots.learning_curve import _smooth, draw_learning_curve
+from sheet_helpers import check_texts, sheets_kept
 
 Indices = npt.NDArray[np.int64]
 
@@ -307,12 +309,19 @@ def test_the_picture_is_drawn(curve: LearningCurve, tmp_path: Path) -> None:
         assert (pixels == colour).all(axis=1).sum() > 100
 
 
-def test_odd_names_and_many_classes_are_drawn(curve: LearningCurve, tmp_path: Path) -> None:
+def test_odd_names_and_many_classes_are_drawn(
+    curve: LearningCurve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = curve_of(drawn_job((8,) * 12, apart=2.0))
     names = {name: f"_${name}" for name in found.class_names}
     gains = tuple(replace(gain, name=names[gain.name]) for gain in found.classes)
     odd = replace(found, name="a$b_c", class_names=tuple(names.values()), classes=gains)
+    sheets = sheets_kept(monkeypatch)
     draw_learning_curve(odd, tmp_path / "curve.png")
+    (sheet,) = sheets
+    check_texts(sheet)
+    said = [text for text, _, _ in sheet.boxes]
+    assert {"_$c0", "5 others"} <= {*said}
     with pytest.raises(InputError, match="png"):
         draw_learning_curve(curve, tmp_path / "curve.jpg")
 

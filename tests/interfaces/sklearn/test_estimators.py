@@ -42,7 +42,8 @@ from photograft.classifier.classifier import Classifier
 from photograft.core.errors import InputError, PhotograftError, StorageError
 from photograft.data.encoding import encode_picture
 from photograft.features.settings import Augmentation
-from photograft.interfaces.sklearn.estimators import BackboneFeatures, PhotoClassifier
+from photograft.interfaces.sklearn.estimators import PhotoClassifier
+from photograft.interfaces.sklearn.transformer import BackboneFeatures
 from training_helpers import TINY, TINY_NORM
 
 SETTINGS = {"engine": "torch", "precision": "fp32", "preprocessing": {"input_size": 32}}

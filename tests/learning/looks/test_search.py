@@ -16,6 +16,7 @@ import photograft
 from photograft.backbones.costs import costs_of
 from photograft.backbones.get import get_backbone
 from photograft.backbones.settings import Preprocessing
+from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
@@ -27,6 +28,7 @@ from photograft.learning.looks import plan
 from photograft.learning.looks.plan import PLANS, Plan, plan_for
 from photograft.learning.looks.search import Found, search
 from photograft.learning.looks.steps import Step, told
+from photograft.learning.options import read_settings
 from photograft.learning.settings import TrainConfig
 from recording import InterruptedByTestError, Interrupting, Recorder
 from system_helpers import read_json
@@ -120,6 +122,49 @@ def test_a_look_that_helps_is_kept(striped: Path, store: FeatureStore) -> None:
     assert "is kept" in note
     assert f"{second.cost:.1f} times the work" in note
     json.dumps([step.to_json() for step in found.steps], allow_nan=False)
+
+
+class Clock:
+    """Each look at it takes a second."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+@pytest.mark.usefixtures("planned")
+@pytest.mark.parametrize("budget", [0.5, 3.0, 8.0])
+def test_a_budget_that_is_spent(striped: Path, tmp_path: Path, budget: float) -> None:
+    """Whenever that is: what was kept by then is a classifier, and looks at photos as any other."""
+    config = dataclasses.replace(CONFIG, budget=budget)
+    job = job_of(striped, FeatureStore(tmp_path), config=config)
+    found = search(job, timer=Clock())
+    assert names(found) == [FIRST]
+    (note,) = [note for note in found.notes if "--budget" in note]
+    assert "was spent before all looks were tried" in note
+    assert found.extractor.extract(job.dataset.photos[:2])[1] == {}
+    alone = search(dataclasses.replace(job, config=dataclasses.replace(config, effort="quick")))
+    assert told_of(found) == told_of(alone)
+
+
+@pytest.mark.usefixtures("planned")
+def test_a_budget_that_is_not_spent_changes_nothing(striped: Path, store: FeatureStore) -> None:
+    without = search(job_of(striped, store))
+    found = search(job_of(striped, store, config=dataclasses.replace(CONFIG, budget=3600.0)))
+    assert names(found) == names(without) == [SHARP]
+    assert told_of(found) == told_of(without)
+    assert not any("budget" in note for note in found.notes)
+
+
+def test_a_budget_is_time() -> None:
+    assert read_settings(budget="5m").budget == 300
+    assert read_settings(budget=5).budget == 5
+    for wrong in ("soon", -1):
+        with pytest.raises(InputError, match="budget"):
+            read_settings(budget=wrong)
 
 
 def test_a_look_that_does_not_help_is_dropped(
@@ -216,6 +261,12 @@ def test_what_the_user_names_is_taken_alone(changes: dict[str, object]) -> None:
     assert plan_for(config) == PLANS["thorough"]
     assert plan_for(dataclasses.replace(config, **changes)) == PLANS["quick"]  # type: ignore[arg-type]
     assert PLANS["quick"].looks == ()
+
+
+def test_whatever_is_found_can_be_exported() -> None:
+    """All looks see one decoding of a photo; see `check_exportable`."""
+    names = ["efficientnet_lite0", *(name for p in PLANS.values() for name in p.looks)]
+    assert len({get_backbone(name).least_side for name in names}) == 1
 
 
 def test_plans_grow_with_the_effort() -> None:

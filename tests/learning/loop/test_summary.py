@@ -14,7 +14,8 @@ from photograft.backbones.pytorch.zoo import describe_keras, with_layers
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError
-from photograft.learning.loop.summary import Row, Summary, base_summary, summarise
+from photograft.learning.loop.summarising import base_summary, summarise
+from photograft.learning.loop.summary import Row, Summary
 from photograft.learning.recipes import Recipe, list_recipes
 from photograft.workflows.summary import summarise_name
 

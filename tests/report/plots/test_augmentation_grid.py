@@ -19,6 +19,7 @@ from photograft.features.augmentation import augment, generator
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.report.plots import augmentation
 from photograft.report.plots.augmentation import augmentation_grid, in_words
+from sheet_helpers import check_texts, sheets_kept
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -126,8 +127,19 @@ def test_odd_photos(
 
 
 @pytest.mark.parametrize("title", ["$x^2$ and $", "写真.jpg", "a" * 300, "bad\nname\udcff"])
-def test_odd_titles(tmp_path: Path, title: str) -> None:
+@pytest.mark.parametrize("views", [2, 10])
+def test_odd_titles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str, views: int
+) -> None:
+    sheets = sheets_kept(monkeypatch)
     path = tmp_path / "grid.png"
+    settings = Augmentation(rotation=5, zoom=0.2, shear=3, width_shift=0.1, brightness=0.3)
+    augmentation_grid(photo, SIZE, settings, views=views, seed=0, path=path, title=title)
+    check_texts(sheets[0])
+
+
+def test_no_title_widens_the_picture(tmp_path: Path) -> None:
+    path, title = tmp_path / "grid.png", "a" * 300
     augmentation_grid(photo, SIZE, Augmentation(), views=2, seed=0, path=path, title=title)
     height, width = drawn(path).shape[:2]
     assert height < 700

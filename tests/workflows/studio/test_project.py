@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -73,6 +74,15 @@ def test_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         project.change_class("create", "bees")
     with Project.open() as project:
         assert project.class_names == ("bees",)
+
+
+@pytest.mark.parametrize("place", [".", "../photos", "ants/..", "ants/../"])
+def test_the_folder_by_another_way(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(photos)
+    with Project.open(place) as project:
+        assert project.folder == photos.with_name("photos.studio")
 
 
 def test_all_that_was_said_is_there_again_and_can_be_undone(photos: Path) -> None:
@@ -361,3 +371,30 @@ def test_same_names_from_two_folders_are_told_apart(
         project.save_folders(tmp_path / "saved")
     assert len(list((tmp_path / "saved").rglob("*.jpg"))) == 16
     assert (tmp_path / "saved/ants/00-2.jpg").is_file()
+
+
+def test_the_python_of_its_page_runs(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "studio.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(photos.parent)
+    exec(compile(snippet, "studio.md", "exec"), {})
+    assert capsys.readouterr().out.strip() == str(photos.with_name("photos.studio") / "labels.csv")
+
+
+def test_tables_that_can_not_be_written_are_told_and_labels_are_kept(photos: Path) -> None:
+    with Project.open(photos) as project:
+        (project.folder / "labels.csv").unlink(missing_ok=True)
+        (project.folder / "labels.csv").mkdir()
+        project.label(ids_of(project, None), "wasps")
+        deadline = time.monotonic() + 20
+        while not overview(project)["problem"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert "labels.csv can't be written" in str(overview(project)["problem"])
+        with pytest.raises(StorageError, match="can't be written"):
+            project.write_labels()
+        (project.folder / "labels.csv").rmdir()
+    with Project.open(photos) as project:
+        assert counts(project)["wasps"] == 2

@@ -71,14 +71,16 @@ def check_exportable(classifier: Classifier) -> None:
     """Make sure that a classifier is one that can be exported.
 
     Raises:
-        InputError: It joins several looks, or sees mirror images: of a large JPEG each look has a
-            decoding of its own, and an artefact gets but one picture.
+        InputError: It is of before looks saw one decoding of a photo: of a large JPEG each has one
+            of its own, and an artefact gets but one picture.
     """
-    if classifier.backbone.parts or classifier.backbone.mirror:
+    sides = {look.least_side for look in classifier.backbone.looks}
+    if len(sides) > 1:
         raise InputError(
-            f"a classifier that looks with {classifier.backbone.name} can't be exported yet",
-            expected="one look at each photo, without its mirror image",
-            fix="Train with --effort quick, or name the network: --backbone efficientnet_lite2.",
+            f"{classifier.backbone.name} has large photos decoded for each look anew, and an "
+            "export is given them once",
+            expected="looks that see one decoding, as this version trains them",
+            fix="Train again with the same command: features are computed anew, once.",
         )
 
 

@@ -12,7 +12,6 @@ from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Uncertainty
-from photograft.features.preprocessing import scaled_size
 
 if TYPE_CHECKING:
     import onnx
@@ -29,7 +28,8 @@ def describe(classifier: Classifier) -> dict[str, Any]:
     """Return what there is to know of a classifier, as plain JSON types.
 
     ``classes`` are the names, in the order of the probabilities; ``decoding`` is how a file becomes
-    a photo; ``preprocessing`` what becomes of that; ``backbone`` its record with its ``licence``;
+    a photo; ``preprocessing`` what becomes of that, as the first look sees it; ``backbone`` its
+    record, that of each look in it, with its ``licence``;
     ``rules`` the thresholds, see `Rules`; ``calibration`` what was found of the head's, which has
     it in it; ``digest`` tells this classifier from all others.
     """
@@ -43,7 +43,7 @@ def describe(classifier: Classifier) -> dict[str, Any]:
         "layers": list(classifier.layers),
         "views": list(classifier.views),
         "decoding": {
-            "at_least": least_side(classifier),
+            "at_least": backbone.least_side,
             "max_pixels": classifier.max_pixels,
             "pillow": PIL.__version__,
         },
@@ -79,11 +79,6 @@ def rules_of(uncertainty: Uncertainty | None) -> dict[str, Any]:
             for rule in found
         ]
     return {"unknown": unknown, "unsure": unsure}
-
-
-def least_side(classifier: Classifier) -> int:
-    """Return to which side photos are shrunk: JPEGs may be decoded at no less than twice it."""
-    return max(scaled_size(classifier.backbone))
 
 
 def digest_of(classifier: Classifier) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,8 @@ from photograft.core.errors import ConversionError, first_line
 
 #: Features of photos together are those of each alone, to this share of the largest.
 _TOLERANCE = 1e-4
+#: Bytes of a constant that is not worth sharing.
+_SMALL = 1024
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,13 @@ class Part:
         return opset_of(self.model)
 
 
-def part_of(data: bytes, backbone: Backbone) -> Part:
+def part_of(data: bytes, backbone: Backbone, opset: int = OPSET) -> Part:
     """Return a prepared network as a part.
 
     Args:
         data: As `Prepared.model` has it.
         backbone: Its record.
+        opset: The least version of ONNX's operators that it is to be of.
 
     Raises:
         ConversionError: Its operators are too old, and can't be brought up.
@@ -54,13 +59,13 @@ def part_of(data: bytes, backbone: Backbone) -> Part:
         model = inline_local_functions(model)
     if model.graph.sparse_initializer:
         raise ConversionError(f"{backbone.name} holds sparse tensors, which can't be exported")
-    if opset_of(model) < OPSET:
+    if opset_of(model) < opset:
         try:
-            model = version_converter.convert_version(model, OPSET)
+            model = version_converter.convert_version(model, opset)
         except Exception as error:  # of several kinds, without a common base
             raise ConversionError(
                 f"{backbone.name} is of ONNX's operators version {opset_of(model)}, and can't be "
-                f"brought up to {OPSET} ({first_line(error)})",
+                f"brought up to {opset} ({first_line(error)})",
                 fix="Export it anew with a later version of ONNX's operators.",
             ) from error
     return Part(model, _takes_batches(model, backbone))
@@ -94,6 +99,33 @@ def features_of(made: Graph, part: Part, pixels: str, prefix: str) -> str:
         own.constants,
     )
     return made.add("Scan", [pixels], body=body, num_scan_inputs=1)
+
+
+def share_constants(made: Graph) -> None:
+    """Keep large constants that are the same only once: looks may be of the same network.
+
+    Args:
+        made: Is changed.
+    """
+    kept: dict[bytes, onnx.TensorProto] = {}
+    names = {}
+    for tensor in made.constants:
+        data = tensor.raw_data
+        kind = repr((tensor.data_type, list(tensor.dims)))
+        key = hashlib.sha256(kind.encode() + data).digest()
+        if len(data) < _SMALL or kept.setdefault(key, tensor) is tensor:
+            continue
+        names[tensor.name] = kept[key].name
+    made.constants[:] = [tensor for tensor in made.constants if tensor.name not in names]
+    _rename(made.nodes, names)
+
+
+def _rename(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:
+    """Rename what nodes take, and those within them."""
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        for attribute in node.attribute:
+            _rename(attribute.g.node, names)
 
 
 def with_any_batch(model: onnx.ModelProto) -> onnx.ModelProto:

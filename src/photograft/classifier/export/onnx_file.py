@@ -9,7 +9,7 @@ import onnx
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.graph import graph
 from photograft.classifier.export.order import Order
-from photograft.classifier.export.precision import calibrated, with_half_weights
+from photograft.classifier.export.precision import ranges_for, with_half_weights
 
 
 def write(classifier: Classifier, folder: Path, order: Order) -> None:
@@ -26,6 +26,6 @@ def write(classifier: Classifier, folder: Path, order: Order) -> None:
 def whole(classifier: Classifier, order: Order) -> onnx.ModelProto:
     """Return the graph of a classifier, in the precision that is asked for."""
     if order.precision == "int8":
-        return graph(calibrated(classifier, order.calibration), int8=True)
+        return graph(classifier, ranges=ranges_for(classifier, order.calibration))
     model = graph(classifier)
     return with_half_weights(model) if order.precision == "fp16" else model

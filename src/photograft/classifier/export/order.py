@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from photograft.classifier.classifier import Classifier
 from photograft.features.preprocessing import Pixels
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -21,8 +22,8 @@ class Order:
     Attributes:
         name: Of the model: a folder's, small letters, digits and hyphens.
         precision: Of the network's weights, or of its arithmetic: one of `EXPORT_PRECISIONS`.
-        calibration: Pixels of photos as the network takes them, which int8 is calibrated by where
-            the classifier brings no ranges along.
+        calibration: Pixels of photos as the looks see them, packed, which int8 is calibrated by
+            where the classifier brings no ranges along; see `photograft.features.packing`.
         title: What the classifier is called for people, where the format shows it; empty for what
             it tells apart.
         shown: What reads the training photos that may be shown, by name; None where none may.
@@ -50,3 +51,8 @@ class Artefact(Protocol):
 
     def answers(self, photo: Pixels) -> dict[str, Floats]:
         """Return what its users are told."""
+
+
+def brings_ranges(classifier: Classifier) -> bool:
+    """Return whether a classifier was calibrated for int8 when it was trained."""
+    return bool(classifier.engine.ranges) and not classifier.backbone.parts

@@ -51,7 +51,7 @@ def write_papers(folder: Path, exporter: Exporter, order: Order, facts: dict[str
         "NUM_CLASSES": str(len(facts["classes"])),
         "PACKAGES": f"numpy pillow {exporter.runtime}",
         "OOD_ROW": _ood_row(facts),
-        "SIDE": str(facts["decoding"]["at_least"]),
+        "SIDE": str(2 * facts["decoding"]["at_least"]),
         "RULES": _rules(facts["rules"]),
         "SERVING": _template(f"serving_{exporter.runtime}.txt")
         .rstrip()

@@ -24,7 +24,8 @@ from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty, lo
 from photograft.classifier.views import average, looking_at
 from photograft.core.errors import ConversionError, ImageError, first_line
 from photograft.core.parallel import in_order
-from photograft.features.preprocessing import Pixels, prepare
+from photograft.features.packing import look_shapes, pack, unpack
+from photograft.features.preprocessing import Pixels, prepare_looks
 
 #: What is compared, in the order in which it is computed.
 STAGES = (PIXELS, FEATURES, LOGITS, PROBABILITIES, OOD_SCORE)
@@ -107,9 +108,9 @@ class _Library:
         self._network = looking_at(classifier.views, classifier.network())
 
     def stages(self, pixels: Pixels) -> dict[str, Floats]:
-        """Return what it computes at each stage, of pixels ``(height, width, 3)``."""
+        """Return what it computes at each stage, of packed pixels of a photo."""
         classifier = self._classifier
-        rows = self._network(pixels[None])
+        rows = self._network(*unpack(pixels[None], look_shapes(classifier.backbone)))
         width = classifier.backbone.num_features
         parts = [rows[:, i : i + width] for i in range(0, rows.shape[1], width)]
         probabilities = average([classifier.classify(part) for part in parts])
@@ -205,7 +206,8 @@ def compare(
         pixels = None
         try:
             data = sample.read()
-            pixels = prepare(data, classifier.backbone, max_pixels=classifier.max_pixels)
+            looks = classifier.backbone.looks
+            pixels = pack(prepare_looks(data, looks, max_pixels=classifier.max_pixels))
             return sample, pixels, artefact.read(data)
         except (ImageError, OSError) as error:
             return sample, None, str(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -11,10 +10,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from photograft.backbones.engines import Engine, runs_prepared
 from photograft.backbones.int8.calibrating import calibrate
+from photograft.backbones.int8.ranges import Ranges
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.names import BACKBONE
+from photograft.classifier.export.order import brings_ranges
 from photograft.core.errors import ConversionError, InputError
 from photograft.features.calibration import LEAST_AGREEMENT
+from photograft.features.packing import look_shapes, unpack
 from photograft.features.preprocessing import Pixels
 
 #: Constants of fewer numbers are kept as they are: there is nothing to be saved.
@@ -49,33 +51,34 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return changed
 
 
-def calibrated(classifier: Classifier, pixels: Sequence[Pixels]) -> Classifier:
-    """Return a classifier whose engine has the ranges that int8 goes by.
+def ranges_for(classifier: Classifier, pixels: Sequence[Pixels]) -> tuple[Ranges, ...]:
+    """Return the ranges that int8 goes by, of each look.
 
     Args:
         classifier: One that was trained in int8 brings its own.
-        pixels: Of photos like those that it learned from, each ``(height, width, 3)``.
+        pixels: Of photos like those that it learned from, packed; see `packing`.
 
     Raises:
         InputError: There are neither ranges nor photos.
         ConversionError: The network can't compute in int8, or is no longer the same in it.
     """
-    if classifier.engine.ranges:
-        return classifier
+    if brings_ranges(classifier):
+        return (classifier.engine.ranges,)
     if not len(pixels):
         raise InputError(
             "an export in int8 takes photos to be calibrated by",
             fix="Give photos like those it learned from with --photos FOLDER.",
         )
-    located = classifier.located()
     engine = Engine(runs_prepared(), "int8")
-    ranges, agreement = calibrate(
-        located.backbone, located.weights_path, engine, [np.stack(pixels)]
-    )
-    if agreement < LEAST_AGREEMENT:
-        raise ConversionError(
-            f"{located.backbone.name} gives other features in int8 than in fp32 (their correlation "
-            f"is {agreement:.3f})",
-            fix="Export with --precision fp16 or fp32.",
-        )
-    return replace(located, engine=replace(engine, ranges=ranges))
+    stacks = unpack(np.stack(pixels), look_shapes(classifier.backbone))
+    found = []
+    for look, stack in zip(classifier.looks(), stacks, strict=True):
+        ranges, agreement = calibrate(look.backbone, look.path, engine, [stack])
+        if agreement < LEAST_AGREEMENT:
+            raise ConversionError(
+                f"{look.backbone.name} gives other features in int8 than in fp32 (their "
+                f"correlation is {agreement:.3f})",
+                fix="Export with --precision fp16 or fp32.",
+            )
+        found.append(ranges)
+    return tuple(found)

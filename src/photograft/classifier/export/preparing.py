@@ -1,43 +1,43 @@
-"""The prepared network of a classifier, from the store where it lies there, or made anew."""
+"""The prepared network of a look, from the store where it lies there, or made anew."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from photograft.backbones.engines import PREPARING, Engine, quantised_model, runs_prepared
+from photograft.backbones.int8.ranges import Ranges
 from photograft.backbones.opening import built, prepare_network
 from photograft.backbones.prepared import read_prepared
-from photograft.classifier.classifier import Classifier
-from photograft.core.errors import InputError
+from photograft.classifier.opening import Look
 from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.features.extraction import open_space
 
 
-def prepared_model(classifier: Classifier, *, int8: bool = False) -> bytes:
-    """Return a classifier's network as `Prepared.model` has it.
+def prepared_model(look: Look, engine: Engine, ranges: Ranges = ()) -> bytes:
+    """Return a look's network as `Prepared.model` has it.
 
     Args:
-        classifier: The classifier.
-        int8: In whole numbers of 8 bits, by the ranges of its engine; else in float32.
+        look: With its weights located.
+        engine: Of its classifier, in whose part of the store it may lie.
+        ranges: By which it computes in whole numbers of 8 bits; without any in float32.
 
     Raises:
-        WeightsError: The weights are not here, or don't fit the network.
-        ConversionError: It can't be made.
+        WeightsError: The weights don't fit the network.
+        ConversionError: It can't be made, or the ranges are of another network.
         InputError: It takes torch, which is not installed.
     """
-    located = classifier.located()
-    backbone, path = located.backbone, located.weights_path
+    backbone, path = look.backbone, look.path
     found = built(backbone, path)
     if found is None:
         # Exported from torch once, it is kept with the features of the engine that it was for.
         store = FeatureStore(default_cache_dir())
-        for engine in _engines(classifier.engine):
-            found = found or read_prepared(open_space(store, backbone, engine).folder)
+        for one in _engines(engine):
+            found = found or read_prepared(open_space(store, backbone, one).folder)
     if found is None:
         found = prepare_network(backbone, path, runs_prepared())
-    if not int8:
+    if not ranges:
         return found.model
-    if not classifier.engine.ranges:
-        raise InputError("a network in int8 has to be calibrated", fix="Give photos to do so with.")
-    return quantised_model(found.model, classifier.engine)
+    return quantised_model(found.model, replace(engine, ranges=ranges))
 
 
 def _engines(engine: Engine) -> list[Engine]:

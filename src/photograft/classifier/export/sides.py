@@ -58,7 +58,7 @@ def sides_of(made: Graph, backbone: Backbone, x: str) -> dict[int, Side]:
     axes = (HEIGHT, WIDTH)
     lengths = {axis: made.add("Gather", [shape, whole(made, axis)]) for axis in axes}
     wanted = dict(zip(axes, backbone.input_size, strict=True))
-    goals = {axis: math.floor(side / backbone.crop_pct) for axis, side in wanted.items()}
+    goals = dict(zip(axes, backbone.scaled_size, strict=True))
     if backbone.crop_mode == "squash":
         return {
             axis: Side(length, length, whole(made, goals[axis]), wanted[axis])

@@ -7,7 +7,9 @@ torch builds. It is a graph of torch's operations and no pickle of ours.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
@@ -20,6 +22,7 @@ from photograft.classifier.export.names import FEATURES, LOGITS, OOD_SCORE, PIXE
 from photograft.classifier.export.order import Order
 from photograft.classifier.export.resizing import begins_vertically_here
 from photograft.classifier.export.weights import BITS, REACH
+from photograft.classifier.opening import Look
 from photograft.classifier.uncertainty.ood_detector import HEAD_SHARE, LOCAL_SHARE, OODDetector
 from photograft.classifier.uncertainty.uncertainty import LEAST_PROBABILITY
 from photograft.core.errors import ConversionError, InputError, first_line
@@ -35,15 +38,16 @@ def write(classifier: Classifier, folder: Path, order: Order) -> None:
         ConversionError: Torch can't export this network.
         InputError: It is an ONNX file.
     """
-    located = classifier.located()
-    if located.backbone.is_onnx:
-        raise InputError(
-            f"torch can't run {located.backbone.name}, which is an ONNX file", fix="Use --to onnx."
-        )
+    looks = classifier.looks()
+    for look in looks:
+        if look.backbone.is_onnx:
+            raise InputError(
+                f"torch can't run {look.backbone.name}, which is an ONNX file", fix="Use --to onnx."
+            )
     path = folder / order.name / "1" / "model.pt2"
     path.parent.mkdir(parents=True)
-    module = _Program(located).eval()
-    height, width = (side + 7 for side in located.backbone.input_size)
+    module = _Program(classifier, looks).eval()
+    height, width = (max(look.backbone.input_size[i] for look in looks) + 7 for i in (0, 1))
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
     any_size = dict.fromkeys((0, 1, 2), torch.export.Dim.DYNAMIC)
     try:
@@ -52,7 +56,7 @@ def write(classifier: Classifier, folder: Path, order: Order) -> None:
             torch.export.save(program, path)
     except Exception as error:  # whatever torch stumbles over in this network
         raise ConversionError(
-            f"{located.backbone.name} can't be exported by torch ({first_line(error)})",
+            f"{classifier.backbone.name} can't be exported by torch ({first_line(error)})",
             fix="Use --to onnx.",
         ) from error
 
@@ -61,15 +65,15 @@ class _Program(nn.Module):
     """All of a classifier.
 
     Args:
-        classifier: With its weights located.
+        classifier: The classifier.
+        looks: Its looks, located.
     """
 
     columns: Tensor
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, looks: Sequence[Look]) -> None:
         super().__init__()
-        self.resizing = _Resizing(classifier.backbone)
-        self.network = PooledNetwork(classifier.backbone, classifier.weights_path, folded=False)
+        self.looks = nn.ModuleList(_Look(look) for look in looks)
         self.views = classifier.views
         self.activation = classifier.head.activation
         self.register_buffer("columns", torch.from_numpy(classifier.columns()))
@@ -84,16 +88,27 @@ class _Program(nn.Module):
 
     def forward(self, photos: Tensor) -> dict[str, Tensor]:
         """Return outputs by name of uint8 photos ``(n, height, width, 3)``."""
-        pixels = self.resizing(photos)
-        seen = [pixels if view == "plain" else pixels.flip(2) for view in self.views]
-        each = [self.network(view) for view in seen]
+        looks = [cast("_Look", look) for look in self.looks]
+        seen = [look.resizing(photos) for look in looks]
+        each = [
+            torch.cat(
+                [
+                    look(pixels if view == "plain" else pixels.flip(2))
+                    for look, pixels in zip(looks, seen, strict=True)
+                ],
+                dim=1,
+            )
+            for view in self.views
+        ]
         logits = [self._logits(features) for features in each]
         probabilities = torch.stack([torch.softmax(one, dim=1) for one in logits]).mean(dim=0)
         logs = torch.log(torch.clamp(probabilities, min=LEAST_PROBABILITY))
         found = {
             PROBABILITIES: probabilities.float(),
             LOGITS: (logits[0] if len(logits) == 1 else logs).float(),
-            PIXELS: pixels,
+            PIXELS: seen[0]
+            if len(seen) == 1
+            else torch.cat([pixels.flatten(1) for pixels in seen], dim=1),
             FEATURES: each[0],
         }
         if self.detector is not None:
@@ -106,6 +121,25 @@ class _Program(nn.Module):
             x = torch.relu(x) if i else x
             x = x @ self.get_buffer(f"weight{i}") + self.get_buffer(f"bias{i}")
         return torch.cat([torch.zeros_like(x), x], dim=1) if self.activation == "sigmoid" else x
+
+
+class _Look(nn.Module):
+    """A look at photos: how they are resized, and its network.
+
+    Args:
+        look: Located.
+    """
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self.resizing = _Resizing(look.backbone)
+        self.network = PooledNetwork(look.backbone, look.path, folded=False)
+        self.mirror = look.backbone.mirror
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return features ``(n, num_features)`` of resized pixels."""
+        features: Tensor = self.network(pixels)
+        return (features + self.network(pixels.flip(2))) / 2 if self.mirror else features
 
 
 class _Detector(nn.Module):
@@ -150,7 +184,7 @@ class _Resizing(nn.Module):
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.wanted = backbone.input_size
-        self.goals = [math.floor(side / backbone.crop_pct) for side in backbone.input_size]
+        self.goals = backbone.scaled_size
         self.is_squashed = backbone.crop_mode == "squash"
         self.interpolation = backbone.interpolation
 

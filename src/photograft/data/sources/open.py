@@ -11,6 +11,7 @@ from pathlib import Path
 
 from photograft.core.errors import SourceError, nearest
 from photograft.core.files import path_of, printable
+from photograft.core.spreadsheets import is_workbook
 from photograft.data.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
 from photograft.data.sources.arrays import read_arrays
 from photograft.data.sources.base import Listing
@@ -128,6 +129,13 @@ def _open_set(named: NamedSet) -> Listing:
 def _open_file(path: Path, head: bytes) -> Listing:
     if not head:
         raise SourceError(f"{printable(path)} is an empty file", expected=_EXPECTED)
+    if is_workbook(path):
+        raise SourceError(
+            f"{printable(path)} can't be used",
+            expected=_EXPECTED,
+            got="a spreadsheet's own file",
+            fix="Save it as CSV.",
+        )
     if head.startswith(ZIP_MAGICS):
         return read_arrays(path) if _holds_arrays(path) else read_archive(path)
     if head.startswith(PARQUET_MAGIC):

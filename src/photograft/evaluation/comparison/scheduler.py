@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from photograft.backbones.costs import costs_of
 from photograft.core.choices import STRATEGIES
+from photograft.core.deadline import BudgetSpentError, Until
 from photograft.core.errors import ConversionError, InputError, PhotograftError, WeightsError
-from photograft.core.progress import Progress, Step
 from photograft.core.text import rough_duration
 from photograft.evaluation.comparison.candidates import Candidate
 from photograft.evaluation.comparison.leaderboard import Row
@@ -103,14 +102,14 @@ def run_trials(
         context.progress.say(f"{number} of {len(missing)}: {candidate.name}{spare}")
         watched = context
         if _is_any_complete(found):
-            watched = replace(context, progress=_Until(context.progress, context.timer, end))
+            watched = replace(context, progress=Until(context.progress, context.timer, end))
         try:
             if candidate.is_stored:
                 trial, found.selections[candidate.name] = try_stored(watched, candidate)
                 _keep(found, candidate, trial, trial_store)
             else:
                 _try_folds(watched, candidate, found, end, trial_store, make_rows)
-        except _BudgetSpentError:
+        except BudgetSpentError:
             found.reasons[candidate.name] = _SPENT
         except (InputError, ConversionError) as error:
             found.reasons[candidate.name] = str(error).partition(". ")[0]
@@ -313,42 +312,3 @@ def _gave_up(trial: Trial) -> str:
 def _too_long(seconds: float, left: float, what: str = "it") -> str:
     rest = f"with {rough_duration(left)} left" if left > 0 else "and the budget is spent"
     return f"{what} would take about {rough_duration(seconds)}, {rest}"
-
-
-class _BudgetSpentError(Exception):
-    """The budget was spent in the middle of something."""
-
-
-@dataclass(frozen=True)
-class _Until:
-    """A `Progress` that stops the work at some time: what is kept by then is found again."""
-
-    progress: Progress
-    timer: Callable[[], float]
-    end: float
-
-    @contextmanager
-    def step(self, what: str, total: int, unit: str) -> Iterator[Step]:
-        self.check()
-        with self.progress.step(what, total, unit) as step:
-            yield _UntilStep(step, self)
-
-    def say(self, message: str) -> None:
-        self.progress.say(message)
-
-    def check(self) -> None:
-        if self.timer() > self.end:
-            raise _BudgetSpentError
-
-
-@dataclass(frozen=True)
-class _UntilStep:
-    step: Step
-    until: _Until
-
-    def advance(self, amount: int = 1) -> None:
-        self.step.advance(amount)
-        self.until.check()
-
-    def note(self, text: str) -> None:
-        self.step.note(text)

@@ -6,12 +6,21 @@ import errno
 import gc
 import io
 import os
+import re
 import sys
 import traceback
 from typing import Any, NoReturn
 
 from photograft.core.errors import PhotograftError, one_line
 from photograft.interfaces.cli.interrupts import INTERRUPTED, MESSAGE, Interrupts
+
+#: What an option's type says of a wrong value, and what is said in place of that.
+_PLAIN = {
+    "Input should be a valid integer.*": "expected a whole number, all of its digits written out",
+    "Input should be a valid number.*": "expected a number",
+    "Input should be greater than or equal to (.*)": r"expected at least \1",
+    "Input should be less than or equal to (.*)": r"expected at most \1",
+}
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -58,7 +67,7 @@ def _code_of(error: BaseException) -> int:
         return 2
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # Click: wrong usage
         where = getattr(getattr(error, "ctx", None), "command_path", "photograft")
-        said = error.format_message().rstrip(".")
+        said = _plain(error.format_message().rstrip("."))
         return _say(f"{said}{'' if said.endswith('?') else '.'} See `{where} --help`.", 2)
     cause = error.__context__ if isinstance(error, SystemExit) else error
     number = cause.errno if isinstance(cause, OSError) else None
@@ -68,6 +77,13 @@ def _code_of(error: BaseException) -> int:
         return 0 if number == errno.EPIPE else _say("no space left to write to", 2)
     traceback.print_exception(error)
     return _say("this is a fault of Photograft, not yours: please report the lines above", 1)
+
+
+def _plain(said: str) -> str:
+    """Return what Click says of a value, without the words of those who made its types."""
+    for theirs, ours in _PLAIN.items():
+        said = re.sub(theirs, ours, said)
+    return said
 
 
 def _say(message: str, code: int) -> int:

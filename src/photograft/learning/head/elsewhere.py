@@ -25,7 +25,7 @@ from photograft.learning.head.solver import photo_weights
 from photograft.learning.head.trying import NUM_FOLDS, Asked, try_looks
 from photograft.learning.job import Job
 
-#: Validation photos, or groups of them, that can disagree, at least.
+#: Validation photos, groups of them counted once, that can disagree, at least.
 _ENOUGH = 20
 #: Standard errors that count: one split at random in a thousand is further off.
 _BEYOND = 3.1
@@ -65,16 +65,17 @@ def disagreement(selection: Selection, job: Job, probabilities: Floats) -> Disag
         probabilities: What a classifier that did not learn from them says of them, shape
             ``(n, num_classes)``.
     """
-    labels, groups = job.labels("validation"), job.groups("validation")
-    num_groups = len(np.unique(groups))
-    if num_groups < _ENOUGH:
+    labels = job.labels("validation")
+    # Photos of a group are right or wrong together: on either side it counts once.
+    m = len(np.unique(job.groups("validation")))
+    n = len(np.unique(job.groups("train")[selection.held_out.rows]))
+    if m < _ENOUGH:
         return None
     validation = float((probabilities.argmax(axis=1) == labels).mean())
     held_out = selection.accuracy
     # Under the hypothesis that both are of one kind.
-    n = selection.num_photos
-    pooled = (held_out * n + validation * num_groups) / (n + num_groups)
-    noise = math.sqrt(max(pooled * (1 - pooled), 0.5 / n) * (1 / n + 1 / num_groups))
+    pooled = (held_out * n + validation * m) / (n + m)
+    noise = math.sqrt(max(pooled * (1 - pooled), 0.5 / n) * (1 / n + 1 / m))
     if held_out - validation <= _BEYOND * noise:
         return None
     return Disagreement(held_out, validation, len(labels))

@@ -10,7 +10,8 @@ noise: alone, unless it is better still together with the others, since each cos
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,10 +20,12 @@ import numpy.typing as npt
 from photograft.backbones.costs import costs_of
 from photograft.backbones.get import get_backbone
 from photograft.backbones.joined import join, layer_name, look_names, mirrored_names
+from photograft.core.deadline import BudgetSpentError, Until
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import Table
 from photograft.core.statistics import NEGLIGIBLE, standard_error
+from photograft.core.text import duration
 from photograft.features.extractor import Extractor, join_extractors
 from photograft.features.looks import JoinedTable
 from photograft.features.opening import extractor_for
@@ -72,18 +75,20 @@ class Found:
     notes: tuple[str, ...]
 
 
-def search(job: Job) -> Found:
+def search(job: Job, *, timer: Callable[[], float] = time.perf_counter) -> Found:
     """Choose looks and the head on them; see the module.
 
     Args:
         job: Its extractor is the first look, or several, which then all are taken as one step.
+        timer: Tells the time in seconds, for the settings' budget.
     """
-    return _Search(job).run()
+    return _Search(job, timer).run()
 
 
 class _Search:
-    def __init__(self, job: Job) -> None:
-        self.job, self.config = job, job.config
+    def __init__(self, job: Job, timer: Callable[[], float]) -> None:
+        self.job, self.config, self.timer = job, job.config, timer
+        self.progress: Progress = job.progress
         self.plan: Plan = plan_for(job.config)
         self.labels, self.digests = job.labels("train"), job.digests("train")
         self.asked = self._ask(np.arange(len(self.labels)))
@@ -107,38 +112,54 @@ class _Search:
         self.steps.append(
             Step(names, self.spent, None, selection.log_loss, selection.accuracy, kept=True)
         )
+        if self.config.budget:
+            end = self.timer() + self.config.budget
+            self.progress = Until(self.job.progress, self.timer, end)
+        notes: list[str] = []
         promises: dict[str, float] = {}
-        while len(self.kept) < self.plan.most_kept and not math.isclose(selection.accuracy, 1):
-            now = self._audition()
-            promises |= now
-            best = max(now, key=lambda name: (now[name], name), default="")
-            if not best or now[best] <= NEGLIGIBLE:
-                break
-            looked = self.known[best]
-            self._see_all(looked)
-            looks, tried = [looked], self._settle([looked])
-            together = [*self._others(best), looked]
-            if len(together) > 1 and is_better(joined := self._settle(together), tried):
-                looks, tried = together, joined
-            kept = is_better(tried, selection)
-            self.steps.append(
-                Step(
-                    best,
-                    looked.cost / self.first_cost,
-                    promises.pop(best),
-                    tried.log_loss,
-                    tried.accuracy,
-                    kept,
-                )
-            )
-            if not kept:
-                break
-            self.kept, selection = looks, tried
+        try:
+            while len(self.kept) < self.plan.most_kept and not math.isclose(selection.accuracy, 1):
+                better = self._round(selection, promises)
+                if better is None:
+                    break
+                selection = better
+        except BudgetSpentError:
+            budget = duration(self.config.budget)
+            notes = [f"--budget {budget} was spent before all looks were tried: more may help"]
         self.steps += [
             Step(name, self.known[name].cost / self.first_cost, gain, None, None, kept=False)
             for name, gain in promises.items()
         ]
-        return self._found(selection)
+        return self._found(selection, notes)
+
+    def _round(self, selection: Selection, promises: dict[str, float]) -> Selection | None:
+        """Try one more look; return what is better with it, or None where nothing is.
+
+        Args:
+            selection: What is to be beaten.
+            promises: Of looks that were auditioned and not tried on all photos; brought up to date.
+
+        Raises:
+            BudgetSpentError: There is no more time.
+        """
+        now = self._audition()
+        promises |= now
+        best = max(now, key=lambda name: (now[name], name), default="")
+        if not best or now[best] <= NEGLIGIBLE:
+            return None
+        looked = self.known[best]
+        self._see_all(looked)
+        looks, tried = [looked], self._settle([looked])
+        together = [*self._others(best), looked]
+        if len(together) > 1 and is_better(joined := self._settle(together), tried):
+            looks, tried = together, joined
+        kept = is_better(tried, selection)
+        cost, promised = looked.cost / self.first_cost, promises.pop(best)
+        self.steps.append(Step(best, cost, promised, tried.log_loss, tried.accuracy, kept))
+        if not kept:
+            return None
+        self.kept = looks
+        return tried
 
     def _ask(self, rows: npt.NDArray[np.intp]) -> Asked:
         return ask(
@@ -189,7 +210,7 @@ class _Search:
         ]
 
     def _try(self, looked: Looked) -> None:
-        looked.heads = self._heads(self.asked, looked, self.digests, self.job.progress)
+        looked.heads = self._heads(self.asked, looked, self.digests, self.progress)
 
     def _see_all(self, looked: Looked) -> None:
         name = looked.extractor.backbone.name
@@ -255,23 +276,23 @@ class _Search:
     def _open(self, name: str) -> Looked:
         backbone = get_backbone(name)
         settings = replace(self.config, backbone=name)
-        extractor = extractor_for(
-            backbone, settings, store=self.job.store, progress=self.job.progress
-        )
+        extractor = extractor_for(backbone, settings, store=self.job.store, progress=self.progress)
         # The engine may have fallen back on another before.
         extractor = replace(extractor, engine=self.kept[0].extractor.engine)
         return Looked(extractor, costs_of(backbone)[0])
 
-    def _found(self, selection: Selection) -> Found:
+    def _found(self, selection: Selection, more: Sequence[str]) -> Found:
         used, chosen = narrowed([looked.extractor.backbone for looked in self.kept], selection)
         looks = [self.kept[i] for i in used]
         tables = [looked.table for looked in looks if looked.table is not None]
         table = tables[0] if len(tables) == 1 else JoinedTable(tables)
-        extractor = join_extractors([looked.extractor for looked in looks])
+        # What looks at photos later is not stopped by the budget.
+        own = [replace(looked.extractor, progress=self.job.progress) for looked in looks]
+        extractor = join_extractors(own)
         notes = told(self.steps, self.config.effort if self.plan.looks else "")
         names = {look.name for look in extractor.backbone.looks}
         steps = tuple(
             replace(step, replaced=step.kept and names.isdisjoint(look_names(step.look)))
             for step in self.steps
         )
-        return Found(extractor, table, chosen, steps, notes)
+        return Found(extractor, table, chosen, steps, (*notes, *more))

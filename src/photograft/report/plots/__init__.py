@@ -1,1 +1,1 @@
-"""Pictures drawn with Matplotlib and Pillow."""
+"""Pictures of runs, photos, explanations and learning curves, as PNG."""

@@ -9,13 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from PIL import Image
 
-from photograft.core.drawing import plain_text, save_figure
+from photograft.core.drawing.sheet import Sheet, fitted, fitting_size, pixels
 from photograft.core.errors import InputError
-from photograft.core.look import FAINT, INK
+from photograft.core.look import DPI, FAINT, INK
 from photograft.core.text import short_text
 from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 from photograft.features.augmentation import augment, generator
@@ -25,6 +23,8 @@ from photograft.features.settings import Augmentation
 #: In inches: the longer side of a panel, the space around panels, the room for a panel's words.
 _PANEL, _GAP, _WORDS = 2.4, 0.16, 0.26
 _TITLE, _LINE = 0.45, 0.2
+#: How many letters of a caption go on an inch, and how wide the original's frame is, in pixels.
+_LETTERS, _FRAME = 13, 3
 _MAX_VIEWS = 100
 
 _FILLS = {
@@ -127,44 +127,34 @@ def _draw(panels: list[Pixels], title: str, caption: str, path: Path) -> None:
     height, width = panels[0].shape[:2]
     across, down = (_PANEL * side / max(height, width) for side in (width, height))
     # However narrow the panels, there is room for the words.
-    figure_width = max(columns * (across + _GAP) + _GAP, 4.0)
+    wide = max(columns * (across + _GAP) + _GAP, 4.0)
     # Lines break between the changes; a no-break space holds each of them together.
     unbroken = "; ".join(
         part.replace(" ", "\u00a0") for part in short_text(caption, 600).split("; ")
     )
-    lines = textwrap.wrap(unbroken, int(figure_width * 15))
-    foot = _LINE * len(lines) + 0.14
-    figure_height = _TITLE + rows * (down + _WORDS) + foot
-    figure = Figure(figsize=(figure_width, figure_height))
-    FigureCanvasAgg(figure)
-    figure.text(
-        0.5, 1 - 0.28 / figure_height, plain_text(short_text(title, int(figure_width * 11))),
-        ha="center", color=INK, fontsize=12,
-    )  # fmt: skip
-    margin = (figure_width - columns * (across + _GAP) + _GAP) / 2
-    for i, pixels in enumerate(panels):
+    lines = textwrap.wrap(unbroken, int(wide * _LETTERS))
+    foot = _TITLE + rows * (down + _WORDS)
+    sheet = Sheet(wide, foot + _LINE * len(lines) + 0.14)
+    sheet.write(wide / 2, 0.28, fitted(title, wide - 0.2, 12), 12, anchor="ms")
+    margin = (wide - columns * (across + _GAP) + _GAP) / 2
+    size = pixels(across), pixels(down)
+    for i, panel in enumerate(panels):
         row, column = divmod(i, columns)
-        left = margin + column * (across + _GAP)
-        bottom = figure_height - _TITLE - row * (down + _WORDS) - down
-        axes = figure.add_axes(
-            (left / figure_width, bottom / figure_height, across / figure_width,
-             down / figure_height)
-        )  # fmt: skip
-        _panel(axes, pixels, "original" if i == 0 else f"view {i}", first=i == 0)
-    for number, line in enumerate(reversed(lines)):
-        y = (0.14 + number * _LINE) / figure_height
-        figure.text(0.5, y, plain_text(line), ha="center", color=FAINT, fontsize=8.5)
-    save_figure(figure, path)
-
-
-def _panel(axes: Axes, pixels: Pixels, words: str, *, first: bool) -> None:
-    axes.imshow(pixels)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(color=INK, linewidth=1.6)
-        spine.set_visible(first)
-    axes.set_xlabel(
-        words, color=INK if first else FAINT, fontsize=8.5, labelpad=3,
-        weight="bold" if first else "normal",
-    )  # fmt: skip
+        left, top = margin + column * (across + _GAP), _TITLE + row * (down + _WORDS)
+        is_first = i == 0
+        if is_first:
+            frame = Image.new("RGB", (size[0] + 2 * _FRAME, size[1] + 2 * _FRAME), INK)
+            sheet.put(left - _FRAME / DPI, top - _FRAME / DPI, frame)
+        sheet.put(left, top, Image.fromarray(panel).resize(size, Image.Resampling.BICUBIC))
+        sheet.write(
+            left + across / 2,
+            top + down + 0.12,
+            "original" if is_first else f"view {i}",
+            8.5,
+            INK if is_first else FAINT,
+            bold=is_first,
+        )
+    letters = fitting_size(lines, wide - 0.2, 8.5)
+    for number, line in enumerate(lines):
+        sheet.write(wide / 2, foot + _LINE * (number + 0.5), line, letters, FAINT)
+    sheet.save(path)

@@ -12,12 +12,12 @@ from PIL import Image, ImageOps
 from photograft.backbones.registry import Backbone
 from photograft.classifier.heat_maps import Floats
 from photograft.classifier.reference import Neighbour
+from photograft.core.drawing.sheet import Sheet, fitted, pixels
 from photograft.core.errors import ImageError
 from photograft.core.look import FAINT
 from photograft.core.text import percent
 from photograft.data.images import decode
 from photograft.report.plots.overlays import colours, overlay
-from photograft.report.plots.sheet import Sheet, fitted, pixels
 
 #: Longer side of a neighbour as it is read, in pixels.
 _NEIGHBOUR = 256

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from photograft.core.drawing.sheet import LINE, Sheet, fitted, fitting_size, pixels, text_width
 from photograft.core.errors import ImageError
 from photograft.core.look import FAINT, INK
 from photograft.core.text import percent, short_text
 from photograft.data.images import decode
-from photograft.report.plots.sheet import LINE, Sheet, fitted, pixels, text_width
 
 _ACCENT, _EMPTY = "#b42318", "#e4e7eb"
 #: Shades of the share of a class, from none to all: ColorBrewer's blues.
@@ -138,9 +138,7 @@ def mistakes(rows: Sequence[Mistake], title: str, path: Path) -> None:
 
 def _write_title(sheet: Sheet, lines: Sequence[str], middle: float) -> None:
     """Write lines above a picture, smaller where they would not fit."""
-    size = 11.5
-    widest = max(text_width(line, size) for line in lines)
-    size = max(4.0, size * min(1.0, (2 * middle - 0.3) / max(widest, 0.1)))
+    size = fitting_size(lines, 2 * middle - 0.3, 11.5)
     for i, line in enumerate(lines):
         sheet.write(middle, 0.26 + 0.2 * i, line, size)
 

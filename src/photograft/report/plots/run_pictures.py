@@ -11,6 +11,7 @@ from photograft.data.dataset import Dataset
 from photograft.evaluation.metrics import Scored
 from photograft.learning.history import History
 from photograft.report.plots import figures
+from photograft.runs import plot
 
 _MAX_MISTAKES = 12
 
@@ -28,8 +29,6 @@ def draw_run_pictures(
     """
     folder.mkdir()
     if history and len(history.epochs) > 1:
-        from photograft.runs import plot  # Matplotlib is slow to import
-
         for suffix in ("png", "svg"):
             plot.plot_epochs({dataset.name: history}, folder / f"curves.{suffix}")
     name = "test" if scored["test"] else "validation"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import queue
 import subprocess
@@ -22,6 +21,7 @@ import numpy.typing as npt
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ImageError
 from photograft.data.pillow_state import Room
+from photograft.features.packing import Shape, look_shapes, packed_shape, unpack
 from photograft.workflows.serving.decoding_worker import ERROR, JOB, NUMBER, PIXELS, SIZE
 from photograft.workflows.serving.limits import Limits
 
@@ -45,30 +45,22 @@ class Record:
         text: The backbone's record as JSON.
         shape: Of the pixels: height, width, 3; or how many numbers there are, where several looks'
             lie one after another.
-        looks: Of each look's pixels: height, width, 3.
+        looks: Of each look's pixels.
     """
 
     text: bytes
     shape: tuple[int, ...]
-    looks: tuple[tuple[int, int, int], ...]
+    looks: tuple[Shape, ...]
 
     @classmethod
     def of(cls, backbone: Backbone) -> Record:
         """Return that of a backbone."""
-        looks = tuple((*look.input_size, 3) for look in backbone.looks)
-        shape = looks[0] if len(looks) == 1 else (sum(math.prod(look) for look in looks),)
-        return cls(json.dumps(backbone.to_json()).encode(), shape, looks)
+        looks = look_shapes(backbone)
+        return cls(json.dumps(backbone.to_json()).encode(), packed_shape(looks), looks)
 
     def stacks(self, pixels: Pixels) -> list[Pixels]:
         """Return each look's pixels, ``(n, height, width, 3)``, of those of n photos."""
-        if len(self.looks) == 1:
-            return [pixels]
-        found, start = [], 0
-        for look in self.looks:
-            own = pixels[:, start : start + math.prod(look)]
-            found.append(np.ascontiguousarray(own).reshape(-1, *look))
-            start += math.prod(look)
-        return found
+        return unpack(pixels, self.looks)
 
 
 class Decoders:

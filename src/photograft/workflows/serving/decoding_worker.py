@@ -22,7 +22,7 @@ from typing import BinaryIO
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ImageError
 from photograft.data.images import read_header
-from photograft.features.preprocessing import prepare
+from photograft.features.preprocessing import prepare_looks
 
 JOB, NUMBER = struct.Struct("<QQQ"), struct.Struct("<Q")
 SIZE, PIXELS, ERROR = b"s", b"p", b"e"
@@ -33,10 +33,6 @@ _SMALL = 2_000_000
 _BYTES_PER_PIXEL = 24
 #: For what is no pixels: coefficients of a progressive JPEG count as those.
 _ROOM = 256_000_000
-#: A progressive JPEG is decoded whole once for each of its scans. Cameras and programs make some
-#: ten; thousands, of a few bytes each, are made to keep a decoder busy.
-_MAX_SCANS = 200
-_START_OF_SCAN = b"\xff\xda"
 
 
 def main() -> None:
@@ -62,7 +58,6 @@ def main() -> None:
 
 def _answer(record: bytes, data: bytes, max_pixels: int, source: BinaryIO, sink: BinaryIO) -> None:
     try:
-        _refuse_many_scans(data)
         header = read_header(data, max_pixels=max_pixels)
         if (pixels := header.width * header.height) > _SMALL:
             sink.write(SIZE + NUMBER.pack(pixels))
@@ -71,7 +66,8 @@ def _answer(record: bytes, data: bytes, max_pixels: int, source: BinaryIO, sink:
                 return
         looks = _backbone(record).looks
         kind = PIXELS
-        answer = b"".join(prepare(data, look, max_pixels=max_pixels).tobytes() for look in looks)
+        seen = prepare_looks(data, looks, max_pixels=max_pixels)
+        answer = b"".join(pixels.tobytes() for pixels in seen)
     except ImageError as error:
         kind, answer = ERROR, json.dumps([error.reason, error.detail]).encode()
     except MemoryError:
@@ -86,12 +82,6 @@ def _answer(record: bytes, data: bytes, max_pixels: int, source: BinaryIO, sink:
 @functools.lru_cache(maxsize=32)
 def _backbone(record: bytes) -> Backbone:
     return Backbone.from_json(json.loads(record))
-
-
-def _refuse_many_scans(data: bytes) -> None:
-    # In what is compressed these two bytes never stand side by side.
-    if data.startswith(b"\xff\xd8") and data.count(_START_OF_SCAN) > _MAX_SCANS:
-        raise ImageError("too large", f"a JPEG of more than {_MAX_SCANS} scans")
 
 
 def _limit_memory(max_pixels: int) -> None:

@@ -55,7 +55,7 @@ def place_of(folder: object, project: object) -> tuple[Path | None, Path]:
     """
     photos = None
     if folder is not None:
-        photos = path_of(folder, "the folder of photos").expanduser().absolute()
+        photos = _whole(folder, "the folder of photos")
         if project is None and (photos / PROJECT).is_file() and (photos / JOURNAL).is_file():
             return None, photos
         if not photos.is_dir():
@@ -65,12 +65,16 @@ def place_of(folder: object, project: object) -> tuple[Path | None, Path]:
                 fix="Check the path.",
             )
     if project is not None:
-        return photos, path_of(project, "the project's folder").expanduser().absolute()
+        return photos, _whole(project, "the project's folder")
     if photos is None:
         return None, Path(DEFAULT).absolute()
     if not photos.name:
         raise InputError(f"{photos} is a whole disk", fix="Choose a folder of it.")
     return photos, photos.with_name(f"{photos.name}.studio")
+
+
+def _whole(path: object, what: str) -> Path:
+    return Path(os.path.abspath(path_of(path, what).expanduser()))
 
 
 def open_folder(photos: Path | None, project: Path) -> Description:

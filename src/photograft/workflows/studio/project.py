@@ -187,11 +187,7 @@ class Project:
         return self._say("group", ids, group=None if group is None else group_name(group))
 
     def answer(self, ids: Sequence[str], action: str | None, value: str | None = None) -> str:
-        """Answer a finding: relabel (to value), exclude, group (as value), ok; None: take it back.
-
-        Raises:
-            InputError: There is no such action, or its value is missing.
-        """
+        """Answer a finding: relabel (to value), exclude, group (as value), ok; None: back."""
         value = answer_value(action, value, self.class_names)
         return self._say("answer", ids, action=action, value=value)
 

@@ -37,7 +37,7 @@ class PageArtefact:
     def __init__(self, page: str) -> None:
         network, self._facts = network_in(page), facts_in(page)
         self._backbone = _as_in_page(
-            read_metadata(onnx.ModelProto.FromString(network))["backbone"], self._facts["record"]
+            read_metadata(onnx.ModelProto.FromString(network))["backbone"], self._facts["looks"]
         )
         probed = with_outputs(network, (FEATURES,))
         self._run = open_whole(probed, runs_prepared())
@@ -62,9 +62,14 @@ class PageArtefact:
 
 
 def _as_in_page(record: dict[str, Any], told: dict[str, Any]) -> Backbone:
-    """Return the record of a network, with what the page is told of resizing."""
-    return replace(
-        Backbone.from_json(record),
-        input_size=tuple(told["input_size"]),
-        **{name: told[name] for name in ("crop_pct", "crop_mode", "interpolation")},
-    )
+    """Return the record of all looks, with what the page is told of decoding and resizing."""
+    backbone = Backbone.from_json(record)
+    looks = [
+        replace(
+            look,
+            decoded_for=told["decoded_for"],
+            **{**own, "input_size": tuple(own["input_size"])},
+        )
+        for look, own in zip(backbone.looks, told["records"], strict=True)
+    ]
+    return replace(looks[0], parts=tuple(looks)) if backbone.parts else looks[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.engines import runs_prepared
+from photograft.backbones.int8.ranges import Ranges
 from photograft.backbones.opening import open_whole
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.graph import graph
@@ -21,10 +23,13 @@ from photograft.classifier.export.web.page import PageParts, build_folder, build
 from photograft.classifier.export.web.runtime import Runtime, read_runtime
 from photograft.core.errors import InputError
 from photograft.core.text import count, percent, size
+from photograft.features.packing import look_shapes, packed_shape
 from photograft.features.preprocessing import Pixels
 
 #: No page holds more: browsers refuse texts that are much longer.
 MAX_BYTES = 256 * 2**20
+#: What of each look's record says how a page resizes.
+RESIZING = ("input_size", "crop_pct", "crop_mode", "interpolation")
 #: So many class names make a title.
 _NAMED = 4
 
@@ -33,6 +38,7 @@ def build_web(
     classifier: Classifier,
     *,
     precision: str = "fp32",
+    ranges: Sequence[Ranges] = (),
     neighbours: Neighbours | None = None,
     title: str = "",
 ) -> dict[str, bytes]:
@@ -42,7 +48,8 @@ def build_web(
 
     Args:
         classifier: The classifier.
-        precision: As in `Order`; for int8 the classifier's engine has ranges.
+        precision: As in `Order`.
+        ranges: For int8 those of each look.
         neighbours: Training photos that are shown beside answers; None for none.
         title: Of the page; what the classifier tells apart where it is empty.
 
@@ -53,8 +60,7 @@ def build_web(
         ConversionError: The network can't be a part of a graph.
     """
     runtime = read_runtime()
-    is_int8 = precision == "int8"
-    model = graph(classifier, prepared=True, int8=is_int8)
+    model = graph(classifier, prepared=True, ranges=ranges)
     if precision == "fp16":
         model = with_half_weights(model)
     if neighbours is not None:
@@ -72,7 +78,7 @@ def build_web(
         PageParts(
             title=title,
             network=network,
-            facts=_facts(classifier, known, network, neighbours, int8=is_int8),
+            facts=_facts(classifier, known, network, neighbours, int8=bool(ranges)),
             about=_about(classifier, known, runtime),
             runtime=runtime,
         )
@@ -105,11 +111,17 @@ def _facts(
         found = run(pixels)
         return found[PROBABILITIES], found.get(OOD_SCORE)
 
-    names = ("input_size", "crop_pct", "crop_mode", "interpolation")
-    prepared = {name: known["preprocessing"][name] for name in names}
     return {
         "class_names": known["classes"],
-        "record": {**prepared, "tall_first": begins_vertically_here()},
+        "looks": {
+            "decoded_for": known["decoding"]["at_least"],
+            "tall_first": begins_vertically_here(),
+            "records": [
+                {name: getattr(look, name) for name in RESIZING}
+                for look in classifier.backbone.looks
+            ],
+        },
+        "shape": packed_shape(look_shapes(classifier.backbone)),
         "max_pixels": classifier.max_pixels,
         "input": PIXELS,
         "outputs": {

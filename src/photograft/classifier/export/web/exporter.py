@@ -8,7 +8,7 @@ from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.metadata import describe
 from photograft.classifier.export.order import Order
-from photograft.classifier.export.precision import calibrated
+from photograft.classifier.export.precision import ranges_for
 from photograft.classifier.export.web.building import build_web, title_of
 from photograft.classifier.export.web.neighbours import load_neighbours
 from photograft.classifier.export.web.page import asset
@@ -27,8 +27,8 @@ def write(classifier: Classifier, folder: Path, order: Order) -> None:
         ConversionError: The network can't be a part of a graph.
     """
     runtime = read_runtime()
-    if order.precision == "int8":
-        classifier = calibrated(classifier, order.calibration)
+    is_int8 = order.precision == "int8"
+    ranges = ranges_for(classifier, order.calibration) if is_int8 else ()
     neighbours = None
     if order.shown is not None and classifier.reference is not None:
         neighbours = load_neighbours(classifier.reference, order.shown, classifier.max_pixels)
@@ -37,7 +37,11 @@ def write(classifier: Classifier, folder: Path, order: Order) -> None:
                 "none of the training photos can be read", fix="Leave --neighbours away."
             )
     files = build_web(
-        classifier, precision=order.precision, neighbours=neighbours, title=order.title
+        classifier,
+        precision=order.precision,
+        ranges=ranges,
+        neighbours=neighbours,
+        title=order.title,
     )
     for name, data in files.items():
         (folder / name).write_bytes(data)

@@ -15,7 +15,8 @@ from PIL import Image, JpegImagePlugin
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ImageError
 from photograft.data import images
-from photograft.features.preprocessing import Pixels, prepare, scaled_size
+from photograft.features.packing import pack
+from photograft.features.preprocessing import Pixels, prepare_looks
 
 #: How colours may be stored in the JPEGs that a page decodes: as often as the light, half as often
 #: along the rows, or also along the columns. Each is that component's sampling across and down.
@@ -27,11 +28,11 @@ _SAMPLINGS = (
 
 
 def page_pixels(data: bytes, backbone: Backbone, *, max_pixels: int) -> Pixels:
-    """Return what the network sees of a photo in a page: what `preprocessing.prepare` gives.
+    """Return what the looks see of a photo in a page, packed: what `prepare_looks` gives.
 
     Args:
         data: The file's bytes.
-        backbone: The record.
+        backbone: The record; its looks see one decoding.
         max_pixels: More pixels than this are refused.
 
     Raises:
@@ -39,12 +40,12 @@ def page_pixels(data: bytes, backbone: Backbone, *, max_pixels: int) -> Pixels:
             browser.
     """
     head = images.read_header(data, max_pixels=max_pixels)
-    is_large = min(head.width, head.height) >= 4 * max(scaled_size(backbone))
+    is_large = min(head.width, head.height) >= 4 * backbone.least_side
     if is_large and head.format in ("JPEG", "MPO") and not _is_decoded_by_page(data):
         raise ImageError(
             "unsupported format", "a large JPEG of a rare kind, which a page has the browser decode"
         )
-    return prepare(data, backbone, max_pixels=max_pixels)
+    return pack(prepare_looks(data, backbone.looks, max_pixels=max_pixels))
 
 
 def _is_decoded_by_page(data: bytes) -> bool:

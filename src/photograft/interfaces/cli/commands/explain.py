@@ -50,7 +50,7 @@ def explain(
 
     number = failed = folders = 0
     explanations = iter_explanations(
-        load_classifier(classifier, max_pixels),
+        load_classifier(classifier, max_pixels, photos),
         photos,
         sys.stdin,
         class_name=class_,

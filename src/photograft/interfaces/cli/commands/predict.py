@@ -68,7 +68,7 @@ def predict(
     chosen = output_format(format_, output, to_terminal=sys.stdout.isatty())
     if output is not None:
         check_apart(output, paths)
-    loaded = load_classifier(classifier, max_pixels)
+    loaded = load_classifier(classifier, max_pixels, paths)
     rules = read_rules(
         loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
     )

@@ -44,9 +44,9 @@ def studio(
             help="0: any that is free. If left out, 8765, or any where that is taken.",
         ),
     ] = None,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
-    ] = True,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only print the address.")
+    ] = False,
 ) -> None:
     """Run a studio; the help text is above."""
     import logging
@@ -66,7 +66,7 @@ def studio(
         def say(address: str) -> None:
             print(f"Studio:  {address}", flush=True)
             print("The address opens the page once. Stop with Ctrl-C.", flush=True)
-            if browser:
+            if not no_browser:
                 _show(address)
 
         run_studio(opened, listening, say)

@@ -43,6 +43,9 @@ def train(
             choices.EFFORTS,
         ),
     ] = None,
+    budget: Annotated[
+        str | None, _option("Time to spend on these looks, such as 90s or 5m. [default: no limit]")
+    ] = None,
     backbone: Annotated[
         str | None,
         _option(

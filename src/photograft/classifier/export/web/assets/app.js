@@ -68,8 +68,8 @@ async function start() {
   try {
     startWorker();
     const packed = ["packed-runtime", "packed-binary", "packed-network"].map(take);
-    const { record, input, outputs, checks, max_pixels } = facts;
-    const given = { packed, facts: { record, input, outputs, checks, max_pixels } };
+    const { looks, shape, input, outputs, checks, max_pixels } = facts;
+    const given = { packed, facts: { looks, shape, input, outputs, checks, max_pixels } };
     const { threads } = await ask("start", given);
     say(texts.status.checking);
     const checked = await ask("check");

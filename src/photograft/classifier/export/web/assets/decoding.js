@@ -15,9 +15,8 @@ async function isJpeg(blob) {
 }
 
 /** By how much a picture is averaged before it is resized: as the library's `decode` has it. */
-function factorOf(width, height, jpeg, record) {
-  const atLeast = Math.max(...record.input_size.map((side) => Math.floor(side / record.crop_pct)));
-  const possible = Math.floor(Math.min(width, height) / (2 * atLeast));
+function factorOf(width, height, jpeg, decodedFor) {
+  const possible = Math.floor(Math.min(width, height) / (2 * decodedFor));
   if (!jpeg) return width * height > LARGE ? Math.max(possible, 1) : 1;
   return [8, 4, 2].find((factor) => factor <= possible) ?? 1;
 }
@@ -57,35 +56,48 @@ function checkSize(width, height, most) {
   if (width * height > most || Math.max(width, height) > MAX_SIDE) throw new PhotoError("large");
 }
 
-/** Return the pixels that the network sees of a picture: RGB bytes of its input size. */
-function pixelsOf(picture, jpeg, record, maxPixels) {
+/** Return what each look sees of a picture, one after another: RGB bytes of its input size. */
+function seenBy(looks, width, height, channels, strips) {
+  const seen = looks.records.map((record) =>
+    resized(width, height, channels, strips, { ...record, tall_first: looks.tall_first }));
+  const packed = new Uint8Array(seen.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const pixels of seen) {
+    packed.set(pixels, at);
+    at += pixels.length;
+  }
+  return packed;
+}
+
+/** Return the pixels that the looks see of a picture. */
+function pixelsOf(picture, jpeg, looks, maxPixels) {
   const { width, height } = picture;
   checkSize(width, height, maxPixels);
-  const factor = factorOf(width, height, jpeg, record);
+  const factor = factorOf(width, height, jpeg, looks.decoded_for);
   const strips = stripsOf(picture, factor);
-  if (factor === 1) return resized(width, height, 4, strips, record);
+  if (factor === 1) return seenBy(looks, width, height, 4, strips);
   const outWidth = Math.ceil(width / factor);
   const outHeight = Math.ceil(height / factor);
   const small = new Uint8Array(outWidth * outHeight * 3);
   strips((pixels, first, rows) =>
     reduceRows(pixels, width, rows, 4, factor, small, outWidth, first));
-  return resized(outWidth, outHeight, 3, (use) => use(small, 0, outHeight), record);
+  return seenBy(looks, outWidth, outHeight, 3, (use) => use(small, 0, outHeight));
 }
 
 /**
- * Return what the network sees of a large JPEG, and a smaller picture of it: decoded here, at the
+ * Return what the looks see of a large JPEG, and a smaller picture of it: decoded here, at the
  * scale at which the library has it. Null where it is not large, or of a kind that is not read here.
  */
-async function largeJpeg(blob, record, maxPixels) {
+async function largeJpeg(blob, looks, maxPixels) {
   const data = new Uint8Array(await blob.arrayBuffer());
   try {
     const head = jpegHead(data);
     if (!head) return null;
     checkSize(head.width, head.height, maxPixels);
-    const factor = factorOf(head.width, head.height, true, record);
+    const factor = factorOf(head.width, head.height, true, looks.decoded_for);
     if (factor === 1) return null;
     const { pixels, width, height } = jpegPixels(data, factor);
-    const seen = resized(width, height, 3, (use) => use(pixels, 0, height), record);
+    const seen = seenBy(looks, width, height, 3, (use) => use(pixels, 0, height));
     const image = new ImageData(width, height);
     for (let i = 0, out = 0; i < pixels.length; i += 3, out += 4) {
       image.data.set([pixels[i], pixels[i + 1], pixels[i + 2], 255], out);
@@ -97,13 +109,13 @@ async function largeJpeg(blob, record, maxPixels) {
   }
 }
 
-/** Return what the network sees of a photo, and a picture of it that is to be closed. */
-async function readPhoto(blob, record, maxPixels) {
+/** Return what the looks see of a photo, and a picture of it that is to be closed. */
+async function readPhoto(blob, looks, maxPixels) {
   const jpeg = await isJpeg(blob);
-  const large = jpeg ? await largeJpeg(blob, record, maxPixels) : null;
+  const large = jpeg ? await largeJpeg(blob, looks, maxPixels) : null;
   if (large) return large;
   const picture = await opened(blob);
-  return { pixels: pixelsOf(picture, jpeg, record, maxPixels), picture };
+  return { pixels: pixelsOf(picture, jpeg, looks, maxPixels), picture };
 }
 
 /** Return a small picture of a photo, as a file. */

@@ -37,9 +37,8 @@ async function start(given) {
   ort.env.wasm.numThreads = self.crossOriginIsolated ? cores : 1;
   ort.env.logLevel = "error";
   session = await ort.InferenceSession.create(woven(network), { executionProviders: ["wasm"] });
-  const [height, width] = facts.record.input_size;
   session.answer = async (pixels) => {
-    const feeds = { [facts.input]: new ort.Tensor("uint8", pixels, [1, height, width, 3]) };
+    const feeds = { [facts.input]: new ort.Tensor("uint8", pixels, [1, ...facts.shape]) };
     const found = await session.run(feeds);
     const numbers = (name) => Array.from(found[name].data);
     const { probabilities, ood_score: score, likeness } = facts.outputs;
@@ -75,10 +74,10 @@ function bytesOf(text) {
 
 /** Answer for a file or a picture; with `side`, with a thumbnail of at most so many pixels a side. */
 async function classify({ blob, picture, side }) {
-  const { record, max_pixels: most } = facts;
+  const { looks, max_pixels: most } = facts;
   const read = picture
-    ? { pixels: pixelsOf(picture, false, record, most), picture }
-    : await readPhoto(blob, record, most);
+    ? { pixels: pixelsOf(picture, false, looks, most), picture }
+    : await readPhoto(blob, looks, most);
   const thumbnail = side ? await thumbnailOf(read.picture, side) : null;
   read.picture.close();
   return { ...(await session.answer(read.pixels)), thumbnail };

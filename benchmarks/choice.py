@@ -1,0 +1,149 @@
+"""Is the choice a good one: ``python -m benchmarks.choice SOURCE...``, over splits drawn anew.
+
+*Heads.* In each split, heads on the default network's features are chosen and fitted on one half
+of some photos and scored on the other, beside each candidate alone at its best strength. The best
+fixed candidate is the one that is best on average over all splits, which nobody could know
+beforehand. A choice is within noise of it where its log loss on the split's test is not higher by
+more than two standard errors of the difference.
+
+*Effort.* With ``--draws`` of a split, standard is held against the default of before there were
+efforts (one look, a logistic head, training photos alone), on the same test photos. The standard
+error of the mean difference allows for tests that overlap (Nadeau & Bengio, 2003).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.common import report
+from photograft.core.arrays import Floats
+from photograft.core.progress import Silent
+from photograft.core.statistics import standard_error
+from photograft.core.store import FeatureStore
+from photograft.data.dataset import Dataset
+from photograft.data.groups import content_groups
+from photograft.data.splits import make_folds
+from photograft.learning.head.candidates import gather_from
+from photograft.learning.head.fitting import fit_head
+from photograft.learning.head.selection import settle
+from photograft.learning.head.trying import LookHeads, ask, try_look
+from photograft.learning.preparation import prepare_dataset
+from photograft.learning.settings import TrainConfig
+from photograft.learning.strategies.registry import find_strategy
+
+_WAYS = {
+    "before": {"effort": "quick", "head": "logistic", "final": "train"},
+    "standard": {"effort": "standard"},
+}
+_TEST, _VALIDATION = 0.25, 0.15
+_BEYOND = 2.0
+
+
+def main() -> None:
+    """Judge the choices on each source, and print a line each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sources", type=Path, nargs="+")
+    parser.add_argument("--splits", type=int, default=200, help="Of the choice among heads.")
+    parser.add_argument("--photos", type=int, default=300, help="In each of these splits.")
+    parser.add_argument("--draws", type=int, default=0, help="Of standard against before.")
+    parser.add_argument("--cache", type=Path, help="Where features are kept.")
+    options = parser.parse_args()
+    store = FeatureStore(options.cache) if options.cache else FeatureStore()
+    for source in options.sources:
+        dataset = Dataset.load(source, progress=False)
+        # Splits are drawn here: a given one, and what is doubled by it, would stand in the way.
+        dataset = replace(dataset, photos=tuple(replace(p, split=None) for p in dataset.photos))
+        if options.splits:
+            found = _heads(dataset, store, options.splits, options.photos)
+            report("choice of heads", source=source.name, **found)
+        if options.draws:
+            report("standard", source=source.name, **_efforts(dataset, store, options.draws))
+
+
+def _heads(dataset: Dataset, store: FeatureStore, num_splits: int, most: int) -> dict[str, Any]:
+    job = prepare_dataset(
+        dataset, TrainConfig(effort="quick"), store=store, progress=Silent(), finds_series=False
+    )
+    labels, groups = job.dataset.labels, content_groups(job.dataset)
+    digests = [photo.digest for photo in job.dataset.photos]
+    losses: dict[str, list[float]] = {}
+    worse: dict[str, list[bool]] = {}
+    for number in range(num_splits):
+        rng = np.random.default_rng(number)
+        rows = np.sort(rng.permutation(len(labels))[:most])
+        half = make_folds(
+            labels[rows], groups[rows], [digests[i] for i in rows], num_folds=2, seed=number
+        )
+        train, test = rows[half == 0], rows[half == 1]
+        if len(np.unique(labels[train])) < len(job.dataset.class_names):
+            continue
+        keys = [digests[i] for i in train]
+        asked = ask(labels[train], groups[train], keys, balanced=False, seed=number)
+        gather = gather_from(job.features(), keys)
+        look = try_look(
+            asked, gather, job.backbone.layers, wanted="auto", head="auto", progress=Silent()
+        )
+        scores = {"chosen": look}
+        for one in look.candidates:
+            scores[f"{one.head} on {len(one.layers)}"] = LookHeads(look.layers, (one,))
+        tested: dict[str, npt.NDArray[np.float64]] = {}
+        for name, tried in scores.items():
+            head = "auto" if name == "chosen" else name.partition(" ")[0]
+            selection = settle(asked, [tried], head=head)
+            fitted = fit_head(gather, selection, labels[train], balanced=False)
+            seen = job.features().rows([digests[i] for i in test], selection.columns)
+            tested[name] = _losses(fitted.predict_proba(seen), labels[test])
+            losses.setdefault(name, []).append(float(tested[name].mean()))
+        for name, own in tested.items():
+            difference = tested["chosen"] - own
+            shares = np.full(len(own), 1 / len(own))
+            noise = standard_error(difference, shares)
+            worse.setdefault(name, []).append(bool(difference.mean() > _BEYOND * noise))
+    means = {name: float(np.mean(values)) for name, values in losses.items()}
+    best = min((name for name in means if name != "chosen"), key=lambda name: means[name])
+    return {
+        "num_splits": len(losses["chosen"]),
+        "log_loss": {name: round(value, 4) for name, value in means.items()},
+        "best_fixed": best,
+        "within_noise_of_the_best": 1 - float(np.mean(worse[best])),
+    }
+
+
+def _efforts(dataset: Dataset, store: FeatureStore, num_draws: int) -> dict[str, Any]:
+    right: dict[str, list[float]] = {name: [] for name in _WAYS}
+    losses: dict[str, list[float]] = {name: [] for name in _WAYS}
+    for draw in range(num_draws):
+        for name, settings in _WAYS.items():
+            config = TrainConfig(seed=draw, test=_TEST, validation=_VALIDATION, **settings)  # type: ignore[arg-type]
+            job = prepare_dataset(dataset, config, store=store, progress=Silent())
+            fitted = find_strategy("features")(job)
+            said = fitted.as_seen(job).score(fitted.classifier, "test")
+            labels = job.labels("test")
+            right[name].append(float((said.argmax(axis=1) == labels).mean()))
+            losses[name].append(float(_losses(said, labels).mean()))
+    found: dict[str, Any] = {"num_draws": num_draws}
+    for what, values in (("accuracy", right), ("log_loss", losses)):
+        difference = np.array(values["standard"]) - np.array(values["before"])
+        overlap = 1 / num_draws + _TEST / (1 - _TEST)
+        found |= {f"{name}_{what}": float(np.mean(own)) for name, own in values.items()}
+        found[f"difference_{what}"] = float(difference.mean())
+        found[f"difference_{what}_se"] = float(difference.std(ddof=1) * np.sqrt(overlap))
+        found[f"better_{what}"] = int((difference > 0).sum())
+        found[f"worse_{what}"] = int((difference < 0).sum())
+    return found
+
+
+def _losses(probabilities: Floats, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    found: npt.NDArray[np.float64] = -np.log(np.maximum(own, 1e-7))
+    return found
+
+
+if __name__ == "__main__":
+    main()
