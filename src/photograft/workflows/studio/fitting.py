@@ -20,6 +20,7 @@ from photograft.core.statistics import wilson_interval
 from photograft.core.text import count, listed
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.groups import content_groups
+from photograft.features.similarity import choose_rows
 from photograft.learning.head.refitting import Refitted, class_probabilities, refit
 from photograft.workflows.studio.looking import Looks
 from photograft.workflows.studio.view import Snapshot
@@ -28,6 +29,10 @@ from photograft.workflows.studio.view import Snapshot
 LEAST_PHOTOS = 2
 #: Photos that are proposed as the most useful ones; those behind them stand by their doubt.
 _PROPOSED = 60
+#: Photos without a label that are compared with each other for that.
+_MOST_COMPARED = 6000
+#: Photos by which it is told what is unknown, and that are compared with: found in a moment.
+_MOST_KNOWN = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,19 +123,24 @@ def most_useful(looks: Looks, fit: Fit, snapshot: Snapshot) -> list[str]:
     if not ids:
         return []
     said = class_probabilities(fit.refitted.solution, rows)
+    top = np.partition(said, -2, axis=1)[:, -2:]
+    by_doubt = np.argsort(top[:, 1] - top[:, 0], kind="stable")
+    rng = np.random.default_rng(0)
+    some = by_doubt
+    if len(ids) > _MOST_COMPARED:  # the most doubtful, and as many of the others by chance
+        half = _MOST_COMPARED // 2
+        some = np.concatenate([by_doubt[:half], rng.permutation(by_doubt[half:])[:half]])
     found = choose_suggestions(
-        rows[:, 1:],
-        said,
+        rows[some, 1:],
+        said[some],
         num=_PROPOSED,
         class_names=fit.classifier.class_names,
         labelled_features=looks.rows(fit.photos)[:, 1:],
         num_labelled_per_class=np.bincount(fit.labels).tolist(),
-        rng=np.random.default_rng(0),
+        rng=rng,
     )
-    first = [ids[suggestion.index] for suggestion in found]
-    top = np.partition(said, -2, axis=1)[:, -2:]
-    order = np.argsort(top[:, 1] - top[:, 0], kind="stable")
-    return list(dict.fromkeys([*first, *(ids[i] for i in order.tolist())]))
+    first = [int(some[suggestion.index]) for suggestion in found]
+    return [ids[i] for i in dict.fromkeys([*first, *by_doubt.tolist()])]
 
 
 def completed(looks: Looks, fit: Fit) -> Classifier:
@@ -140,24 +150,26 @@ def completed(looks: Looks, fit: Fit) -> Classifier:
         looks: Those that it was fitted on.
         fit: The classifier.
     """
-    features, rng = looks.features(fit.photos), np.random.default_rng(0)
-    log_probs = fit.refitted.log_probs
+    rng = np.random.default_rng(0)
+    chosen = choose_rows(fit.labels, rng, _MOST_KNOWN)
+    photos = [fit.photos[i] for i in chosen.tolist()]
+    features, log_probs = looks.features(photos), fit.refitted.log_probs
     detector = fit_ood_detector(
         features,
-        fit.labels,
-        fit.groups,
-        log_probs,
+        fit.labels[chosen],
+        fit.groups[chosen],
+        log_probs[chosen],
         widths=[layer.num_features for layer in fit.classifier.backbone.layers],
         rng=rng,
     )
     source = f"{count(len(fit.photos), 'labelled photo')}, held out in turn"
     held_out = HeldOutAnswers.of(np.exp(log_probs), fit.labels, source)
     own = features[:, fit.classifier.last_columns()]
-    names = [photo.name for photo in fit.photos]
+    names = [photo.name for photo in photos]
     return replace(
         fit.classifier,
         uncertainty=Uncertainty(held_out, detector),
-        reference=Reference.fit(own, fit.labels, names, rng=rng),
+        reference=Reference.fit(own, fit.labels[chosen], names, rng=rng),
     )
 
 
