@@ -20,6 +20,7 @@ from photograft.core.statistics import wilson_interval
 from photograft.core.text import count, listed
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.groups import content_groups
+from photograft.features.similarity import choose_rows
 from photograft.learning.head.refitting import Refitted, class_probabilities, refit
 from photograft.workflows.studio.looking import Looks
 from photograft.workflows.studio.view import Snapshot
@@ -28,6 +29,8 @@ from photograft.workflows.studio.view import Snapshot
 LEAST_PHOTOS = 2
 #: Photos that are proposed as the most useful ones; those behind them stand by their doubt.
 _PROPOSED = 60
+#: Photos by which it is told what is unknown, and that are compared with: found in a moment.
+_MOST_KNOWN = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,24 +143,26 @@ def completed(looks: Looks, fit: Fit) -> Classifier:
         looks: Those that it was fitted on.
         fit: The classifier.
     """
-    features, rng = looks.features(fit.photos), np.random.default_rng(0)
-    log_probs = fit.refitted.log_probs
+    rng = np.random.default_rng(0)
+    chosen = choose_rows(fit.labels, rng, _MOST_KNOWN)
+    photos = [fit.photos[i] for i in chosen.tolist()]
+    features, log_probs = looks.features(photos), fit.refitted.log_probs
     detector = fit_ood_detector(
         features,
-        fit.labels,
-        fit.groups,
-        log_probs,
+        fit.labels[chosen],
+        fit.groups[chosen],
+        log_probs[chosen],
         widths=[layer.num_features for layer in fit.classifier.backbone.layers],
         rng=rng,
     )
     source = f"{count(len(fit.photos), 'labelled photo')}, held out in turn"
     held_out = HeldOutAnswers.of(np.exp(log_probs), fit.labels, source)
     own = features[:, fit.classifier.last_columns()]
-    names = [photo.name for photo in fit.photos]
+    names = [photo.name for photo in photos]
     return replace(
         fit.classifier,
         uncertainty=Uncertainty(held_out, detector),
-        reference=Reference.fit(own, fit.labels, names, rng=rng),
+        reference=Reference.fit(own, fit.labels[chosen], names, rng=rng),
     )
 
 

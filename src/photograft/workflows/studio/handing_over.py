@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.certificate import FILE_NAME as CERTIFICATE
@@ -154,7 +153,7 @@ class HandingOver:
                 lines.append(f"exported = {call}")
             elif kind == "predict":
                 call = _call(
-                    "photograft.predict", [order["run"], order["folder"]], {"unknown": True}
+                    f"photograft.{kind}", [order["run"], order["folder"]], {"unknown": True}
                 )
                 lines += [f"for photo in {call}:", "    print(photo.name, photo.answer)"]
             else:
@@ -176,7 +175,7 @@ class HandingOver:
 
 def _address(export: Path, page: str) -> str | None:
     """Return where a studio shows a page of an export; None where it has no such page."""
-    return f"/{EXPORTS}/{quote(export.name)}/{page}" if (export / page).is_file() else None
+    return f"/{EXPORTS}/{export.name}/{page}" if (export / page).is_file() else None
 
 
 def _why_not(run: Path) -> str:

@@ -28,7 +28,7 @@ class Order(NamedTuple):
         kind: One of `KINDS`.
         options: What was asked.
         told: What the process was told.
-        state: As in `jobs.Job`.
+        state: As in `job.Job`.
     """
 
     kind: str
