@@ -98,7 +98,7 @@ def _reload(page: Page) -> None:
 
 
 def _try_files(page: Page, files: list[Path]) -> None:
-    page.set_input_files("#place input[type=file]", files)
+    page.set_input_files(".try-zone input[type=file]", files)
     page.locator(".try-card").nth(len(files) - 1).wait_for(timeout=60_000)
 
 
@@ -112,7 +112,7 @@ def _relabel(page: Page) -> None:
     before = shelves(page)
     assert before == {"circle": 30, "square": 31}
     page.keyboard.press("1")
-    page.locator(".shelf-count", has_text="30").nth(1).wait_for(state="attached")
+    page.locator(".shelf-sub", has_text="30 photos").wait_for()
     page.keyboard.press("Control+z")
     page.locator(".toast", has_text=re.compile("undo", re.I)).wait_for()
     page.locator(".shelf-sub", has_text="31 photos").wait_for()

@@ -14,7 +14,7 @@ const KINDS = ["export", "predict"];
 /** @param {HTMLElement} root @param {AbortSignal} signal */
 export function open(root, signal) {
   const body = make("div", { class: "hand-over" });
-  const head = make("div", { class: "page-head" }, make("div", {}, make("h1", { text: t("hand_over.title") }), make("p", { class: "lead", text: t("hand_over.lead") })));
+  const head = make("div", { class: "page-head", hidden: true }, make("div", {}, make("h1", { text: t("hand_over.title") }), make("p", { class: "lead", text: t("hand_over.lead") })));
   root.append(make("div", { class: "page" }, head, jobPanel(KINDS, signal), body));
   let turn = 0;
 

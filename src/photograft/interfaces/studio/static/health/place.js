@@ -26,7 +26,7 @@ export function open(root, signal) {
   const check = button(t("health.check"), () => startJob("doctor"));
   const cards = make("div", { class: "findings" });
   const old = make("p", { class: "notice", hidden: true, text: t("health.stale") });
-  const head = make("div", { class: "page-head" }, make("div", {}, make("h1", { text: t("health.title") }), lead), check);
+  const head = make("div", { class: "page-head", hidden: true }, make("div", {}, make("h1", { text: t("health.title") }), lead), check);
   const page = make("div", { class: "page" }, head, jobPanel(["doctor"], signal), old, cards);
   root.append(page);
   let turn = 0;

@@ -23,12 +23,12 @@ export function open(root, signal) {
   const facts = make("p", { class: "faint" });
   const form = make(
     "section",
-    { class: "panel train-form", "aria-labelledby": "train-choices" },
+    { class: "panel train-form", hidden: true, "aria-labelledby": "train-choices" },
     make("fieldset", { class: "choices" }, make("legend", { id: "train-choices", text: t("train.choose") }), ...radios),
     make("div", { class: "train-foot" }, start, facts),
   );
   const past = make("section", { class: "panel", hidden: true });
-  const head = make("div", { class: "page-head" }, make("div", {}, make("h1", { text: t("train.title") }), make("p", { class: "lead", text: t("train.lead") })));
+  const head = make("div", { class: "page-head", hidden: true }, make("div", {}, make("h1", { text: t("train.title") }), make("p", { class: "lead", text: t("train.lead") })));
   const lacking = make("div", { hidden: true });
   root.append(make("div", { class: "page narrow" }, head, lacking, jobPanel(KINDS, signal), result, form, past));
 
