@@ -45,11 +45,11 @@ def load_classifier(
     if isinstance(classifier, Run):
         classifier = classifier.classifier
     if isinstance(classifier, (str, os.PathLike)):
-        folder = classifier
+        path = classifier
         try:
-            classifier = Classifier.load(folder)
+            classifier = Classifier.load(path)
         except ClassifierError as error:
-            swapped = _swapped(folder, beside)
+            swapped = _swapped(path, beside)
             if swapped is None:
                 raise
             raise swapped from error
@@ -67,6 +67,8 @@ def load_classifier(
 
 def _swapped(classifier: str | os.PathLike[str], beside: Iterable[object]) -> InputError | None:
     """Return the error of photos that stand before their classifier; None where they do not."""
+    if is_classifier(Path(classifier)):  # it is there, and damaged
+        return None
     for other in beside:
         if isinstance(other, (str, os.PathLike)) and is_classifier(Path(other)):
             return InputError(
