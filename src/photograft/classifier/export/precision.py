@@ -61,7 +61,7 @@ def ranges_for(classifier: Classifier, pixels: Sequence[Pixels]) -> tuple[Ranges
         InputError: There are neither ranges nor photos.
         ConversionError: The network can't compute in int8, or is no longer the same in it.
     """
-    if brings_ranges(classifier):
+    if classifier.engine.ranges:  # only those of one look are trained in int8
         return (classifier.engine.ranges,)
     if not len(pixels):
         raise InputError(
@@ -81,8 +81,3 @@ def ranges_for(classifier: Classifier, pixels: Sequence[Pixels]) -> tuple[Ranges
             )
         found.append(ranges)
     return tuple(found)
-
-
-def brings_ranges(classifier: Classifier) -> bool:
-    """Return whether a classifier was calibrated for int8 when it was trained."""
-    return bool(classifier.engine.ranges) and not classifier.backbone.parts
