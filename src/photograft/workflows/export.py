@@ -86,7 +86,7 @@ def export(
     chosen = _chosen(found.samples, num_photos, seed)
     if found.note:
         told.say(found.note)
-    needs_photos = precision == "int8" and not brings_ranges(loaded)
+    needs_photos = precision == "int8" and not loaded.engine.ranges
     calibration = _pixels(loaded, found, seed, told) if needs_photos else ()
     with exported(
         loaded,
