@@ -54,6 +54,8 @@ class Dataset:
         empty_classes: What happens where no photo of a class can be used: ``"error"``, or
             ``"drop"`` to go on without the class.
         dropped: The classes that the source names, and that were dropped so.
+        keeps_series: Whether photos of a series are kept on one side: not where the source's own
+            split parts them.
     """
 
     source: str
@@ -65,6 +67,7 @@ class Dataset:
     right: frozenset[str] = frozenset()
     empty_classes: str = "error"
     dropped: tuple[str, ...] = ()
+    keeps_series: bool = True
 
     def __repr__(self) -> str:
         skipped = f", {count(len(self.skipped), 'file')} skipped" if self.skipped else ""

@@ -14,7 +14,7 @@ from photograft.core.text import count
 from photograft.data.dataset import Dataset
 
 
-def content_groups(dataset: Dataset, *, with_series: bool = True) -> npt.NDArray[np.int64]:
+def content_groups(dataset: Dataset, *, with_series: bool | None = None) -> npt.NDArray[np.int64]:
     """Return each photo's group, shape ``(n,)``: photos that must fall on one side of a split.
 
     Two photos are in one group where they have the same content, are near duplicates or of one
@@ -23,8 +23,10 @@ def content_groups(dataset: Dataset, *, with_series: bool = True) -> npt.NDArray
 
     Args:
         dataset: The photos.
-        with_series: Whether photos of a series that nobody named are one group.
+        with_series: Whether photos of a series that nobody named are one group; as the dataset has
+            it where not given.
     """
+    are_kept = dataset.keeps_series if with_series is None else with_series
     parent = list(range(len(dataset.photos)))
 
     def root(i: int) -> int:
@@ -40,7 +42,7 @@ def content_groups(dataset: Dataset, *, with_series: bool = True) -> npt.NDArray
             keys.append(photo.group)
         if photo.alike is not None:
             keys.append(("alike", photo.alike))
-        if with_series and photo.series is not None:
+        if are_kept and photo.series is not None:
             keys.append(("series", photo.series))
         for key in keys:
             a, b = root(first.setdefault(key, i)), root(i)
@@ -80,6 +82,15 @@ def across_given_splits(dataset: Dataset) -> list[list[int]]:
         for indices in members.values()
         if len({dataset.photos[i].split for i in indices}) > 1
     ]
+
+
+def parted_series(dataset: Dataset) -> list[int]:
+    """Return the numbers of the series that the source itself puts in several splits."""
+    sides: dict[int, set[str]] = defaultdict(set)
+    for photo in dataset.photos:
+        if photo.series is not None and photo.split is not None:
+            sides[photo.series].add(photo.split)
+    return [number for number, splits in sides.items() if len(splits) > 1]
 
 
 def group_by(dataset: Dataset, pattern: str) -> Dataset:
