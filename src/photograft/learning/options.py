@@ -14,6 +14,7 @@ from typing import Any, TypedDict, Unpack, cast
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError, described
 from photograft.core.files import path_of
+from photograft.core.store import parse_size
 from photograft.features.settings import Augmentation
 from photograft.learning.recipes import read_config
 from photograft.learning.settings import TrainConfig, Training
@@ -75,6 +76,7 @@ class TrainOptions(ExtractionOptions, total=False):
     head_training: Training
     views: int
     test_views: str
+    stream_above: int | str
     augment: str
     augmentation: Augmentation
     epochs: int
@@ -114,6 +116,8 @@ def read_settings(config: Config | None = None, **options: Unpack[TrainOptions])
         given["new_class"] = [given["new_class"]]
     if "unfreeze" in given:
         given["unfreeze"] = str(given["unfreeze"])
+    if isinstance(given.get("stream_above"), str):
+        given["stream_above"] = parse_size(given["stream_above"])
     if hidden is not None:
         given["hidden"] = _widths(hidden) if isinstance(hidden, str) else hidden
     if augment is not None:

@@ -20,6 +20,7 @@ from photograft.learning.strategies.features import (
     fit_chosen,
     frozen_classifier,
     refitted_note,
+    streamed_notes,
     whole_of,
 )
 
@@ -47,7 +48,7 @@ def fit_choice(job: Job, chosen: Selection, found: dict[str, Any], note: str) ->
         classifier,
         "features" if chosen.num_views == 1 else "features+augment",
         found,
-        notes=(note,),
+        notes=(note, *streamed_notes(job, chosen)),
         params=count_params(job, classifier.head),
         out_of_fold=OutOfFold.of(chosen),
     )
