@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -108,7 +109,7 @@ def view_tables(job: Job, most: int | None = None, *, epochs: int | None = None)
     """
     photos, views = job.photos("train"), make_views(job, augmentation_of(job))[:most]
 
-    def seen(number: int) -> list[Photo]:
+    def seen(number: int) -> Sequence[Photo]:
         if epochs is None:
             return photos
         from photograft.learning.loop.batches import seen_in_view  # only where a loop will run
