@@ -28,3 +28,6 @@ EMPTY_CLASSES = ("error", "drop")
 NEAR_DUPLICATES = ("group", "ignore")
 EXPORT_FORMATS = ("onnx", "openvino", "torch", "web")
 EXPORT_PRECISIONS = ("fp32", "fp16", "int8")
+
+#: Bytes that the features of all training photos may take in memory, where settings don't say.
+STREAM_ABOVE = 2_000_000_000

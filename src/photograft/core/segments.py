@@ -70,24 +70,32 @@ class Space:
         Returns:
             The rows that are there; a row whose checksum is wrong counts as missing.
         """
-        wanted: dict[bytes, int] = dict.fromkeys(digests, -1)
+        # Not found: -1. The keys stay those that were asked for, so that nothing is held twice.
+        places: dict[bytes, int] = dict.fromkeys(digests, -1)
         maps: list[npt.NDArray[np.float32]] = []
-        places: dict[bytes, tuple[int, int]] = {}
+        start, lacking = 0, len(places)
         for keys_path in sorted(self.folder.glob("*.keys")):
+            if not lacking:
+                break
             keys, rows = self._open_segment(keys_path)
             if rows is None:
                 continue
             hits = [
                 (digest, i)
                 for i, digest in enumerate(_digests(keys))
-                if digest in wanted and digest not in places
+                if places.get(digest, 0) == -1
             ]
-            good = _intact(hits, keys, rows)
-            if good:
-                places |= {digest: (len(maps), i) for digest, i in good}
+            found = 0
+            for digest, i in _intact(hits, keys, rows):
+                found += places[digest] == -1  # a segment may hold a photo twice
+                places[digest] = start + i
+            if found:
                 maps.append(rows)
+                start, lacking = start + len(rows), lacking - found
                 with contextlib.suppress(OSError):
                     os.utime(keys_path)
+        if lacking:
+            places = {digest: place for digest, place in places.items() if place >= 0}
         return FeatureTable(self.num_features, maps, places)
 
     def writer(self) -> Writer:
@@ -110,17 +118,21 @@ class Space:
 
 
 class FeatureTable:
-    """Rows of a space, memory-mapped: nothing is in memory until it is asked for."""
+    """Rows of a space, memory-mapped: nothing is in memory until it is asked for.
+
+    Args:
+        num_features: Length of a row.
+        maps: Segments, in order.
+        places: Of each photo, the number of its row, counted through all of these.
+    """
 
     def __init__(
-        self,
-        num_features: int,
-        maps: list[npt.NDArray[np.float32]],
-        places: dict[bytes, tuple[int, int]],
+        self, num_features: int, maps: list[npt.NDArray[np.float32]], places: dict[bytes, int]
     ) -> None:
         self.num_features = num_features
         self._maps = maps
         self._places = places
+        self._ends = np.cumsum([len(rows) for rows in maps])
 
     def __contains__(self, digest: object) -> bool:
         return digest in self._places
@@ -142,18 +154,17 @@ class FeatureTable:
         """
         width = np.empty((1, self.num_features), np.bool_)[:, columns].shape[1]
         found = np.empty((len(digests), width), np.float32)
-        segments = [np.asarray(rows) for rows in self._maps]  # a row of a memmap costs more
-        for i, digest in enumerate(digests):
-            segment, row = self._places[digest]
-            found[i] = segments[segment][row, columns]
-            if i % _READ_ROWS == _READ_ROWS - 1:
-                self._release()
-        self._release()
+        places = np.fromiter((self._places[digest] for digest in digests), np.intp, len(digests))
+        segments = np.searchsorted(self._ends, places, side="right")
+        for start in range(0, len(places), _READ_ROWS):
+            part = slice(start, start + _READ_ROWS)
+            for segment in np.unique(segments[part]).tolist():
+                own = np.flatnonzero(segments[part] == segment)
+                rows = self._maps[segment]
+                within = places[part][own] - (self._ends[segment] - len(rows))
+                found[part][own] = np.asarray(rows)[within][:, columns]
+                _release(rows)
         return found
-
-    def _release(self) -> None:
-        for rows in self._maps:
-            _release(rows)
 
 
 class Writer:

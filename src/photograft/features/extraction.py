@@ -23,6 +23,7 @@ from photograft.core.segments import FeatureTable, Space, Writer
 from photograft.core.store import FeatureStore
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
+from photograft.data.photo import digests_of
 from photograft.features import preprocessing
 from photograft.features.looks import JoinedNetwork, join_networks
 
@@ -127,13 +128,14 @@ def extract(
         A table that holds every photo which could be decoded, and for each other content digest
         what was wrong with it.
     """
-    distinct = {photo.digest: photo for photo in photos}
+    distinct = {digest: i for i, digest in enumerate(digests_of(photos))}
     table = space.find(list(distinct))
-    missing = [photo for digest, photo in distinct.items() if digest not in table]
+    missing = [digest for digest in distinct if digest not in table]
     failures: dict[bytes, ImageError] = {}
     if not missing:
         return table, failures
-    reads = [functools.partial(read_as_listed, photo) for photo in missing]
+    # Made as they are needed: of many photos, what reads each takes more memory than its name.
+    reads = (functools.partial(read_as_listed, photos[distinct[digest]]) for digest in missing)
     with (progress or Silent()).step(what, len(missing), "photos") as step:
         writer: Writer | None = None
         with contextlib.ExitStack() as stack:
@@ -146,10 +148,10 @@ def extract(
             )
             stack.enter_context(contextlib.closing(batches))
             for indices, features, failed in batches:
-                failures |= {missing[i].digest: error for i, error in failed}
+                failures |= {missing[i]: error for i, error in failed}
                 if indices:
                     writer = writer or stack.enter_context(space.writer())
-                    writer.append([missing[i].digest for i in indices], features)
+                    writer.append([missing[i] for i in indices], features)
                 step.advance(len(indices) + len(failed))
     return space.find(list(distinct)), failures
 

@@ -216,7 +216,7 @@ def compare_candidates(
     dataset = mark_series(dataset, candidates, store, progress)
     split = split_of(dataset, config)
     together = np.sort(np.concatenate([split.train, split.validation]))
-    pool = replace(dataset, photos=tuple(dataset.photos[i] for i in together))
+    pool = replace(dataset, photos=dataset.records.take(together))
     context = TrialContext(pool, store, progress, config.seed, timer)
     labels, groups = pool.labels, content_groups(pool)
 
@@ -317,10 +317,11 @@ def _fit(
     extractor = context.extractor(chosen)
     table, failures, extractor = extractor.extract(dataset.photos)
     clean = dataset.without(failures)
-    pool = {id(dataset.photos[i]) for part in (split.train, split.validation) for i in part}
-    test = {id(dataset.photos[i]) for i in split.test}
+    names = list(dataset.records.columns["name"])
+    pool = {names[i] for part in (split.train, split.validation) for i in part}
+    test = {names[i] for i in split.test}
     train, held = (
-        np.array([i for i, photo in enumerate(clean.photos) if id(photo) in part], np.intp)
+        np.flatnonzero([name in part for name in clean.records.columns["name"]])
         for part in (pool, test)
     )
     whole = replace(split, train=train, validation=train[:0], test=held)

@@ -16,7 +16,6 @@ from photograft.classifier.export.exporting import (
     check_exportable,
     exported,
 )
-from photograft.classifier.export.order import brings_ranges
 from photograft.classifier.export.parity import Sample
 from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError, InputError

@@ -19,6 +19,7 @@ from photograft.core.progress import Watched
 from photograft.data.inputs import files_in, matching
 from photograft.data.loading import check_outside
 from photograft.data.settings import check_max_pixels
+from photograft.data.sources.tables import is_manifest, read_paths
 from photograft.runs.run import Run
 from photograft.workflows.prediction_counts import Counts
 from photograft.workflows.prediction_rows import open_writer, write_rows
@@ -197,8 +198,9 @@ def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterat
     """Yield the files that inputs name, one after another.
 
     Args:
-        inputs: Files, folders (searched at every depth, sorted, hidden files left out), glob
-            patterns, or ``-`` for a list of files on standard input, one a line.
+        inputs: Files, folders (searched at every depth, sorted, hidden files left out), manifests
+            (CSV or Parquet files with a column ``path``), glob patterns, or ``-`` for a list of
+            files on standard input, one a line.
         stdin: Standard input; where not given, ``-`` is a file of that name.
 
     A path that does not exist, or a folder that can't be listed, is yielded as it is, and fails
@@ -209,6 +211,8 @@ def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterat
             yield from (line.rstrip("\r\n") for line in stdin if line.strip())
         elif os.path.isdir(text):
             yield from files_in(text)
+        elif is_manifest(text) and os.path.isfile(text):
+            yield from read_paths(Path(text))
         elif not os.path.lexists(text) and glob.has_magic(text):
             yield from matching(text)
         else:

@@ -113,7 +113,12 @@ def train_with(
     tracker = open_tracker(settings.track, wanted)
     job = prepare(source, settings, store=store, progress=progress)
     diagnosis = diagnose(
-        job.dataset, job.extractor, job.table, seed=settings.seed, progress=progress
+        job.dataset,
+        job.extractor,
+        job.table,
+        seed=settings.seed,
+        most_bytes=settings.stream_above,
+        progress=progress,
     )
     folder = wanted or default_path(job.dataset.name, clock)
     data = describe_data(job.dataset, job.split)

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-import system_helpers
-from browser_helpers import BROWSER_MARKS, chromium
 from opened_studio import (
     CAMERA,
     NARROW,
@@ -23,6 +20,9 @@ from opened_studio import (
     shelves,
     visit,
 )
+
+import system_helpers
+from browser_helpers import BROWSER_MARKS, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page

@@ -13,7 +13,6 @@ from photograft.backbones.int8.calibrating import calibrate
 from photograft.backbones.int8.ranges import Ranges
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.names import BACKBONE
-from photograft.classifier.export.order import brings_ranges
 from photograft.core.errors import ConversionError, InputError
 from photograft.features.calibration import LEAST_AGREEMENT
 from photograft.features.packing import look_shapes, unpack

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from photograft.learning.strategies.features import (
     fit_chosen,
     frozen_classifier,
     refitted_note,
+    streamed_notes,
     whole_of,
 )
 
@@ -47,7 +49,7 @@ def fit_choice(job: Job, chosen: Selection, found: dict[str, Any], note: str) ->
         classifier,
         "features" if chosen.num_views == 1 else "features+augment",
         found,
-        notes=(note,),
+        notes=(note, *streamed_notes(job, chosen)),
         params=count_params(job, classifier.head),
         out_of_fold=OutOfFold.of(chosen),
     )
@@ -107,7 +109,7 @@ def view_tables(job: Job, most: int | None = None, *, epochs: int | None = None)
     """
     photos, views = job.photos("train"), make_views(job, augmentation_of(job))[:most]
 
-    def seen(number: int) -> list[Photo]:
+    def seen(number: int) -> Sequence[Photo]:
         if epochs is None:
             return photos
         from photograft.learning.loop.batches import seen_in_view  # only where a loop will run

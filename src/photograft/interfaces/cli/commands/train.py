@@ -157,6 +157,13 @@ def train(
     max_pixels: Annotated[
         int | None, _option("Skip photos with more pixels than this. [default: 250000000]")
     ] = None,
+    stream_above: Annotated[
+        str | None,
+        _option(
+            "Where the features of all training photos take more than this, heads are fitted in "
+            "passes over the store. [default: 2GB]"
+        ),
+    ] = None,
     include_weights: Annotated[
         str | None,
         _option(
