@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -357,3 +358,14 @@ def test_a_disk_that_is_full_is_told_and_loses_nothing(
     assert page.ids() == ids
     page.post("/api/label", {"ids": ids, "label": "x"})
     assert page.ids("x") == ids
+
+
+def test_the_wheel_carries_all_files_of_the_page() -> None:
+    root = Path(__file__).parents[3]
+    tools = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    package = root / "src" / "photograft"
+    patterns = tools["setuptools"]["package-data"]["photograft"]
+    carried = {path for pattern in patterns for path in package.glob(pattern)}
+    there = {p for p in (package / "interfaces/studio/static").rglob("*") if p.is_file()}
+    assert there
+    assert there <= carried

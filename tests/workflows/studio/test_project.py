@@ -381,3 +381,20 @@ def test_the_python_of_its_page_runs(
     monkeypatch.chdir(photos.parent)
     exec(compile(snippet, "studio.md", "exec"), {})
     assert capsys.readouterr().out.strip() == str(photos.with_name("photos.studio") / "labels.csv")
+
+
+def test_tables_that_can_not_be_written_are_told_and_labels_are_kept(photos: Path) -> None:
+    with Project.open(photos) as project:
+        (project.folder / "labels.csv").unlink(missing_ok=True)
+        (project.folder / "labels.csv").mkdir()
+        project.label(ids_of(project, None), "wasps")
+        deadline = time.monotonic() + 20
+        while not overview(project)["problem"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert "labels.csv can't be written" in str(overview(project)["problem"])
+        with pytest.raises(StorageError, match="can't be written"):
+            project.write_labels()
+        (project.folder / "labels.csv").rmdir()
+    with Project.open(photos) as project:
+        assert counts(project)["wasps"] == 2

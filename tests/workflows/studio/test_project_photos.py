@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -320,3 +321,25 @@ def test_browsing(tmp_path: Path, make_photos: MakePhotos) -> None:
         with pytest.raises(InputError):
             browse(wrong)
     assert browse("/")["parent"] is None
+
+
+def test_the_background_waits_for_what_is_asked(tmp_path: Path, make_photos: MakePhotos) -> None:
+    with Project.open(make_photos(tmp_path / "photos", n=4, size=16)) as project:
+        with project.pictures.asked():
+            project.start_scan()
+            time.sleep(0.2)
+            assert project.scan.done == 0
+        deadline = time.monotonic() + 20
+        while project.scan.is_running:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert overview(project)["scanning"] is None
+        assert all(project.pictures.has_thumbnail(r.photo.file) for r in project.view().rows)
+
+
+def test_a_scan_can_be_left(tmp_path: Path, make_photos: MakePhotos) -> None:
+    project = Project.open(make_photos(tmp_path / "photos", n=4, size=16))
+    with project.pictures.asked():
+        project.start_scan()
+        project.close()
+    assert project.scan.is_running  # nothing waited for it

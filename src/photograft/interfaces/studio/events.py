@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 #: Seconds between two signs of life.
@@ -40,7 +40,7 @@ class Events:
         for page in pages:
             page.put(event)
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    async def stream(self) -> AsyncGenerator[bytes]:
         """Yield what a page is sent, until it goes or the studio stops."""
         page = _Page(asyncio.get_running_loop())
         with self._lock:

@@ -29,6 +29,8 @@ from photograft.workflows.studio.view import Snapshot
 LEAST_PHOTOS = 2
 #: Photos that are proposed as the most useful ones; those behind them stand by their doubt.
 _PROPOSED = 60
+#: Photos without a label that are compared with each other for that.
+_MOST_COMPARED = 6000
 #: Photos by which it is told what is unknown, and that are compared with: found in a moment.
 _MOST_KNOWN = 1500
 
@@ -121,19 +123,24 @@ def most_useful(looks: Looks, fit: Fit, snapshot: Snapshot) -> list[str]:
     if not ids:
         return []
     said = class_probabilities(fit.refitted.solution, rows)
+    top = np.partition(said, -2, axis=1)[:, -2:]
+    by_doubt = np.argsort(top[:, 1] - top[:, 0], kind="stable")
+    rng = np.random.default_rng(0)
+    some = by_doubt
+    if len(ids) > _MOST_COMPARED:  # the most doubtful, and as many of the others by chance
+        half = _MOST_COMPARED // 2
+        some = np.concatenate([by_doubt[:half], rng.permutation(by_doubt[half:])[:half]])
     found = choose_suggestions(
-        rows[:, 1:],
-        said,
+        rows[some, 1:],
+        said[some],
         num=_PROPOSED,
         class_names=fit.classifier.class_names,
         labelled_features=looks.rows(fit.photos)[:, 1:],
         num_labelled_per_class=np.bincount(fit.labels).tolist(),
-        rng=np.random.default_rng(0),
+        rng=rng,
     )
-    first = [ids[suggestion.index] for suggestion in found]
-    top = np.partition(said, -2, axis=1)[:, -2:]
-    order = np.argsort(top[:, 1] - top[:, 0], kind="stable")
-    return list(dict.fromkeys([*first, *(ids[i] for i in order.tolist())]))
+    first = [int(some[suggestion.index]) for suggestion in found]
+    return [ids[i] for i in dict.fromkeys([*first, *by_doubt.tolist()])]
 
 
 def completed(looks: Looks, fit: Fit) -> Classifier:
