@@ -19,6 +19,7 @@ from photograft.interfaces.studio.sessions import Sessions, key_of
 from photograft.interfaces.studio.state import Studio
 from photograft.workflows.studio.project import Project
 from studio_helpers import ids_of, label_all
+from studio_process import running_studio
 
 PORT = 8765
 MARK = {"X-Photograft": "studio"}
@@ -191,3 +192,29 @@ def test_pages_are_told_what_is_done(unlabelled: Project, page: Page) -> None:
     kinds = page.told.types
     assert {"project", "job", "health", "run"} <= set(kinds)
     assert kinds.index("health") < kinds.index("run")
+
+
+@pytest.mark.slow
+def test_a_killed_studio_trains_on_at_its_next_start(
+    photos: Path, tmp_path: Path, warm_cache: Path
+) -> None:
+    place = tmp_path / "project"
+    with running_studio(warm_cache, photos, "--project", place) as studio:
+        order = {"kind": "train", "options": {"effort": "quick"}}
+        job_id = studio.json("/api/jobs", order)["id"]
+        while not (studio.json("/api/jobs")["current"] or {}).get("step"):
+            time.sleep(0.02)
+        photo = studio.json("/api/shelf?name=circle")["ids"][0]
+        studio.json("/api/label", {"ids": [photo], "label": "square"})
+        studio.process.kill()
+        studio.process.wait()
+    with running_studio(warm_cache, photos, "--project", place) as studio:
+        past: list[dict[str, Any]] = []
+        deadline = time.monotonic() + 120
+        while not past and time.monotonic() < deadline:
+            past = studio.json("/api/jobs")["past"]
+            time.sleep(0.1)
+        assert [(job["id"], job["state"]) for job in past] == [(job_id, "done")]
+        assert studio.json(f"/api/photo/{photo}")["label"] == "square"
+        run = studio.json("/api/run")
+        assert (run["state"], run["name"]) == ("fresh", "quick-1")

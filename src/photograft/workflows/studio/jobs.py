@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from photograft.core.errors import InputError, UnknownNameError
+from photograft.core.errors import InputError, StorageError, UnknownNameError
 from photograft.workflows.studio.job import Job, read_jobs, write_jobs
 from photograft.workflows.studio.orders import KINDS, RUNS, Order, labels_key, make_order
 from photograft.workflows.studio.view import Snapshot
@@ -91,6 +91,7 @@ class Jobs:
 
         Raises:
             InputError: There is no such job, an option is wrong, or there is no run yet.
+            StorageError: It can't be noted.
         """
         if kind not in KINDS:
             raise UnknownNameError("job", kind, KINDS)
@@ -100,7 +101,11 @@ class Jobs:
             )
             job = Job(uuid.uuid4().hex[:8], kind, dict(options or {}), order)
             self._queue.append(job)
-            self._write()
+            try:
+                self._write()
+            except StorageError:
+                self._queue.remove(job)
+                raise
             self._waking.notify_all()
         self._say(job)
         return job.id
@@ -259,7 +264,8 @@ class Jobs:
     def _finish(self, job: Job, state: str) -> None:
         job.state, job.ended, job.at = state, time.time(), {}
         self._past = [*self._past, job][-_MOST_PAST:]
-        self._write()
+        with contextlib.suppress(StorageError):  # what is done is done; it is noted with the next
+            self._write()
         self._waking.notify_all()
         self._say(job)
 

@@ -33,7 +33,8 @@ class Learning:
     def __init__(
         self, project: Project, jobs: Jobs, tell: Callable[[dict[str, Any]], None]
     ) -> None:
-        self.live = Live(project, tell)
+        pictures = project.pictures
+        self.live = Live(project, tell, is_awaited=lambda: pictures.num_asked > 0)
         self.health = Health(project, jobs)
         self.understanding = Understanding(project, jobs)
         self.trying = Trying(project, self.live, jobs, self.understanding)

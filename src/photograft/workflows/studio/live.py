@@ -60,13 +60,18 @@ class Live:
         project: The photos and their labels.
         tell: Told of each change of `status`, by any thread.
         store: Where features are kept; the user's cache where not given.
+        is_awaited: Whether somebody waits for something else, which goes before looking at photos.
     """
 
     def __init__(
-        self, project: Learnable, tell: Tell = lambda event: None, store: FeatureStore | None = None
+        self,
+        project: Learnable,
+        tell: Tell = lambda event: None,
+        store: FeatureStore | None = None,
+        is_awaited: Callable[[], bool] = lambda: False,
     ) -> None:
         self._project, self._tell = project, tell
-        self._looks = Looks(store or FeatureStore(), self._has_looked)
+        self._looks = Looks(store or FeatureStore(), self._has_looked, is_awaited)
         self._said = _Said()
         self._fit: Fit | None = None
         self._whole: tuple[Fit, Classifier] | None = None
@@ -91,7 +96,8 @@ class Live:
         """End what was begun."""
         self._is_closed = True
         self._looks.close()
-        self._wake()
+        with self._waking:
+            self._waking.notify_all()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(10)
@@ -179,10 +185,6 @@ class Live:
     def _guarded(self, work: Callable[[], None]) -> None:
         with contextlib.suppress(Closed):
             work()
-
-    def _wake(self) -> None:
-        with self._waking:
-            self._waking.notify_all()
 
     def _has_looked(self) -> None:
         with self._waking:

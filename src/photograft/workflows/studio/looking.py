@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,8 @@ _DIRECTIONS_FROM, _MORE = 3000, 1.5
 #: Photos that are looked at in one go: the first few soon, later ones without much ado.
 _FIRST, _AT_ONCE = 32, 256
 _ROWS = 1024
+#: Seconds that a batch of photos waits for what is awaited.
+_PATIENCE = 1.0
 #: With more photos than these, near duplicates are left to the doctor.
 _MOST_COMPARED = 6000
 
@@ -47,10 +50,13 @@ class Looks:
     Args:
         store: Where features are kept.
         tell: Called when more photos were looked at.
+        is_awaited: Whether somebody waits for something else, and looking is to let that go first.
     """
 
-    def __init__(self, store: FeatureStore, tell: Callable[[], None]) -> None:
-        self._store, self._tell = store, tell
+    def __init__(
+        self, store: FeatureStore, tell: Callable[[], None], is_awaited: Callable[[], bool]
+    ) -> None:
+        self._store, self._tell, self._is_awaited = store, tell, is_awaited
         self._extractor: Extractor | None = None
         self._lock = threading.Lock()
         self._photos: dict[str, Photo] = {}
@@ -225,7 +231,10 @@ class Looks:
         return table.rows([photo.digest for photo in photos])
 
     def check(self) -> None:
-        """Raise `Closed` where it was closed."""
+        """Let go first what is awaited, for a while; raise `Closed` where it was closed."""
+        deadline = time.monotonic() + _PATIENCE
+        while self._is_awaited() and not self._is_closed and time.monotonic() < deadline:
+            time.sleep(0.01)
         if self._is_closed:
             raise Closed
 

@@ -9,6 +9,7 @@ to standard output: ``{"at": {...}}``, ``{"say": text}``, and at the end ``{"don
 from __future__ import annotations
 
 import _thread
+import contextlib
 import io
 import json
 import os
@@ -28,6 +29,8 @@ from photograft.core.progress import Step
 
 #: Seconds between two lines on a step, and those that a job has to end by itself.
 _TICK, _PATIENCE = 0.2, 3.0
+#: By how much the work is less urgent than the page.
+_NICE = 5
 
 Options = dict[str, Any]
 
@@ -230,6 +233,9 @@ def main() -> int:
     """Do the job that standard input names; return the exit status."""
     # Who starts this may ignore interrupts: then they would not end what is under way here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The page, which somebody looks at, goes first.
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(_NICE)
     # What a library prints must not come between the lines.
     lines, sys.stdout = Lines(sys.stdout), sys.stderr
     asked, is_over = _asked(), threading.Event()
