@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -216,7 +215,7 @@ class LearningSettings(Schema):
             ("test_views", choices.TEST_VIEWS),
         ):
             check_choice(name, getattr(self, name), words)
-        check_range("budget", self.budget, 0, math.inf)
+        check_range("budget", self.budget, 0, 1e6)
         check_range("dropout", self.dropout, 0, 0.99)
         check_range("views", self.views, -1, 100)
         for width in self.hidden:
