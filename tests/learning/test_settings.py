@@ -292,6 +292,7 @@ def test_choices(kind: type[Schema], name: str, choices: tuple[str, ...]) -> Non
 
 #: Every setting of a range, its ends, and a step beyond them.
 RANGES: list[tuple[type[Schema], str, float, float]] = [
+    (TrainConfig, "budget", 0, 1e6),
     (TrainConfig, "dropout", 0, 0.99),
     (TrainConfig, "views", -1, 100),
     (TrainConfig, "stream_above", 0, 10**15),

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -219,7 +218,7 @@ class LearningSettings(Schema):
             ("test_views", choices.TEST_VIEWS),
         ):
             check_choice(name, getattr(self, name), words)
-        check_range("budget", self.budget, 0, math.inf)
+        check_range("budget", self.budget, 0, 1e6)
         check_range("dropout", self.dropout, 0, 0.99)
         check_range("views", self.views, -1, 100)
         check_range("stream_above", self.stream_above, 0, 10**15)
