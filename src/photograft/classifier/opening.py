@@ -14,8 +14,8 @@ from photograft.classifier.views import looking_at
 from photograft.core.errors import ConversionError
 from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.features.extraction import open_space
-from photograft.features.looking import SendableNetwork
 from photograft.features.looks import JoinedNetwork, join_networks
+from photograft.features.networks import SendableNetwork
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from photograft.features.extraction import (
     open_space,
     space_key,
 )
-from photograft.features.looking import ListedPhoto, Looking, StoredNetwork, look_at
+from photograft.features.looking import ListedPhoto, Looking, look_at
 from photograft.features.looks import JoinedNetwork, JoinedTable, MeanTable, join_networks
+from photograft.features.networks import StoredNetwork
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ class Extractor:
         mirrored, others, ran = ran._seen(photos, mirrored_view(view), f"{what}, mirrored")
         return MeanTable([own, mirrored]), {**others, **failures}, ran
 
+    def folder(self) -> Path:
+        """Return where the prepared network of one look is kept."""
+        return open_space(self.store, self.backbone, self.engine).folder
+
     def network(self) -> JoinedNetwork:
         """Return what gives the features of all looks at once, opened now.
 
@@ -111,7 +116,7 @@ class Extractor:
         self, photos: Sequence[Photo], view: View, what: str
     ) -> tuple[Table, dict[bytes, ImageError], Extractor]:
         # A prepared network serves all views: it lies with the plain one's features.
-        folder = open_space(self.store, self.backbone, self.engine).folder
+        folder = self.folder()
         space = open_space(self.store, self.backbone, self.engine, view)
 
         network = StoredNetwork(self.backbone, self.path, self.engine, folder, self.progress)

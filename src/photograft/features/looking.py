@@ -9,85 +9,28 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from photograft.backbones.engines import Engine, Features, Network, is_prepared, open_network
+from photograft.backbones.engines import Features
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ImageError
 from photograft.core.executors.base import Dealing, Done, InProcess
 from photograft.core.executors.choosing import current
-from photograft.core.progress import Progress, Silent
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
 from photograft.data.known_files import FileOnDisk
 from photograft.data.photo_inputs import PhotoFile
 from photograft.features.extraction import PLAIN, FeatureBatch, View, feature_batches
 from photograft.features.looks import JoinedNetwork
+from photograft.features.networks import SendableNetwork
 
 Read = Callable[[], bytes]
 
 #: Why a photo fails that can't be read; and in detail, one that ends whatever decodes it.
 _UNREADABLE, _DIED = "unreadable", "each process that decoded it died"
-
-
-class SendableNetwork:
-    """Opens a network, in whichever process it is called."""
-
-    def __call__(self) -> JoinedNetwork:
-        """Return the network, opened."""
-        raise NotImplementedError
-
-    @property
-    def device(self) -> str:
-        """What it runs on; see `Engine`."""
-        raise NotImplementedError
-
-    def prepare(self) -> None:
-        """Do here what is done once, so that it is found where the network is opened."""
-
-
-@dataclass(frozen=True)
-class StoredNetwork(SendableNetwork):
-    """Opens the network of one look, prepared once in the store.
-
-    Attributes:
-        backbone: Its record.
-        path: Its weight file; None for random weights.
-        engine: What runs it.
-        folder: Where it is kept, prepared.
-        progress: Told where it has to be prepared; left behind where it is sent.
-    """
-
-    backbone: Backbone
-    path: Path | None
-    engine: Engine
-    folder: Path
-    progress: Progress = field(default_factory=Silent, compare=False, repr=False)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return StoredNetwork, (self.backbone, self.path, self.engine, self.folder)
-
-    def __call__(self) -> Network:
-        """Return the network, opened; see `open_network` for what it raises."""
-        if not is_prepared(self.backbone, self.path, self.engine, self.folder):
-            self.progress.say(
-                f"Preparing {self.backbone.name} for {self.engine.name}: some seconds, once"
-            )
-        return open_network(self.backbone, self.path, self.engine, self.folder)
-
-    @property
-    def device(self) -> str:
-        """What it runs on."""
-        return self.engine.device
-
-    def prepare(self) -> None:
-        """Keep it prepared, and find out whether the engine can run it."""
-        if self.engine.name != "torch":
-            self()
 
 
 @dataclass(frozen=True)

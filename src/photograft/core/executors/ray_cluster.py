@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import warnings
@@ -92,45 +93,66 @@ class OnRay:
         with _terminating_as_before(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if self.address == "local":
-                self._folder = _new_folder()
-                ray.init(
-                    address="local",
-                    num_cpus=num_cores(),
-                    include_dashboard=False,
-                    object_store_memory=STORE_BYTES,
-                    _node_ip_address="127.0.0.1",
-                    _temp_dir=str(self._folder),
-                    **quiet,
-                )
+                self._start(quiet)
             else:
                 try:
                     ray.init(address=self.address, **quiet)
                 except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-                    named = "is running here" if self.address == "auto" else f"at {self.address}"
+                    where = "here" if self.address == "auto" else f"at {self.address}"
                     raise InputError(
-                        f"there is no Ray cluster {named} ({first_line(error)})",
+                        f"there is no Ray cluster {where} ({first_line(error)})",
                         fix="Run `ray start --head` first, or choose --ray local.",
                     ) from error
         self._is_ours = True
+
+    def _start(self, quiet: dict[str, Any]) -> None:
+        import ray
+        from ray._private import ray_constants
+
+        # What is imported here is found there, too.
+        os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, sys.path))
+        self._folder = _new_folder()
+        # Its servers listen on 127.0.0.1 alone only where Ray may have no other machines.
+        before = ray_constants.ENABLE_RAY_CLUSTER
+        ray_constants.ENABLE_RAY_CLUSTER = False
+        try:
+            ray.init(
+                address="local",
+                num_cpus=num_cores(),
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=str(self._folder),
+                **quiet,
+            )
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 class Worker:
     """Becomes an actor: opens what the work needs once, and does batches.
 
     Args:
-        work: The work.
+        work: A reference to it, in a list: so what goes wrong where it is unpickled comes back as
+            an error, and is not the actor's end.
         cores: How many it may use.
     """
 
-    def __init__(self, work: Work[Any, Any], cores: int) -> None:
+    def __init__(self, work: Sequence[Any], cores: int) -> None:
         keep_to(cores)
-        self._work = work
+        self._given, self._work = work, None
 
     def do(self, batch: Sequence[Any]) -> tuple[Reply, str]:
         """Return what came of a batch, and on which node."""
         import ray
 
-        return reply_to(self._work, batch), ray.get_runtime_context().get_node_id()
+        place = ray.get_runtime_context().get_node_id()
+        if self._work is None:
+            try:
+                self._work = ray.get(self._given[0])
+            except Exception as error:
+                return (None, RuntimeError(first_line(error))), place
+        return reply_to(self._work, batch), place
 
 
 class _Pool:
@@ -148,7 +170,7 @@ class _Pool:
         self._class = ray.remote(num_cpus=cores, max_restarts=0, max_task_retries=0, **options)(
             Worker
         )
-        self._given = ray.put(work), cores
+        self._given = [ray.put(work)], cores
         self._actors: dict[int, Any] = {}
         self._under_way: dict[int, deque[Any]] = {}
         self._hired = 0
@@ -185,7 +207,8 @@ class _Pool:
             (result, error), node = ray.get(reference)
         except RayTaskError as raised:  # the work can't be unpickled there, say
             return Answer(worker, error=raised.as_instanceof_cause())
-        except RayError:  # the actor, its node, or its answer is lost
+        except RayError as lost:  # the actor, its node, or its answer
+            del lost
             with suppress(Exception):
                 ray.kill(self._actors[worker])
             del self._actors[worker], self._under_way[worker]

@@ -14,6 +14,7 @@ from photograft.interfaces.cli.commands.options import (
     Coverage,
     Keep,
     MinAccuracy,
+    Ray,
     Unknown,
     fail,
 )
@@ -52,6 +53,7 @@ def predict(
     min_accuracy: MinAccuracy = None,
     coverage: Coverage = None,
     max_pixels: ClassifierMaxPixels = None,
+    ray: Ray = "off",
 ) -> None:
     """Classify; the help text is above."""
     from photograft.interfaces.cli.views.progress import make_progress
@@ -88,6 +90,7 @@ def predict(
             top=top,
             rules=rules,
             advance=step.advance,
+            ray=ray,
         )
     if output is not None:
         print(f"Predictions: {output}")
