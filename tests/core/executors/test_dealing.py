@@ -21,15 +21,18 @@ class Imagined:
         self.size = size
         self._random = random.Random(seed)
         self._kill, self._deadly = kill, set(deadly)
+        self._coming: list[int] = []
         self.held: dict[int, deque[Sequence[object]]] = {}
+        #: Workers that are hired, and never come.
+        self.never: set[int] = set()
         self.hired = 0
         self.most_held = 0
         self.begun: list[Sequence[object]] = []
 
     def hire(self) -> int:
         self.hired += 1
-        self.held[self.hired] = deque()
-        assert len(self.held) <= self.size
+        self._coming.append(self.hired)
+        assert len(self.held) + len(self._coming) <= self.size
         return self.hired
 
     def give(self, worker: int, batch: Sequence[object]) -> None:
@@ -37,7 +40,14 @@ class Imagined:
         self.most_held = max(self.most_held, len(self.held[worker]))
 
     def answers(self) -> list[Answer[int]]:
-        worker = self._random.choice([w for w, held in self.held.items() if held])
+        busy = [w for w, held in self.held.items() if held]
+        if self._coming and (not busy or self._random.random() < 0.5):
+            worker = self._coming.pop(0)
+            if worker in self.never:
+                return self.answers()
+            self.held[worker] = deque()
+            return [Answer(worker, is_ready=True)]
+        worker = self._random.choice(busy)
         batch = self.held[worker][0]
         self.begun.append(batch)
         if self._deadly & set(batch) or self._random.random() < self._kill:
@@ -99,6 +109,13 @@ def test_a_suspect_is_alone_on_its_worker() -> None:
     assert everything(Watching(deadly=[5]), 60)[1] == [5]
 
 
+def test_nothing_waits_for_a_worker_that_never_comes() -> None:
+    workers = Imagined()
+    workers.never = {2, 3}
+    done, guilty = everything(workers, 50)
+    assert (sorted(done), guilty) == (list(range(50)), [])
+
+
 def test_workers_that_die_whatever_they_are_given_end_it() -> None:
     with pytest.raises(WorkersLostError, match="died one after another"):
         everything(Imagined(kill=1), 1000)
@@ -130,7 +147,7 @@ def test_batches_are_bounded_in_bytes() -> None:
 def test_the_error_of_the_work_is_raised() -> None:
     class Failing(Imagined):
         def answers(self) -> list[Answer[int]]:
-            return [Answer(next(iter(self.held)), error=ZeroDivisionError())]
+            return [Answer(1, error=ZeroDivisionError())]
 
     with pytest.raises(ZeroDivisionError):
         everything(Failing(), 10)

@@ -33,10 +33,11 @@ class WorkersLostError(PhotograftError):
 
 @dataclass(frozen=True)
 class Answer(Generic[W]):
-    """What came of the first of the batches that a worker holds.
+    """What a worker says: that it is ready, or what came of the first of the batches it holds.
 
     Attributes:
         worker: The worker.
+        is_ready: Whether it is there, and may be given batches.
         died: Whether it is gone, and all that it held with it.
         result: What the work gave.
         error: What the work raised.
@@ -44,6 +45,7 @@ class Answer(Generic[W]):
     """
 
     worker: W
+    is_ready: bool = False
     died: bool = False
     result: object = None
     error: Exception | None = None
@@ -60,7 +62,7 @@ class Workers(Protocol[W]):
     size: int
 
     def hire(self) -> W:
-        """Start another worker; it need not be ready yet."""
+        """Start another worker; once it is ready, it says so in an answer."""
         ...
 
     def give(self, worker: W, batch: Sequence[object]) -> None:
@@ -99,20 +101,26 @@ def deal(
     fresh = _batches(things, dealing)
     again: deque[_Batch[T]] = deque()
     held: dict[W, deque[_Batch[T]]] = {}
+    coming: set[W] = set()
     deaths, has_done = 0, False
     while True:
         _top_up(workers, held, fresh, again)
-        if not any(held.values()):
+        _hire(workers, len(held), coming, fresh, again)
+        if not again and not any(held.values()):
             return
         for answer in workers.answers():
+            coming.discard(answer.worker)
             if answer.error is not None:
                 raise answer.error
+            if answer.is_ready:
+                held[answer.worker] = deque()
+                continue
             if not answer.died:
                 deaths, has_done = 0, True
                 yield Done(held[answer.worker].popleft().positions, answer.result, answer.place)
                 continue
-            lost = held.pop(answer.worker)
-            deaths += bool(lost)
+            lost = held.pop(answer.worker, ())
+            deaths += 1
             if deaths > (100 if has_done else 6 + 2 * workers.size):
                 raise WorkersLostError(
                     f"{deaths} workers died one after another, and nothing was done",
@@ -134,31 +142,32 @@ def _top_up(
     fresh: Iterator[_Batch[T]],
     again: deque[_Batch[T]],
 ) -> None:
-    """Hand out batches: to all workers one before any gets a second."""
+    """Hand out batches: to all workers that are ready one before any gets a second."""
     for depth in range(_DEPTH):
-        for worker in [*held]:
-            if len(held[worker]) == depth:
-                _give(workers, worker, held[worker], fresh, again)
-        while depth == 0 and len(held) < workers.size:
-            batch = _next(deque(), fresh, again)
-            if batch is None:
-                break
-            worker = workers.hire()
-            held[worker] = deque([batch])
-            workers.give(worker, batch.things)
+        for worker, own in held.items():
+            if len(own) == depth and (batch := _next(own, fresh, again)) is not None:
+                own.append(batch)
+                workers.give(worker, batch.things)
 
 
-def _give(
+def _hire(
     workers: Workers[W],
-    worker: W,
-    own: deque[_Batch[T]],
+    num_ready: int,
+    coming: set[W],
     fresh: Iterator[_Batch[T]],
     again: deque[_Batch[T]],
 ) -> None:
-    batch = _next(own, fresh, again)
-    if batch is not None:
-        own.append(batch)
-        workers.give(worker, batch.things)
+    """Start as many workers as there should be, each for a batch that waits.
+
+    Nothing waits for one of them: on a cluster that has become smaller it may never be there.
+    """
+    while num_ready + len(coming) < workers.size:
+        if len(again) <= len(coming):
+            batch = next(fresh, None)
+            if batch is None:
+                return
+            again.append(batch)
+        coming.add(workers.hire())
 
 
 def _next(

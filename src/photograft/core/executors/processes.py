@@ -76,6 +76,7 @@ class _Pool:
         self._processes[self._hired] = process
         threading.Thread(target=self._listen, args=(self._hired, process), daemon=True).start()
         self._send(self._hired, (self._cores, self._work))
+        self._answers.put(Answer(self._hired, is_ready=True))  # it reads while it starts
         return self._hired
 
     def give(self, worker: int, batch: Sequence[object]) -> None:

@@ -54,6 +54,7 @@ class OnRay:
         self.address = address
         self._folder: Path | None = None
         self._is_ours = False
+        self._printing: Any = None
         if address != "local":
             self._connect()
 
@@ -79,6 +80,7 @@ class OnRay:
         import ray
 
         ray.shutdown()
+        ray._private.worker.print_to_stdstream = self._printing
         self._is_ours = False
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -103,6 +105,9 @@ class OnRay:
                         f"there is no Ray cluster {where} ({first_line(error)})",
                         fix="Run `ray start --head` first, or choose --ray local.",
                     ) from error
+        # Ray would print among our own output what becomes of its processes.
+        self._printing = ray._private.worker.print_to_stdstream
+        ray._private.worker.print_to_stdstream = _say_nothing
         self._is_ours = True
 
     def _start(self, quiet: dict[str, Any]) -> None:
@@ -140,7 +145,11 @@ class Worker:
 
     def __init__(self, work: Sequence[Any], cores: int) -> None:
         keep_to(cores)
-        self._given, self._work = work, None
+        self._given = work
+        self._work: Work[Any, Any] | None = None
+
+    def ready(self) -> None:
+        """Return as soon as it is there."""
 
     def do(self, batch: Sequence[Any]) -> tuple[Reply, str]:
         """Return what came of a batch, and on which node."""
@@ -152,7 +161,7 @@ class Worker:
                 self._work = ray.get(self._given[0])
             except Exception as error:
                 return (None, RuntimeError(first_line(error))), place
-        return reply_to(self._work, batch), place
+        return reply_to(self._work.__call__, batch), place
 
 
 class _Pool:
@@ -172,6 +181,7 @@ class _Pool:
         )
         self._given = [ray.put(work)], cores
         self._actors: dict[int, Any] = {}
+        self._coming: dict[Any, int] = {}
         self._under_way: dict[int, deque[Any]] = {}
         self._hired = 0
         self._places: dict[str, str] = {}
@@ -180,6 +190,7 @@ class _Pool:
         self._hired += 1
         self._actors[self._hired] = self._class.remote(*self._given)
         self._under_way[self._hired] = deque()
+        self._coming[self._actors[self._hired].ready.remote()] = self._hired
         return self._hired
 
     def give(self, worker: int, batch: Sequence[object]) -> None:
@@ -187,10 +198,18 @@ class _Pool:
 
     def answers(self) -> list[Answer[int]]:
         import ray
+        from ray.exceptions import RayError
 
         first = {held[0]: worker for worker, held in self._under_way.items() if held}
-        ready, _ = ray.wait([*first], num_returns=1)
-        return [self._answer(first[reference], reference) for reference in ready]
+        (reference,), _ = ray.wait([*first, *self._coming], num_returns=1)
+        if reference in first:
+            return [self._answer(first[reference], reference)]
+        worker = self._coming.pop(reference)
+        try:
+            ray.get(reference)
+        except RayError:
+            return [self._lost(worker)]
+        return [Answer(worker, is_ready=True)]
 
     def close(self) -> None:
         import ray
@@ -207,14 +226,18 @@ class _Pool:
             (result, error), node = ray.get(reference)
         except RayTaskError as raised:  # the work can't be unpickled there, say
             return Answer(worker, error=raised.as_instanceof_cause())
-        except RayError as lost:  # the actor, its node, or its answer
-            del lost
-            with suppress(Exception):
-                ray.kill(self._actors[worker])
-            del self._actors[worker], self._under_way[worker]
-            return Answer(worker, died=True)
+        except RayError:  # the actor, its node, or its answer is lost
+            return self._lost(worker)
         self._under_way[worker].popleft()
         return Answer(worker, result=result, error=error, place=self._place(node))
+
+    def _lost(self, worker: int) -> Answer[int]:
+        import ray
+
+        with suppress(Exception):
+            ray.kill(self._actors[worker])
+        del self._actors[worker], self._under_way[worker]
+        return Answer(worker, died=True)
 
     def _place(self, node: str) -> str:
         """Return a node's name; with a bit of its number where several have the same."""
@@ -225,6 +248,10 @@ class _Pool:
             twice = [*names.values()].count(names.get(node, "")) > 1
             self._places[node] = f"{names.get(node, '')}{f' ({node[:4]})' if twice else ''}"
         return self._places[node]
+
+
+def _say_nothing(*arguments: object, **named: object) -> None:
+    del arguments, named
 
 
 def _new_folder() -> Path:
