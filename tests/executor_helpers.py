@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,14 @@ class Squares(Streaming):
 
     def one(self, thing: int) -> int:
         return thing * thing
+
+
+class Slow(Streaming):
+    """Takes a while."""
+
+    def one(self, thing: int) -> int:
+        time.sleep(0.005)
+        return thing
 
 
 class Where(Streaming):

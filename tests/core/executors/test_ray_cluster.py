@@ -77,11 +77,20 @@ def test_nobody_else_can_reach_it() -> None:
 
 
 def test_nothing_is_left_of_it(tmp_path: Path) -> None:
-    """Of a process that ends as it should; and of one that is killed, once another one starts."""
+    """Of a process that ends as it should; and of one that is killed, once another one starts.
+
+    Nor is a cluster found where there is none.
+    """
     code = """
 import os, pathlib, signal, sys
 from executor_helpers import Killed, Squares, results
+from photograft.core.errors import InputError
 from photograft.core.executors.ray_cluster import OnRay
+try:
+    OnRay("auto")
+except InputError as error:
+    assert str(error).startswith("there is no Ray cluster here ("), error
+    assert "--ray local" in str(error)
 executor = OnRay("local")
 work = Killed(Squares(), pathlib.Path(sys.argv[2]), seed=3, kills=1)
 print(results(executor, work, range(3)), executor._folder, flush=True)
@@ -89,11 +98,12 @@ if sys.argv[1] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 executor.close()
 """
+    environment = {name: v for name, v in os.environ.items() if name != "RAY_ADDRESS"}
     folders = []
     for end in ("killed", "closed"):
         done = subprocess.run(
             [sys.executable, "-c", code, end, str(tmp_path)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
             timeout=120,
@@ -113,17 +123,18 @@ warnings.simplefilter("ignore")
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 other = cluster.add_node(num_cpus=1)
-from executor_helpers import Squares, counted
+from executor_helpers import Slow
 from photograft.core.executors.base import Dealing
 from photograft.core.executors.ray_cluster import OnRay
 executor = OnRay(cluster.address)
 places, found = [], []
-for done in executor.run(Squares(), range(60), Dealing(2)):
-    if len(found) == 10:
-        cluster.remove_node(other, allow_graceful=False)
+for done in executor.run(Slow(), range(3000), Dealing(2)):
     found += done.result
     places.append(done.place)
-print(sorted(found) == [i * i for i in range(60)], len(set(places)), all(places), flush=True)
+    if other and len(set(places)) == 2:
+        cluster.remove_node(other, allow_graceful=False)
+        other = None
+print(sorted(found) == [*range(3000)], len(set(places)), all(places), flush=True)
 executor.close()
 cluster.shutdown()
 """
@@ -135,23 +146,6 @@ cluster.shutdown()
         timeout=100,
     )
     assert done.stdout.splitlines()[-1:] == ["True 2 True"], done.stderr[-2000:]
-
-
-def test_where_no_cluster_is() -> None:
-    code = """
-from photograft.core.errors import InputError
-from photograft.core.executors.ray_cluster import OnRay
-try:
-    OnRay("auto")
-except InputError as error:
-    print(error)
-"""
-    environment = {name: v for name, v in os.environ.items() if name != "RAY_ADDRESS"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.stdout.startswith("there is no Ray cluster here ("), done.stderr
-    assert "--ray local" in done.stdout
 
 
 def _descendants(process: int) -> set[str]:
