@@ -10,18 +10,17 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from photograft.core.errors import InputError, first_line
 from photograft.core.executors.base import Dealing, Done, R, T, Work
-from photograft.core.executors.dealing import Answer, deal
-from photograft.core.executors.worker import Reply, reply_to
+from photograft.core.executors.dealing import deal
+from photograft.core.executors.ray_actors import Pool
 from photograft.core.optional import need_packages
-from photograft.core.parallel import keep_to, num_cores
+from photograft.core.parallel import num_cores
 
 #: Bytes of the object store of a cluster that is started here. What is under way is bounded by the
 #: batches that workers hold: addresses, files' bytes, features.
@@ -55,6 +54,7 @@ class OnRay:
         self._folder: Path | None = None
         self._is_ours = False
         self._printing: Any = None
+        self._pools: dict[bool, Pool] = {}
         if address != "local":
             self._connect()
 
@@ -67,14 +67,20 @@ class OnRay:
         """Do work, and yield what is done; see `Executor.run`."""
         self._connect()
         dealing = dealing or Dealing()
-        pool = _Pool(work, accelerated=dealing.accelerated)
+        if dealing.accelerated not in self._pools:
+            self._pools[dealing.accelerated] = Pool(accelerated=dealing.accelerated)
+        pool = self._pools[dealing.accelerated]
+        pool.begin(work)
         try:
             yield from deal(pool, things, dealing)  # type: ignore[misc]  # the work's own results
         finally:
-            pool.close()
+            pool.end()
 
     def close(self) -> None:
         """Leave the cluster; end it, and remove what it wrote, where it was started here."""
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
         if not self._is_ours:
             return
         import ray
@@ -132,122 +138,6 @@ class OnRay:
             )
         finally:
             ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-class Worker:
-    """Becomes an actor: opens what the work needs once, and does batches.
-
-    Args:
-        work: A reference to it, in a list: so what goes wrong where it is unpickled comes back as
-            an error, and is not the actor's end.
-        cores: How many it may use.
-    """
-
-    def __init__(self, work: Sequence[Any], cores: int) -> None:
-        keep_to(cores)
-        self._given = work
-        self._work: Work[Any, Any] | None = None
-
-    def ready(self) -> None:
-        """Return as soon as it is there."""
-
-    def do(self, batch: Sequence[Any]) -> tuple[Reply, str]:
-        """Return what came of a batch, and on which node."""
-        import ray
-
-        place = ray.get_runtime_context().get_node_id()
-        if self._work is None:
-            try:
-                self._work = ray.get(self._given[0])
-            except Exception as error:
-                return (None, RuntimeError(first_line(error))), place
-        return reply_to(self._work.__call__, batch), place
-
-
-class _Pool:
-    """The actors of one run; a worker is known by its number."""
-
-    def __init__(self, work: object, *, accelerated: bool) -> None:
-        import ray
-
-        there = ray.cluster_resources()
-        cpus, gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
-        self.size = max(1, gpus if accelerated else cpus)
-        cores = max(1, cpus // self.size)
-        options = {"num_gpus": 1} if accelerated else {}
-        # Whose death is put down to what is for us to say: Ray tries nothing again.
-        self._class = ray.remote(num_cpus=cores, max_restarts=0, max_task_retries=0, **options)(
-            Worker
-        )
-        self._given = [ray.put(work)], cores
-        self._actors: dict[int, Any] = {}
-        self._coming: dict[Any, int] = {}
-        self._under_way: dict[int, deque[Any]] = {}
-        self._hired = 0
-        self._places: dict[str, str] = {}
-
-    def hire(self) -> int:
-        self._hired += 1
-        self._actors[self._hired] = self._class.remote(*self._given)
-        self._under_way[self._hired] = deque()
-        self._coming[self._actors[self._hired].ready.remote()] = self._hired
-        return self._hired
-
-    def give(self, worker: int, batch: Sequence[object]) -> None:
-        self._under_way[worker].append(self._actors[worker].do.remote(batch))
-
-    def answers(self) -> list[Answer[int]]:
-        import ray
-        from ray.exceptions import RayError
-
-        first = {held[0]: worker for worker, held in self._under_way.items() if held}
-        (reference,), _ = ray.wait([*first, *self._coming], num_returns=1)
-        if reference in first:
-            return [self._answer(first[reference], reference)]
-        worker = self._coming.pop(reference)
-        try:
-            ray.get(reference)
-        except RayError:
-            return [self._lost(worker)]
-        return [Answer(worker, is_ready=True)]
-
-    def close(self) -> None:
-        import ray
-
-        for actor in self._actors.values():
-            with suppress(Exception):  # it, or the cluster, is gone
-                ray.kill(actor)
-
-    def _answer(self, worker: int, reference: Any) -> Answer[int]:
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-
-        try:
-            (result, error), node = ray.get(reference)
-        except RayTaskError as raised:  # the work can't be unpickled there, say
-            return Answer(worker, error=raised.as_instanceof_cause())
-        except RayError:  # the actor, its node, or its answer is lost
-            return self._lost(worker)
-        self._under_way[worker].popleft()
-        return Answer(worker, result=result, error=error, place=self._place(node))
-
-    def _lost(self, worker: int) -> Answer[int]:
-        import ray
-
-        with suppress(Exception):
-            ray.kill(self._actors[worker])
-        del self._actors[worker], self._under_way[worker]
-        return Answer(worker, died=True)
-
-    def _place(self, node: str) -> str:
-        """Return a node's name; with a bit of its number where several have the same."""
-        if node not in self._places:
-            import ray
-
-            names = {n["NodeID"]: n["NodeName"] for n in ray.nodes()}
-            twice = [*names.values()].count(names.get(node, "")) > 1
-            self._places[node] = f"{names.get(node, '')}{f' ({node[:4]})' if twice else ''}"
-        return self._places[node]
 
 
 def _say_nothing(*arguments: object, **named: object) -> None:
