@@ -15,6 +15,7 @@ from photograft.classifier.files import is_classifier
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.errors import ClassifierError, InputError, described
+from photograft.core.executors.choosing import OFF, executing
 from photograft.core.progress import Watched
 from photograft.data.inputs import files_in, matching
 from photograft.data.loading import check_outside
@@ -110,6 +111,7 @@ def predict(
     coverage: float | None = None,
     max_pixels: int | None = None,
     progress: Watched = True,
+    ray: str = OFF,
 ) -> Prediction | list[Prediction]:
     """Classify photos.
 
@@ -123,6 +125,8 @@ def predict(
         coverage: Also give the classes that hold the right one so often, in (0, 1).
         max_pixels: Photos with more pixels get an error; as in its training where not given.
         progress: Told how far it is with many.
+        ray: What looks at the photos: ``"off"``, this process; ``"local"``, a Ray cluster that is
+            started here; ``"auto"``, or an address, one that runs. The result is the same.
 
     Returns:
         A prediction for one photo, a list for many; its `answer` is by these rules.
@@ -137,7 +141,8 @@ def predict(
     rules = read_rules(
         loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
     )
-    found = loaded.predict(photos, progress=progress)
+    with executing(ray):
+        found = loaded.predict(photos, progress=progress)
     if isinstance(found, Prediction):
         return answered(found, rules, loaded.class_names)
     return [answered(prediction, rules, loaded.class_names) for prediction in found]
@@ -153,6 +158,7 @@ def write_predictions(
     top: int = 1,
     rules: Rules | None = None,
     advance: Callable[[], None] = lambda: None,
+    ray: str = OFF,
 ) -> Counts:
     """Classify files one after another and write a row for each, in bounded memory.
 
@@ -165,6 +171,7 @@ def write_predictions(
         top: Classes per row.
         rules: From `read_rules`.
         advance: Called after each row.
+        ray: As in `predict`.
 
     Raises:
         InputError: There is no file at all.
@@ -172,7 +179,7 @@ def write_predictions(
     """
     top = min(top, len(classifier.class_names))
     stream = classifier.stream(paths)
-    with open_writer(format_, output, stdout, top, rules) as write:
+    with executing(ray), open_writer(format_, output, stdout, top, rules) as write:
         return write_rows(stream, write, classifier.class_names, top, advance, rules)
 
 

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.errors import InputError, StorageError
+from photograft.core.executors.choosing import OFF, executing
 from photograft.core.files import make_folder, new_file, write_json
 from photograft.workflows.prediction_counts import Counts
 from photograft.workflows.prediction_rows import no_counts, open_writer, write_rows
@@ -45,6 +46,7 @@ def write_shards(
     rules: Rules | None = None,
     shard_rows: int = SHARD_ROWS,
     advance: Callable[[int], None] = lambda amount: None,
+    ray: str = OFF,
 ) -> Counts:
     """Classify files and write their rows as Parquet, a file for so many, in bounded memory.
 
@@ -56,6 +58,7 @@ def write_shards(
         rules: From `read_rules`.
         shard_rows: Photos of a shard, at least 1.
         advance: Told how many rows are done, those of earlier calls as well.
+        ray: What classifies them; see `executors.choosing.executing`.
 
     Returns:
         The counts of all rows, those of earlier calls as well.
@@ -68,7 +71,7 @@ def write_shards(
     top = min(top, len(classifier.class_names))
     key = _key(classifier, top, rules, shard_rows)
     make_folder(folder, fix=_FIX)
-    with _alone(folder):
+    with executing(ray), _alone(folder):
         noted = _read(folder, key)
         counts, left = no_counts(classifier.class_names, rules), iter(paths)
         for shard in noted:

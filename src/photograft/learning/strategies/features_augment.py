@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from photograft.core.segments import Table
@@ -139,13 +139,24 @@ def make_view(settings: Augmentation, seed: int, number: int) -> View:
         number: Of the view.
     """
     margin = CROP_MARGIN if settings.min_crop else 1.0
-
-    def change(pixels: Pixels, digest: bytes) -> Pixels:
-        # Several looks at a photo are each of a size of their own.
-        size = (round(pixels.shape[0] / margin), round(pixels.shape[1] / margin))
-        return augment(pixels, settings, generator(seed, digest, number), size=size)
-
+    change = _Change(settings, seed, number, margin)
     return View(view_name(settings, seed, number), change, margin)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A random change of a photo that goes by its content; see `make_view`."""
+
+    settings: Augmentation
+    seed: int
+    number: int
+    margin: float
+
+    def __call__(self, pixels: Pixels, digest: bytes) -> Pixels:
+        # Several looks at a photo are each of a size of their own.
+        height, width = (round(side / self.margin) for side in pixels.shape[:2])
+        random = generator(self.seed, digest, self.number)
+        return augment(pixels, self.settings, random, size=(height, width))
 
 
 def _note(plain: Selection, augmented: Selection, *, kept: bool) -> str:

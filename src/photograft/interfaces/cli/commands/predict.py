@@ -14,6 +14,7 @@ from photograft.interfaces.cli.commands.options import (
     Coverage,
     Keep,
     MinAccuracy,
+    Ray,
     Unknown,
     fail,
 )
@@ -63,6 +64,7 @@ def predict(
     min_accuracy: MinAccuracy = None,
     coverage: Coverage = None,
     max_pixels: ClassifierMaxPixels = None,
+    ray: Ray = "off",
 ) -> None:
     """Classify; the help text is above."""
     from photograft.core.errors import InputError
@@ -114,6 +116,7 @@ def predict(
                 rules=rules,
                 shard_rows=shard_rows,
                 advance=step.advance,
+                ray=ray,
             )
         else:
             counts = write_predictions(
@@ -125,6 +128,7 @@ def predict(
                 top=top,
                 rules=rules,
                 advance=step.advance,
+                ray=ray,
             )
     if output is not None:
         print(f"Predictions: {output}")
