@@ -337,6 +337,18 @@ def test_the_background_waits_for_what_is_asked(tmp_path: Path, make_photos: Mak
         assert all(project.pictures.has_thumbnail(r.photo.file) for r in project.view().rows)
 
 
+def test_a_photo_that_no_picture_can_be_made_of_holds_up_no_other(
+    tmp_path: Path, make_photos: MakePhotos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: str, size: int) -> None:
+        raise RuntimeError(file)
+
+    with Project.open(make_photos(tmp_path / "photos", n=2, size=16)) as project:
+        monkeypatch.setattr(project.pictures, "thumbnail", fail)
+        scanned(project)
+        assert (project.scan.found, project.scan.done) == (4, 4)
+
+
 def test_a_scan_can_be_left(tmp_path: Path, make_photos: MakePhotos) -> None:
     project = Project.open(make_photos(tmp_path / "photos", n=4, size=16))
     with project.pictures.asked():

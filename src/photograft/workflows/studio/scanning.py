@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +13,9 @@ from collections.abc import Callable, Sequence
 from photograft.core.parallel import num_cores
 from photograft.workflows.studio.pictures import SIZES, Pictures
 
-_PAUSE = 0.01
+_LOG = logging.getLogger("photograft")
+
+_PAUSE, _NICE = 0.01, 10
 #: Seconds between two reports of how far it is.
 _REPORT = 0.5
 
@@ -63,6 +69,7 @@ class Scan:
             thread.join()
 
     def _work(self) -> None:
+        _step_back()
         while True:
             with self._lock:
                 if not self._waiting:
@@ -71,8 +78,11 @@ class Scan:
                 file = self._waiting.pop()
             while self._pictures.num_asked and not self._is_closed:
                 time.sleep(_PAUSE)
-            if not self._pictures.has_thumbnail(file):
-                self._pictures.thumbnail(file, SIZES[0])
+            try:
+                if not self._pictures.has_thumbnail(file):
+                    self._pictures.thumbnail(file, SIZES[0])
+            except Exception:  # of one photo, which is no reason to leave out the others
+                _LOG.exception("no thumbnail could be made of %s", file)
             with self._lock:
                 self.done += 1
                 now = time.monotonic()
@@ -82,3 +92,10 @@ class Scan:
                 self._tell()
         if not self.is_running and not self._is_closed:
             self._pictures.prune()
+
+
+def _step_back() -> None:
+    """Have this thread run when others don't want to; on Linux, where each has its priority."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
