@@ -25,6 +25,9 @@ from photograft.core.palette import DARK, LIGHT, contrast, mix, variables
 #: The places, in the order of the work; each has an address of its name.
 PLACES = ("photos", "health", "train", "understand", "try", "hand-over")
 
+#: The colour of lines round what can be used.
+_EDGE = "edge"
+
 _HOLE = re.compile(r"\{\{ ([\w.]+) \}\}")
 _STATIC = resources.files(__package__) / "static"
 _TYPES = {".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml"}
@@ -58,7 +61,7 @@ def not_open(detail: str) -> Response:
 
 def palette() -> str:
     """Return both themes as a style sheet; edges of what can be used stand out 3 to 1."""
-    light, dark = (f"{variables(theme)};--edge:{_edge(theme)}" for theme in (LIGHT, DARK))
+    light, dark = (f"{variables(theme)};--{_EDGE}:{_edge(theme)}" for theme in (LIGHT, DARK))
     return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
 
 

@@ -98,6 +98,7 @@ function showSteps() {
 
 function showProject(project) {
   setText(byId("project-name"), project.name);
+  showTrouble();
   showSteps();
 }
 
@@ -113,10 +114,12 @@ function showJob(jobs) {
   chip.replaceChildren(styled(make("span", { class: "ring" }), { "--share": `${100 * share}%` }), make("span", { text: words }));
 }
 
-function showOnline(online) {
-  const bar = byId("gone");
-  bar.hidden = online === true;
-  setText(bar, online === true ? "" : t(online === "cookie" ? "errors.cookie" : "errors.away"));
+/** What stands in the way of all: the server is gone, or can't write. */
+function showTrouble() {
+  const { online, project } = state;
+  const trouble = online === true ? (project?.problem ?? "") : t(online === "cookie" ? "errors.cookie" : "errors.away");
+  byId("gone").hidden = !trouble;
+  setText(byId("gone"), trouble);
 }
 
 /** Links within the page change the place; all others are the browser's. */
@@ -138,7 +141,7 @@ async function start() {
   // What is dropped beside a place for it must not replace the page.
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => event.preventDefault());
-  watch("online", showOnline);
+  watch("online", showTrouble);
   watch("project", showProject);
   watch("jobs", showJob);
   listen();

@@ -1,5 +1,6 @@
 // Talking to the studio's server. What goes wrong becomes a `Problem` with a line for people.
 
+import { saw } from "./store.js";
 import { t } from "./texts.js";
 
 /** What the server, or its absence, says went wrong. */
@@ -44,12 +45,16 @@ export function address(path, parameters = {}) {
 /** @param {string} path @param {Record<string, any>} [parameters] @param {AbortSignal} [signal] */
 export const get = (path, parameters, signal) => ask(address(path, parameters), { signal });
 
-export const post = (path, body = {}) =>
-  ask(path, {
+/** @param {string} path @param {Record<string, any>} [body] */
+export async function post(path, body = {}) {
+  const answer = await ask(path, {
     method: "POST",
     headers: { ...HEADERS, "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
+  saw(answer.revision);
+  return answer;
+}
 
 /** Send a file's bytes. @param {string} path @param {Blob} blob @param {Record<string, any>} [parameters] */
 export const send = (path, blob, parameters, signal) =>

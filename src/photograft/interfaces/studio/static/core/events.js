@@ -1,7 +1,7 @@
 // News from the server, as they come. When it is away the page says so and tries again by itself.
 
 import { get } from "./api.js";
-import { put, state } from "./store.js";
+import { put, saw, state } from "./store.js";
 
 const RETRY = 1500;
 let source = null;
@@ -45,7 +45,9 @@ export async function refresh() {
   await Promise.all(
     parts.map(async ([key, path]) => {
       try {
-        put(key, await get(path));
+        const found = await get(path);
+        saw(found.revision);
+        put(key, found);
       } catch (error) {
         if (error.status === 401) put("online", "cookie");
       }
@@ -86,7 +88,9 @@ export async function refreshProject() {
   while (isWanted) {
     isWanted = false;
     try {
-      put("project", await get("/api/project"));
+      const project = await get("/api/project");
+      saw(project.revision);
+      put("project", project);
     } catch {
       break;
     }

@@ -8,13 +8,19 @@
  * @property {any} online whether the server answers
  * @property {number} health counts up when findings change
  * @property {number} run counts up when there is another run
+ * @property {number} revision the latest of the project that this page has seen or made
  */
 
 /** @type {State} */
-export const state = { project: null, live: null, jobs: null, online: true, health: 0, run: 0 };
+export const state = { project: null, live: null, jobs: null, online: true, health: 0, run: 0, revision: 0 };
 
 /** @type {Map<string, Set<(value: any) => void>>} */
 const watchers = new Map();
+
+/** The project is at this revision, as far as this page knows. @param {number | undefined} revision */
+export function saw(revision) {
+  if (revision > state.revision) state.revision = revision;
+}
 
 /** @param {keyof State} key @param {any} value */
 export function put(key, value) {

@@ -83,7 +83,7 @@ export function open(root, signal) {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
       event.preventDefault();
       attempt(async () => {
-        await post(event.shiftKey ? "/api/redo" : "/api/undo");
+        await post(event.shiftKey ? "/api/redo" : "/api/undo", { revision: state.revision });
         await load();
       });
       return;

@@ -5,6 +5,7 @@ import { isWriting } from "../core/keys.js";
 import { t } from "../core/texts.js";
 import { openMenu } from "../parts/menu.js";
 import { readFolder } from "./folder_dialog.js";
+import { showFolders } from "./folders_sheet.js";
 import { bring, chosen, dropped, intake, stopBringing } from "./intake.js";
 
 /**
@@ -31,7 +32,7 @@ export function ways(shelfLabel, openCamera, signal) {
   listenToDrops(shelfLabel, signal);
   return {
     fields: [files, folder],
-    menu: (opener) => openMenu(opener, all),
+    menu: (opener) => openMenu(opener, [...all, { text: t("folders.title"), icon: "all", act: showFolders }]),
     empty: () => emptyPage(all, signal),
   };
 }

@@ -139,13 +139,13 @@ export class Shelf {
   }
 }
 
-/** Take back what was done last, in whatever tab. */
+/** Take back what was done last; not what another tab has done since. */
 export async function undo() {
-  const done = await attempt(() => post("/api/undo"));
+  const done = await attempt(() => post("/api/undo", { revision: state.revision }));
   if (done) say(done.what, { action: t("photos.redo"), act: () => redo() });
 }
 
 export async function redo() {
-  const done = await attempt(() => post("/api/redo"));
+  const done = await attempt(() => post("/api/redo", { revision: state.revision }));
   if (done) say(done.what);
 }

@@ -6,6 +6,7 @@ import { attempt, say } from "../core/messages.js";
 import { state } from "../core/store.js";
 import { percent, t } from "../core/texts.js";
 import { explanation } from "../parts/explanation.js";
+import { undo } from "../photos/shelf.js";
 
 /**
  * A row of photos with the explanation of one of them below.
@@ -69,7 +70,7 @@ function correction({ id }) {
   const put = async (label) => {
     if (!label) return;
     const done = await attempt(() => post("/api/label", { ids: [id], label }));
-    if (done) say(done.what, { action: t("photos.undo"), act: () => attempt(() => post("/api/undo")) });
+    if (done) say(done.what, { action: t("photos.undo"), act: undo });
   };
   return make("label", { class: "correction" }, make("span", { text: t("understand.label_wrong") }), field);
 }
