@@ -153,7 +153,7 @@ def test_each_look_is_calibrated_for_int8() -> None:
     classifier = with_head(backbone, path)
     pixels = np.stack([pack(prepare_looks(s.read(), backbone.looks)) for s in samples()])
     found = []
-    for ranges in ((), ranges_for(classifier, list(pixels))):
+    for ranges in ((), ranges_for(classifier, [*pixels])):
         model = graph(classifier, prepared=True, ranges=ranges)
         found.append(open_whole(model.SerializeToString(), "onnxruntime", (FEATURES,))(pixels))
     width = backbone.parts[0].num_features
