@@ -75,7 +75,7 @@ def extract(photos: tuple[Photo, ...], cache: Path) -> str:
 
 def compare(photos: tuple[Photo, ...], turns: int) -> None:
     """Time both, in turns, and what the object store holds meanwhile."""
-    import ray
+    from ray._private.internal_api import memory_summary
 
     seconds: dict[str, list[float]] = {"off": [], "local": []}
     digests, used = set(), [0.0]
@@ -89,7 +89,7 @@ def compare(photos: tuple[Photo, ...], turns: int) -> None:
                     start = time.perf_counter()
                     digests.add(extract(photos, Path(cache)))
                     own.append(time.perf_counter() - start)
-        spilled = ray._private.internal_api.memory_summary(stats_only=True)
+        spilled = memory_summary(stats_only=True)
     here, there = (len(photos) / min(own) for own in seconds.values())
     report(
         "ray_extraction",
@@ -179,11 +179,12 @@ def _until_killed(
         stdout=subprocess.PIPE,
         text=True,
     )
-    # Once features are there: before that a kill only costs the start.
-    while process.poll() is None and not any(Path(cache).glob("features/*/*.keys")):
+    before = _kept(cache)
+    # Once there are more: before that a kill only costs the start.
+    while process.poll() is None and _kept(cache) == before:
         time.sleep(0.05)
     while process.poll() is None and sum(done.values()) < kills:
-        time.sleep(generator.uniform(0, 2.5))
+        time.sleep(generator.uniform(0, 2))
         if generator.random() < 0.2:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
@@ -193,6 +194,11 @@ def _until_killed(
             done["workers"] += 1
     output, _ = process.communicate()
     return output.strip()
+
+
+def _kept(cache: str) -> int:
+    """Return the bytes of all keys that are kept."""
+    return sum(path.stat().st_size for path in Path(cache).glob("features/*/*.keys"))
 
 
 def _workers_of(driver: int) -> list[int]:

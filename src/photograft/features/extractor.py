@@ -187,9 +187,9 @@ def extract(
         A table that holds every photo which could be decoded, and for each other content digest
         what was wrong with it.
     """
-    distinct = {photo.digest: photo for photo in photos}
+    distinct = {photo.digest: i for i, photo in enumerate(photos)}
     table = space.find(list(distinct))
-    missing = [photo for digest, photo in distinct.items() if digest not in table]
+    missing = [digest for digest in distinct if digest not in table]
     failures: dict[bytes, ImageError] = {}
     if not missing:
         return table, failures
@@ -197,12 +197,14 @@ def extract(
     with (progress or Silent()).step(what, len(missing), "photos") as step:
         writer: Writer | None = None
         with contextlib.ExitStack() as stack:
-            batches = look_at(map(ListedPhoto, missing), work, step.note)
+            # Made as they are needed: of many photos, what reads each takes more than its name.
+            reads = (ListedPhoto(photos[distinct[digest]]) for digest in missing)
+            batches = look_at(reads, work, step.note)
             stack.enter_context(contextlib.closing(batches))
             for indices, features, failed in batches:
-                failures |= {missing[i].digest: error for i, error in failed}
+                failures |= {missing[i]: error for i, error in failed}
                 if indices:
                     writer = writer or stack.enter_context(space.writer())
-                    writer.append([missing[i].digest for i in indices], features)
+                    writer.append([missing[i] for i in indices], features)
                 step.advance(len(indices) + len(failed))
     return space.find(list(distinct)), failures
