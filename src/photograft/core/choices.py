@@ -5,7 +5,7 @@ from __future__ import annotations
 STRATEGIES = ("features", "features+augment", "finetune", "scratch", "auto")
 ENGINES = ("auto", "openvino", "onnxruntime", "torch")
 PRECISIONS = ("auto", "bf16", "fp32", "int8")
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cpu", "cuda", "mps", "tensorrt", "coreml", "directml", "gpu", "npu")
 POOLINGS = ("avg", "flatten")
 #: The cheapest first.
 EFFORTS = ("quick", "standard", "thorough")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from executor_helpers import Deadly, Dividing, Killed, Squares, Where, results
@@ -27,9 +30,45 @@ pytestmark = [
 ]
 
 
+KILLED = """
+import os, pathlib, signal, sys
+from executor_helpers import Killed, Squares, results
+from photograft.core.errors import InputError
+from photograft.core.executors.ray_cluster import OnRay
+try:
+    OnRay("auto")
+except InputError as error:
+    assert str(error).startswith("there is no Ray cluster here ("), error
+    assert "--ray local" in str(error)
+executor = OnRay("local")
+work = Killed(Squares(), pathlib.Path(sys.argv[1]), seed=3, kills=1)
+print(results(executor, work, range(3)), executor._folder, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def python(code: str, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own: a process is in one cluster at a time."""
+    environment = {name: v for name, v in os.environ.items() if name != "RAY_ADDRESS"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
 @pytest.fixture(scope="module")
-def on_ray() -> Iterator[OnRay]:
+def killed(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """A process that looked for a cluster in vain, started one, lost a worker, and was killed."""
+    return python(KILLED, str(tmp_path_factory.mktemp("killed")))
+
+
+@pytest.fixture(scope="module")
+def on_ray(killed: object) -> Iterator[OnRay]:
     """A cluster of this machine with two cores."""
+    del killed
     executor = OnRay("local")
     yield executor
     executor.close()
@@ -76,47 +115,19 @@ def test_nobody_else_can_reach_it() -> None:
     assert not ray._private.worker._global_node.webui_url  # type: ignore[attr-defined, unused-ignore]
 
 
-def test_nothing_is_left_of_it(tmp_path: Path) -> None:
-    """Of a process that ends as it should; and of one that is killed, once another one starts.
-
-    Nor is a cluster found where there is none.
-    """
-    code = """
-import os, pathlib, signal, sys
-from executor_helpers import Killed, Squares, results
-from photograft.core.errors import InputError
-from photograft.core.executors.ray_cluster import OnRay
-try:
-    OnRay("auto")
-except InputError as error:
-    assert str(error).startswith("there is no Ray cluster here ("), error
-    assert "--ray local" in str(error)
-executor = OnRay("local")
-work = Killed(Squares(), pathlib.Path(sys.argv[2]), seed=3, kills=1)
-print(results(executor, work, range(3)), executor._folder, flush=True)
-if sys.argv[1] == "killed":
-    os.kill(os.getpid(), signal.SIGKILL)
-executor.close()
-"""
-    environment = {name: v for name, v in os.environ.items() if name != "RAY_ADDRESS"}
-    folders = []
-    for end in ("killed", "closed"):
-        done = subprocess.run(
-            [sys.executable, "-c", code, end, str(tmp_path)],
-            env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        answer, _, folder = done.stdout.strip().rpartition(" ")
-        assert answer == "{0: 0, 1: 1, 2: 4}", done.stderr
-        assert done.stderr == ""  # none of Ray's own words
-        folders.append(Path(folder))
-    assert not any(folder.exists() for folder in folders)
+def test_nothing_is_left_of_one_that_was_killed(
+    killed: subprocess.CompletedProcess[str], on_ray: OnRay
+) -> None:
+    """Once another one has started."""
+    answer, _, folder = killed.stdout.strip().rpartition(" ")
+    assert answer == "{0: 0, 1: 1, 2: 4}", killed.stderr
+    assert killed.stderr == ""  # none of Ray's own words
+    assert results(on_ray, Squares(), [2]) == {0: 4}
+    assert Path(folder).name.startswith("photograft-ray-")
+    assert not Path(folder).exists()
 
 
 def test_two_nodes() -> None:
-    """In a process of its own: a process is in one cluster at a time."""
     code = """
 import warnings
 warnings.simplefilter("ignore")
@@ -128,24 +139,38 @@ from photograft.core.executors.base import Dealing
 from photograft.core.executors.ray_cluster import OnRay
 executor = OnRay(cluster.address)
 places, found = [], []
-for done in executor.run(Slow(), range(3000), Dealing(2)):
+for done in executor.run(Slow(), range(1200), Dealing(2)):
     found += done.result
     places.append(done.place)
     if other and len(set(places)) == 2:
         cluster.remove_node(other, allow_graceful=False)
         other = None
-print(sorted(found) == [*range(3000)], len(set(places)), all(places), flush=True)
+print(sorted(found) == [*range(1200)], len(set(places)), all(places), flush=True)
 executor.close()
 cluster.shutdown()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+    done = python(code)
     assert done.stdout.splitlines()[-1:] == ["True 2 True"], done.stderr[-2000:]
+
+
+def test_ray_data_takes_a_featurizer(warm_cache: Path, photos: Path, tmp_path: Path) -> None:
+    """The snippet of the page."""
+    del warm_cache
+    page = (Path(__file__).parents[3] / "docs" / "ray.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"<!-- needs ray -->\n```python\n(.*?)```", page, re.DOTALL)
+    shutil.copytree(photos, tmp_path / "photos")
+    before = f"""
+import os, warnings
+warnings.simplefilter("ignore")
+os.chdir({str(tmp_path)!r})
+from photograft.features import Featurizer
+"""
+    done = python(before + code, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    table = pyarrow.parquet.read_table(tmp_path / "features")
+    assert sorted(table.column_names) == ["error", "features", "path"]
+    assert table.num_rows == len([*photos.glob("*/*")])
+    assert set(table["error"].to_pylist()) == {""}
 
 
 def _descendants(process: int) -> set[str]:
