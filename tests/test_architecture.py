@@ -83,6 +83,7 @@ ONLY_IN = {
         "workflows.evaluate",
         "workflows.learning_curve",
         "workflows.predict",
+        "workflows.prediction_shards",
         "workflows.train",
     },
     "wandb": {"learning.tracking.trackers"},
