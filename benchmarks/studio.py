@@ -1,14 +1,14 @@
 """How quickly the studio shows photos, and how much memory it takes.
 
-    python -m benchmarks.studio [--photos 5000] [--folder DIR]
+    python -m benchmarks.studio [--photos 5000] [--folder DIR] [--learned]
 
 Photos of 640 x 480 pixels are drawn in two class folders (kept in ``--folder``, if one is named).
 The studio is started on them with an empty cache, as a person would for the first time, and again
 with the thumbnails that it made. Seconds are from the start of the process: until the page's
 frame, project and first shelf have come, and until 48 thumbnails have, one after the other.
 Beside them is the processor time of all its threads, for a machine that is busy with other things.
-Memory is that of the server and its children, at its highest until all thumbnails are made and all
-shelves read.
+Memory is that of the server and its children, at its highest until all thumbnails are made, all
+shelves read and, with ``--learned``, the network has seen all photos and the classifier is fitted.
 """
 
 from __future__ import annotations
@@ -160,8 +160,15 @@ def watched(process: int, seen: list[float]) -> Iterator[None]:
         thread.join()
 
 
-def measured(folder: Path, project: Path, cache: Path) -> dict[str, float]:
-    """Open a folder, look at it as a page does, and wait until all thumbnails are made."""
+def measured(folder: Path, project: Path, cache: Path, *, learned: bool) -> dict[str, float]:
+    """Open a folder, look at it as a page does, and wait until all thumbnails are made.
+
+    Args:
+        folder: The photos.
+        project: Where the project is, or is to be.
+        cache: Likewise the user's cache.
+        learned: Whether to wait until the network has seen all photos and the classifier is fitted.
+    """
     seen: list[float] = []
     with studio(folder, project, cache) as page, watched(page.process.pid, seen):
         page.get("/photos")
@@ -177,6 +184,10 @@ def measured(folder: Path, project: Path, cache: Path) -> dict[str, float]:
         while page.json("/api/project")["scanning"] is not None:
             time.sleep(0.2)
         found["all_thumbnails_s"] = page.seconds
+        if learned:
+            while not has_learned(page.json("/api/live")):
+                time.sleep(0.5)
+            found["learned_s"] = page.seconds
         for place in ("?kind=all", "?kind=unlabelled", *(f"?name={name}" for name in names)):
             for _ in range(3):
                 page.json(f"/api/shelf{place}")
@@ -188,18 +199,25 @@ def measured(folder: Path, project: Path, cache: Path) -> dict[str, float]:
     return {name: round(value, 3) for name, value in found.items()}
 
 
+def has_learned(live: dict[str, Any]) -> bool:
+    """Return whether the classifier that learns along has seen all photos and is fitted."""
+    looked = live["looked"]
+    return live["state"] == "ready" and 0 < looked["total"] == looked["done"]
+
+
 def main() -> None:
     """Measure, and print a line of JSON for each start."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=5000)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--learned", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         folder = asked.folder or root / "photos"
         draw(folder, asked.photos)
         for start in ("first", "second"):
-            found = measured(folder, root / "project", root / "cache")
+            found = measured(folder, root / "project", root / "cache", learned=asked.learned)
             print(json.dumps({"start": start, "photos": asked.photos, **found}), flush=True)
 
 
