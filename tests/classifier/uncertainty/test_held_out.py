@@ -71,3 +71,19 @@ def test_labels_that_do_not_fit() -> None:
     probabilities, labels = photos(20)
     with pytest.raises(InputError):
         HeldOutAnswers.of(probabilities, labels[:5], "some photos")
+
+
+def test_curve_goes_from_the_surest_answer_to_all() -> None:
+    found = HeldOutAnswers(
+        np.array([0.6, 0.9, 0.9, 0.5], np.float32),
+        np.array([True, True, False, False]),
+        np.zeros(4, np.float32),
+        "4 photos",
+    )
+    # Photos of the same confidence are answered together.
+    assert found.curve() == pytest.approx(
+        np.array([(0.5, 0.5, 0.9), (0.75, 2 / 3, 0.6), (1.0, 0.5, 0.5)])
+    )
+    assert [share for share, _, _ in found.curve(2)] == [0.5, 1.0]
+    nothing = np.zeros(0, np.float32)
+    assert HeldOutAnswers(nothing, nothing > 0, nothing, "none").curve() == []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from photograft.core.errors import InputError, UnknownNameError
+from photograft.core.errors import InputError, StorageError, UnknownNameError
 from photograft.runs.run import Run
 from photograft.workflows.studio.jobs import Jobs
 from photograft.workflows.studio.project import Project
@@ -136,6 +136,14 @@ def test_a_run_that_was_written_but_not_noted_is_done(done: Project) -> None:
 def test_a_torn_note_is_no_obstacle(unlabelled: Project) -> None:
     (unlabelled.folder / "jobs.json").write_text('{"format": 1, "jobs": [{"id"')
     assert Jobs(unlabelled).status() == {"current": None, "queue": [], "past": []}
+
+
+def test_a_job_that_cant_be_noted_is_not_begun(unlabelled: Project) -> None:
+    (unlabelled.folder / "jobs.json").mkdir()
+    jobs = Jobs(unlabelled)
+    with pytest.raises(StorageError, match=r"jobs\.json can't be written"):
+        jobs.add("doctor")
+    assert jobs.status()["queue"] == []
 
 
 SERVER = """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+import photograft
 from photograft.core.errors import ClassifierError, UnknownNameError
 from photograft.runs.run import Run
 from photograft.workflows.studio.jobs import Jobs
@@ -72,3 +75,39 @@ def test_other_labels_make_it_stale(done: Project) -> None:
     assert found["more_photos"] == [], "of other labels"
     done.undo()
     assert understanding.facts()["state"] == "fresh"
+
+
+def test_a_class_that_is_seldom_found_gets_a_word(done: Project) -> None:
+    path = done.folder / "runs" / "quick-1" / "metrics.json"
+    scores = json.loads(path.read_text("utf-8"))
+    scores["test"]["classes"][1]["recall"] = 0.25
+    path.write_text(json.dumps(scores), "utf-8")
+    _, square, _ = Understanding(done, Jobs(done)).facts()["per_class"]
+    assert square["advice"] == ("Found less often than the others (25.0%): look at its mistakes.")
+    info = path.with_name("run.json")
+    run = json.loads(info.read_text("utf-8"))
+    run["data"]["class_counts"]["train"][1] = 3
+    info.write_text(json.dumps(run), "utf-8")
+    first, square, _ = Understanding(done, Jobs(done)).facts()["per_class"]
+    assert "3 photos): more of it come first" in square["advice"]
+    assert first["advice"] == ""
+
+
+@pytest.mark.slow
+def test_a_comparison_is_understood_by_its_winner(done: Project) -> None:
+    """Also where nobody noted that it was done."""
+    (done.folder / "jobs.json").unlink()
+    out = done.folder / "runs" / "compare-1"
+    photograft.compare(
+        done.write_labels(),
+        out=out,
+        backbones=["efficientnet_lite0"],
+        strategies=["features"],
+        progress=False,
+    )
+    jobs = Jobs(done)
+    assert jobs.run() == out / "run"
+    found = Understanding(done, jobs).facts()
+    assert (found["state"], found["name"]) == ("stale", "compare-1")
+    assert found["tried"]
+    assert all(row["score"].endswith("%") for row in found["tried"])

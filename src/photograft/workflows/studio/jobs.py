@@ -156,7 +156,8 @@ class Jobs:
                     if (path / "run.json").is_file():
                         return path
         folder: Path = self._project.folder
-        found = [file.parent for file in folder.glob(f"{RUNS}/*/run.json")]
+        places = (f"{RUNS}/*/run.json", f"{RUNS}/*/*/run.json")  # a comparison has its winner's
+        found = [file.parent for place in places for file in folder.glob(place)]
         return max(found, key=_changed, default=None)
 
     def wait(self, job_id: str, seconds: float = 600.0) -> Job:
@@ -289,4 +290,4 @@ class Jobs:
 
 
 def _changed(path: Path) -> float:
-    return path.stat().st_mtime
+    return (path / "run.json").stat().st_mtime

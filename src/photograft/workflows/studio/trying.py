@@ -51,7 +51,7 @@ class Trying:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trying")
         self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self._open: tuple[object, Asked] | None = None
-        self._explained: OrderedDict[tuple[Path, str], Thought] = OrderedDict()
+        self._explained: OrderedDict[tuple[str, int, str], Thought] = OrderedDict()
 
     def close(self) -> None:
         """End it."""
@@ -115,7 +115,7 @@ class Trying:
 
     def _thought(self, photo_id: str) -> Thought:
         run = self._run()
-        key = (run, photo_id)
+        key = (*_state(run), photo_id)
         found = self._explained.get(key)
         if found is None:
             data = self._project.read(photo_id)
@@ -160,7 +160,7 @@ class Trying:
             return LIVE
         if fit is None:
             return RUN
-        return RUN if set(_class_names(run)) == set(fit.classifier.class_names) else LIVE
+        return RUN if set(_class_names(*_state(run))) == set(fit.classifier.class_names) else LIVE
 
     def _run(self) -> Path:
         run = self._jobs.run()
@@ -172,13 +172,14 @@ class Trying:
         """Return a classifier, opened where it is not the one that is open."""
         if which not in (RUN, LIVE):
             raise InputError("there is no such classifier", expected=f"{RUN} or {LIVE}", got=which)
-        key: object = self._run() if which == RUN else self._live.fit
+        run = self._run() if which == RUN else None
+        key: object = _state(run) if run else self._live.fit
         if key is None:
             raise InputError(
                 "nothing is learned yet", fix="Label two photos of each of two classes at least."
             )
         if self._open is None or self._open[0] != key:
-            found = Classifier.load(key) if isinstance(key, Path) else self._live.whole()
+            found = Classifier.load(run) if run else self._live.whole()
             if found is None:
                 raise InputError("nothing is learned any more", fix="Label more photos.")
             self._open = key, Asked(found)
@@ -195,8 +196,14 @@ class Trying:
         return found
 
 
+def _state(run: Path) -> tuple[str, int]:
+    """Return what tells a run from others, and from another one of the same name."""
+    return str(run), (run / "run.json").stat().st_mtime_ns
+
+
 @functools.lru_cache(maxsize=4)
-def _class_names(run: Path) -> tuple[str, ...]:
+def _class_names(run: str, changed: int) -> tuple[str, ...]:
+    del changed
     return Run.load(run).class_names
 
 

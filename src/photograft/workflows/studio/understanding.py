@@ -15,7 +15,7 @@ from photograft.core.text import count, percent
 from photograft.report import tried
 from photograft.report.confusion import show_confusion
 from photograft.report.model_card import limits, verdict
-from photograft.runs.comparison import Comparison
+from photograft.runs.comparison import COMPARISON, Comparison
 from photograft.runs.folder import PAGE, Answer, Facts, load_facts
 from photograft.workflows.studio.jobs import Jobs
 from photograft.workflows.studio.orders import labels_key
@@ -135,7 +135,7 @@ class Understanding:
         return _facts(path, _changed(path))
 
     def _name(self, path: Path) -> str:
-        return path.parent.name if path.name == "winner" else path.name
+        return path.parent.name if _is_compared(path) else path.name
 
     def _is_of(self, path: Path, job: Any) -> bool:
         return bool(job.result) and self._project.folder / str(job.result["path"]) == path
@@ -189,7 +189,7 @@ def _per_class(facts: Facts) -> list[dict[str, Any]]:
 
 def _tried(path: Path, facts: Facts) -> list[dict[str, Any]]:
     """Return what was tried on the way, with its score in words."""
-    if path.name == "winner":
+    if _is_compared(path):
         rows: Sequence[dict[str, Any]] = Comparison.load(path.parent).leaderboard()
         return [
             {"what": row["id"], "score": percent(row["accuracy"])}
@@ -227,6 +227,11 @@ def _curve(run: Path, changed: int) -> list[dict[str, float]]:
         {"share": share, "accuracy": accuracy, "threshold": threshold}
         for share, accuracy, threshold in (held_out.curve() if held_out else [])
     ]
+
+
+def _is_compared(run: Path) -> bool:
+    """Return whether a run is that of a comparison's winner."""
+    return (run.parent / COMPARISON).is_file()
 
 
 def _changed(run: Path) -> int:
