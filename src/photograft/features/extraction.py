@@ -21,6 +21,7 @@ from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import FeatureTable, Space, Writer
 from photograft.core.store import FeatureStore
+from photograft.core.upkeep import merge_segments
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
 from photograft.data.photo import digests_of
@@ -153,6 +154,7 @@ def extract(
                     writer = writer or stack.enter_context(space.writer())
                     writer.append([missing[i] for i in indices], features)
                 step.advance(len(indices) + len(failed))
+    merge_segments(space)
     return space.find(list(distinct)), failures
 
 
