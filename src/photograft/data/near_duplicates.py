@@ -54,11 +54,13 @@ _OTHER_SHARE = 0.9
 #: Photos that are compared with all others at once, such blocks under way, and threads: each takes
 #: memory.
 _BLOCK, _BLOCKS_AHEAD, _NUM_THREADS = 128, 8, 4
+#: Such a block has no more scores than this, but those of one photo.
+_MOST_SCORES = 4_000_000
 #: Photos of a list that are compared at once; pairs, and photos, whose thumbnails are.
 _LIST_BLOCK, _PAIRS, _ROWS = 512, 16_384, 4096
 
 #: Of more photos each is compared with those on the lists next to it, not with all others.
-MOST_EXACT = 30_000
+MOST_EXACT = 120_000
 
 
 @dataclass(frozen=True)
@@ -199,8 +201,9 @@ def _all_looks(plain: Floats) -> Iterator[Callable[[], Looked]]:
     def look(own: npt.NDArray[np.intp]) -> Looked:
         return own, _nearest(plain, flipped, own)
 
-    for start in range(0, n, _BLOCK):
-        yield functools.partial(look, np.arange(start, min(start + _BLOCK, n)))
+    size = max(1, min(_BLOCK, _MOST_SCORES // n))
+    for start in range(0, n, size):
+        yield functools.partial(look, np.arange(start, min(start + size, n)))
 
 
 def _some_looks(plain: Floats) -> Iterator[Callable[[], Looked]]:

@@ -18,7 +18,7 @@ from photograft.core.arrays import Floats
 
 #: Photos of a list on average, lists that are looked at either way, and photos that centres are
 #: found on, per centre, in so many rounds.
-_PER_LIST, _LOOKED_AT = 400, 8
+_PER_LIST, _LOOKED_AT = 400, 32
 _LEARNED_FROM, _ROUNDS = 24, 4
 _CHUNK = 8192
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+from photograft.core.columnar import Codes, Column, Numbers, Objects, Records, Texts
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent, Step
-from photograft.core.records import Codes, Column, Numbers, Objects, Records, Texts
 from photograft.data import formats
 from photograft.data.images import decode, expected_extension_note, read_header
 from photograft.data.known_files import MOST_FILES, FileOnDisk, KnownFiles, Read

@@ -22,6 +22,7 @@ from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import FeatureTable, Writer
 from photograft.core.store import FeatureStore
+from photograft.core.upkeep import merge_segments
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
 from photograft.data.photo import digests_of
@@ -148,6 +149,7 @@ def load_thumbnails(
                     flush(writer)
                 step.advance()
             flush(writer)
+        merge_segments(space)
         table = space.find(list(distinct))
     wanted = [digest for digest in digests_of(photos) if digest not in failures]
     return _unpacked(table, wanted), failures

@@ -15,6 +15,7 @@ from photograft.core.errors import ConversionError, ImageError
 from photograft.core.progress import Progress, Silent
 from photograft.core.segments import FeatureTable, Space, Table, Writer
 from photograft.core.store import FeatureStore
+from photograft.core.upkeep import merge_segments
 from photograft.data import images
 from photograft.data.dataset import Photo
 from photograft.data.photo import digests_of
@@ -208,4 +209,5 @@ def extract(
                     writer = writer or stack.enter_context(space.writer())
                     writer.append([missing[i] for i in indices], features)
                 step.advance(len(indices) + len(failed))
+    merge_segments(space)
     return space.find(list(distinct)), failures

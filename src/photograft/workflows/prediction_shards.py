@@ -85,6 +85,8 @@ def write_shards(
             _add(counts, shard["counts"])
             advance(len(own))
         while own := list(itertools.islice(left, shard_rows)):
+            if not noted:  # by this, what is killed before its first shard is noted is known again
+                _note(folder, key, noted, is_whole=False)
             name = f"part-{len(noted):06}.parquet"
             with open_writer("parquet", folder / name, io.StringIO(), top, rules) as write:
                 found = write_rows(

@@ -14,8 +14,8 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.columnar import Codes, Column, Records, Texts
 from photograft.core.errors import SourceError
-from photograft.core.records import Codes, Column, Records, Texts
 from photograft.data.known_files import FileOnDisk
 
 #: Kinds of sources that only Python can name: tables and photos in memory.

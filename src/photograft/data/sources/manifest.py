@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from photograft.core.columnar import Codes
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
-from photograft.core.records import Codes
 from photograft.core.text import count
 from photograft.data.sources.base import Items, Listing, SkippedFile, make_listing, split_name
 from photograft.data.sources.tables import Rows, read_rows

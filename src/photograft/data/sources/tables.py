@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from photograft.core.columnar import Codes, Column, Numbers, Records, Texts
 from photograft.core.errors import SourceError, first_line
 from photograft.core.files import printable
-from photograft.core.records import Codes, Column, Numbers, Records, Texts
 from photograft.core.spreadsheets import open_csv
 from photograft.core.text import count
 
