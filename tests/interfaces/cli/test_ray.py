@@ -31,11 +31,15 @@ def test_without_ray(
 def test_answers_come_in_the_order_of_the_photos(run_path: Path, photos: Path) -> None:
     files = [str(path) for path in sorted(photos.glob("*/*"))] * 4
     files[5] = "nowhere.jpg"
-    expected = photograft.predict(run_path, files, progress=False)
+    classifier = photograft.Classifier.load(run_path)
+    expected = list(classifier.stream(files))
     with executing(Processes(2)):
-        found = photograft.predict(run_path, files, progress=False)
-    assert [p.name for p in found] == files
-    assert [repr(p) for p in found] == [repr(p) for p in expected]
+        found = list(classifier.stream(files))
+    assert [answer.name for answer in found] == files
+    assert [answer.label for answer in found] == [answer.label for answer in expected]
+    assert [answer.error for answer in found] == [answer.error for answer in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one.probability == pytest.approx(other.probability, abs=1e-6)
 
 
 @pytest.mark.ray
