@@ -136,6 +136,13 @@ class OnRay:
                 _temp_dir=str(self._folder),
                 **quiet,
             )
+        except Exception as error:  # its own kinds have no common base
+            ray.shutdown()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise InputError(
+                f"Ray can't be started here ({first_line(error)})",
+                fix="Try again when the machine is less busy, or leave --ray out.",
+            ) from error
         finally:
             ray_constants.ENABLE_RAY_CLUSTER = before
 
