@@ -21,8 +21,8 @@ Indices = npt.NDArray[np.intp]
 BLOCK = 512
 
 #: The neighbours whose distances tell how many dimensions there are, photos of a class at least,
-#: how improbable a distance is at most, and how many times as many there must be as by chance. (What is
-#: taken for chance is generous: independent photos show about a quarter of it.)
+#: how improbable a distance is at most, and how many times as many there must be as by chance.
+#: (What is taken for chance is generous: independent photos show about a quarter of it.)
 _NEXT, _FAR = 10, 40
 _LEAST_PHOTOS = 40
 _MOST_CHANCE = 0.05
