@@ -202,7 +202,7 @@ def measured(folder: Path, project: Path, cache: Path, *, learned: bool) -> dict
 def has_learned(live: dict[str, Any]) -> bool:
     """Return whether the classifier that learns along has seen all photos and is fitted."""
     looked = live["looked"]
-    return live["state"] == "ready" and 0 < looked["total"] == looked["done"]
+    return bool(live["state"] == "ready" and 0 < looked["total"] == looked["done"])
 
 
 def main() -> None:
