@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sources", type=Path, nargs="+")
     parser.add_argument("--splits", type=int, default=200, help="Of the choice among heads.")
-    parser.add_argument("--photos", type=int, default=300, help="In each of these splits.")
+    parser.add_argument("--photos", type=int, default=200, help="In each of these splits.")
     parser.add_argument("--draws", type=int, default=0, help="Of standard against before.")
     parser.add_argument("--cache", type=Path, help="Where features are kept.")
     options = parser.parse_args()

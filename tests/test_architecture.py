@@ -73,6 +73,19 @@ ONLY_IN = {
         "classifier.export",
     },
     "mlflow": {"learning.tracking.trackers"},
+    "ray": {"core.executors.ray_actors", "core.executors.ray_cluster"},
+    # Who computes is chosen by verbs, and asked for by what looks at photos.
+    "photograft.core.executors": {
+        "core.executors",
+        "features.looking",
+        "workflows.compare",
+        "workflows.doctor",
+        "workflows.evaluate",
+        "workflows.learning_curve",
+        "workflows.predict",
+        "workflows.prediction_shards",
+        "workflows.train",
+    },
     "wandb": {"learning.tracking.trackers"},
     "sklearn": {"interfaces.sklearn"},
     "starlette": {"interfaces.server", "interfaces.studio"},
@@ -456,7 +469,7 @@ HEAVY = (
     "torch", "timm", "torchvision", "openvino", "onnxruntime", "onnx", "numpy", "PIL",
     "pyarrow", "rich", "h5py", "datasets", "tensorflow_datasets",
     "tensorboard", "sklearn", "pandas", "jinja2", "mlflow", "wandb", "pi_heif", "starlette",
-    "uvicorn", "h11", "python_multipart",
+    "uvicorn", "h11", "python_multipart", "ray",
 )  # fmt: skip
 
 

@@ -242,6 +242,19 @@ def test_the_python_of_its_page_runs(capsys: pytest.CaptureFixture[str]) -> None
     assert names["why"].picture.is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_a_folder_of_photos")
+def test_the_python_of_the_page_of_ray_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """But for what needs Ray, which `test_ray_cluster` runs, and Spark."""
+    page = (ROOT / "docs" / "ray.md").read_text(encoding="utf-8")
+    first, second, *_ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    for snippet in (first, second):
+        exec(compile(snippet, "ray.md", "exec"), names)
+    assert names["run"].class_names == ("circle", "square")
+    assert "(2, 1280) ['', 'unreadable: No such file or directory']" in capsys.readouterr().out
+
+
 #: Options that Python lacks, as its page says: what they write is returned, or it has other names.
 _NOT_IN_PYTHON = {
     "predict": {"top", "format", "output"},

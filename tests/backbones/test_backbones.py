@@ -34,7 +34,6 @@ from photograft.backbones.pytorch.network import FrozenNetwork, PooledNetwork, f
 from photograft.backbones.pytorch.pooling import Places, intermediates, pool_layers
 from photograft.backbones.pytorch.zoo import build, describe, new_network
 from photograft.backbones.registry import BATCH_SIZE, EMBEDDED, Backbone
-from photograft.backbones.running import in_batches
 from photograft.backbones.weights import locate_weights
 from photograft.core.errors import ClassifierError, ConversionError, InputError
 
@@ -467,19 +466,6 @@ class TestRandomWeights:
 
 
 class TestEngines:
-    def test_batches_are_of_the_same_size_everywhere(self) -> None:
-        seen: list[tuple[int, ...]] = []
-
-        def network(pixels: Pixels) -> Floats:
-            seen.append(pixels.shape)
-            return pixels.reshape(len(pixels), -1).astype(np.float32)
-
-        for n in range(1, 2 * BATCH_SIZE + 2):
-            pixels = noise_of((n, 2, 2, 3))
-            found = in_batches(network)(pixels)
-            assert np.array_equal(found, pixels.reshape(n, -1))
-        assert set(seen) == {(BATCH_SIZE, 2, 2, 3)}
-
     @pytest.mark.parametrize(
         ("here", "chosen"),
         [

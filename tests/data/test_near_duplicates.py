@@ -20,6 +20,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.loading import read_dataset, split_of, with_near_duplicates
 from photograft.data.near_duplicates import Pair, find_near_duplicates, near_groups
+from photograft.data.neighbour_lists import neighbour_lists
 from photograft.data.thumbnails import Thumbnails, load_thumbnails
 
 Change = Callable[[Image.Image], Image.Image]
@@ -161,6 +162,36 @@ def test_blocks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     parts = find_near_duplicates(looks)
     assert len(whole) == 2
     assert [(p.first, p.second) for p in parts] == [(p.first, p.second) for p in whole]
+
+
+def test_lists_find_what_the_exact_search_finds(tmp_path: Path) -> None:
+    """With so many photos that each is compared with a part of the others only."""
+    rng = np.random.default_rng(0)
+    fields = np.stack([np.asarray(scene(i, (48, 48)).convert("L")) for i in range(40)])
+    pixels = fields[rng.integers(0, 40, (4000, 3))].mean(axis=1)
+    pixels[2000:2100] = pixels[:100, :, ::-1]
+    pixels[2100:2200] = pixels[100:200] + rng.normal(0, 3, (100, 48, 48))
+    blank = np.zeros(4000, np.float32)
+    never = np.full(4000, np.nan)
+    nowhere = np.full((4000, 2), np.nan)
+    looks = Thumbnails(pixels.astype(np.uint8), blank, blank, blank, blank, blank, never, nowhere)
+    exact = {(p.first, p.second, p.why) for p in find_near_duplicates(looks)}
+    listed = {(p.first, p.second, p.why) for p in find_near_duplicates(looks, most_exact=100)}
+    assert len(exact) >= 150
+    assert len(exact & listed) >= 0.97 * len(exact)
+    assert len(listed - exact) <= 0.03 * len(exact)
+
+
+def test_lists_hold_each_photo_once_and_itself_among_the_others() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((5000, 6)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    seen: list[int] = []
+    for own, among in neighbour_lists(rows.__getitem__, 5000, lambda looks: -looks):
+        assert set(own.tolist()) <= set(among.tolist())
+        assert (np.diff(among) > 0).all()
+        seen += own.tolist()
+    assert sorted(seen) == list(range(5000))
 
 
 def test_groups_are_chains_of_pairs() -> None:

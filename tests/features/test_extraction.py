@@ -29,11 +29,11 @@ from photograft.features.extraction import (
     GROUP_SIZE,
     PLAIN,
     View,
-    extract,
     feature_batches,
     open_space,
     space_key,
 )
+from photograft.features.extractor import extract
 from recording import Recorder
 
 SIZE = 8

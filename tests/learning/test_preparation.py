@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return Dataset.load(draw_mixed(tmp_path_factory.mktemp("mixed")))
 
 
-def statistics_of(photos: list[Photo], config: TrainConfig) -> Backbone:
+def statistics_of(photos: Sequence[Photo], config: TrainConfig) -> Backbone:
     backbone = get_backbone(config.backbone, "random", preprocessing=config.preprocessing)
     return with_statistics(backbone, config.preprocessing, photos, config.max_pixels, Silent())
 
@@ -99,7 +100,7 @@ def test_statistics_are_those_of_the_photos_trained_on(
 
     expected = statistics_of(job.photos("train"), config)
     assert (job.backbone.mean, job.backbone.std) == (expected.mean, expected.std)
-    for wrong in (job.photos("train") + job.photos("test"), job.photos("validation")):
+    for wrong in ([*job.photos("train"), *job.photos("test")], job.photos("validation")):
         assert job.backbone.mean != statistics_of(wrong, config).mean
 
 
@@ -131,7 +132,7 @@ def test_photo_lost_on_the_way_gives_another_split_and_its_statistics(mixed: Dat
         return lost.read()
 
     going = replace(lost, read=read)
-    other = replace(mixed, photos=tuple(going if p is lost else p for p in mixed.photos))
+    other = replace(mixed, photos=tuple(going if p == lost else p for p in mixed.photos))
     job = prepare_dataset(other, config, store=FeatureStore(), progress=Silent())
     assert lost.digest not in {photo.digest for photo in job.dataset.photos}
     expected = statistics_of(job.photos("train"), config)

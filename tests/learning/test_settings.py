@@ -104,6 +104,7 @@ OTHER_CONFIG = TrainConfig(
     keep="always",
     views=-1,
     test_views="flip",
+    stream_above=3,
     validation=0.2,
     test=0.0,
     near_duplicates="ignore",
@@ -291,8 +292,10 @@ def test_choices(kind: type[Schema], name: str, choices: tuple[str, ...]) -> Non
 
 #: Every setting of a range, its ends, and a step beyond them.
 RANGES: list[tuple[type[Schema], str, float, float]] = [
+    (TrainConfig, "budget", 0, 1e6),
     (TrainConfig, "dropout", 0, 0.99),
     (TrainConfig, "views", -1, 100),
+    (TrainConfig, "stream_above", 0, 10**15),
     (Preprocessing, "rescale", 0, 1e6),
     (Augmentation, "rotation", 0, 180),
     (Augmentation, "width_shift", 0, 1),

@@ -124,19 +124,33 @@ def test_who_says_what_belongs_together_is_believed(
     assert all(photo.series is None for photo in job.dataset.photos)
 
 
-def test_a_given_split_is_as_it_is(series: Path, tmp_path: Path) -> None:
-    """It is told how many series lie on several sides of it; folds still keep them whole."""
-    for i, file in enumerate(sorted(series.rglob("*.jpg"))):
-        target = tmp_path / "photos" / ("test" if i % 4 == 0 else "train") / file.parent.name
-        target.mkdir(parents=True, exist_ok=True)
-        (target / file.name).write_bytes(file.read_bytes())
-    job = prepared(tmp_path / "photos", validation=0.0)
+def given_split(source: Path, out: Path, every: int) -> Path:
+    """Copy photos into train and test, so many in a row to one side."""
+    for name in CLASSES:
+        for i, file in enumerate(sorted((source / name).iterdir())):
+            target = out / ("test" if i // every % 4 == 0 else "train") / name
+            target.mkdir(parents=True, exist_ok=True)
+            (target / file.name).write_bytes(file.read_bytes())
+    return out
+
+
+def test_a_given_split_that_parts_series_is_as_it_is(series: Path, tmp_path: Path) -> None:
+    """What it asks for is photos of known things: so do the folds, and the user is told."""
+    source = given_split(series, tmp_path / "photos", 1)
+    job = prepared(source, validation=0.0)
     assert len(job.split.test) == len(job.dataset.photos) // 4
     assert job.split.num_leaks == 0
+    assert len(np.unique(job.groups("train"))) > len(job.split.train) * 0.9
+    assert any("folds are like it" in note for note in job.dataset.notes)
+    (found,) = [one for one in doctor.doctor(source).diagnosis.findings if one.kind == "series"]
+    assert "on several sides: its scores are flattered" in found.fix
+    assert found.severity == "worth a look"
+
+
+def test_a_given_split_that_knows_of_series_is_like_the_folds(series: Path, tmp_path: Path) -> None:
+    job = prepared(given_split(series, tmp_path / "photos", VIEWS), validation=0.0)
     assert len(np.unique(job.groups("train"))) < len(job.split.train) / 2
-    diagnosis = doctor.doctor(tmp_path / "photos").diagnosis
-    (found,) = [one for one in diagnosis.findings if one.kind == "series"]
-    assert "on several sides" in found.fix
+    assert any("keeps each series on one side" in note for note in job.dataset.notes)
 
 
 def test_what_is_known_is_not_asked_again(series: Path) -> None:

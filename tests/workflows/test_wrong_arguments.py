@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 
 import photograft
 import system_helpers
-from photograft.core.errors import InputError, PhotograftError
+from photograft.core.errors import ClassifierError, InputError, PhotograftError
 
 #: As a user who is not held by types would call them.
 calls = cast("Any", photograft)
@@ -150,3 +151,10 @@ def test_photos_before_their_classifier_on_the_command_line(
     files = sorted(photos.glob("*/*.jpg"))[:2]
     result = system_helpers.invoke(capsys, command, *files, run_path)
     system_helpers.assert_one_line(result, f"The classifier comes first: give {run_path}")
+
+
+def test_a_damaged_classifier_is_not_taken_for_photos(run_path: Path, tmp_path: Path) -> None:
+    shutil.copytree(run_path, tmp_path / "run")
+    (tmp_path / "run" / "classifier" / "classifier.json").write_text("{}")
+    with pytest.raises(ClassifierError, match="changed"):
+        photograft.predict(tmp_path / "run", run_path)

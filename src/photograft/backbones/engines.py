@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones import prepared as keeping
+from photograft.backbones.devices import ENGINES_ON, check_there, engine_on, is_there
 from photograft.backbones.int8.ranges import CODE_VERSION as QUANTISING_VERSION
 from photograft.backbones.int8.ranges import Ranges
 from photograft.backbones.opening import built, open_model, prepare_network
@@ -26,7 +27,7 @@ from photograft.backbones.precision import choose_precision
 from photograft.backbones.prepared import has_prepared, keep_prepared, read_prepared
 from photograft.backbones.pytorch.device import accelerator_precision, find_device
 from photograft.backbones.registry import Backbone
-from photograft.backbones.running import in_batches, num_at_once
+from photograft.backbones.running import num_at_once
 from photograft.core.errors import ConversionError, InputError
 from photograft.core.optional import has_torch, is_installed, need_torch
 
@@ -40,6 +41,8 @@ Maps = Callable[[npt.NDArray[np.uint8]], tuple[list[Features], Features]]
 
 #: Part of the store's key: raise it whenever a backbone gives other features.
 CODE_VERSION = 1
+#: Likewise, whenever torch does on an accelerator only.
+ACCELERATED_VERSION = 1
 
 #: Those that run prepared networks, the fastest first, and their packages.
 PREPARING = ("openvino", "onnxruntime")
@@ -57,7 +60,7 @@ class Engine:
     Attributes:
         name: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
         precision: ``"bf16"``, ``"fp32"`` or ``"int8"``.
-        device: ``"cpu"``, or torch's name of an accelerator.
+        device: ``"cpu"``, or one of `devices.ENGINES_ON`.
         ranges: Of int8: what `calibrate` found; empty before.
     """
 
@@ -88,7 +91,7 @@ class Engine:
         Raises:
             InputError: Nothing is here that could.
         """
-        if self.device != "cpu" and find_device() != self.device:
+        if not is_there(self.name, self.device):
             return replace(self, device="cpu").available()
         if _is_here(self.name):
             return self
@@ -106,7 +109,8 @@ class Engine:
         if backbone.is_onnx:
             later = PREPARING[PREPARING.index(self.name) + 1 :] if self.name in PREPARING else ()
             return next((Engine(name, "fp32") for name in later if _is_here(name)), None)
-        other = Engine("torch", self.precision, self.device)
+        device = self.device if "torch" in ENGINES_ON.get(self.device, ()) else "cpu"
+        other = Engine("torch", self.precision, device)
         return other if other != self and has_torch() else None
 
 
@@ -122,7 +126,7 @@ def choose_engine(
     Args:
         name: ``"auto"``, ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
         precision: ``"auto"``, ``"bf16"``, ``"fp32"`` or ``"int8"``.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        device: ``"auto"``, ``"cpu"``, or one of `devices.ENGINES_ON`.
         prepared_only: Whether it has to run prepared networks, as an ONNX file is one.
 
     Raises:
@@ -135,12 +139,7 @@ def choose_engine(
     if device == "auto" and name not in PREPARING and precision != "int8":
         device = find_device()
     if device not in ("auto", "cpu"):
-        if name in PREPARING:
-            raise InputError(
-                f"the engine {name} does not run on {device}", expected="--engine torch"
-            )
-        need_torch(f"the device {device}")
-        return Engine("torch", accelerator_precision(device, precision), device)
+        return _accelerated(engine_on(device, name), precision, device)
     if name == "auto":
         name = _first_here()
     elif not _is_here(name):
@@ -158,6 +157,20 @@ def choose_engine(
     return Engine(name, "fp32")
 
 
+def _accelerated(name: str, precision: str, device: str) -> Engine:
+    if name == "torch":
+        need_torch(f"the device {device}")
+        return Engine(name, accelerator_precision(device, precision), device)
+    if precision == "bf16":
+        raise InputError(
+            f"the engine {name} computes in fp32 on {device}",
+            got="bf16",
+            fix="Leave --precision out.",
+        )
+    check_there(name, device)
+    return Engine(name, "fp32", device)
+
+
 def engine_versions(engine: Engine) -> dict[str, str]:
     """Return the versions of the packages that decide an engine's features.
 
@@ -170,7 +183,7 @@ def engine_versions(engine: Engine) -> dict[str, str]:
 def engine_code(engine: Engine) -> list[int]:
     """Return the versions of the code that decides an engine's features."""
     if engine.name == "torch":
-        return [CODE_VERSION]
+        return [CODE_VERSION] if engine.device == "cpu" else [CODE_VERSION, ACCELERATED_VERSION]
     own = [QUANTISING_VERSION] if engine.precision == "int8" else []
     return [CODE_VERSION, keeping.CODE_VERSION, *own]
 
@@ -216,7 +229,7 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
         need_torch(f"the engine torch, which is to run {backbone.name},")
         from photograft.backbones.pytorch.network import FrozenNetwork  # torch, only where needed
 
-        return in_batches(FrozenNetwork(backbone, path, engine.precision, engine.device))
+        return FrozenNetwork(backbone, path, engine.precision, engine.device)
     prepared = read_prepared(folder)
     if prepared is None:
         prepared = prepare_network(backbone, path, engine.name)
@@ -224,7 +237,7 @@ def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: 
             prepared = replace(prepared, model=quantised_model(prepared.model, engine))
         keep_prepared(prepared, folder)
     opened = functools.partial(
-        open_model, prepared.model, engine.name, engine.precision, num_at_once()
+        open_model, prepared.model, engine.name, engine.precision, num_at_once(), engine.device
     )
     if backbone.is_onnx:
         from photograft.backbones.onnx_files.running import held_to_record  # ONNX, where needed
@@ -300,12 +313,15 @@ def _first_here() -> str:
 
 def _for_onnx(name: str, device: str) -> tuple[str, str]:
     """Return the engine and the device for an ONNX file, where these were asked for."""
-    if name == "torch" or device not in ("auto", "cpu"):
+    others = [engine for engine in ENGINES_ON.get(device, PREPARING) if engine != "torch"]
+    if name == "torch" or not others:
         raise InputError(
-            "an ONNX file is run by openvino or onnxruntime, on the processor",
+            "an ONNX file is run by openvino or onnxruntime",
             got=f"--engine {name} --device {device}",
             fix="Leave both out.",
         )
+    if device not in ("auto", "cpu"):
+        return (others[0] if name == "auto" else name), device
     if name == "auto":
         runs_prepared()
     return name, "cpu"

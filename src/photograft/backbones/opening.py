@@ -42,7 +42,7 @@ def built(backbone: Backbone, path: Path | None) -> Prepared | None:
     return building.build(backbone, path)
 
 
-def open_model(model: bytes, engine: str, precision: str, at_once: int) -> Run:
+def open_model(model: bytes, engine: str, precision: str, at_once: int, device: str = "cpu") -> Run:
     """Return what runs a model.
 
     Args:
@@ -50,6 +50,7 @@ def open_model(model: bytes, engine: str, precision: str, at_once: int) -> Run:
         engine: ``"openvino"`` or ``"onnxruntime"``.
         precision: Of what is not quantised; ``"int8"`` leaves that in float32.
         at_once: How many photos are in it at the same time, each on a core.
+        device: What the engine computes on.
 
     Raises:
         ConversionError: The engine can't run it.
@@ -57,10 +58,10 @@ def open_model(model: bytes, engine: str, precision: str, at_once: int) -> Run:
     if engine == "openvino":
         from photograft.backbones.openvino import network as openvino
 
-        return openvino.open_model(model, precision, at_once)
+        return openvino.open_model(model, precision, at_once, device)
     from photograft.backbones.onnxruntime import network as onnxruntime
 
-    return onnxruntime.open_model(model, at_once)
+    return onnxruntime.open_model(model, at_once, device)
 
 
 def open_whole(model: bytes | Path, engine: str, probes: Sequence[str] = ()) -> Whole:

@@ -7,13 +7,12 @@ than all cores take, photo by photo, for a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.registry import BATCH_SIZE
 from photograft.core.parallel import num_cores
 
 Pixels = npt.NDArray[np.uint8]
@@ -33,16 +32,14 @@ def num_at_once() -> int:
     return min(num_cores(), _MOST_AT_ONCE)
 
 
-def in_batches(network: Callable[[Pixels], Floats]) -> Callable[[Pixels], Floats]:
-    """Return a network that is run on batches of `BATCH_SIZE` only, blanks filling up the last."""
+def filled_batches(pixels: Pixels, size: int) -> Iterator[tuple[Pixels, int]]:
+    """Yield photos in batches of one size, blanks filling up the last, and how many are no blanks.
 
-    def run(pixels: Pixels) -> Floats:
-        found = []
-        for i in range(0, len(pixels), BATCH_SIZE):
-            batch = np.ascontiguousarray(pixels[i : i + BATCH_SIZE])
-            missing = np.zeros((BATCH_SIZE - len(batch), *batch.shape[1:]), np.uint8)
-            filled = np.concatenate([batch, missing]) if len(missing) else batch
-            found.append(network(filled)[: len(batch)])
-        return found[0] if len(found) == 1 else np.concatenate(found)
-
-    return run
+    Args:
+        pixels: Uint8, shape ``(n, height, width, 3)``.
+        size: Of a batch.
+    """
+    for i in range(0, len(pixels), size):
+        batch = np.ascontiguousarray(pixels[i : i + size])
+        missing = np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)
+        yield np.concatenate([batch, missing]) if len(missing) else batch, len(batch)

@@ -89,7 +89,9 @@ class ExecutionSettings(Schema):
             ``"auto"``, the fastest that is installed.
         precision: ``"auto"`` (the faster of the next two here), ``"bf16"``, ``"fp32"``, or
             ``"int8"``, calibrated on training photos.
-        device: ``"auto"`` (an accelerator where there is one), ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        device: ``"auto"`` (an accelerator of torch where there is one), ``"cpu"``; ``"cuda"`` or
+            ``"mps"`` by torch; ``"cuda"``, ``"tensorrt"``, ``"coreml"`` or ``"directml"`` by ONNX
+            Runtime; ``"gpu"`` or ``"npu"`` by OpenVINO. Networks are trained by torch's alone.
 
     Raises:
         InputError: A value is not one of those.

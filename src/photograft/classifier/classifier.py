@@ -31,10 +31,10 @@ from photograft.classifier.files import find_folder
 from photograft.classifier.folder import read_fields, write_fields
 from photograft.classifier.head import Head
 from photograft.classifier.learned import Learned
-from photograft.classifier.opening import Look, find_looks, kept_network
+from photograft.classifier.opening import ClassifierNetwork, Look, find_looks, kept_network
 from photograft.classifier.reference import Reference
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
-from photograft.classifier.views import ScoredBatch, average, looking_at
+from photograft.classifier.views import ScoredBatch, average
 from photograft.core.bars import followed
 from photograft.core.files import path_of
 from photograft.core.progress import Watched
@@ -43,8 +43,8 @@ from photograft.data.dataset import Dataset
 from photograft.data.inputs import photos_in
 from photograft.data.photo import Photo
 from photograft.data.photo_inputs import PhotoInput
-from photograft.features.extraction import feature_batches
 from photograft.features.layers import named_layers
+from photograft.features.looking import Looking, look_at
 from photograft.features.looks import JoinedNetwork
 
 
@@ -234,6 +234,8 @@ class Classifier:
     ) -> Generator[Prediction, None, None]:
         # The names of what is under way; every position comes up exactly once.
         names: dict[int, str] = {}
+        rows: dict[int, Prediction] = {}
+        turn = 0
 
         def reads() -> Iterable[Callable[[], bytes]]:
             for i, photo in enumerate([photos] if isinstance(photos, PhotoInput) else photos):
@@ -244,7 +246,7 @@ class Classifier:
         try:
             for indices, features, probabilities, failed in looks:
                 ood_scores = self.ood_scores(features, probabilities)
-                rows = {
+                rows |= {
                     i: Prediction(
                         names[i],
                         self.class_names[int(row.argmax())],
@@ -255,16 +257,17 @@ class Classifier:
                     for k, (i, row) in enumerate(zip(indices, probabilities, strict=True))
                 }
                 rows |= {i: Prediction(names[i], error=str(error)) for i, error in failed}
-                for i in sorted(rows):
-                    del names[i]
-                    yield rows[i]
+                while turn in rows:  # batches that others did come in any order
+                    del names[turn]
+                    yield rows.pop(turn)
+                    turn += 1
         finally:
             looks.close()
 
     def score_batches(
         self, reads: Iterable[Callable[[], bytes]]
     ) -> Generator[ScoredBatch, None, None]:
-        """Yield features and probabilities batch by batch; see `feature_batches`.
+        """Yield features and probabilities batch by batch; see `look_at`.
 
         Args:
             reads: Each returns one file's bytes.
@@ -273,11 +276,9 @@ class Classifier:
             Positions, features of the photos as they are ``(n, num_features)``, probabilities
             ``(n, num_classes)``, and the positions and errors of files that failed.
         """
-
-        def network() -> JoinedNetwork:
-            return looking_at(self.views, self.network())
-
-        batches = feature_batches(reads, self.backbone, network, max_pixels=self.max_pixels)
+        network = ClassifierNetwork(self.backbone, self.weights_path, self.engine, self.views)
+        work = Looking(self.backbone, network, max_pixels=self.max_pixels)
+        batches = look_at(reads, work)
         with contextlib.closing(batches):
             for indices, features, failed in batches:
                 yield ScoredBatch(indices, *self.score_features(features), failed)

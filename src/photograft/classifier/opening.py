@@ -10,10 +10,12 @@ from pathlib import Path
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.registry import Backbone, included_name
 from photograft.backbones.weights import locate_weights
+from photograft.classifier.views import looking_at
 from photograft.core.errors import ConversionError
 from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.features.extraction import open_space
 from photograft.features.looks import JoinedNetwork, join_networks
+from photograft.features.networks import SendableNetwork
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,37 @@ def kept_network(backbone: Backbone, looks: Sequence[Look], engine: Engine) -> J
     modified = tuple(look.path.stat().st_mtime_ns if look.path else 0 for look in looks)
     cache = default_cache_dir()
     return open_kept(backbone, tuple(looks), modified, engine, cache)
+
+
+@dataclass(frozen=True)
+class ClassifierNetwork(SendableNetwork):
+    """Opens the network of a classifier, which gives the features of all its views.
+
+    Attributes:
+        backbone: The record.
+        path: As in `find_looks`.
+        engine: What is to run it.
+        views: As in `Classifier.views`.
+    """
+
+    backbone: Backbone
+    path: Path | None
+    engine: Engine
+    views: tuple[str, ...]
+
+    def __call__(self) -> JoinedNetwork:
+        """Return it, opened at the first call and kept."""
+        looks = find_looks(self.backbone, self.path)
+        return looking_at(self.views, kept_network(self.backbone, looks, self.engine))
+
+    @property
+    def device(self) -> str:
+        """What it runs on."""
+        return self.engine.available().device
+
+    def prepare(self) -> None:
+        """Keep it prepared."""
+        self()
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 STRATEGIES = ("features", "features+augment", "finetune", "scratch", "auto")
 ENGINES = ("auto", "openvino", "onnxruntime", "torch")
 PRECISIONS = ("auto", "bf16", "fp32", "int8")
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cpu", "cuda", "mps", "tensorrt", "coreml", "directml", "gpu", "npu")
 POOLINGS = ("avg", "flatten")
 #: The cheapest first.
 EFFORTS = ("quick", "standard", "thorough")
@@ -28,3 +28,6 @@ EMPTY_CLASSES = ("error", "drop")
 NEAR_DUPLICATES = ("group", "ignore")
 EXPORT_FORMATS = ("onnx", "openvino", "torch", "web")
 EXPORT_PRECISIONS = ("fp32", "fp16", "int8")
+
+#: Bytes that the features of all training photos may take in memory, where settings don't say.
+STREAM_ABOVE = 2_000_000_000

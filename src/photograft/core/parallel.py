@@ -12,11 +12,22 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+#: Cores that this process keeps to, where others work beside it.
+_KEPT_TO: list[int] = []
+
+
 def num_cores() -> int:
     """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        there = len(os.sched_getaffinity(0))
+    else:
+        there = os.cpu_count() or 1
+    return min([there, *_KEPT_TO])
+
+
+def keep_to(num: int) -> None:
+    """Use no more cores than these from now on: others of our own processes use the rest."""
+    _KEPT_TO[:] = [num]
 
 
 def in_order(

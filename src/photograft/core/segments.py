@@ -24,15 +24,17 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from photograft.core.errors import StorageError
 from photograft.core.files import is_full
 from photograft.core.text import count as counted
 
-_KEY = np.dtype([("digest", "S32"), ("crc", "<u4")])
+KEY = np.dtype([("digest", "S32"), ("crc", "<u4")])
 _DIGEST_BYTES = 32
 _READ_ROWS = 1024
+#: A look-up is begun so often where segments are dropped meanwhile.
+_TRIES = 3
 
 
 #: Which features of a row.
@@ -70,57 +72,79 @@ class Space:
         Returns:
             The rows that are there; a row whose checksum is wrong counts as missing.
         """
-        wanted: dict[bytes, int] = dict.fromkeys(digests, -1)
+        for _ in range(_TRIES):
+            found, is_whole = self._find(digests)
+            if is_whole:
+                break
+        return found
+
+    def _find(self, digests: Sequence[bytes]) -> tuple[FeatureTable, bool]:
+        """Return what is found, and whether no segment was dropped on the way: see `merging`."""
+        # Not found: -1. The keys stay those that were asked for, so that nothing is held twice.
+        places: dict[bytes, int] = dict.fromkeys(digests, -1)
         maps: list[npt.NDArray[np.float32]] = []
-        places: dict[bytes, tuple[int, int]] = {}
+        start, lacking, is_whole = 0, len(places), True
         for keys_path in sorted(self.folder.glob("*.keys")):
-            keys, rows = self._open_segment(keys_path)
+            if not lacking:
+                break
+            keys, rows = self.open_segment(keys_path)
             if rows is None:
+                is_whole = is_whole and keys_path.exists()
                 continue
             hits = [
                 (digest, i)
-                for i, digest in enumerate(_digests(keys))
-                if digest in wanted and digest not in places
+                for i, digest in enumerate(digests_in(keys))
+                if places.get(digest, 0) == -1
             ]
-            good = _intact(hits, keys, rows)
-            if good:
-                places |= {digest: (len(maps), i) for digest, i in good}
+            found = 0
+            for digest, i in intact(hits, keys, rows):
+                found += places[digest] == -1  # a segment may hold a photo twice
+                places[digest] = start + i
+            if found:
                 maps.append(rows)
+                start, lacking = start + len(rows), lacking - found
                 with contextlib.suppress(OSError):
                     os.utime(keys_path)
-        return FeatureTable(self.num_features, maps, places)
+        if lacking:
+            places = {digest: place for digest, place in places.items() if place >= 0}
+        return FeatureTable(self.num_features, maps, places), is_whole or not lacking
 
     def writer(self) -> Writer:
         """Open a new segment for this process to write to."""
         return Writer(self)
 
-    def _open_segment(self, keys_path: Path) -> tuple[Any, npt.NDArray[np.float32] | None]:
+    def open_segment(self, keys_path: Path) -> tuple[Any, npt.NDArray[np.float32] | None]:
+        """Return a segment's keys and its rows; None where another process has dropped it."""
         rows_path = keys_path.with_suffix(".rows")
         try:
             raw = keys_path.read_bytes()
             row_bytes = 4 * self.num_features
-            count = min(len(raw) // _KEY.itemsize, rows_path.stat().st_size // row_bytes)
+            count = min(len(raw) // KEY.itemsize, rows_path.stat().st_size // row_bytes)
             if not count:
                 return None, None
             shape = (count, self.num_features)
             rows = np.memmap(rows_path, np.float32, "r", shape=shape)
         except OSError:  # dropped by another process in between
             return None, None
-        return np.frombuffer(raw, _KEY, count), rows
+        return np.frombuffer(raw, KEY, count), rows
 
 
 class FeatureTable:
-    """Rows of a space, memory-mapped: nothing is in memory until it is asked for."""
+    """Rows of a space, memory-mapped: nothing is in memory until it is asked for.
+
+    Args:
+        num_features: Length of a row.
+        maps: Segments, in order.
+        places: Of each photo, the number of its row, counted through all of these.
+    """
 
     def __init__(
-        self,
-        num_features: int,
-        maps: list[npt.NDArray[np.float32]],
-        places: dict[bytes, tuple[int, int]],
+        self, num_features: int, maps: list[npt.NDArray[np.float32]], places: dict[bytes, int]
     ) -> None:
         self.num_features = num_features
         self._maps = maps
         self._places = places
+        self._ends = np.cumsum([len(rows) for rows in maps])
 
     def __contains__(self, digest: object) -> bool:
         return digest in self._places
@@ -142,18 +166,17 @@ class FeatureTable:
         """
         width = np.empty((1, self.num_features), np.bool_)[:, columns].shape[1]
         found = np.empty((len(digests), width), np.float32)
-        segments = [np.asarray(rows) for rows in self._maps]  # a row of a memmap costs more
-        for i, digest in enumerate(digests):
-            segment, row = self._places[digest]
-            found[i] = segments[segment][row, columns]
-            if i % _READ_ROWS == _READ_ROWS - 1:
-                self._release()
-        self._release()
+        places = np.fromiter((self._places[digest] for digest in digests), np.intp, len(digests))
+        segments = np.searchsorted(self._ends, places, side="right")
+        for start in range(0, len(places), _READ_ROWS):
+            part = slice(start, start + _READ_ROWS)
+            for segment in np.unique(segments[part]).tolist():
+                own = np.flatnonzero(segments[part] == segment)
+                rows = self._maps[segment]
+                within = places[part][own] - (self._ends[segment] - len(rows))
+                found[part][own] = np.asarray(rows)[within][:, columns]
+                _release(rows)
         return found
-
-    def _release(self) -> None:
-        for rows in self._maps:
-            _release(rows)
 
 
 class Writer:
@@ -189,7 +212,7 @@ class Writer:
         rows = np.ascontiguousarray(features, dtype="<f4")
         if rows.shape != (len(digests), self._space.num_features):
             raise ValueError(f"{rows.shape} rows for {counted(len(digests), 'photo')}")
-        keys = np.array([(d, zlib.crc32(r)) for d, r in zip(digests, rows, strict=True)], _KEY)
+        keys = np.array([(d, zlib.crc32(r)) for d, r in zip(digests, rows, strict=True)], KEY)
         with _storage_errors(self._space.folder):
             _write_all(self._rows.fileno(), rows.tobytes())
             _write_all(self._keys.fileno(), keys.tobytes())
@@ -215,17 +238,17 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _digests(keys: Any) -> Iterator[bytes]:
+def digests_in(keys: Any) -> Iterator[bytes]:
     """Yield each key's digest, trailing zero bytes kept (NumPy's own ``S32`` drops them)."""
     raw = keys.tobytes()
-    for start in range(0, len(raw), _KEY.itemsize):
+    for start in range(0, len(raw), KEY.itemsize):
         yield raw[start : start + _DIGEST_BYTES]
 
 
-def _intact(
+def intact(
     hits: list[tuple[bytes, int]], keys: Any, rows: npt.NDArray[np.float32]
 ) -> list[tuple[bytes, int]]:
-    """Return the hits whose row has the checksum that was written with it."""
+    """Return the hits, digests and places, whose row has the checksum that was written with it."""
     crcs = keys["crc"]
     good = []
     for start in range(0, len(hits), _READ_ROWS):
@@ -240,36 +263,6 @@ def _release(rows: npt.NDArray[np.float32]) -> None:
     mapped = getattr(rows, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
-
-
-def segment_stat(keys: Path) -> tuple[int, int, float]:
-    """Return a segment's bytes, rows and time of last use."""
-    size, rows, used = 0, 0, 0.0
-    with contextlib.suppress(OSError):
-        info = keys.stat()
-        size, rows, used = info.st_size, info.st_size // _KEY.itemsize, info.st_mtime
-        size += keys.with_suffix(".rows").stat().st_size
-    return size, rows, used
-
-
-def remove_segment(keys: Path) -> bool:
-    """Delete a segment unless a process is writing to it."""
-    lock_path = keys.with_suffix(".lock")
-    lock = FileLock(lock_path)
-    try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError):
-        return False
-    try:
-        # Keys first: rows without keys are nothing, keys without rows would be a damaged segment.
-        keys.unlink(missing_ok=True)
-        keys.with_suffix(".rows").unlink(missing_ok=True)
-    except OSError:
-        return False
-    finally:
-        lock.release()
-        lock_path.unlink(missing_ok=True)
-    return True
 
 
 @contextlib.contextmanager

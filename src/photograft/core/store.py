@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ import platformdirs
 
 from photograft.core.errors import InputError
 from photograft.core.files import path_of
-from photograft.core.segments import Space, remove_segment, segment_stat
+from photograft.core.segments import Space
+from photograft.core.upkeep import remove_segment, segment_stat
 
-#: Bytes that the store may take before the least recently used segments are dropped.
+#: Bytes that the store may take before the least recently used segments are dropped, where the
+#: environment variable PHOTOGRAFT_CACHE_SIZE gives no other size.
 DEFAULT_MAX_BYTES = 10 * 2**30
 
 
@@ -56,13 +59,19 @@ class Usage:
         space: Its folder's name.
         title: Its backbone, engine and precision.
         num_photos: Rows that it holds.
-        num_bytes: Bytes on disk, a converted network included.
+        num_segments: Files that these lie in.
+        largest_bytes: Of the largest one.
+        network_bytes: Of its converted networks.
+        num_bytes: Bytes on disk, of segments and networks.
         last_used: Seconds since the epoch.
     """
 
     space: str
     title: str
     num_photos: int
+    num_segments: int
+    largest_bytes: int
+    network_bytes: int
     num_bytes: int
     last_used: float
 
@@ -73,13 +82,16 @@ class FeatureStore:
     Args:
         cache: The cache folder; made when first written to.
         max_bytes: What the store may take; beyond that, `prune` drops the least recently used.
+            ``$PHOTOGRAFT_CACHE_SIZE``, or `DEFAULT_MAX_BYTES`, where not given.
     """
 
     def __init__(
-        self, cache: str | os.PathLike[str] | None = None, *, max_bytes: int = DEFAULT_MAX_BYTES
+        self, cache: str | os.PathLike[str] | None = None, *, max_bytes: int | None = None
     ) -> None:
         self.cache = default_cache_dir() if cache is None else path_of(cache, "the cache folder")
-        self.max_bytes = max_bytes
+        chosen = os.environ.get("PHOTOGRAFT_CACHE_SIZE")
+        usual = parse_size(chosen) if chosen else DEFAULT_MAX_BYTES
+        self.max_bytes = usual if max_bytes is None else max_bytes
 
     def __repr__(self) -> str:
         return f"FeatureStore({str(self.cache)!r})"
@@ -105,12 +117,15 @@ class FeatureStore:
         found = []
         for folder in self._spaces():
             segments = [segment_stat(keys) for keys in folder.glob("*.keys")]
-            others = sum(p.stat().st_size for p in folder.glob("network.*"))
+            others = _network_bytes(folder)
             found.append(
                 Usage(
                     space=folder.name,
                     title=_title(folder),
                     num_photos=sum(rows for _, rows, _ in segments),
+                    num_segments=len(segments),
+                    largest_bytes=max((size for size, _, _ in segments), default=0),
+                    network_bytes=others,
                     num_bytes=sum(size for size, _, _ in segments) + others,
                     last_used=max((used for _, _, used in segments), default=0.0),
                 )
@@ -119,6 +134,8 @@ class FeatureStore:
 
     def prune(self, max_bytes: int | None = None) -> int:
         """Drop the least recently used segments until the store is within its limit.
+
+        A space's converted networks count, and go with its last segment.
 
         Args:
             max_bytes: The limit in bytes, in place of the store's own.
@@ -134,13 +151,18 @@ class FeatureStore:
             for folder in self._spaces()
             for keys in folder.glob("*.keys")
         ]
-        total = sum(size for (size, _, _), _ in segments)
+        left = Counter(keys.parent for _, keys in segments)
+        networks = {folder: _network_bytes(folder) for folder in left}
+        total = sum(size for (size, _, _), _ in segments) + sum(networks.values())
         freed = 0
         for (size, _, _), keys in sorted(segments, key=lambda s: s[0][2]):
             if total - freed <= limit:
                 break
             if remove_segment(keys):
                 freed += size
+                left[keys.parent] -= 1
+                if not left[keys.parent]:
+                    freed += networks[keys.parent]
         for folder in self._spaces():
             # What a process that was killed before its first key, or while deleting, left behind.
             for half in (*folder.glob("*.rows"), *folder.glob("*.lock")):
@@ -176,6 +198,10 @@ class FeatureStore:
             return sorted(p for p in folders if p.is_dir())
         except OSError:
             return []
+
+
+def _network_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("network.*"))
 
 
 def _title(folder: Path) -> str:

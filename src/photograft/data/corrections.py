@@ -135,7 +135,7 @@ class Corrections:
         photos = [self._said(photo, classes) for photo in kept]
         return replace(
             dataset,
-            photos=tuple(photos),
+            photos=photos,
             skipped=tuple(sorted([*dataset.skipped, *left_out], key=lambda file: file.name)),
             notes=(*dataset.notes, *self._notes(dataset, photos, missing)),
             right=dataset.right | self.right,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from photograft.data.account import account_rows, photo_frame
 from photograft.data.empty_classes import refuse
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.photo import Photo as Photo
-from photograft.data.photo import examine_all, find_faults
+from photograft.data.photo import Photos, digests_of, examine_all, find_faults
 from photograft.data.photo import read_as_listed as read_as_listed
 from photograft.data.settings import check_max_pixels
 from photograft.data.sources.base import Listing, SkippedFile
@@ -45,7 +45,7 @@ class Dataset:
         source: Where it was read from, as the user gave it.
         kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"tfds"``, ``"hf"``,
             ``"table"`` or ``"memory"``.
-        photos: The usable photos, sorted by name.
+        photos: The usable photos, sorted by name; a `Photo` is made as it is asked for.
         skipped: The other files, sorted by name.
         notes: How the source was understood, where that is not plain.
         max_pixels: Photos with more pixels were skipped.
@@ -54,17 +54,24 @@ class Dataset:
         empty_classes: What happens where no photo of a class can be used: ``"error"``, or
             ``"drop"`` to go on without the class.
         dropped: The classes that the source names, and that were dropped so.
+        keeps_series: Whether photos of a series are kept on one side: not where the source's own
+            split parts them.
     """
 
     source: str
     kind: str
-    photos: tuple[Photo, ...]
+    photos: Sequence[Photo]
     skipped: tuple[SkippedFile, ...]
     notes: tuple[str, ...]
     max_pixels: int = DEFAULT_MAX_PIXELS
     right: frozenset[str] = frozenset()
     empty_classes: str = "error"
     dropped: tuple[str, ...] = ()
+    keeps_series: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.photos, Photos):  # such as a tuple of them
+            object.__setattr__(self, "photos", Photos(self.photos))
 
     def __repr__(self) -> str:
         skipped = f", {count(len(self.skipped), 'file')} skipped" if self.skipped else ""
@@ -242,7 +249,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         found = cls(
             source=os.fspath(source),
             kind=listing.kind,
-            photos=tuple(photos),
+            photos=photos,
             skipped=tuple(sorted(skipped, key=lambda file: file.name)),
             notes=listing.notes,
             max_pixels=max_pixels,
@@ -251,15 +258,22 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         return found._less({*listing.empty, *(file.label for file in skipped)})
 
     @property
+    def records(self) -> Photos:
+        """The photos, as columns."""
+        return cast("Photos", self.photos)
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in natural order (``"2"`` before ``"10"``)."""
-        return tuple(sorted({photo.label for photo in self.photos}, key=natural_key))
+        return tuple(sorted(self.records.labels.values, key=natural_key))
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
         """The index of each photo's class in `class_names`, shape ``(n,)``."""
         index = {name: i for i, name in enumerate(self.class_names)}
-        return np.array([index[photo.label] for photo in self.photos], dtype=np.int64)
+        labels = self.records.labels
+        numbers = np.array([index[name] for name in labels.values], np.int64)
+        return numbers[labels.codes]
 
     @property
     def name(self) -> str:
@@ -272,14 +286,15 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
     def fingerprint(self) -> str:
         """Return a SHA-256 over every photo's name, label, split, group and content."""
         total = hashlib.sha256()
-        for photo in self.photos:
-            fields = (photo.name, photo.label, photo.split, photo.group, photo.digest.hex())
-            total.update(repr(fields).encode())
+        columns = self.records.columns
+        own = ("name", "label", "split", "group", "digest")
+        for *told, digest in zip(*(columns[name] for name in own), strict=True):
+            total.update(repr((*told, digest.hex())).encode())
         return total.hexdigest()
 
     def class_counts(self) -> dict[str, int]:
         """Return the number of photos of each class."""
-        counts = Counter(photo.label for photo in self.photos)
+        counts = Counter(self.records.labels)
         return {name: counts[name] for name in self.class_names}
 
     def skipped_counts(self) -> dict[str, int]:
@@ -308,7 +323,8 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         """
         if not failures:
             return self
-        bad = [photo for photo in self.photos if photo.digest in failures]
+        fails = [digest in failures for digest in digests_of(self.photos)]
+        bad = self.records.take(np.flatnonzero(fails))
         causes = [(photo, failures[photo.digest]) for photo in bad]
         more = [
             SkippedFile(photo.name, cause.reason, cause.detail, photo.label)
@@ -316,16 +332,16 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         ]
         left = replace(
             self,
-            photos=tuple(photo for photo in self.photos if photo.digest not in failures),
+            photos=self.records.take(np.flatnonzero(~np.array(fails))),
             skipped=tuple(sorted([*self.skipped, *more], key=lambda file: file.name)),
         )
         return left._less({photo.label for photo in bad})
 
     def _less(self, named: set[str]) -> Dataset:
         """Return the dataset that drops the classes of `named` without a photo, or raise."""
-        lost = sorted(named - {photo.label for photo in self.photos} - {""}, key=natural_key)
+        lost = sorted(named - set(self.records.labels.values) - {""}, key=natural_key)
         # Without any photo at all, it is not about classes; whoever needs photos says so.
-        if lost and self.photos and self.empty_classes == "error":
+        if lost and len(self.photos) and self.empty_classes == "error":
             raise refuse(printable(self.source), lost, self.skipped)
         return replace(self, dropped=(*self.dropped, *lost)) if lost else self
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +14,10 @@ import numpy.typing as npt
 from photograft.core.errors import InputError, as_typed
 from photograft.core.text import count
 from photograft.data.dataset import Dataset
+from photograft.data.photo import digests_of
 
 
-def content_groups(dataset: Dataset, *, with_series: bool = True) -> npt.NDArray[np.int64]:
+def content_groups(dataset: Dataset, *, with_series: bool | None = None) -> npt.NDArray[np.int64]:
     """Return each photo's group, shape ``(n,)``: photos that must fall on one side of a split.
 
     Two photos are in one group where they have the same content, are near duplicates or of one
@@ -23,8 +26,11 @@ def content_groups(dataset: Dataset, *, with_series: bool = True) -> npt.NDArray
 
     Args:
         dataset: The photos.
-        with_series: Whether photos of a series that nobody named are one group.
+        with_series: Whether photos of a series that nobody named are one group; as the dataset has
+            it where not given.
     """
+    are_kept = dataset.keeps_series if with_series is None else with_series
+    columns = dataset.records.columns
     parent = list(range(len(dataset.photos)))
 
     def root(i: int) -> int:
@@ -34,17 +40,14 @@ def content_groups(dataset: Dataset, *, with_series: bool = True) -> npt.NDArray
         return i
 
     first: dict[object, int] = {}
-    for i, photo in enumerate(dataset.photos):
-        keys: list[object] = [photo.digest]
-        if photo.group is not None:
-            keys.append(photo.group)
-        if photo.alike is not None:
-            keys.append(("alike", photo.alike))
-        if with_series and photo.series is not None:
-            keys.append(("series", photo.series))
+    fields: list[Iterable[Any]] = [columns[name] for name in ("digest", "group", "alike")]
+    if are_kept:
+        fields.append([None if s is None else ("series", s) for s in columns["series"]])
+    for i, keys in enumerate(zip(*fields, strict=True)):
         for key in keys:
-            a, b = root(first.setdefault(key, i)), root(i)
-            parent[max(a, b)] = min(a, b)
+            if key is not None:
+                a, b = root(first.setdefault(key, i)), root(i)
+                parent[max(a, b)] = min(a, b)
     roots = [root(i) for i in range(len(parent))]
     number = {r: k for k, r in enumerate(dict.fromkeys(roots))}
     return np.array([number[r] for r in roots], dtype=np.int64)
@@ -53,8 +56,8 @@ def content_groups(dataset: Dataset, *, with_series: bool = True) -> npt.NDArray
 def same_content(dataset: Dataset) -> list[list[int]]:
     """Return the indices of the photos of each content that occurs more than once."""
     found: dict[bytes, list[int]] = defaultdict(list)
-    for i, photo in enumerate(dataset.photos):
-        found[photo.digest].append(i)
+    for i, digest in enumerate(digests_of(dataset.photos)):
+        found[digest].append(i)
     return [indices for indices in found.values() if len(indices) > 1]
 
 
@@ -82,6 +85,15 @@ def across_given_splits(dataset: Dataset) -> list[list[int]]:
     ]
 
 
+def parted_series(dataset: Dataset) -> list[int]:
+    """Return the numbers of the series that the source itself puts in several splits."""
+    sides: dict[int, set[str]] = defaultdict(set)
+    for photo in dataset.photos:
+        if photo.series is not None and photo.split is not None:
+            sides[photo.series].add(photo.split)
+    return [number for number, splits in sides.items() if len(splits) > 1]
+
+
 def group_by(dataset: Dataset, pattern: str) -> Dataset:
     """Return a dataset whose photos are grouped by a part of their names.
 
@@ -102,8 +114,8 @@ def group_by(dataset: Dataset, pattern: str) -> Dataset:
             expected=r"one such as 'person(\d+)'",
             got=f"{as_typed(pattern)}: {error}",
         ) from error
-    found = [compiled.search(photo.name) for photo in dataset.photos]
-    if dataset.photos and not any(found):
+    found = [compiled.search(name) for name in dataset.records.columns["name"]]
+    if len(dataset.photos) and not any(found):
         raise InputError(
             f"the pattern to group by, {as_typed(pattern)}, occurs in no photo's name",
             expected=f"one that occurs in names such as {dataset.photos[0].name}",
@@ -120,5 +132,5 @@ def group_by(dataset: Dataset, pattern: str) -> Dataset:
     )
     if alone:
         note += f"; {alone:,} without it, each on its own"
-    photos = [replace(p, group=group) for p, group in zip(dataset.photos, groups, strict=True)]
-    return replace(dataset, photos=tuple(photos), notes=(*dataset.notes, note))
+    photos = dataset.records.having(group=groups)
+    return replace(dataset, photos=photos, notes=(*dataset.notes, note))

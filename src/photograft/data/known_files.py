@@ -28,7 +28,7 @@ from photograft.core.stamps import Stamp, is_settled, stamp_of
 from photograft.data.images import CODE_VERSION, Header
 
 #: Of more files than this nothing is kept, and of no more folders than this.
-_MOST_FILES, _MOST_FOLDERS = 200_000, 50
+MOST_FILES, _MOST_FOLDERS = 200_000, 50
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class KnownFiles:
         self._path: Path | None = None
         self._known: dict[str, Any] = {}
         self._kept: dict[str, list[Any]] = {}
-        if cache is None or not 0 < len(files) <= _MOST_FILES:
+        if cache is None or not 0 < len(files) <= MOST_FILES:
             return
         try:
             root = os.path.commonpath(

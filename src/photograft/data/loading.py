@@ -19,6 +19,7 @@ from photograft.data import near_duplicates
 from photograft.data.corrections import Corrections
 from photograft.data.dataset import Dataset
 from photograft.data.groups import group_by
+from photograft.data.photo import digests_of
 from photograft.data.settings import DataSettings
 from photograft.data.sources.folder import refuse_our_own
 from photograft.data.sources.named_sets import short_name
@@ -84,7 +85,7 @@ def with_near_duplicates(
         dataset.photos, store, max_pixels=dataset.max_pixels, progress=progress
     )
     dataset = dataset.without(failures)
-    digests = hashlib.sha256(b"".join(photo.digest for photo in dataset.photos)).hexdigest()
+    digests = hashlib.sha256(b"".join(digests_of(dataset.photos))).hexdigest()
     pairs = remembered(
         store.cache,
         {"what": "near duplicates", "code": near_duplicates.CODE_VERSION, "photos": digests},
@@ -100,10 +101,10 @@ def with_near_duplicates(
     shared = counts[groups] > 1 if len(groups) else np.zeros(0, np.bool_)
     if not shared.any():
         return dataset
-    photos = tuple(
-        replace(photo, alike=int(group)) if alike else photo
-        for photo, group, alike in zip(dataset.photos, groups, shared, strict=True)
-    )
+    alike = [
+        group if own else None for group, own in zip(groups.tolist(), shared.tolist(), strict=True)
+    ]
+    photos = dataset.records.having(alike=alike)
     note = (
         f"{count(int(shared.sum()), 'photo')} are near duplicates of others, in "
         f"{count(int((counts > 1).sum()), 'group')}: what is split here keeps each group on one "

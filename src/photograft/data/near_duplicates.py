@@ -10,7 +10,7 @@ grid, one pose) is no sign of being the same.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from photograft.core.blas import one_thread
 from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress, Silent
 from photograft.data.alignment import alike, detail, shrink
+from photograft.data.neighbour_lists import neighbour_lists
 from photograft.data.thumbnails import Thumbnails
 
 #: Raise it whenever other pairs are found.
@@ -53,6 +54,13 @@ _OTHER_SHARE = 0.9
 #: Photos that are compared with all others at once, such blocks under way, and threads: each takes
 #: memory.
 _BLOCK, _BLOCKS_AHEAD, _NUM_THREADS = 128, 8, 4
+#: Such a block has no more scores than this, but those of one photo.
+_MOST_SCORES = 4_000_000
+#: Photos of a list that are compared at once; pairs, and photos, whose thumbnails are.
+_LIST_BLOCK, _PAIRS, _ROWS = 512, 16_384, 4096
+
+#: Of more photos each is compared with those on the lists next to it, not with all others.
+MOST_EXACT = 120_000
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,17 @@ class Pair:
     why: str
 
 
+#: Photos, and of each who is nearest to it, how alike they are, and whether mirrored.
+Looked = tuple[npt.NDArray[np.intp], tuple[npt.NDArray[np.intp], Floats, npt.NDArray[np.bool_]]]
+
+
 @one_thread()
-def find_near_duplicates(thumbnails: Thumbnails, *, progress: Progress | None = None) -> list[Pair]:
+def find_near_duplicates(
+    thumbnails: Thumbnails,
+    *,
+    progress: Progress | None = None,
+    most_exact: int = MOST_EXACT,
+) -> list[Pair]:
     """Return the pairs of near duplicates; memory grows with the number of photos, not its square.
 
     Photos without any detail (all of one colour) are like no other.
@@ -81,23 +98,29 @@ def find_near_duplicates(thumbnails: Thumbnails, *, progress: Progress | None = 
     Args:
         thumbnails: Of the photos.
         progress: Told how far it is.
+        most_exact: Of no more photos each is compared with all others; of more, with those that
+            may be near to it, see `neighbour_lists`.
     """
     n = len(thumbnails)
     if n < 2:
         return []
-    first, second, mirrored, usual = _candidates(thumbnails, progress or Silent())
+    coarse = _coarse(thumbnails)
+    first, second, mirrored, usual = _candidates(coarse, progress or Silent(), most_exact)
     pixels = thumbnails.pixels
-    others = pixels[second]
-    others[mirrored] = others[mirrored][:, :, ::-1]
     wanted = np.maximum(_ALIKE, 1 - _CLOSER * (1 - usual)).astype(np.float32)
+    score = np.zeros(len(wanted), np.float32)
     with (progress or Silent()).step("Comparing photos", len(wanted), "pairs") as step:
-        score = alike(pixels[first], others, wanted, tell=step.advance)
+        for start in range(0, len(wanted), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            others, turned = pixels[second[part]], mirrored[part]
+            others[turned] = others[turned][:, :, ::-1]
+            score[part] = alike(pixels[first[part]], others, wanted[part], tell=step.advance)
     near = score >= wanted
     found = {
         (int(a), int(b)): Pair(int(a), int(b), float(s), "mirrored" if m else "the same")
         for a, b, s, m in zip(first[near], second[near], score[near], mirrored[near], strict=True)
     }
-    for pair in _bursts(thumbnails):
+    for pair in _bursts(thumbnails, coarse):
         found.setdefault((pair.first, pair.second), pair)
     return [found[key] for key in sorted(found)]
 
@@ -120,26 +143,41 @@ def near_groups(pairs: Sequence[Pair], num_photos: int) -> npt.NDArray[np.int64]
     return np.array([number[r] for r in roots], np.int64)
 
 
+def _coarse(thumbnails: Thumbnails) -> Floats:
+    """Return the coarse look at each photo, shape ``(n, 256)``."""
+    found = np.empty((len(thumbnails), _COARSE_SIDE**2), np.float32)
+    for start in range(0, len(found), _ROWS):
+        part = slice(start, start + _ROWS)
+        found[part] = detail(shrink(thumbnails.pixels[part], _COARSE_SIDE))
+    return found
+
+
+def _mirrored(looks: Floats) -> Floats:
+    found: Floats = looks.reshape(len(looks), _COARSE_SIDE, -1)[:, :, ::-1]
+    return found.reshape(len(looks), -1)
+
+
 def _candidates(
-    thumbnails: Thumbnails, progress: Progress
+    plain: Floats, progress: Progress, most_exact: int
 ) -> tuple[
     npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_], npt.NDArray[np.float32]
 ]:
     """Return pairs that look alike coarsely, whether mirrored, and how alike is usual there."""
-    n = len(thumbnails)
-    plain = detail(shrink(thumbnails.pixels, _COARSE_SIDE))
-    flipped = plain.reshape(n, _COARSE_SIDE, -1)[:, :, ::-1].reshape(n, -1)
+    n = len(plain)
     usual = np.zeros(n, np.float32)
     rows: list[npt.NDArray[np.intp]] = []
     columns: list[npt.NDArray[np.intp]] = []
     turned: list[npt.NDArray[np.bool_]] = []
     scores: list[Floats] = []
-    blocks = [np.arange(i, min(i + _BLOCK, n)) for i in range(0, n, _BLOCK)]
-    look = functools.partial(_nearest, plain, flipped)
     with progress.step("Comparing thumbnails", n, "photos") as step:
         threads = min(num_cores(), _NUM_THREADS)
-        looks = in_order(look, blocks, window=_BLOCKS_AHEAD, num_threads=threads)
-        for own, (best, values, mirrored) in zip(blocks, looks, strict=True):
+        looks = in_order(
+            lambda task: task(),
+            _all_looks(plain) if n <= most_exact else _some_looks(plain),
+            window=_BLOCKS_AHEAD,
+            num_threads=threads,
+        )
+        for own, (best, values, mirrored) in looks:
             usual[own] = _usual(values)
             i, k = np.nonzero(values[:, :_NUM_CANDIDATES] >= _COARSE_ALIKE)
             rows.append(own[i])
@@ -154,6 +192,34 @@ def _candidates(
     close = 1 - np.concatenate(scores) <= _COARSE_CLOSER * (1 - common)
     kept = kept[close[kept]]
     return first[kept], second[kept], np.concatenate(turned)[kept], common[kept]
+
+
+def _all_looks(plain: Floats) -> Iterator[Callable[[], Looked]]:
+    """Yield the work of comparing each block of photos with all others."""
+    n, flipped = len(plain), _mirrored(plain)
+
+    def look(own: npt.NDArray[np.intp]) -> Looked:
+        return own, _nearest(plain, flipped, own)
+
+    size = max(1, min(_BLOCK, _MOST_SCORES // n))
+    for start in range(0, n, size):
+        yield functools.partial(look, np.arange(start, min(start + size, n)))
+
+
+def _some_looks(plain: Floats) -> Iterator[Callable[[], Looked]]:
+    """Yield the work of comparing each block of photos with those that may be near to it."""
+
+    def look(own: npt.NDArray[np.intp], among: npt.NDArray[np.intp]) -> Looked:
+        seen = plain[among]
+        places = np.searchsorted(among, own)
+        best, values, mirrored = _nearest(seen, _mirrored(seen), places)
+        return own, (among[best], values, mirrored)
+
+    for own, among in neighbour_lists(plain.__getitem__, len(plain), _mirrored):
+        if len(among) < 2:
+            continue
+        for start in range(0, len(own), _LIST_BLOCK):
+            yield functools.partial(look, own[start : start + _LIST_BLOCK], among)
 
 
 def _nearest(
@@ -184,7 +250,7 @@ def _usual(values: Floats) -> Floats:
     return found
 
 
-def _bursts(thumbnails: Thumbnails) -> list[Pair]:
+def _bursts(thumbnails: Thumbnails, looks: Floats) -> list[Pair]:
     """Return pairs that follow on each other within seconds and are somewhat alike."""
     timed = np.flatnonzero(np.isfinite(thumbnails.taken))
     order = timed[np.argsort(thumbnails.taken[timed], kind="stable")]
@@ -193,7 +259,6 @@ def _bursts(thumbnails: Thumbnails) -> list[Pair]:
     first, second = np.minimum(a, b)[close], np.maximum(a, b)[close]
     if not len(first):
         return []
-    looks: Floats = detail(shrink(thumbnails.pixels, _COARSE_SIDE))
     score = (looks[first] * looks[second]).sum(axis=1)
     least = np.maximum(
         _BURST_ALIKE, 1 - _COARSE_CLOSER * (1 - _other_times(looks, thumbnails, first))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
+from photograft.core.columnar import Codes, Column, Numbers, Objects, Records, Texts
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
-from photograft.core.progress import Progress, Silent
+from photograft.core.progress import Progress, Silent, Step
 from photograft.data import formats
 from photograft.data.images import decode, expected_extension_note, read_header
-from photograft.data.known_files import FileOnDisk, KnownFiles, Read
-from photograft.data.sources.base import Item, SkippedFile
+from photograft.data.known_files import MOST_FILES, FileOnDisk, KnownFiles, Read
+from photograft.data.sources.base import Item, Reads, SkippedFile
 
 #: The format of photos that were arrays or pictures in memory.
 PIXELS = "pixels"
@@ -57,6 +59,53 @@ class Photo:
     read: Callable[[], bytes] = field(repr=False)
     alike: int | None = None
     series: int | None = None
+
+
+class Photos(Records[Photo]):
+    """Photos, a column for each of their fields.
+
+    Args:
+        photos: What they begin with.
+    """
+
+    def __init__(self, photos: Iterable[Photo] = ()) -> None:
+        columns: dict[str, Column] = {
+            "name": Texts(),
+            "label": Codes(),
+            "split": Codes(),
+            "group": Codes(),
+            "digest": Objects(),
+            "num_bytes": Numbers(),
+            "format": Codes(),
+            "width": Numbers(),
+            "height": Numbers(),
+            "note": Codes(),
+            "read": Reads(),
+            "alike": Codes(),
+            "series": Codes(),
+        }
+        super().__init__(Photo, columns, photos)
+
+    @property
+    def labels(self) -> Codes:
+        """The names of their classes."""
+        return cast("Codes", self.columns["label"])
+
+    def having(self, **values: Sequence[Any]) -> Photos:
+        """Return the same photos with other values in some fields."""
+        found = Photos()
+        found.columns = dict(self.columns)
+        for name, cells in values.items():
+            found.columns[name] = type(self.columns[name])()
+            found.columns[name].extend(cells)
+        return found
+
+
+def digests_of(photos: Sequence[Photo]) -> list[bytes]:
+    """Return the content digest of each photo."""
+    if isinstance(photos, Photos):
+        return list(photos.columns["digest"])
+    return [photo.digest for photo in photos]
 
 
 def examine(
@@ -116,7 +165,7 @@ def examine_all(
     is_numbered: bool = False,
     cache: Path | None = None,
     progress: Progress | None = None,
-) -> tuple[list[Photo], list[SkippedFile]]:
+) -> tuple[Photos, list[SkippedFile]]:
     """Examine files, several at once; return the photos, in order, and what is none.
 
     Args:
@@ -126,21 +175,25 @@ def examine_all(
         cache: Where it is noted what was read of files on the disk; None for nowhere.
         progress: Told how far it is.
     """
-    known = KnownFiles(cache, [i.read for i in items if isinstance(i.read, FileOnDisk)])
+    few = items if len(items) <= MOST_FILES else ()
+    known = KnownFiles(cache, [i.read for i in few if isinstance(i.read, FileOnDisk)])
+    skipped: list[SkippedFile] = []
 
     def look(some: Sequence[Item]) -> list[Photo | SkippedFile]:
         return [examine(item, max_pixels, is_numbered=is_numbered, known=known) for item in some]
 
-    photos: list[Photo] = []
-    skipped: list[SkippedFile] = []
-    with (progress or Silent()).step("Reading files", len(items), "files") as step:
-        several = [items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE)]
+    def usable(step: Step) -> Iterator[Photo]:
+        left = iter(items)
+        several = iter(lambda: list(itertools.islice(left, _AT_ONCE)), [])
         for result in itertools.chain.from_iterable(in_order(look, several)):
+            step.advance()
             if isinstance(result, Photo):
-                photos.append(result)
+                yield result
             else:
                 skipped.append(result)
-            step.advance()
+
+    with (progress or Silent()).step("Reading files", len(items), "files") as step:
+        photos = Photos(usable(step))
     known.write()
     return photos, skipped
 
@@ -155,10 +208,11 @@ def find_faults(
         max_pixels: As in `examine`.
         progress: Told how far it is.
     """
-    distinct = {photo.digest: photo for photo in photos}
+    distinct = {digest: i for i, digest in enumerate(digests_of(photos))}
     failures: dict[bytes, ImageError] = {}
 
-    def check(photo: Photo) -> tuple[bytes, ImageError | None]:
+    def check(i: int) -> tuple[bytes, ImageError | None]:
+        photo = photos[i]
         try:
             decode(photo.read(), max_pixels=max_pixels, at_least=64)
         except ImageError as error:

@@ -42,6 +42,27 @@ class PhotoInput:
     is_path: bool = False
 
 
+@dataclass(frozen=True)
+class PhotoFile:
+    """Reads the file at a path, as long as its name does not tell that it is no photo.
+
+    Attributes:
+        path: As it was given.
+    """
+
+    path: str
+
+    def __call__(self) -> bytes:
+        """Return its bytes; raises OSError, or ImageError by its name."""
+        path = Path(self.path)
+        data = read_file(path)
+        refuse_by_name(data, path.name)
+        return data
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PhotoFile, (os.path.abspath(self.path),)  # of other processes the folder is another
+
+
 def understand(X: Any) -> list[PhotoInput]:
     """Return the photos of ``X``, in order.
 
@@ -159,7 +180,7 @@ def one_photo(value: Any, place: str, *, expected: str = _EXPECTED) -> PhotoInpu
     """
     if isinstance(value, (str, os.PathLike)):
         name = str(os.fsdecode(value))  # of NumPy's text, too, plain text
-        return PhotoInput(name, partial(_read_photo, Path(name)), is_path=True)
+        return PhotoInput(name, PhotoFile(name), is_path=True)
     if isinstance(value, Image.Image):
         return PhotoInput(place, partial(encode_picture, value))
     array = to_array(value, place) if is_array_like(value) else None
@@ -174,12 +195,6 @@ def one_photo(value: Any, place: str, *, expected: str = _EXPECTED) -> PhotoInpu
             fix=f"Put the channels last: {place}.transpose(1, 2, 0)." if first else "",
         )
     return PhotoInput(place, partial(encode_pixels, array[None], 0, _scale(place, array)))
-
-
-def _read_photo(path: Path) -> bytes:
-    data = read_file(path)
-    refuse_by_name(data, path.name)
-    return data
 
 
 def _of_several(array: Array) -> list[PhotoInput]:

@@ -25,6 +25,15 @@ import numpy.typing as npt
 from photograft.core.arrays import Floats
 from photograft.core.blas import one_thread
 from photograft.core.text import natural_key
+from photograft.data.likeness import (
+    BLOCK,
+    Indices,
+    Labels,
+    Links,
+    distances_between,
+    links_by_likeness,
+    nearness,
+)
 
 #: Raise it whenever other series are found.
 CODE_VERSION = 1
@@ -46,23 +55,9 @@ _NEAR_SECONDS = 15 * 60.0
 _NEAR_METRES = 25.0
 _METRES_A_DEGREE = 111_195.0
 
-#: By likeness: the neighbours whose distances tell how many dimensions there are, photos of a class
-#: at least, how improbable a distance is at most, and how many times as many there must be as by
-#: chance. (What is taken for chance is generous: independent photos show a fifth of it at most.)
-_NEXT, _FAR = 10, 40
-_LEAST_PHOTOS = 40
-_MOST_CHANCE = 0.05
-_TIMES_CHANCE = 3.0
-_LEAST_FOUND = 10
-_AROUND = 30
-
 #: Directions of features that are compared, the photos that tell which, and photos at once.
 _NUM_DIRECTIONS = 160
 _NUM_SAMPLED = 3000
-_BLOCK = 512
-
-Labels = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -76,15 +71,6 @@ class Series:
 
     numbers: Labels
     told_by: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Links:
-    """Pairs of photos that are joined, and how near they are to what is usual."""
-
-    first: Indices
-    second: Indices
-    near: Floats
 
 
 @one_thread()
@@ -115,13 +101,13 @@ def find_series(
     looks = _looks(gather, len(labels), rng)
     members = [np.flatnonzero(labels == c) for c in range(int(labels.max()) + 1)]
     usual = _usual(looks, members, rng)
-    found: dict[str, list[_Links]] = {}
+    found: dict[str, list[Links]] = {}
     for what, rows, near in _orders(names, labels, taken, places):
         for reach in range(1, _REACH + 1):
             links = _by_order(looks, usual, groups, rows, near, reach, rng)
             if links is not None:
                 found.setdefault(what, []).append(links)
-    links = _by_likeness(looks, usual, groups, members)
+    links = links_by_likeness(looks, usual, groups, members)
     if links is not None:
         found["likeness"] = [links]
     if not found:
@@ -145,8 +131,8 @@ def _looks(
         drawn = rng.standard_normal((some.shape[1], _NUM_DIRECTIONS), np.float32)
         directions, _ = np.linalg.qr(some.T @ (some @ drawn))
     found = []
-    for start in range(0, num_photos, _BLOCK):
-        block = np.arange(start, min(start + _BLOCK, num_photos))
+    for start in range(0, num_photos, BLOCK):
+        block = np.arange(start, min(start + BLOCK, num_photos))
         looks = _scaled(_roots(gather(block)) - mean)
         found.append(looks if directions is None else looks @ directions)
     return np.concatenate(found)
@@ -168,16 +154,10 @@ def _usual(looks: Floats, members: Sequence[Indices], rng: np.random.Generator) 
     for own in members:
         if len(own) > 1:
             some = own[rng.permutation(len(own))[:256]]
-            for start in range(0, len(own), _BLOCK):
-                block = own[start : start + _BLOCK]
-                found[block] = np.median(_distances(looks[block], looks[some]), axis=1)
+            for start in range(0, len(own), BLOCK):
+                block = own[start : start + BLOCK]
+                found[block] = np.median(distances_between(looks[block], looks[some]), axis=1)
     return np.maximum(found, 1e-6)
-
-
-def _distances(one: Floats, other: Floats) -> Floats:
-    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * (one @ other.T)
-    found: Floats = np.sqrt(np.maximum(squares, 0))
-    return found
 
 
 def _orders(
@@ -225,7 +205,7 @@ def _by_order(
     near: npt.NDArray[np.float64] | None,
     reach: int,
     rng: np.random.Generator,
-) -> _Links | None:
+) -> Links | None:
     """Return the pairs, so far from each other in an order, that are nearer than others are."""
     long = [own for own in rows if len(own) > 2 * _APART]
     if not long:
@@ -251,92 +231,20 @@ def _by_order(
     strange = groups[one] != groups[two]
     if near is not None:
         strange &= (np.abs(near[one] - near[two]) > 1).any(axis=1)
-    others = np.sort(_nearness(looks, usual, one[strange], two[strange]))
+    others = np.sort(nearness(looks, usual, one[strange], two[strange]))
     if len(others) < len(drawn) / 100:
         return None
-    own = _nearness(looks, usual, first, second)
+    own = nearness(looks, usual, first, second)
     order = np.argsort(own, kind="stable")
     by_chance = np.searchsorted(others, own[order], side="right") / len(others) * len(own)
     fine = np.flatnonzero(by_chance + 1 <= _MISTAKEN * np.arange(1, len(own) + 1))
     if not len(fine):
         return None
     joined = order[: fine[-1] + 1]
-    return _Links(first[joined], second[joined], own[joined])
+    return Links(first[joined], second[joined], own[joined])
 
 
-def _nearness(looks: Floats, usual: Floats, first: Indices, second: Indices) -> Floats:
-    """Return the distances of pairs, to what is usual for both."""
-    found = np.empty(len(first), np.float32)
-    for start in range(0, len(first), 16 * _BLOCK):
-        part = slice(start, start + 16 * _BLOCK)
-        apart = np.linalg.norm(looks[first[part]] - looks[second[part]], axis=1)
-        found[part] = apart / np.sqrt(usual[first[part]] * usual[second[part]])
-    return found
-
-
-def _by_likeness(
-    looks: Floats, usual: Floats, groups: Labels, members: Sequence[Indices]
-) -> _Links | None:
-    """Return pairs that are nearer to each other than chance brings photos of their class."""
-    chances, parts = [], []
-    for own in members:
-        if len(np.unique(groups[own])) >= _LEAST_PHOTOS:
-            rows, distances = _neighbours(looks, groups, own)
-            dimensions = _dimensions(rows, distances)
-            ratio = distances[:, 0] / np.maximum(distances[:, _NEXT - 1], 1e-12)
-            chances.append(1 - (1 - ratio**dimensions) ** (_NEXT - 1))
-            parts.append((own, rows, distances, dimensions))
-    if not chances:
-        return None
-    chance = np.sort(np.concatenate(chances))
-    wanted = np.maximum(_TIMES_CHANCE * chance * len(chance), _LEAST_FOUND)
-    fine = (np.arange(1, len(chance) + 1) >= wanted) & (chance <= _MOST_CHANCE)
-    if not fine.any():
-        return None
-    most = float(chance[np.flatnonzero(fine)[-1]])
-    first, second = [], []
-    for own, rows, distances, dimensions in parts:
-        share = (1 - (1 - most) ** (1 / (_NEXT - 1))) ** (1 / dimensions)
-        limit = distances[:, _NEXT - 1] * share
-        i, k = np.nonzero(distances[:, : _NEXT - 1] <= limit[:, None])
-        j = rows[i, k]
-        mutual = distances[i, k] <= limit[j]
-        first.append(own[i[mutual]])
-        second.append(own[j[mutual]])
-    one, two = np.concatenate(first), np.concatenate(second)
-    return _Links(one, two, _nearness(looks, usual, one, two))
-
-
-def _neighbours(looks: Floats, groups: Labels, own: Indices) -> tuple[Indices, Floats]:
-    """Return the places in `own` of each one's nearest that are no copies, and how far they are."""
-    count = min(_FAR, len(own) - 1)
-    rows = np.empty((len(own), count), np.intp)
-    distances = np.empty((len(own), count), np.float32)
-    for start in range(0, len(own), _BLOCK):
-        block = own[start : start + _BLOCK]
-        apart = _distances(looks[block], looks[own])
-        apart[groups[block][:, None] == groups[own]] = np.inf
-        best = np.argpartition(apart, count - 1, axis=1)[:, :count]
-        values = np.take_along_axis(apart, best, 1)
-        order = np.argsort(values, axis=1, kind="stable")
-        part = slice(start, start + len(block))
-        rows[part] = np.take_along_axis(best, order, 1)
-        distances[part] = np.take_along_axis(values, order, 1)
-    return rows, distances
-
-
-def _dimensions(rows: Indices, distances: Floats) -> Floats:
-    """Return how many dimensions the photos around each one have, shape ``(n,)``."""
-    far = distances.shape[1]
-    growth = np.log(distances[:, -1] / np.maximum(distances[:, _NEXT - 1], 1e-12))
-    around = growth[rows[:, :_AROUND]].mean(axis=1)
-    # Of m dimensions, it is a sum of so many exponentially distributed steps on average.
-    steps = sum(1 / k for k in range(_NEXT, far))
-    found: Floats = (steps / np.maximum(around, 1e-3)).astype(np.float32)
-    return found
-
-
-def _joined(labels: Labels, groups: Labels, links: Sequence[_Links]) -> Labels:
+def _joined(labels: Labels, groups: Labels, links: Sequence[Links]) -> Labels:
     """Return the number of each photo's series, -1 for none: pairs joined, the nearest first."""
     first = np.concatenate([one.first for one in links])
     second = np.concatenate([one.second for one in links])

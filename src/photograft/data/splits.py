@@ -19,6 +19,7 @@ from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.empty_classes import nothing_usable
 from photograft.data.groups import across_given_splits, content_groups
+from photograft.data.photo import digests_of
 
 Indices = npt.NDArray[np.intp]
 
@@ -64,7 +65,7 @@ def make_split(dataset: Dataset, *, validation: float, test: float, seed: int) -
         DatasetError: There is one class only, or a class has too few photos to train on.
     """
     _check_classes(dataset)
-    given = {photo.split for photo in dataset.photos} - {None}
+    given = set(dataset.records.columns["split"]) - {None}
     split = _given_split(dataset, validation, seed) if given else None
     if split is None:
         parts = _deal_classes(dataset, np.arange(len(dataset.photos)), (validation, test), seed)
@@ -107,7 +108,7 @@ def make_folds(
 
 def _given_split(dataset: Dataset, validation: float, seed: int) -> Split | None:
     parts = {
-        name: np.array([i for i, p in enumerate(dataset.photos) if p.split == name], dtype=np.intp)
+        name: np.flatnonzero([split == name for split in dataset.records.columns["split"]])
         for name in ("train", "validation", "test")
     }
     notes = ["the split is the one that the source gives"]
@@ -138,7 +139,8 @@ def _deal_classes(
 ) -> tuple[Indices, Indices, Indices]:
     """Deal the photos at `indices` into train, validation and test."""
     labels, groups = dataset.labels[indices], content_groups(dataset)[indices]
-    keys = [dataset.photos[i].digest for i in indices]
+    digests = digests_of(dataset.photos)
+    keys = [digests[i] for i in indices.tolist()]
     quotas = np.array(
         [_quotas(n, *shares) for n in _distinct_counts(labels, keys, len(dataset.class_names))]
     ).T
@@ -229,7 +231,8 @@ def _check_classes(dataset: Dataset) -> None:
 
 
 def _check_train(dataset: Dataset, split: Split) -> None:
-    distinct = {(dataset.photos[i].label, dataset.photos[i].digest) for i in split.train}
+    train = dataset.records.take(split.train)
+    distinct = set(zip(train.labels, digests_of(train), strict=True))
     counts = Counter(label for label, _ in distinct)
     few = [name for name in dataset.class_names if counts[name] < MIN_TRAIN_PHOTOS]
     if few:

@@ -20,10 +20,12 @@ from PIL import Image
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
-from photograft.core.segments import Writer
+from photograft.core.segments import FeatureTable, Writer
 from photograft.core.store import FeatureStore
+from photograft.core.upkeep import merge_segments
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
+from photograft.data.photo import digests_of
 
 #: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
 SIDE = 48
@@ -41,6 +43,8 @@ _MEASURES = ("brightness", "dark_share", "bright_share", "sharpness", "plain_sha
 #: A time as days, and seconds of the day, since float32 would not hold both in one; a place.
 _WIDTH = _NUM_PACKED + len(_MEASURES) + 4
 _BATCH = 64
+#: Photos whose rows are unpacked at once.
+_AT_ONCE = 4096
 _DAY = 86400
 
 
@@ -106,14 +110,16 @@ def load_thumbnails(
         "versions": {"pillow": PIL.__version__},
     }
     space = store.space(key, _WIDTH)
-    distinct = {photo.digest: photo for photo in photos}
+    distinct = {digest: i for i, digest in enumerate(digests_of(photos))}
     table = space.find(list(distinct))
-    missing = [photo for digest, photo in distinct.items() if digest not in table]
+    missing = [digest for digest in distinct if digest not in table]
     failures: dict[bytes, ImageError] = {}
 
-    def look(photo: Photo) -> npt.NDArray[np.float32] | ImageError:
+    def look(digest: bytes) -> npt.NDArray[np.float32] | ImageError:
         try:
-            return measure_thumbnail(read_as_listed(photo), max_pixels=max_pixels)
+            return measure_thumbnail(
+                read_as_listed(photos[distinct[digest]]), max_pixels=max_pixels
+            )
         except ImageError as error:
             return error
         except OSError as error:
@@ -133,19 +139,20 @@ def load_thumbnails(
             (progress or Silent()).step("Looking at photos", len(missing), "photos") as step,
             space.writer() as writer,
         ):
-            for photo, found in zip(missing, in_order(look, missing), strict=True):
+            for digest, found in zip(missing, in_order(look, missing), strict=True):
                 if isinstance(found, ImageError):
-                    failures[photo.digest] = found
+                    failures[digest] = found
                 else:
                     rows.append(found)
-                    digests.append(photo.digest)
+                    digests.append(digest)
                 if len(rows) == _BATCH:
                     flush(writer)
                 step.advance()
             flush(writer)
+        merge_segments(space)
         table = space.find(list(distinct))
-    wanted = [photo.digest for photo in photos if photo.digest not in failures]
-    return _unpacked(table.rows(wanted) if wanted else np.empty((0, _WIDTH), np.float32)), failures
+    wanted = [digest for digest in digests_of(photos) if digest not in failures]
+    return _unpacked(table, wanted), failures
 
 
 def measure_thumbnail(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32]:
@@ -175,14 +182,21 @@ def measure_thumbnail(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32
 _PACKING = np.array([65536, 256, 1], np.float32)
 
 
-def _unpacked(rows: npt.NDArray[np.float32]) -> Thumbnails:
-    packed = rows[:, :_NUM_PACKED].astype(np.uint32)
-    parts = np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=2).astype(np.uint8)
-    measures = rows[:, _NUM_PACKED : _NUM_PACKED + len(_MEASURES)]
-    day, second, north, east = rows[:, -4:].T.astype(np.float64)
+def _unpacked(table: FeatureTable, digests: Sequence[bytes]) -> Thumbnails:
+    n = len(digests)
+    pixels = np.empty((n, SIDE * SIDE), np.uint8)
+    others = np.empty((n, _WIDTH - _NUM_PACKED), np.float32)
+    for start in range(0, n, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        rows = table.rows(digests[part])
+        packed = rows[:, :_NUM_PACKED].astype(np.uint32)
+        for place, shift in enumerate((16, 8, 0)):
+            pixels[part, place::3] = packed >> shift & 255
+        others[part] = rows[:, _NUM_PACKED:]
+    day, second, north, east = others[:, -4:].T.astype(np.float64)
     return Thumbnails(
-        parts.reshape(-1, SIDE, SIDE),
-        **{name: measures[:, i] for i, name in enumerate(_MEASURES)},
+        pixels.reshape(-1, SIDE, SIDE),
+        **{name: others[:, i] for i, name in enumerate(_MEASURES)},
         taken=day * _DAY + second,
         places=np.stack([north, east], axis=1),
     )

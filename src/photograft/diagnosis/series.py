@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from photograft.core.text import count, percent
 from photograft.data.dataset import Dataset
-from photograft.data.groups import content_groups
+from photograft.data.groups import content_groups, parted_series
 from photograft.diagnosis.findings import Finding, Flagged
 from photograft.diagnosis.suspects import Judgement
 from photograft.learning.head.basis import Basis
@@ -41,7 +41,7 @@ def compare_series(
     numbers = np.array([-1 if p.series is None else p.series for p in dataset.photos])
     if not (numbers >= 0).any():
         return None
-    labels, groups = dataset.labels, content_groups(dataset)
+    labels, groups = dataset.labels, content_groups(dataset, with_series=True)
     if len(np.unique(groups)) < 2:
         return None
     keys = [photo.digest for photo in dataset.photos]
@@ -58,10 +58,7 @@ def compare_series(
         "difference_se": _clustered_error(hits[0] - hits[1], groups),
         "num_photos": int((numbers >= 0).sum()),
         "num_series": len(np.unique(numbers[numbers >= 0])),
-        "across_split": sum(
-            len({dataset.photos[i].split for i in np.flatnonzero(numbers == number)} - {None}) > 1
-            for number in np.unique(numbers[numbers >= 0]).tolist()
-        ),
+        "across_split": len(parted_series(dataset)),
     }
 
 
@@ -92,12 +89,13 @@ def series_findings(dataset: Dataset, compared: dict[str, Any] | None) -> list[F
         if photo.series is not None:
             members.setdefault(photo.series, []).append(i)
     across = compared["across_split"]
-    given = (
-        f"The given split has {count(across, 'of them', 'of them')} on several sides, whose scores "
-        "are flattered. "
-        if across
-        else "Photograft keeps each on one side where it splits. "
-    )
+    given = "Photograft keeps each on one side where it splits."
+    if across:
+        given = (
+            f"The given split has {across:,} of them on several sides: its scores are flattered."
+        )
+        if not dataset.keeps_series:
+            given += " Folds are like it."
     return [
         Finding(
             "series",
@@ -105,7 +103,7 @@ def series_findings(dataset: Dataset, compared: dict[str, Any] | None) -> list[F
             max(flattery, 0.0),
             f"{count(compared['num_photos'], 'photo')} look like series of the same thing or "
             f"scene, {compared['num_series']:,} of them; {series_sentence(compared)}",
-            f"{given}--group-by says what belongs together, --near-duplicates ignore parts all.",
+            f"{given} --group-by says what belongs together, --near-duplicates ignore parts all.",
             tuple(
                 Flagged(photo.name, photo.label, number, "", None, photo.split or "")
                 for number, rows in enumerate(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from photograft.features.extraction import View as View
     from photograft.features.extraction import feature_batches as feature_batches
     from photograft.features.extractor import Extractor as Extractor
+    from photograft.features.featurizer import Featurizer as Featurizer
     from photograft.features.opening import open_extractor as open_extractor
     from photograft.features.settings import Augmentation as Augmentation
     from photograft.features.settings import ExtractionSettings as ExtractionSettings
@@ -23,6 +24,7 @@ __getattr__, __dir__, __all__ = hand_out(
         "Augmentation": "settings",
         "ExtractionSettings": "settings",
         "Extractor": "extractor",
+        "Featurizer": "featurizer",
         "View": "extraction",
         "feature_batches": "extraction",
         "open_extractor": "opening",

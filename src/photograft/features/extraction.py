@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,19 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import Engine, Features, Network, engine_code, engine_versions
+from photograft.backbones.engines import Engine, Features, engine_code, engine_versions
 from photograft.backbones.int8.ranges import digest_of
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.backbones.running import num_at_once
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
-from photograft.core.progress import Progress, Silent
-from photograft.core.segments import FeatureTable, Space, Writer
+from photograft.core.segments import Space
 from photograft.core.store import FeatureStore
 from photograft.data import images
-from photograft.data.dataset import Photo, read_as_listed
 from photograft.features import preprocessing
-from photograft.features.looks import JoinedNetwork, join_networks
+from photograft.features.looks import JoinedNetwork
 
 #: Positions, their features, and the positions and errors of files that failed.
 FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
@@ -39,6 +35,26 @@ _WINDOW = 8 * GROUP_SIZE
 Pixels = npt.NDArray[np.uint8]
 
 
+def _as_it_is(pixels: Pixels, digest: bytes) -> Pixels:
+    del digest
+    return pixels
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """Mirrors what another change gives.
+
+    Attributes:
+        change: As in `View`.
+    """
+
+    change: Callable[[Pixels, bytes], Pixels]
+
+    def __call__(self, pixels: Pixels, digest: bytes) -> Pixels:
+        """Return the mirror image."""
+        return np.ascontiguousarray(self.change(pixels, digest)[:, ::-1])
+
+
 @dataclass(frozen=True)
 class View:
     """A way to look at each photo.
@@ -46,28 +62,24 @@ class View:
     Attributes:
         name: Part of the store's key: another name for whatever gives other pixels.
         change: From prepared pixels ``(h, w, 3)`` and the photo's content digest to what the
-            network is to see.
+            network is to see; to be sent to other processes, it has to be picklable.
         margin: Photos are prepared larger by this factor, at least 1.
     """
 
     name: str
-    change: Callable[[Pixels, bytes], Pixels] = lambda pixels, digest: pixels
+    change: Callable[[Pixels, bytes], Pixels] = _as_it_is
     margin: float = 1.0
 
 
 PLAIN = View("plain")
-FLIPPED = View("flip", lambda pixels, digest: np.ascontiguousarray(pixels[:, ::-1]))
+FLIPPED = View("flip", Mirrored(_as_it_is))
 
 
 def mirrored_view(view: View) -> View:
     """Return the view in which a photo is the mirror image of what it is in another one."""
     if view is PLAIN:
         return FLIPPED
-    return View(
-        f"{view.name}, mirrored",
-        lambda pixels, digest: np.ascontiguousarray(view.change(pixels, digest)[:, ::-1]),
-        view.margin,
-    )
+    return View(f"{view.name}, mirrored", Mirrored(view.change), view.margin)
 
 
 def open_space(
@@ -96,62 +108,6 @@ def space_key(backbone: Backbone, engine: Engine, *, view: str = "plain") -> dic
         "code": [images.CODE_VERSION, preprocessing.CODE_VERSION, *engine_code(engine)],
         "versions": engine_versions(engine),
     }
-
-
-def extract(
-    photos: Sequence[Photo],
-    backbone: Backbone,
-    space: Space,
-    network: Callable[[], Network],
-    *,
-    view: View = PLAIN,
-    what: str = "Extracting features",
-    max_pixels: int = images.DEFAULT_MAX_PIXELS,
-    progress: Progress | None = None,
-) -> tuple[FeatureTable, dict[bytes, ImageError]]:
-    """Return the features of photos, computing and storing those that are not stored yet.
-
-    Interrupted at any moment it loses the batch in flight; called again it goes on from there.
-
-    Args:
-        photos: The photos; each distinct content is looked at once.
-        backbone: Of one look, without its mirror image; prepares the pixels.
-        space: Where the features are kept.
-        network: Opens the network; called only if there is something to compute.
-        view: What the network sees of each photo; `space` must be the view's own.
-        what: What the progress calls it.
-        max_pixels: Photos with more pixels fail.
-        progress: Told how far it is.
-
-    Returns:
-        A table that holds every photo which could be decoded, and for each other content digest
-        what was wrong with it.
-    """
-    distinct = {photo.digest: photo for photo in photos}
-    table = space.find(list(distinct))
-    missing = [photo for digest, photo in distinct.items() if digest not in table]
-    failures: dict[bytes, ImageError] = {}
-    if not missing:
-        return table, failures
-    reads = [functools.partial(read_as_listed, photo) for photo in missing]
-    with (progress or Silent()).step(what, len(missing), "photos") as step:
-        writer: Writer | None = None
-        with contextlib.ExitStack() as stack:
-            batches = feature_batches(
-                reads,
-                backbone,
-                lambda: join_networks(backbone, [network()]),
-                view=view,
-                max_pixels=max_pixels,
-            )
-            stack.enter_context(contextlib.closing(batches))
-            for indices, features, failed in batches:
-                failures |= {missing[i].digest: error for i, error in failed}
-                if indices:
-                    writer = writer or stack.enter_context(space.writer())
-                    writer.append([missing[i].digest for i in indices], features)
-                step.advance(len(indices) + len(failed))
-    return space.find(list(distinct)), failures
 
 
 def feature_batches(

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photograft.backbones.engines import Engine, Network, is_prepared, open_network
+from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.joined import join
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ConversionError, ImageError
-from photograft.core.progress import Progress
-from photograft.core.segments import Table
+from photograft.core.progress import Progress, Silent
+from photograft.core.segments import FeatureTable, Space, Table, Writer
 from photograft.core.store import FeatureStore
+from photograft.core.upkeep import merge_segments
+from photograft.data import images
 from photograft.data.dataset import Photo
+from photograft.data.photo import digests_of
 from photograft.features.extraction import (
     PLAIN,
     View,
-    extract,
     mirrored_view,
     open_space,
     space_key,
 )
+from photograft.features.looking import ListedPhoto, Looking, look_at
 from photograft.features.looks import JoinedNetwork, JoinedTable, MeanTable, join_networks
+from photograft.features.networks import StoredNetwork
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,10 @@ class Extractor:
         mirrored, others, ran = ran._seen(photos, mirrored_view(view), f"{what}, mirrored")
         return MeanTable([own, mirrored]), {**others, **failures}, ran
 
+    def folder(self) -> Path:
+        """Return where the prepared network of one look is kept."""
+        return open_space(self.store, self.backbone, self.engine).folder
+
     def network(self) -> JoinedNetwork:
         """Return what gives the features of all looks at once, opened now.
 
@@ -109,22 +118,16 @@ class Extractor:
         self, photos: Sequence[Photo], view: View, what: str
     ) -> tuple[Table, dict[bytes, ImageError], Extractor]:
         # A prepared network serves all views: it lies with the plain one's features.
-        folder = open_space(self.store, self.backbone, self.engine).folder
+        folder = self.folder()
         space = open_space(self.store, self.backbone, self.engine, view)
 
-        def opened() -> Network:
-            if not is_prepared(self.backbone, self.path, self.engine, folder):
-                self.progress.say(
-                    f"Preparing {self.backbone.name} for {self.engine.name}: some seconds, once"
-                )
-            return open_network(self.backbone, self.path, self.engine, folder)
-
+        network = StoredNetwork(self.backbone, self.path, self.engine, folder, self.progress)
         try:
             table, failures = extract(
                 photos,
                 replace(self.backbone, mirror=False),
                 space,
-                opened,
+                network,
                 view=view,
                 what=what,
                 max_pixels=self.max_pixels,
@@ -155,3 +158,56 @@ def join_extractors(parts: Sequence[Extractor]) -> Extractor:
         path=None,
         parts=tuple(parts),
     )
+
+
+def extract(
+    photos: Sequence[Photo],
+    backbone: Backbone,
+    space: Space,
+    network: Callable[[], Network],
+    *,
+    view: View = PLAIN,
+    what: str = "Extracting features",
+    max_pixels: int = images.DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> tuple[FeatureTable, dict[bytes, ImageError]]:
+    """Return the features of photos, computing and storing those that are not stored yet.
+
+    Interrupted at any moment it loses the batch in flight; called again it goes on from there.
+
+    Args:
+        photos: The photos; each distinct content is looked at once.
+        backbone: Of one look, without its mirror image; prepares the pixels.
+        space: Where the features are kept.
+        network: Opens the network; called only if there is something to compute.
+        view: What the network sees of each photo; `space` must be the view's own.
+        what: What the progress calls it.
+        max_pixels: Photos with more pixels fail.
+        progress: Told how far it is.
+
+    Returns:
+        A table that holds every photo which could be decoded, and for each other content digest
+        what was wrong with it.
+    """
+    distinct = {digest: i for i, digest in enumerate(digests_of(photos))}
+    table = space.find(list(distinct))
+    missing = [digest for digest in distinct if digest not in table]
+    failures: dict[bytes, ImageError] = {}
+    if not missing:
+        return table, failures
+    work = Looking(backbone, network, view, max_pixels)
+    with (progress or Silent()).step(what, len(missing), "photos") as step:
+        writer: Writer | None = None
+        with contextlib.ExitStack() as stack:
+            # Made as they are needed: of many photos, what reads each takes more than its name.
+            reads = (ListedPhoto(photos[distinct[digest]]) for digest in missing)
+            batches = look_at(reads, work, step.note)
+            stack.enter_context(contextlib.closing(batches))
+            for indices, features, failed in batches:
+                failures |= {missing[i]: error for i, error in failed}
+                if indices:
+                    writer = writer or stack.enter_context(space.writer())
+                    writer.append([missing[i] for i in indices], features)
+                step.advance(len(indices) + len(failed))
+    merge_segments(space)
+    return space.find(list(distinct)), failures

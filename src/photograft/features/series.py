@@ -13,7 +13,7 @@ from photograft.core.segments import Table
 from photograft.core.text import count
 from photograft.data import series
 from photograft.data.dataset import Dataset
-from photograft.data.groups import content_groups
+from photograft.data.groups import content_groups, parted_series
 from photograft.data.settings import DataSettings
 from photograft.data.thumbnails import load_thumbnails
 from photograft.features.extractor import Extractor
@@ -21,6 +21,8 @@ from photograft.features.layers import last_columns
 
 #: Wider features are pixels rather than what is seen in them.
 _MOST_FEATURES = 10_000
+#: A given split that has more than this share of the series on several sides does not know of them.
+_PARTED = 0.1
 
 
 def with_series(
@@ -78,13 +80,19 @@ def with_series(
     if answer is None:
         return dataset
     numbers = np.array(answer["numbers"])
-    note = (
-        f"{count(int((numbers >= 0).sum()), 'photo')} are in "
-        f"{numbers.max() + 1:,} series of the same thing or scene, told by their "
-        f"{' and '.join(answer['told_by'])}: what is split here keeps each series on one side"
-    )
     marked = tuple(
         replace(photo, series=number) if number >= 0 else photo
         for photo, number in zip(photos, numbers.tolist(), strict=True)
     )
-    return replace(dataset, photos=marked, notes=(*dataset.notes, note))
+    found = replace(dataset, photos=marked)
+    parted = len(parted_series(found)) > _PARTED * (numbers.max() + 1)
+    note = (
+        f"{count(int((numbers >= 0).sum()), 'photo')} are in "
+        f"{numbers.max() + 1:,} series of the same thing or scene, told by their "
+        f"{' and '.join(answer['told_by'])}: "
+    ) + (
+        "the given split has them on several sides, and folds are like it"
+        if parted
+        else "what is split here keeps each series on one side"
+    )
+    return replace(found, keeps_series=not parted, notes=(*dataset.notes, note))

@@ -17,8 +17,9 @@ from photograft.core.arrays import Floats
 from photograft.core.progress import Progress
 from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
-from photograft.data.dataset import Dataset, Photo
+from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
+from photograft.data.photo import Photos, digests_of
 from photograft.data.splits import Split
 from photograft.features.extractor import Extractor
 from photograft.learning.head.selection import Selection
@@ -69,13 +70,13 @@ class Job:
         """What a classifier looks at of each photo."""
         return ("plain", "flip") if self.config.test_views == "flip" else ("plain",)
 
-    def photos(self, part: str) -> list[Photo]:
+    def photos(self, part: str) -> Photos:
         """Return the photos of a part of the split."""
-        return [self.dataset.photos[i] for i in self.split.parts()[part]]
+        return self.dataset.records.take(self.split.parts()[part])
 
     def digests(self, part: str) -> list[bytes]:
         """Return their content digests."""
-        return [photo.digest for photo in self.photos(part)]
+        return digests_of(self.photos(part))
 
     def labels(self, part: str) -> npt.NDArray[np.int64]:
         """Return their class indices, shape ``(n,)``."""

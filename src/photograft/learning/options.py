@@ -14,6 +14,7 @@ from typing import Any, TypedDict, Unpack, cast
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, UnknownNameError, described
 from photograft.core.files import path_of
+from photograft.core.store import parse_size
 from photograft.core.text import parse_duration
 from photograft.features.settings import Augmentation
 from photograft.learning.recipes import read_config
@@ -76,6 +77,7 @@ class LearningOptions(ExtractionOptions, total=False):
     head_training: Training
     views: int
     test_views: str
+    stream_above: int | str
     augment: str
     augmentation: Augmentation
     epochs: int
@@ -123,6 +125,8 @@ def read_settings(config: Config | None = None, **options: Unpack[TrainOptions])
         given["budget"] = parse_duration(given["budget"], "the budget")
     if "unfreeze" in given:
         given["unfreeze"] = str(given["unfreeze"])
+    if isinstance(given.get("stream_above"), str):
+        given["stream_above"] = parse_size(given["stream_above"])
     if hidden is not None:
         given["hidden"] = _widths(hidden) if isinstance(hidden, str) else hidden
     if augment is not None:

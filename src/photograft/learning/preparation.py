@@ -60,7 +60,7 @@ def prepare_dataset(
     # split is for: the photos that don't decode, near duplicates and series are not known yet, and
     # make the split for good another one.
     split = split_of(dataset, config)
-    settings = network_settings(config, [dataset.photos[i] for i in split.train])
+    settings = network_settings(config, dataset.records.take(split.train))
     extractor = open_extractor(settings, store=store, progress=progress)
     dataset = with_near_duplicates(dataset, config, store=store, progress=progress)
     # What the network is, and how it is fed, may go by the training photos: who is among them must
@@ -69,7 +69,7 @@ def prepare_dataset(
         dataset = dataset.verified(progress=progress)
     while True:
         split, engine = split_of(dataset, config), extractor.engine
-        train = [dataset.photos[i] for i in split.train]
+        train = dataset.records.take(split.train)
         settings = network_settings(config, train)
         # The engine may have fallen back on torch before.
         extractor = open_extractor(settings, store=store, progress=progress)

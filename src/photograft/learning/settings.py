@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -180,6 +179,8 @@ class LearningSettings(Schema):
         test_views: ``"flip"`` averages over each photo and its mirror image in prediction.
         augmentation: Random changes of training photos; None for the strategy's own.
         training: The training loop; None for the strategy's own.
+        stream_above: Where the features of all training photos take more bytes than this, heads
+            on them are fitted in passes over the store, and labels are not judged.
 
     Raises:
         InputError: A value is not one of those.
@@ -203,6 +204,7 @@ class LearningSettings(Schema):
     test_views: str = "plain"
     augmentation: Augmentation | None = None
     training: Training | None = None
+    stream_above: int = choices.STREAM_ABOVE
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -216,9 +218,10 @@ class LearningSettings(Schema):
             ("test_views", choices.TEST_VIEWS),
         ):
             check_choice(name, getattr(self, name), words)
-        check_range("budget", self.budget, 0, math.inf)
+        check_range("budget", self.budget, 0, 1e6)
         check_range("dropout", self.dropout, 0, 0.99)
         check_range("views", self.views, -1, 100)
+        check_range("stream_above", self.stream_above, 0, 10**15)
         for width in self.hidden:
             check_range("a width in hidden", width, 1, 65_536)
 
@@ -321,7 +324,8 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
     there:
 
     * `LearningSettings`: effort, budget, strategy, final, head, hidden, dropout, target_encoding,
-      class_weight, unfreeze, head_first, head_training, views, test_views, augmentation, training
+      class_weight, unfreeze, head_first, head_training, views, test_views, augmentation, training,
+      stream_above
     * `BackboneSettings`: backbone, weights, layer, pooling, preprocessing
     * `ExecutionSettings`: engine, precision, device
     * `DataSettings`: validation, test, near_duplicates, group_by, corrections, new_class, seed,

@@ -15,6 +15,7 @@ import numpy as np
 from photograft.classifier.classifier import Classifier
 from photograft.core.bars import progress_of
 from photograft.core.errors import InputError
+from photograft.core.executors.choosing import OFF, executing
 from photograft.core.files import path_of
 from photograft.core.progress import Watched
 from photograft.core.schema import check_choice
@@ -88,6 +89,7 @@ def compare(
     progress: Watched = True,
     clock: Clock = now,
     timer: Callable[[], float] = time.perf_counter,
+    ray: str = OFF,
     **options: Unpack[LearningOptions],
 ) -> Comparison:
     """Compare backbones, strategies and recipes, choose one, and fit it for good.
@@ -114,6 +116,8 @@ def compare(
         progress: Told how far it is.
         clock: Tells the time of day.
         timer: Tells the time in seconds.
+        ray: What looks at the photos: ``"off"``, this process; ``"local"``, a Ray cluster that is
+            started here; ``"auto"``, or an address, one that runs. The result is the same.
         options: As in `train`.
 
     Raises:
@@ -148,24 +152,25 @@ def compare(
     }
     shown = source.source if isinstance(source, Dataset) else source
     usual = {**TrainConfig().to_json(), "budget": "10m", "prefer": "speed"}
-    return compare_candidates(
-        source,
-        make_candidates(names["backbones"], names["strategies"], names["recipes"], settings),
-        settings,
-        out=out,
-        budget=seconds,
-        prefer=prefer,
-        # What the command line could not say again is not put into its mouth.
-        command=""
-        if config is not None
-        or set(options) - _OPTIONS
-        or (isinstance(source, Dataset) and source.kind in IN_MEMORY)
-        else command_line("compare", [shown], told, usual),
-        store=store,
-        progress=progress,
-        clock=clock,
-        timer=timer,
-    )
+    with executing(ray):
+        return compare_candidates(
+            source,
+            make_candidates(names["backbones"], names["strategies"], names["recipes"], settings),
+            settings,
+            out=out,
+            budget=seconds,
+            prefer=prefer,
+            # What the command line could not say again is not put into its mouth.
+            command=""
+            if config is not None
+            or set(options) - _OPTIONS
+            or (isinstance(source, Dataset) and source.kind in IN_MEMORY)
+            else command_line("compare", [shown], told, usual),
+            store=store,
+            progress=progress,
+            clock=clock,
+            timer=timer,
+        )
 
 
 def compare_candidates(
@@ -216,7 +221,7 @@ def compare_candidates(
     dataset = mark_series(dataset, candidates, store, progress)
     split = split_of(dataset, config)
     together = np.sort(np.concatenate([split.train, split.validation]))
-    pool = replace(dataset, photos=tuple(dataset.photos[i] for i in together))
+    pool = replace(dataset, photos=dataset.records.take(together))
     context = TrialContext(pool, store, progress, config.seed, timer)
     labels, groups = pool.labels, content_groups(pool)
 
@@ -317,10 +322,11 @@ def _fit(
     extractor = context.extractor(chosen)
     table, failures, extractor = extractor.extract(dataset.photos)
     clean = dataset.without(failures)
-    pool = {id(dataset.photos[i]) for part in (split.train, split.validation) for i in part}
-    test = {id(dataset.photos[i]) for i in split.test}
+    names = list(dataset.records.columns["name"])
+    pool = {names[i] for part in (split.train, split.validation) for i in part}
+    test = {names[i] for i in split.test}
     train, held = (
-        np.array([i for i, photo in enumerate(clean.photos) if id(photo) in part], np.intp)
+        np.flatnonzero([name in part for name in clean.records.columns["name"]])
         for part in (pool, test)
     )
     whole = replace(split, train=train, validation=train[:0], test=held)

@@ -9,6 +9,7 @@ from typing import Unpack
 
 from photograft.core.bars import progress_of
 from photograft.core.errors import StorageError
+from photograft.core.executors.choosing import OFF, executing
 from photograft.core.files import check_free, make_folder, path_of
 from photograft.core.progress import Progress, Watched
 from photograft.core.store import FeatureStore
@@ -53,6 +54,7 @@ def doctor(
     out: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
     progress: Watched = True,
+    ray: str = OFF,
     **options: Unpack[ExtractionOptions],
 ) -> Checkup:
     """Examine photos and their labels; nothing is trained, and nothing in the source is changed.
@@ -66,6 +68,8 @@ def doctor(
             that an examination made before, whose answers were not filled in.
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
+        ray: What looks at the photos: ``"off"``, this process; ``"local"``, a Ray cluster that is
+            started here; ``"auto"``, or an address, one that runs. The result is the same.
         options: Settings by name, that change `config`.
 
     Raises:
@@ -86,7 +90,8 @@ def doctor(
         raise nothing_usable(dataset.source, dataset.skipped_counts())
     extractor = open_extractor(settings, store=store, progress=progress)
     dataset = with_near_duplicates(dataset, settings, store=store, progress=progress)
-    table, failures, extractor = extractor.extract(dataset.photos)
+    with executing(ray):
+        table, failures, extractor = extractor.extract(dataset.photos)
     dataset = with_series(dataset.without(failures), extractor, table, settings, progress)
     found = diagnose(dataset, extractor, table, seed=settings.seed, progress=progress)
     if folder is not None:

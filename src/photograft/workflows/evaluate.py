@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from photograft.classifier.classifier import Classifier
 from photograft.classifier.scoring import extractor_of, score_and_compare, usable
 from photograft.classifier.uncertainty.conformal import check
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.bars import progress_of
 from photograft.core.errors import DatasetError, did_you_mean
+from photograft.core.executors.choosing import OFF, executing
 from photograft.core.progress import Watched
 from photograft.core.statistics import wilson_interval
 from photograft.core.store import FeatureStore
@@ -21,6 +23,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.empty_classes import nothing_usable
 from photograft.data.loading import Source
 from photograft.evaluation.metrics import Evaluation, evaluate_probabilities
+from photograft.features.extractor import Extractor
 from photograft.workflows.predict import AnyClassifier, load_classifier, read_rules
 
 #: Share of photos that are near-identical to training photos, from which on that is worth a word:
@@ -106,6 +109,7 @@ def evaluate(
     max_pixels: int | None = None,
     store: FeatureStore | None = None,
     progress: Watched = True,
+    ray: str = OFF,
 ) -> Evaluated:
     """Score a classifier on labelled photos: all of the source's, whatever split it gives.
 
@@ -120,6 +124,8 @@ def evaluate(
         max_pixels: Photos with more pixels are skipped; as in its training where not given.
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
+        ray: What looks at the photos: ``"off"``, this process; ``"local"``, a Ray cluster that is
+            started here; ``"auto"``, or an address, one that runs. The result is the same.
 
     Raises:
         InputError: The classifier carries nothing to tell by what is asked.
@@ -131,7 +137,12 @@ def evaluate(
     dataset = Dataset.load(
         source, max_pixels=loaded.max_pixels, empty_classes=empty_classes, progress=progress
     )
-    dataset, extractor, table = usable(loaded, dataset, extractor_of(loaded, store, progress))
+    with executing(ray):
+        return _scored(loaded, dataset, rules, extractor_of(loaded, store, progress))
+
+
+def _scored(loaded: Classifier, dataset: Dataset, rules: Rules, extractor: Extractor) -> Evaluated:
+    dataset, extractor, table = usable(loaded, dataset, extractor)
     if not dataset.photos:
         raise nothing_usable(dataset.source, dataset.skipped_counts())
     unknown = [name for name in dataset.class_names if name not in loaded.class_names]

@@ -16,7 +16,6 @@ from photograft.classifier.export.exporting import (
     check_exportable,
     exported,
 )
-from photograft.classifier.export.order import brings_ranges
 from photograft.classifier.export.parity import Sample
 from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError, InputError
@@ -86,7 +85,7 @@ def export(
     chosen = _chosen(found.samples, num_photos, seed)
     if found.note:
         told.say(found.note)
-    needs_photos = precision == "int8" and not brings_ranges(loaded)
+    needs_photos = precision == "int8" and not loaded.engine.ranges
     calibration = _pixels(loaded, found, seed, told) if needs_photos else ()
     with exported(
         loaded,

@@ -9,6 +9,7 @@ from typing import Unpack
 
 from photograft.core.bars import progress_of
 from photograft.core.errors import InputError
+from photograft.core.executors.choosing import OFF, executing
 from photograft.core.files import check_file, new_file, path_of
 from photograft.core.progress import Watched
 from photograft.core.schema import check_range
@@ -38,6 +39,7 @@ def learning_curve(
     table: str | os.PathLike[str] | None = None,
     store: FeatureStore | None = None,
     progress: Watched = True,
+    ray: str = OFF,
     **options: Unpack[TrainOptions],
 ) -> LearningCurve:
     """Measure the accuracy on growing parts of the photos, and extrapolate it.
@@ -53,6 +55,8 @@ def learning_curve(
         table: Also write a row per size and seed to this ``.csv`` file.
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
+        ray: What looks at the photos: ``"off"``, this process; ``"local"``, a Ray cluster that is
+            started here; ``"auto"``, or an address, one that runs. The result is the same.
         options: Settings by name, that change `config`.
 
     Raises:
@@ -81,7 +85,8 @@ def learning_curve(
         )
     progress = progress_of(progress)
     settings = without_photos(settings, progress)
-    job = prepare(source, settings, store=store or FeatureStore(), progress=progress)
+    with executing(ray):
+        job = prepare(source, settings, store=store or FeatureStore(), progress=progress)
     curve = measure_learning_curve(job, num_seeds=seeds, seed=settings.seed)
     lost = left_out(job.dataset.dropped, job.dataset.skipped)
     curve = replace(curve, notes=(*job.dataset.notes, *lost))

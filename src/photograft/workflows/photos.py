@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from photograft._version import __version__
-from photograft.backbones.get import get_backbone
-from photograft.backbones.onnx_files.record import is_file_name
-from photograft.backbones.registry import Backbone
-from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.backbones.weights import check_fetchable, locate_weights
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.scoring import extractor_of, score
 from photograft.core.arrays import Floats
-from photograft.core.errors import DatasetError, InputError
+from photograft.core.errors import DatasetError
 from photograft.core.progress import Silent
 from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
@@ -28,8 +20,8 @@ from photograft.data.inputs import is_column as is_column
 from photograft.data.inputs import read_photos, refuse_unusable
 from photograft.data.inputs import understand as understand
 from photograft.features.extractor import Extractor
-from photograft.features.layers import widest_columns
 from photograft.features.opening import extractor_for
+from photograft.features.opening import find_layers as find_layers
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.job import Fitted, learned_photos
 from photograft.learning.preparation import prepare_dataset
@@ -115,43 +107,6 @@ def extract_photos(X: Any, settings: ExtractionSettings, store: FeatureStore) ->
     extractor = extractor_for(backbone, settings, store=store, progress=Silent())
     dataset, table, _ = _extracted(extractor, X)
     return table.rows([photo.digest for photo in dataset.photos], columns)
-
-
-def find_layers(settings: ExtractionSettings) -> tuple[Backbone, npt.NDArray[np.intp]]:
-    """Return the backbone's record, and the columns of the layers that are wanted.
-
-    Raises:
-        InputError: The settings ask for what only learning could tell.
-    """
-    prepared = settings.preprocessing
-    if settings.layer == "auto":
-        raise InputError(
-            "layer can't be 'auto' where nothing is learnt",
-            expected="'last', 'joined' or names of layers",
-        )
-    if "feature" in (prepared.center, prepared.standardize) or prepared.zca_whitening:
-        raise InputError("the features can't depend on statistics of training photos")
-    if settings.precision == "int8":
-        raise InputError("features can't be in int8, calibrated on training photos, here")
-    name = DEFAULT_BACKBONE if settings.backbone == "auto" else settings.backbone
-    look_up = get_backbone if is_file_name(name) else _backbone  # a file may change meanwhile
-    backbone = look_up(
-        name,
-        settings.weights,
-        preprocessing=prepared,
-        pooling=settings.pooling,
-        layer=settings.layer,
-    )
-    return backbone, widest_columns(backbone, settings.layer)
-
-
-@functools.lru_cache(maxsize=16)
-def _backbone(
-    name: str, weights: str, preprocessing: Preprocessing, pooling: str, layer: str
-) -> Backbone:
-    # Each method of an estimator asks for the record, and timm takes a second to describe a
-    # network.
-    return get_backbone(name, weights, preprocessing=preprocessing, pooling=pooling, layer=layer)
 
 
 def _extracted(extractor: Extractor, X: Any) -> tuple[Dataset, Table, Extractor]:

@@ -15,10 +15,12 @@ from photograft.classifier.files import is_classifier
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.errors import ClassifierError, InputError, described
+from photograft.core.executors.choosing import OFF, executing
 from photograft.core.progress import Watched
 from photograft.data.inputs import files_in, matching
 from photograft.data.loading import check_outside
 from photograft.data.settings import check_max_pixels
+from photograft.data.sources.tables import is_manifest, read_paths
 from photograft.runs.run import Run
 from photograft.workflows.prediction_counts import Counts
 from photograft.workflows.prediction_rows import open_writer, write_rows
@@ -45,11 +47,11 @@ def load_classifier(
     if isinstance(classifier, Run):
         classifier = classifier.classifier
     if isinstance(classifier, (str, os.PathLike)):
-        folder = classifier
+        path = classifier
         try:
-            classifier = Classifier.load(folder)
+            classifier = Classifier.load(path)
         except ClassifierError as error:
-            swapped = _swapped(folder, beside)
+            swapped = _swapped(path, beside)
             if swapped is None:
                 raise
             raise swapped from error
@@ -67,6 +69,8 @@ def load_classifier(
 
 def _swapped(classifier: str | os.PathLike[str], beside: Iterable[object]) -> InputError | None:
     """Return the error of photos that stand before their classifier; None where they do not."""
+    if is_classifier(Path(classifier)):  # it is there, and damaged
+        return None
     for other in beside:
         if isinstance(other, (str, os.PathLike)) and is_classifier(Path(other)):
             return InputError(
@@ -107,6 +111,7 @@ def predict(
     coverage: float | None = None,
     max_pixels: int | None = None,
     progress: Watched = True,
+    ray: str = OFF,
 ) -> Prediction | list[Prediction]:
     """Classify photos.
 
@@ -120,6 +125,8 @@ def predict(
         coverage: Also give the classes that hold the right one so often, in (0, 1).
         max_pixels: Photos with more pixels get an error; as in its training where not given.
         progress: Told how far it is with many.
+        ray: What looks at the photos: ``"off"``, this process; ``"local"``, a Ray cluster that is
+            started here; ``"auto"``, or an address, one that runs. The result is the same.
 
     Returns:
         A prediction for one photo, a list for many; its `answer` is by these rules.
@@ -134,7 +141,8 @@ def predict(
     rules = read_rules(
         loaded, unknown=unknown, keep=keep, min_accuracy=min_accuracy, coverage=coverage
     )
-    found = loaded.predict(photos, progress=progress)
+    with executing(ray):
+        found = loaded.predict(photos, progress=progress)
     if isinstance(found, Prediction):
         return answered(found, rules, loaded.class_names)
     return [answered(prediction, rules, loaded.class_names) for prediction in found]
@@ -150,6 +158,7 @@ def write_predictions(
     top: int = 1,
     rules: Rules | None = None,
     advance: Callable[[], None] = lambda: None,
+    ray: str = OFF,
 ) -> Counts:
     """Classify files one after another and write a row for each, in bounded memory.
 
@@ -162,6 +171,7 @@ def write_predictions(
         top: Classes per row.
         rules: From `read_rules`.
         advance: Called after each row.
+        ray: As in `predict`.
 
     Raises:
         InputError: There is no file at all.
@@ -169,7 +179,7 @@ def write_predictions(
     """
     top = min(top, len(classifier.class_names))
     stream = classifier.stream(paths)
-    with open_writer(format_, output, stdout, top, rules) as write:
+    with executing(ray), open_writer(format_, output, stdout, top, rules) as write:
         return write_rows(stream, write, classifier.class_names, top, advance, rules)
 
 
@@ -195,8 +205,9 @@ def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterat
     """Yield the files that inputs name, one after another.
 
     Args:
-        inputs: Files, folders (searched at every depth, sorted, hidden files left out), glob
-            patterns, or ``-`` for a list of files on standard input, one a line.
+        inputs: Files, folders (searched at every depth, sorted, hidden files left out), manifests
+            (CSV or Parquet files with a column ``path``), glob patterns, or ``-`` for a list of
+            files on standard input, one a line.
         stdin: Standard input; where not given, ``-`` is a file of that name.
 
     A path that does not exist, or a folder that can't be listed, is yielded as it is, and fails
@@ -207,6 +218,8 @@ def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterat
             yield from (line.rstrip("\r\n") for line in stdin if line.strip())
         elif os.path.isdir(text):
             yield from files_in(text)
+        elif is_manifest(text) and os.path.isfile(text):
+            yield from read_paths(Path(text))
         elif not os.path.lexists(text) and glob.has_magic(text):
             yield from matching(text)
         else:

@@ -48,6 +48,11 @@ def output_format(wanted: str | None, output: Path | None, *, to_terminal: bool)
     return chosen
 
 
+def is_folder(output: str) -> bool:
+    """Return whether rows go to a folder of several files: it is there, or is written as one."""
+    return os.path.isdir(output) or output.endswith(os.sep)
+
+
 def row_of(
     prediction: Prediction, class_names: Sequence[str], top: int, rules: Rules | None = None
 ) -> dict[str, Any]:
@@ -98,10 +103,7 @@ def write_rows(
     Raises:
         InputError: There is no prediction at all: a folder without files, or an empty list.
     """
-    counts = Counts(0, 0, 0, dict.fromkeys(class_names, 0))
-    if rules is not None:
-        counts.unknown = None if rules.ood_threshold is None else 0
-        counts.unsure = None if rules.confidence is None else 0
+    counts = no_counts(class_names, rules)
     for prediction in predictions:
         if rules is not None:
             prediction = answered(prediction, rules, class_names)
@@ -110,6 +112,15 @@ def write_rows(
         advance()
     if not counts.rows:
         raise InputError("there is nothing to classify", expected="at least one file", got="none")
+    return counts
+
+
+def no_counts(class_names: Sequence[str], rules: Rules | None) -> Counts:
+    """Return the counts of no row yet."""
+    counts = Counts(0, 0, 0, dict.fromkeys(class_names, 0))
+    if rules is not None:
+        counts.unknown = None if rules.ood_threshold is None else 0
+        counts.unsure = None if rules.confidence is None else 0
     return counts
 
 

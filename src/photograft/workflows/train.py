@@ -16,6 +16,7 @@ from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier
 from photograft.core.arrays import Floats
 from photograft.core.bars import progress_of
+from photograft.core.executors.choosing import OFF, executing
 from photograft.core.files import new_folder, path_of
 from photograft.core.progress import Silent, Watched
 from photograft.core.store import FeatureStore
@@ -54,6 +55,7 @@ def train(
     store: FeatureStore | None = None,
     progress: Watched = True,
     clock: Clock = now,
+    ray: str = OFF,
     **options: Unpack[TrainOptions],
 ) -> Run:
     """Train a classifier on labelled photos, evaluate it, and write a run folder.
@@ -70,6 +72,8 @@ def train(
         store: Where features are kept; the user's cache where not given.
         progress: Told how far it is, and what the user should know.
         clock: Tells the time.
+        ray: What looks at the photos: ``"off"``, this process; ``"local"``, a Ray cluster that is
+            started here; ``"auto"``, or an address, one that runs. The result is the same.
         options: Settings by name, as the command has them, that change `config`: ``strategy``,
             ``backbone``, ``epochs``, ``seed`` and so on; see `TrainOptions`.
 
@@ -82,7 +86,8 @@ def train(
         StorageError: The run folder or the cache can't be written.
     """
     settings = read_settings(config, **options)
-    return train_with(source, settings, out=out, store=store, progress=progress, clock=clock)
+    with executing(ray):
+        return train_with(source, settings, out=out, store=store, progress=progress, clock=clock)
 
 
 def train_with(
@@ -113,7 +118,12 @@ def train_with(
     tracker = open_tracker(settings.track, wanted)
     job = prepare(source, settings, store=store, progress=progress)
     diagnosis = diagnose(
-        job.dataset, job.extractor, job.table, seed=settings.seed, progress=progress
+        job.dataset,
+        job.extractor,
+        job.table,
+        seed=settings.seed,
+        most_bytes=settings.stream_above,
+        progress=progress,
     )
     folder = wanted or default_path(job.dataset.name, clock)
     data = describe_data(job.dataset, job.split)

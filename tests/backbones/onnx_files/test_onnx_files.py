@@ -403,7 +403,7 @@ def test_features_that_are_no_numbers(tmp_path: Path) -> None:
 
 def test_engines(tmp_path: Path) -> None:
     assert choose_engine(prepared_only=True).device == "cpu"
-    for options in ({"name": "torch"}, {"device": "cuda"}):
+    for options in ({"name": "torch"}, {"device": "mps"}):
         with pytest.raises(InputError, match="run by openvino or onnxruntime"):
             choose_engine(**options, prepared_only=True)
     backbone = get_backbone(str(write_network(tmp_path / "a.onnx")))

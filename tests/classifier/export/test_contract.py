@@ -15,21 +15,27 @@ from onnx_helpers import MAP, POOLED, TOKENS, write_network
 from photograft.backbones.engines import Engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.joined import join
+from photograft.backbones.opening import open_whole
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.certificate import certify
 from photograft.classifier.export.exporters import EXPORTERS
+from photograft.classifier.export.graph import graph
 from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.names import FEATURES
 from photograft.classifier.export.order import Order
 from photograft.classifier.export.papers import write_papers
 from photograft.classifier.export.parity import Sample
+from photograft.classifier.export.precision import ranges_for
 from photograft.classifier.head import Head
 from photograft.core.choices import EXPORT_FORMATS
 from photograft.core.errors import InputError
 from photograft.core.progress import Silent
 from photograft.core.store import default_cache_dir
+from photograft.features.packing import pack
+from photograft.features.preprocessing import prepare_looks
 from web_runtime import has_runtime
 
 CLASSES = ("circle", "square", "triangle")
@@ -138,6 +144,22 @@ LOOKS = {
 def test_several_looks_and_mirror_images(name: str, to: str, tmp_path: Path) -> None:
     backbone, path = locate_weights(get_backbone(name), default_cache_dir())
     check(with_head(backbone, path, views=LOOKS[name]), to, tmp_path)
+
+
+@pytest.mark.slow
+def test_each_look_is_calibrated_for_int8() -> None:
+    name = "efficientnet_lite0@64+efficientnet_lite2@96,mirror"
+    backbone, path = locate_weights(get_backbone(name), default_cache_dir())
+    classifier = with_head(backbone, path)
+    pixels = np.stack([pack(prepare_looks(s.read(), backbone.looks)) for s in samples()])
+    found = []
+    for ranges in ((), ranges_for(classifier, [*pixels])):
+        model = graph(classifier, prepared=True, ranges=ranges)
+        found.append(open_whole(model.SerializeToString(), "onnxruntime", (FEATURES,))(pixels))
+    width = backbone.parts[0].num_features
+    for part in (slice(0, width), slice(width, None)):
+        exact, rounded = (one[FEATURES][:, part].ravel() for one in found)
+        assert 0.9 < np.corrcoef(exact, rounded)[0, 1] < 0.99999
 
 
 @pytest.mark.slow

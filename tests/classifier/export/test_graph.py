@@ -20,8 +20,9 @@ from photograft.backbones.opening import open_whole
 from photograft.backbones.registry import EMBEDDED
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.digest import digest_of
 from photograft.classifier.export.graph import graph
-from photograft.classifier.export.metadata import digest_of, read_metadata
+from photograft.classifier.export.metadata import read_metadata
 from photograft.classifier.head import Head
 from photograft.core.store import default_cache_dir
 from photograft.features.preprocessing import prepare

@@ -126,7 +126,7 @@ def test_parts_that_are_not_there(folder: Path, brackets: str, message: str) -> 
 
 
 def test_items_are_read_from_many_threads(folder: Path) -> None:
-    items = read(folder).items * 30
+    items = [*read(folder).items] * 30
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda item: brightness(item.read()), items))
     assert found == [*range(100, 104), *range(10)] * 30

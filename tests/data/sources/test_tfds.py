@@ -215,7 +215,7 @@ def test_parts(any_order: bool, text: str, expected: dict[str | None, list[int]]
 
 @pytest.mark.parametrize("any_order", [True, False])
 def test_items_are_read_from_many_threads(any_order: bool) -> None:
-    items = read(Library(any_order=any_order)).items * 50
+    items = [*read(Library(any_order=any_order)).items] * 50
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda item: brightness(item.read()), items))
     assert found == [*range(100, 104), *range(10)] * 50

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import photograft
+from photograft.classifier.export.metadata import describe
 from server_helpers import RunningServer, form
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
@@ -49,11 +50,16 @@ def test_a_form_of_several_in_order(server: RunningServer, photos: Path, photo: 
     }
 
 
-def test_the_digest_is_of_what_has_answered(server: RunningServer, photo: bytes) -> None:
+def test_the_digest_is_of_what_has_answered(
+    server: RunningServer, photo: bytes, run_path: Path
+) -> None:
     digest = server.send_photo(photo).json["digest"]
     metadata = server.ask("/v2/models/shapes").json
     assert metadata["parameters"]["digest"] == digest
     assert metadata["versions"] == [digest[:12]]
+    assert digest.encode() in server.ask("/metrics").body
+    # As in the metadata and in the certificate of an export.
+    assert describe(photograft.Classifier.load(run_path))["digest"] == digest
 
 
 @pytest.mark.parametrize("place", ["/predict/shapes", "/predict?model=shapes"])

@@ -127,7 +127,7 @@ def test_nothing_there_yet(browser: Browser, tmp_path: Path, cache: Path) -> Non
     with open_studio(None, cache, "--project", tmp_path / "new") as empty:
         enter(page, empty)
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             for place in PLACES:
                 visit(page, empty, place)
                 page.wait_for_selector(".teach:visible, .empty:visible")

@@ -196,6 +196,24 @@ def test_photos_of_a_group_count_once(shifted: Path, cache: Path) -> None:
     assert disagreement(selection, grouped, wrong) is None
 
 
+def test_training_photos_of_a_group_count_once_too(shifted: Path, cache: Path) -> None:
+    """What photos of six places say of held-out ones is known by six, not by eighty."""
+    job = make_job(shifted, config(), cache)
+    selection = choose_head(job, [job.features()])
+    labels = job.labels("validation")
+    share = selection.accuracy - 0.3
+    answers = np.where(np.arange(len(labels)) < share * len(labels), labels, 1 - labels)
+    said = np.eye(2, dtype=np.float32)[answers]
+    assert disagreement(selection, job, said) is not None
+    learned = set(job.split.train.tolist())
+    photos = tuple(
+        replace(photo, group=f"place {i % 6}") if i in learned else photo
+        for i, photo in enumerate(job.dataset.photos)
+    )
+    grouped = replace(job, dataset=replace(job.dataset, photos=photos))
+    assert disagreement(selection, grouped, said) is None
+
+
 def test_better_on_validation_is_no_alarm(shifted: Path, cache: Path) -> None:
     job = make_job(shifted, config(), cache)
     selection = choose_head(job, [job.features()])

@@ -112,7 +112,7 @@ def test_views_that_few_epochs_do_not_come_to_are_not_needed(tmp_path: Path, epo
         own = seen_in_view(v, 3, 7, epochs)
         kept = [DIGESTS[i] for i in own]
         counts.append(len(own))
-        places = {digest: (0, i) for i, digest in enumerate(kept)}
+        places = {digest: i for i, digest in enumerate(kept)}
         found.append(FeatureTable(rows.num_features, [rows.rows(kept)], places))
     assert sum(counts) == 7 * min(epochs, 3)
     fewer = ViewBatches(found, DIGESTS)

@@ -14,12 +14,28 @@ from photograft.core.errors import ConversionError, first_line
 _SILENT = 4
 
 
-def open_model(model: bytes, at_once: int) -> Run:
+#: What it calls a device: it takes the processor for what the device can't do.
+PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+    "coreml": ("CoreMLExecutionProvider", "CPUExecutionProvider"),
+    "directml": ("DmlExecutionProvider", "CPUExecutionProvider"),
+}
+
+
+def has_device(device: str) -> bool:
+    """Return whether this ONNX Runtime was built for a device."""
+    return PROVIDERS[device][0] in onnxruntime.get_available_providers()
+
+
+def open_model(model: bytes, at_once: int, device: str = "cpu") -> Run:
     """Return what runs a model, in float32.
 
     Args:
         model: Serialised.
         at_once: How many photos are in it at the same time, each on a core.
+        device: What it computes on.
 
     Raises:
         ConversionError: ONNX Runtime can't run it.
@@ -27,9 +43,12 @@ def open_model(model: bytes, at_once: int) -> Run:
     options = silent_options()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, options, providers=[*PROVIDERS[device]])
     except Exception as error:  # its own kinds have no common base
         raise ConversionError(f"ONNX Runtime can't open a network ({first_line(error)})") from error
+    if session.get_providers()[:1] != [PROVIDERS[device][0]]:
+        # It says nothing where a driver is missing, and goes on by itself on the processor.
+        raise ConversionError(f"ONNX Runtime can't use the device {device} here")
     name = session.get_inputs()[0].name
     executor = ThreadPoolExecutor(at_once, "network")
 

@@ -27,33 +27,48 @@ _WAITING = 2
 _OPENING = threading.Lock()
 
 
-def open_model(model: bytes, precision: str, at_once: int) -> Run:
+def has_device(device: str) -> bool:
+    """Return whether OpenVINO finds a device, such as ``"gpu"``."""
+    return any(name.startswith(device.upper()) for name in openvino.Core().available_devices)
+
+
+def open_model(model: bytes, precision: str, at_once: int, device: str = "cpu") -> Run:
     """Return what runs a model.
 
     Args:
         model: Serialised.
         precision: ``"bf16"``, ``"fp32"`` or ``"int8"``.
         at_once: How many photos are in it at the same time, each on a core.
+        device: What it computes on; an NPU in its own precision.
 
     Raises:
         ConversionError: OpenVINO can't run it.
     """
-    hints = {
-        "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
-        "NUM_STREAMS": str(at_once),
-        "INFERENCE_NUM_THREADS": str(at_once),
-        "ENABLE_CPU_PINNING": "NO",  # other threads decode photos on the same cores
-    }
+    hints = _hints(precision, at_once, device)
     try:
         with _OPENING:
             core = openvino.Core()
-            compiled = core.compile_model(core.read_model(model), "CPU", hints)
+            compiled = core.compile_model(core.read_model(model), device.upper(), hints)
             requests = [compiled.create_infer_request() for _ in range(at_once + _WAITING)]
             for tensor in (*requests[0].input_tensors, *requests[0].output_tensors):
                 _ = tensor.data
     except RuntimeError as error:
         raise ConversionError(f"OpenVINO can't open a network ({reason_of(error)})") from error
     return _Running(requests)
+
+
+def _hints(precision: str, at_once: int, device: str) -> dict[str, str]:
+    if device == "cpu":
+        return {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+            "NUM_STREAMS": str(at_once),
+            "INFERENCE_NUM_THREADS": str(at_once),
+            "ENABLE_CPU_PINNING": "NO",  # other threads decode photos on the same cores
+        }
+    hints = {"PERFORMANCE_HINT": "THROUGHPUT"}
+    if device == "gpu":  # left alone, it would compute in half precision
+        hints["INFERENCE_PRECISION_HINT"] = _PRECISIONS[precision]
+    return hints
 
 
 def reason_of(error: Exception) -> str:

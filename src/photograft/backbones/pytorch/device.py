@@ -6,9 +6,34 @@ import platform
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from photograft.core.errors import InputError
 from photograft.core.optional import has_torch
+
+if TYPE_CHECKING:
+    import torch
+
+
+#: Those of torch.
+DEVICES = ("cpu", "cuda", "mps")
+
+
+def sent(array: npt.NDArray[np.generic], device: str) -> torch.Tensor:
+    """Return an array as a tensor on a device.
+
+    To an NVIDIA GPU it goes from pinned memory, while the processor goes on: the GPU works in the
+    order in which it is asked.
+    """
+    import torch
+
+    tensor = torch.from_numpy(array)
+    if device != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def find_device() -> str:

@@ -10,9 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from photograft.backbones.pytorch.device import sent
 from photograft.backbones.pytorch.pooling import Places, layer_places, pairs, pool_layers
 from photograft.backbones.pytorch.zoo import build
-from photograft.backbones.registry import Backbone
+from photograft.backbones.registry import BATCH_SIZE, Backbone
+from photograft.backbones.running import filled_batches
 
 #: Added to the standard deviation of one photo's pixels, which may be all the same.
 _EPSILON = 1e-6
@@ -78,37 +80,53 @@ class PooledNetwork(nn.Module):
         return pairs(self.network, x, self.places)
 
 
+#: Photos that an accelerator is given at once.
+ACCELERATED_BATCH = 32
+
+
 class FrozenNetwork:
-    """A backbone run by torch.
+    """A backbone run by torch, on batches of one size, blanks filling up the last.
 
     Args:
         backbone: The record.
         path: Its weight file; None for random weights.
         precision: ``"bf16"`` or ``"fp32"``.
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        batch_size: A photo's features depend on it, if only by rounding; where not given,
+            `BATCH_SIZE` on processors, `ACCELERATED_BATCH` on others.
     """
 
     def __init__(
-        self, backbone: Backbone, path: Path | None, precision: str, device: str = "cpu"
+        self,
+        backbone: Backbone,
+        path: Path | None,
+        precision: str,
+        device: str = "cpu",
+        batch_size: int = 0,
     ) -> None:
         self._module = PooledNetwork(backbone, path, folded=True)
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self._module.network.to(dtype).to(memory_format=torch.channels_last)
         self._module.to(device)
         self._device = device
+        self._batch_size = batch_size or (BATCH_SIZE if device == "cpu" else ACCELERATED_BATCH)
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> Features:
         """Return the pooled output of every layer of the record, joined.
 
         Args:
-            pixels: Shape ``(BATCH_SIZE, height, width, 3)``, uint8.
+            pixels: Shape ``(n, height, width, 3)``, uint8.
 
         Returns:
-            Shape ``(BATCH_SIZE, backbone.num_features)``, float32.
+            Shape ``(n, backbone.num_features)``, float32.
         """
         with torch.inference_mode():
-            given = torch.from_numpy(pixels).to(self._device)
-            features: Features = self._module(given).cpu().numpy()
+            # All batches are on their way before the first one is waited for.
+            found = [
+                self._module(sent(batch, self._device))[:count]
+                for batch, count in filled_batches(pixels, self._batch_size)
+            ]
+            features: Features = torch.cat(found).cpu().numpy()
         return features
 
 

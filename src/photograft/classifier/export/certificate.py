@@ -10,8 +10,8 @@ from typing import Any
 from photograft._version import __version__
 from photograft.backbones.engines import runs_prepared
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.digest import digest_of
 from photograft.classifier.export.exporters import Exporter
-from photograft.classifier.export.metadata import digest_of
 from photograft.classifier.export.names import FEATURES, LOGITS, OOD_SCORE, PIXELS, PROBABILITIES
 from photograft.classifier.export.order import Order
 from photograft.classifier.export.parity import (

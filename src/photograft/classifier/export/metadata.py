@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import PIL
 
 from photograft._version import __version__
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.digest import digest_of
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Uncertainty
 
@@ -79,37 +79,6 @@ def rules_of(uncertainty: Uncertainty | None) -> dict[str, Any]:
             for rule in found
         ]
     return {"unknown": unknown, "unsure": unsure}
-
-
-def digest_of(classifier: Classifier) -> str:
-    """Return what tells a classifier from all that answer otherwise: a SHA-256.
-
-    The same for one in memory and for what is loaded of it.
-    """
-    digest = hashlib.sha256()
-    tensors = {f"head.{name}": value for name, value in classifier.head.tensors().items()}
-    if classifier.uncertainty:
-        tensors |= classifier.uncertainty.tensors()
-    # The engine is no part of it: a classifier is the same whatever runs it.
-    backbone = {**classifier.backbone.to_json(), "name": ""}
-    if classifier.backbone.is_onnx:
-        backbone["weights"] = ""  # the same wherever it lies
-    digest.update(
-        json.dumps(
-            [
-                classifier.class_names,
-                backbone,
-                classifier.layers,
-                classifier.head.activation,
-                classifier.views,
-                classifier.engine.ranges,
-            ]
-        ).encode()
-    )
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
-        digest.update(tensors[name].tobytes())
-    return digest.hexdigest()
 
 
 def write_metadata(model: onnx.ModelProto, facts: dict[str, Any]) -> None:

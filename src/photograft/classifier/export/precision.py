@@ -13,7 +13,6 @@ from photograft.backbones.int8.calibrating import calibrate
 from photograft.backbones.int8.ranges import Ranges
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.names import BACKBONE
-from photograft.classifier.export.order import brings_ranges
 from photograft.core.errors import ConversionError, InputError
 from photograft.features.calibration import LEAST_AGREEMENT
 from photograft.features.packing import look_shapes, unpack
@@ -62,7 +61,7 @@ def ranges_for(classifier: Classifier, pixels: Sequence[Pixels]) -> tuple[Ranges
         InputError: There are neither ranges nor photos.
         ConversionError: The network can't compute in int8, or is no longer the same in it.
     """
-    if brings_ranges(classifier):
+    if classifier.engine.ranges:  # only those of one look are trained in int8
         return (classifier.engine.ranges,)
     if not len(pixels):
         raise InputError(

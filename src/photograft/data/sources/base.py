@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
 
+import numpy as np
+import numpy.typing as npt
+
+from photograft.core.columnar import Codes, Column, Records, Texts
 from photograft.core.errors import SourceError
+from photograft.data.known_files import FileOnDisk
 
 #: Kinds of sources that only Python can name: tables and photos in memory.
 IN_MEMORY = ("table", "memory")
@@ -49,6 +58,66 @@ class Item:
     group: str | None
     read: Callable[[], bytes]
     is_pixels: bool = False
+
+
+class Reads:
+    """What reads each file: of files on the disk their paths alone."""
+
+    def __init__(self) -> None:
+        self._paths, self._others = Texts(), dict[int, Callable[[], bytes]]()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, i: int) -> Callable[[], bytes]:
+        other = self._others.get(i)
+        return FileOnDisk(Path(self._paths[i])) if other is None else other
+
+    def __iter__(self) -> Iterator[Callable[[], bytes]]:
+        return map(self.__getitem__, range(len(self)))
+
+    def extend(self, values: Sequence[Callable[[], bytes] | str]) -> None:
+        """Add values behind the others, which may be paths, too."""
+        if set(map(type, values)) == {str}:
+            self._paths.extend(cast("Sequence[str]", values))
+            return
+        start, texts = len(self), list[str]()
+        for i, value in enumerate(values, start):
+            if isinstance(value, FileOnDisk):
+                value = os.fspath(value.path)
+            if not isinstance(value, str):
+                self._others[i] = value
+            texts.append(value if isinstance(value, str) else "")
+        self._paths.extend(texts)
+
+    def some(self, start: int, stop: int) -> list[Callable[[], bytes]]:
+        """Return the values from one on, up to another, if there are so many."""
+        return [self[i] for i in range(start, min(stop, len(self)))]
+
+    def take(self, order: npt.NDArray[np.intp]) -> Reads:
+        """Return a new column of some of the values."""
+        found = Reads()
+        found._paths = self._paths.take(order)
+        if self._others:
+            found._others = {
+                i: self._others[old] for i, old in enumerate(order.tolist()) if old in self._others
+            }
+        return found
+
+
+class Items(Records[Item]):
+    """Items, a column for each of their fields."""
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        columns: dict[str, Column] = {
+            "name": Texts(),
+            "label": Codes(),
+            "split": Codes(),
+            "group": Codes(),
+            "read": Reads(),
+            "is_pixels": Codes(),
+        }
+        super().__init__(Item, columns, items)
 
 
 @dataclass(frozen=True)
@@ -93,7 +162,7 @@ class Listing:
     """
 
     kind: str
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     skipped: tuple[SkippedFile, ...] = ()
     notes: tuple[str, ...] = field(default=())
     empty: tuple[str, ...] = ()
@@ -115,6 +184,8 @@ def unique_names(names: Sequence[str]) -> list[str]:
     ['a.jpg', 'a.jpg#3', 'a.jpg#2']
     """
     taken = set(names)
+    if len(taken) == len(names):
+        return list(names)
     seen: dict[str, int] = {}
     result = []
     for name in names:
@@ -167,24 +238,34 @@ def make_listing(
     Returns:
         The listing.
     """
-    used = sorted(items, key=lambda item: item.name)
+    used = items if isinstance(items, Items) else Items(items)
+    used = _sorted(used)
     passed = sorted(skipped, key=lambda file: file.name)
-    names = unique_names([item.name for item in used] + [file.name for file in passed])
-    used = [
-        item if item.name == name else replace(item, name=name)
-        for item, name in zip(used, names[: len(used)], strict=True)
-    ]
+    plain = [*used.columns["name"], *(file.name for file in passed)]
+    names = unique_names(plain)
+    if names != plain:
+        told = Texts()
+        told.extend(names[: len(used)])
+        used.columns["name"] = told
+        used = _sorted(used)
     passed = [
         file if file.name == name else replace(file, name=name)
         for file, name in zip(passed, names[len(used) :], strict=True)
     ]
     return Listing(
         kind=kind,
-        items=tuple(sorted(used, key=lambda item: item.name)),
+        items=used,
         skipped=tuple(sorted(passed, key=lambda file: file.name)),
-        notes=(*notes, *lookalikes(item.label for item in used)),
+        notes=(*notes, *lookalikes(used.columns["label"])),
         empty=tuple(empty),
     )
+
+
+def _sorted(items: Items) -> Items:
+    names = list(items.columns["name"])
+    if all(one <= other for one, other in itertools.pairwise(names)):
+        return items
+    return items.take(np.array(sorted(range(len(names)), key=names.__getitem__)))
 
 
 def nothing_here(source: str, expected: str, got: str = "") -> SourceError:

@@ -12,7 +12,7 @@ import numpy as np
 from photograft.core.errors import SourceError, described
 from photograft.data.sources.base import Listing
 from photograft.data.sources.manifest import list_rows
-from photograft.data.sources.tables import Row, cell_text
+from photograft.data.sources.tables import Rows, cell_text
 
 #: The names that columns have where they are not given, by what they hold.
 DEFAULT_COLUMNS = {"path": "path", "label": "label", "split": "split", "group": "group"}
@@ -69,8 +69,11 @@ def read_frame(
     if not found["path"]:
         raise SourceError("the table has no rows", expected="one row for each photo")
     blank = [""] * len(found["path"])
-    cells = zip(*(found.get(what, blank) for what in DEFAULT_COLUMNS), strict=True)
-    rows = [Row(f"row {number}", *values) for number, values in enumerate(cells, start=1)]
+    rows = Rows("row {}")
+    rows.extend(
+        number=range(1, len(blank) + 1),
+        **{what: found.get(what, blank) for what in DEFAULT_COLUMNS},
+    )
     place = Path(os.path.expanduser(root or "")).absolute()
     return list_rows(rows, place, kind="table", shown="the table", root_is="root")
 

@@ -14,7 +14,7 @@ from photograft.data.sources.base import Item, Listing, SkippedFile, make_listin
 from photograft.data.sources.frames import texts
 from photograft.data.sources.labels import Array, read_class_names, read_labels
 from photograft.data.sources.manifest import check_splits, group_notes
-from photograft.data.sources.tables import Row
+from photograft.data.sources.tables import Rows
 
 
 def read_in_memory(
@@ -44,18 +44,14 @@ def read_in_memory(
     )
     labels = _labels(y)
     found = read_labels("y", labels, count, names)
-    rows = [
-        Row(f"X[{i}]", photo.name, *cells)
-        for i, (photo, *cells) in enumerate(
-            zip(
-                photos,
-                found,
-                _beside(splits, "splits", count),
-                _beside(groups, "groups", count),
-                strict=True,
-            )
-        )
-    ]
+    rows = Rows("X[{}]")
+    rows.extend(
+        number=range(count),
+        path=[photo.name for photo in photos],
+        label=found,
+        split=_beside(splits, "splits", count),
+        group=_beside(groups, "groups", count),
+    )
     has_splits = check_splits(rows, "X", "splits")
     width = max(6, len(str(count - 1)))
     items: list[Item] = []

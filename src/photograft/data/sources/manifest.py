@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import stat
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from photograft.core.columnar import Codes
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
 from photograft.core.text import count
-from photograft.data.known_files import FileOnDisk
-from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing, split_name
-from photograft.data.sources.tables import Row, read_rows
+from photograft.data.sources.base import Items, Listing, SkippedFile, make_listing, split_name
+from photograft.data.sources.tables import Rows, read_rows
+
+#: Rows that are looked at together.
+_BATCH = 16_384
+#: A folder is listed once so many of its files are asked for, and no further than this.
+_MANY, _MOST_LISTED = 32, 4_000_000
+#: Among paths, each between two line ends: those that are not below the root as they are written.
+_ODD = (
+    "\0",
+    "//",
+    "\n/",
+    "/\n",
+    "\n\n",
+    *(f"{before}{dots}{after}" for dots in (".", "..") for before in "\n/" for after in "\n/"),
+)
 
 
 def read_manifest(path: Path) -> Listing:
@@ -34,8 +53,8 @@ def read_manifest(path: Path) -> Listing:
     """
     path = path.absolute()
     notes: list[str] = []
-    rows = list(read_rows(path, notes.append))
-    if not rows:
+    rows = read_rows(path, notes.append)
+    if not len(rows):
         raise SourceError(
             f"the manifest {printable(path)} has a header and no rows",
             expected="one row for each photo",
@@ -46,7 +65,7 @@ def read_manifest(path: Path) -> Listing:
     return replace(listing, notes=(*notes, *listing.notes))
 
 
-def list_rows(rows: Sequence[Row], root: Path, *, kind: str, shown: str, root_is: str) -> Listing:
+def list_rows(rows: Rows, root: Path, *, kind: str, shown: str, root_is: str) -> Listing:
     """List the photos that the rows of a table name.
 
     Args:
@@ -61,38 +80,135 @@ def list_rows(rows: Sequence[Row], root: Path, *, kind: str, shown: str, root_is
             a photo that is there.
     """
     has_splits = check_splits(rows, shown)
-    items: list[Item] = []
-    skipped: list[SkippedFile] = []
-    seen: dict[tuple[str, str, str | None], str] = {}
-    for row in rows:
-        if not row.path:
-            detail = f"{row.where} has no path"
-            skipped.append(SkippedFile(row.where, "no path", detail, row.label))
-            continue
-        file = root / row.path
-        name = _name(file, root)
-        if not row.label:
-            skipped.append(SkippedFile(name, "no label", f"{row.where} has no label"))
-            continue
-        split = split_name(row.split) if has_splits else None
-        key = (str(file), row.label, split)
-        if key in seen:
-            detail = f"{row.where} gives the same path and label as {seen[key]}"
-            skipped.append(SkippedFile(name, "listed twice", detail))
-            continue
-        seen[key] = row.where
-        fault = _fault(file)
-        if fault is not None:
-            skipped.append(SkippedFile(name, fault[0], f"{row.where}: {fault[1]}", row.label))
-            continue
-        items.append(Item(name, row.label, split, row.group or None, FileOnDisk(file)))
-    if not items:
+    items, skipped = Items(), list[SkippedFile]()
+    places, seen = _Places(root), dict[int, int]()
+    for start in range(0, len(rows), _BATCH):
+        own = ("path", "label", "split", "group")
+        cells = {name: rows.columns[name].some(start, start + _BATCH) for name in own}
+        files = places.files(cells["path"])
+        splits = [split_name(split) if has_splits else None for split in cells["split"]]
+        names = places.names(files)
+        keys = list(map(hash, zip(files, cells["label"], splits, strict=True)))
+        if (
+            all(cells["path"])
+            and all(cells["label"])
+            and len(set(keys)) == len(keys)
+            and seen.keys().isdisjoint(keys)
+            and not any(map(places.fault, files))
+        ):
+            seen.update(zip(keys, itertools.count(start)))
+            kept = list(range(len(files)))
+        else:
+            kept = []
+            for i in range(len(files)):
+                row = rows[start + i]
+                if not row.path:
+                    detail = f"{row.where} has no path"
+                    skipped.append(SkippedFile(row.where, "no path", detail, row.label))
+                    continue
+                if not row.label:
+                    skipped.append(SkippedFile(names[i], "no label", f"{row.where} has no label"))
+                    continue
+                first = _find(seen, keys[i], start + i, rows, places, has_splits)
+                if first is not None:
+                    detail = f"{row.where} gives the same path and label as {first}"
+                    skipped.append(SkippedFile(names[i], "listed twice", detail))
+                    continue
+                fault = places.fault(files[i])
+                if fault is not None:
+                    detail = f"{row.where}: {fault[1]}"
+                    skipped.append(SkippedFile(names[i], fault[0], detail, row.label))
+                    continue
+                kept.append(i)
+        items.extend(
+            name=[names[i] for i in kept],
+            label=[cells["label"][i] for i in kept],
+            split=[splits[i] for i in kept],
+            group=[cells["group"][i] or None for i in kept],
+            read=[files[i] for i in kept],
+            is_pixels=[False] * len(kept),
+        )
+    if not len(items):
         where = f"{root_is}, {printable(root)}"
         raise _nothing_usable(shown, where, rows, skipped)
     return make_listing(kind, items, skipped, group_notes(rows))
 
 
-def check_splits(rows: Sequence[Row], shown: str, column: str = "the column split") -> bool:
+def _find(
+    seen: dict[int, int], key: int, number: int, rows: Rows, places: _Places, has_splits: bool
+) -> str | None:
+    """Return which row gave the same file, label and split before; note this one where none did."""
+
+    def of(i: int) -> tuple[str, str, str | None]:
+        row = rows[i]
+        (file,) = places.files([row.path])
+        return file, row.label, split_name(row.split) if has_splits else None
+
+    while (earlier := seen.get(key)) is not None:
+        if of(earlier) == of(number):
+            return rows[earlier].where
+        key += 1  # another row of the same hash
+    seen[key] = number
+    return None
+
+
+class _Places:
+    """Where the files of a manifest are, and whether they are there.
+
+    To list a folder once is far quicker than to ask for each of its files.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._prefix = os.path.join(root, "")
+        self._there: dict[str, set[str]] = {}
+        self._asked: Counter[str] = Counter()
+
+    def files(self, paths: Sequence[str]) -> list[str]:
+        """Return paths as absolute ones."""
+        if os.sep == "/" and _are_plain(paths):
+            return [self._prefix + path for path in paths]
+        are_absolute = os.sep == "/" and all(path.startswith("/") for path in paths)
+        if are_absolute and _are_plain([path[1:] for path in paths]):
+            return list(paths)
+        return [os.fspath(self._root / path) for path in paths]
+
+    def names(self, files: Sequence[str]) -> list[str]:
+        """Return what files are called: by their paths below the root, where they lie there."""
+        cut = len(self._prefix)
+        if all(file.startswith(self._prefix) for file in files):
+            below = [file[cut:] for file in files]
+            is_plain = os.sep == "/" and "".join(below).isascii()
+            return below if is_plain else [printable(path) for path in below]
+        return [_name(Path(file), self._root) for file in files]
+
+    def fault(self, file: str) -> tuple[str, str] | None:
+        """Return why a file can't be read, as reason and detail, or None; nothing is opened."""
+        folder, _, name = file.rpartition(os.sep)
+        there = self._there.get(folder)
+        if there is None:
+            self._asked[folder] += 1
+            if self._asked[folder] < _MANY:
+                return _fault(Path(file))
+            there = self._there[folder] = _regular_files(folder)
+        return None if name in there else _fault(Path(file))
+
+
+def _are_plain(paths: Sequence[str]) -> bool:
+    """Return whether paths are relative and written in the one shortest way."""
+    together = "\n".join(("", *paths, ""))
+    return not any(odd in together for odd in _ODD)
+
+
+def _regular_files(folder: str) -> set[str]:
+    """Return the names of a folder's files, as far as it can be listed, and is not huge."""
+    with contextlib.suppress(OSError, ValueError), os.scandir(folder or os.sep) as entries:
+        some = itertools.islice(entries, _MOST_LISTED)
+        return {entry.name for entry in some if entry.is_file(follow_symlinks=False)}
+    return set()
+
+
+def check_splits(rows: Rows, shown: str, column: str = "the column split") -> bool:
     """Return whether rows give splits.
 
     Args:
@@ -103,25 +219,31 @@ def check_splits(rows: Sequence[Row], shown: str, column: str = "the column spli
     Raises:
         SourceError: Only some do, or one of another name.
     """
-    unknown = [row for row in rows if row.split and split_name(row.split) is None]
-    if unknown:
+    splits = rows.columns["split"]
+    if not isinstance(splits, Codes) or not any(splits.values):
+        return False
+    unknown = [split_name(value) is None if value else False for value in splits.values]
+    wrong = np.flatnonzero(np.array(unknown)[splits.codes])
+    if len(wrong):
+        first = rows[wrong[0]]
         raise SourceError(
-            count(len(unknown), f"row of {shown} names", f"rows of {shown} name")
+            count(len(wrong), f"row of {shown} names", f"rows of {shown} name")
             + " a split that is not known",
             expected=f"train, validation or test in {column}",
-            got=f"{unknown[0].split!r} in {unknown[0].where} ({unknown[0].path})",
+            got=f"{first.split!r} in {first.where} ({first.path})",
             fix=f"Correct them, or leave {column} out to have Photograft split the photos.",
         )
-    blank = [row for row in rows if not row.split]
-    if blank and len(blank) < len(rows):
+    blank = np.flatnonzero(np.array([not value for value in splits.values])[splits.codes])
+    if len(blank):
+        first = rows[blank[0]]
         raise SourceError(
             count(len(blank), f"row of {shown} has", f"rows of {shown} have")
             + f" no split, and {count(len(rows) - len(blank), 'has', 'have')}",
             expected="a split in every row or in none",
-            got=f"none in {blank[0].where} ({blank[0].path})",
+            got=f"none in {first.where} ({first.path})",
             fix=f"Fill {column}, or leave it out to have Photograft split the photos.",
         )
-    return not blank
+    return True
 
 
 def _name(file: Path, folder: Path) -> str:
@@ -144,12 +266,12 @@ def _fault(file: Path) -> tuple[str, str] | None:
 
 
 def _nothing_usable(
-    shown: str, where: str, rows: Sequence[Row], skipped: Sequence[SkippedFile]
+    shown: str, where: str, rows: Rows, skipped: Sequence[SkippedFile]
 ) -> SourceError:
     fix = f"Paths are taken relative to {where}."
-    if any("://" in row.path for row in rows):
+    if any("://" in path for path in rows.columns["path"]):
         fix = "Addresses on the web are not fetched; download the photos first."
-    elif any("\\" in row.path for row in rows):
+    elif any("\\" in path for path in rows.columns["path"]):
         fix += " Write them with / instead of \\."
     return SourceError(
         f"none of the {count(len(rows), 'row')} of {shown} gives a photo and its label",
@@ -159,9 +281,9 @@ def _nothing_usable(
     )
 
 
-def group_notes(rows: Sequence[Row]) -> list[str]:
+def group_notes(rows: Rows) -> list[str]:
     """Return what the user should know of rows without a group, where others have one."""
-    without = sum(not row.group for row in rows)
+    without = sum(not group for group in rows.columns["group"])
     if without in (0, len(rows)):
         return []
     return [f"{count(without, 'row')} without a group: each such photo is a group of its own"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from photograft.core.columnar import Codes, Column, Numbers, Records, Texts
 from photograft.core.errors import SourceError, first_line
 from photograft.core.files import printable
 from photograft.core.spreadsheets import open_csv
@@ -42,37 +45,113 @@ class Row(NamedTuple):
     group: str
 
 
-def read_rows(path: Path, note: Callable[[str], object] = lambda text: None) -> Iterator[Row]:
-    """Yield the rows of a CSV or Parquet file, told apart by content.
+class Rows(Records[Row]):
+    """Rows, a column for each of their fields.
+
+    Args:
+        where: What a row is called by its number, such as ``"line {}"``.
+    """
+
+    def __init__(self, where: str) -> None:
+        def make(number: int, *cells: str) -> Row:
+            return Row(where.format(number), *cells)
+
+        columns: dict[str, Column] = {
+            "number": Numbers(),
+            "path": Texts(),
+            "label": Codes(),
+            "split": Codes(),
+            "group": Codes(),
+        }
+        super().__init__(make, columns)
+
+
+_BREAK = re.compile(r"\r\n|\r|\n")
+#: So many rows are read at once.
+_BATCH = 16_384
+
+
+def read_rows(path: Path, note: Callable[[str], object] = lambda text: None) -> Rows:
+    """Return the rows of a CSV or Parquet file, told apart by content.
 
     Args:
         path: The file.
         note: Told what the user should know of how it was read.
 
-    Yields:
+    Returns:
         The rows in the file's order; blank lines are left out.
 
     Raises:
         SourceError: The file can't be read, or lacks a column.
     """
+    return _parquet_rows(path) if _is_parquet(path) else _csv_rows(path, note)
+
+
+def _is_parquet(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            magic = file.read(len(PARQUET_MAGIC))
+            return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
     except OSError as error:
         raise SourceError(
             f"the manifest {printable(path)} can't be read", got=error.strerror or str(error)
         ) from error
-    yield from _parquet_rows(path) if magic == PARQUET_MAGIC else _csv_rows(path, note)
 
 
-def _csv_rows(path: Path, note: Callable[[str], object]) -> Iterator[Row]:
+def is_manifest(path: str) -> bool:
+    """Return whether a file's name is that of a manifest: no photo is called so."""
+    return path.lower().endswith((".csv", ".tsv", ".parquet"))
+
+
+def read_paths(path: Path) -> Iterator[str]:
+    """Yield the absolute paths that a manifest names, in its order, as they are asked for.
+
+    Args:
+        path: A CSV or Parquet file with a column ``path``. Other columns, and rows without a path,
+            are left out.
+
+    Raises:
+        SourceError: It can't be read, or lacks the column.
+    """
+    root = path.absolute().parent
+    for batch in _path_batches(path):
+        yield from (os.fspath(root / text) for text in batch if text)
+
+
+def _path_batches(path: Path) -> Iterator[list[str]]:
+    shown = printable(path)
+    if not _is_parquet(path):
+        try:
+            with open_csv(path, _REQUIRED) as opened:
+                header = next((row for row in opened.reader if _is_filled(row)), [])
+                at = _columns(header, shown, ("path",))["path"]
+                while rows := list(itertools.islice(opened.reader, _BATCH)):
+                    yield [row[at].strip() for row in rows if at < len(row)]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise SourceError(f"the manifest {shown} can't be read", got=str(error)) from error
+        return
+    import pyarrow as pa  # slow to import
+    import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as file, pq.ParquetFile(file) as table:
+            names = table.schema_arrow.names
+            name = names[_columns(names, shown, ("path",))["path"]]
+            for batch in table.iter_batches(_BATCH, columns=[name], use_threads=False):
+                yield [cell_text(cell) for cell in batch.column(0).to_pylist()]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"the manifest {shown} can't be read as Parquet", got=first_line(error).rstrip(".")
+        ) from error
+
+
+def _csv_rows(path: Path, note: Callable[[str], object]) -> Rows:
     shown = printable(path)
     try:
         with open_csv(path, (*_REQUIRED, *_OPTIONAL)) as opened:
             if opened.note:
                 note(f"{path.name} {opened.note}")
             try:
-                yield from _parse_fields(opened.reader, opened.delimiter, shown)
+                return _parse_fields(opened.reader, opened.delimiter, shown)
             except csv.Error as error:
                 raise SourceError(
                     f"the manifest {shown} is not well-formed CSV",
@@ -88,22 +167,43 @@ def _csv_rows(path: Path, note: Callable[[str], object]) -> Iterator[Row]:
         ) from error
 
 
-def _parse_fields(reader: Reader, delimiter: str, shown: str) -> Iterator[Row]:
-    filled = (fields for fields in reader if any(field.strip() for field in fields))
-    header = next(filled, None)
+def _parse_fields(reader: Reader, delimiter: str, shown: str) -> Rows:
+    header = next((fields for fields in reader if _is_filled(fields)), None)
     if header is None:
         raise SourceError(f"the manifest {shown} is empty", expected=_EXPECTED)
-    columns = _columns(header, shown)
-    too_long = 0
-    example = ""
-    for fields in filled:
-        where = f"line {reader.line_num}"
-        if any(field.strip() for field in fields[len(header) :]):
-            too_long += 1
-            example = example or f"{len(fields)} in {where}"
-            continue
-        cells = {name: fields[at].strip() for name, at in columns.items() if at < len(fields)}
-        yield Row(where, *(cells.get(name, "") for name in (*_REQUIRED, *_OPTIONAL)))
+    columns, found = _columns(header, shown), Rows("line {}")
+    wanted = [columns.get(name) for name in (*_REQUIRED, *_OPTIONAL)]
+    too_long, example = 0, ""
+    last = reader.line_num
+    while batch := list(itertools.islice(reader, _BATCH)):
+        numbers: Sequence[int] = range(last + 1, last + 1 + len(batch))
+        if reader.line_num != numbers[-1]:  # a cell goes over several lines
+            ends = itertools.accumulate(1 + len(_BREAK.findall("\0".join(row))) for row in batch)
+            numbers = [last + end for end in ends]
+        last = reader.line_num
+        kept = []
+        for number, fields in zip(numbers, batch, strict=True):
+            if len(fields) < len(header):
+                if not _is_filled(fields):
+                    continue
+                fields += [""] * (len(header) - len(fields))
+            elif len(fields) > len(header) and any(f.strip() for f in fields[len(header) :]):
+                too_long += 1
+                example = example or f"{len(fields)} in line {number}"
+                continue
+            kept.append((number, fields))
+        cells = [
+            [""] * len(kept) if at is None else [fields[at].strip() for _, fields in kept]
+            for at in wanted
+        ]
+        if not all(cells[0]):  # rows without a path, or without anything
+            filled = [bool(p) or _is_filled(row[1]) for p, row in zip(cells[0], kept, strict=True)]
+            kept = list(itertools.compress(kept, filled))
+            cells = [list(itertools.compress(column, filled)) for column in cells]
+        found.extend(
+            number=[number for number, _ in kept],
+            **dict(zip((*_REQUIRED, *_OPTIONAL), cells, strict=True)),
+        )
     if too_long:
         raise SourceError(
             f"rows of {shown} have more values than its header: {too_long:,} of them",
@@ -111,9 +211,16 @@ def _parse_fields(reader: Reader, delimiter: str, shown: str) -> Iterator[Row]:
             got=example,
             fix=f"Put values that hold a {delimiter!r} in double quotes.",
         )
+    return found
 
 
-def _columns(header: Sequence[str], shown: str) -> dict[str, int]:
+def _is_filled(fields: Sequence[str]) -> bool:
+    return any(field.strip() for field in fields)
+
+
+def _columns(
+    header: Sequence[str], shown: str, required: Sequence[str] = _REQUIRED
+) -> dict[str, int]:
     """Return where the columns are that a manifest may have."""
     names = [name.strip().lower() for name in header]
     known = (*_REQUIRED, *_OPTIONAL)
@@ -125,7 +232,7 @@ def _columns(header: Sequence[str], shown: str) -> dict[str, int]:
             got=_quoted(header),
             fix="Upper and lower case are the same here; rename one of them.",
         )
-    missing = [name for name in _REQUIRED if name not in names]
+    missing = [name for name in required if name not in names]
     if missing:
         raise SourceError(
             f"the manifest {shown} has no column {' or '.join(missing)}",
@@ -141,7 +248,7 @@ def _quoted(header: Iterable[str]) -> str:
     return text + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path) -> Rows:
     # Slow to import, and needed for this kind of source only.
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -158,17 +265,23 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                         expected=f"one {name} a row, as text or a number",
                         got=f"values of type {schema.field(at).type}",
                     )
-            number = 0
+            found = Rows("row {}")
             wanted = [schema.names[at] for at in columns.values()]
-            for batch in table.iter_batches(columns=wanted):
+            for batch in table.iter_batches(batch_size=_BATCH, columns=wanted, use_threads=False):
                 values = {
                     name: batch.column(schema.names[at]).to_pylist() for name, at in columns.items()
                 }
-                blank = [None] * batch.num_rows
-                picked = [values.get(name, blank) for name in (*_REQUIRED, *_OPTIONAL)]
-                for cells in zip(*picked, strict=True):
-                    number += 1
-                    yield Row(f"row {number}", *(cell_text(cell) for cell in cells))
+                blank = [""] * batch.num_rows
+                found.extend(
+                    number=range(len(found) + 1, len(found) + 1 + batch.num_rows),
+                    **{
+                        name: [cell_text(cell) for cell in values[name]]
+                        if name in values
+                        else blank
+                        for name in (*_REQUIRED, *_OPTIONAL)
+                    },
+                )
+            return found
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(
             f"the manifest {shown} can't be read as Parquet",
@@ -186,6 +299,8 @@ def cell_text(value: object) -> str:
     Raises:
         UnicodeDecodeError: It is bytes that are not UTF-8.
     """
+    if type(value) is str:
+        return value.strip()
     # Not by importing pandas: it is no dependency.
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return ""

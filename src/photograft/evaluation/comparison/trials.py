@@ -264,5 +264,5 @@ def _costs(
 
 def _places(pool: Dataset, clean: Dataset) -> npt.NDArray[np.intp]:
     """Return where in the pool each photo is that could be decoded."""
-    kept = {id(photo) for photo in clean.photos}
-    return np.array([i for i, photo in enumerate(pool.photos) if id(photo) in kept], np.intp)
+    kept = set(clean.records.columns["name"])
+    return np.flatnonzero([name in kept for name in pool.records.columns["name"]])

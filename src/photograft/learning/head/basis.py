@@ -102,9 +102,7 @@ def make_basis(
     made, end = [], 1
     ends = list(accumulate(blocks or (d,)))
     for first, last in zip([0, *ends], ends, strict=False):
-        own = scale[first:last]
-        # A feature that hardly ever moves must not become the loudest one on the day that it does.
-        own = np.maximum(own, max(1e-3 * float(np.median(own)), 1e-12)).astype(np.float32)
+        own = floored(scale[first:last])
         features = buffer[:, 1 + first : 1 + last]
         features /= own
         spread, rotation = _eigenbasis(features)
@@ -119,6 +117,28 @@ def make_basis(
     return Basis(buffer[:, :end], np.concatenate(variances), tuple(made))
 
 
+def floored(scale: Floats) -> Floats:
+    """Return the standard deviations that a block's features are divided by.
+
+    A feature that hardly ever moves must not become the loudest one on the day that it does.
+    """
+    return np.maximum(scale, max(1e-3 * float(np.median(scale)), 1e-12)).astype(np.float32)
+
+
+def kept_axes(
+    values: npt.NDArray[np.float64], axes: npt.NDArray[np.float64]
+) -> tuple[Floats, Floats]:
+    """Return those of a covariance's eigenvalues and eigenvectors that tell anything, from large.
+
+    Args:
+        values: Shape ``(d,)``, from small to large.
+        axes: In columns, shape ``(d, d)``.
+    """
+    keep: npt.NDArray[np.bool_] = values > 1e-7 * max(values[-1], 1e-12)
+    order = np.flatnonzero(keep)[::-1]
+    return values[order].astype(np.float32), axes[:, order].astype(np.float32)
+
+
 def _eigenbasis(standardised: Floats) -> tuple[Floats, Floats]:
     """Return the variances ``(r,)`` and axes ``(d, r)`` of features, from large to small."""
     n, d = standardised.shape
@@ -131,9 +151,7 @@ def _eigenbasis(standardised: Floats) -> tuple[Floats, Floats]:
         wide = standardised.astype(np.float64)
         values, vectors = np.linalg.eigh(wide @ wide.T / n)
         axes = wide.T @ (vectors / np.sqrt(np.maximum(values, 1e-30) * n))
-    keep: npt.NDArray[np.bool_] = values > 1e-7 * max(values[-1], 1e-12)
-    order = np.flatnonzero(keep)[::-1]
-    return values[order].astype(np.float32), axes[:, order].astype(np.float32)
+    return kept_axes(values, axes)
 
 
 def _chunks(n: int) -> list[slice]:

@@ -65,8 +65,8 @@ def fit_discriminant(
     """
     x, num_views = basis.rotated[:, 1:], len(basis.rotated) // len(labels)
     rows = np.tile(labels, num_views)
-    moments = _moments(x, _strong(basis), rows, int(labels.max()) + 1)
-    return _solutions(moments, _shares(labels, photo_weights), (shrinkage,))[0]
+    moments = _moments(x, strong_axes(basis), rows, int(labels.max()) + 1)
+    return solutions(moments, class_shares(labels, photo_weights), (shrinkage,))[0]
 
 
 @one_thread()
@@ -92,7 +92,7 @@ def out_of_fold_discriminants(
     """
     x, (n, num_repeats) = basis.rotated[:, 1:], folds.shape
     num_classes, num_views = int(labels.max()) + 1, len(basis.rotated) // n
-    strong = _strong(basis)
+    strong = strong_axes(basis)
     found = np.zeros((len(shrinkages), n, num_repeats, num_classes), np.float32)
     learned: list[npt.NDArray[np.float64]] = []
 
@@ -101,10 +101,10 @@ def out_of_fold_discriminants(
         out = folds[:, repeat] == fold
         kept = ~np.tile(out, num_views)
         moments = _moments(x[kept], strong, np.tile(labels, num_views)[kept], num_classes)
-        shares = _shares(labels[~out], photo_weights[~out], num_classes)
-        solutions = _solutions(moments, shares, shrinkages)
+        shares = class_shares(labels[~out], photo_weights[~out], num_classes)
+        found_each = solutions(moments, shares, shrinkages)
         plain = np.flatnonzero(~out)
-        said = [_log_probs(basis.rotated[:n], solution) for solution in solutions]
+        said = [_log_probs(basis.rotated[:n], solution) for solution in found_each]
         right = [float((log[plain].argmax(1) == labels[plain]).mean()) for log in said]
         return Fold(repeat, out, np.stack([log[out] for log in said]), np.array(right))
 
@@ -122,7 +122,7 @@ def out_of_fold_discriminants(
     return found, accuracy
 
 
-class _Moments(NamedTuple):
+class Moments(NamedTuple):
     """Of rows about the means of their classes.
 
     Attributes:
@@ -140,14 +140,15 @@ class _Moments(NamedTuple):
     ledoit_wolf: float
 
 
-def _strong(basis: Basis) -> npt.NDArray[np.intp]:
+def strong_axes(basis: Basis) -> npt.NDArray[np.intp]:
+    """Return the directions among which the covariance is whole."""
     return np.sort(np.argsort(-basis.variances[1:], kind="stable")[:_WHOLE])
 
 
 def _moments(
     x: Floats, strong: npt.NDArray[np.intp], rows: npt.NDArray[np.int64], num_classes: int
-) -> _Moments:
-    n, r = x.shape
+) -> Moments:
+    n = len(x)
     counts = np.bincount(rows, minlength=num_classes).astype(np.float32)
     one_hot = (rows == np.arange(num_classes)[:, None]).astype(np.float32)
     means = (one_hot @ x) / np.maximum(counts, 1)[:, None]
@@ -158,18 +159,43 @@ def _moments(
     # The squared distances of rows from their classes' means.
     own = np.take_along_axis(x @ means.T, rows[:, None], axis=1)[:, 0]
     squares = np.vecdot(x, x) - 2 * own + np.vecdot(means, means)[rows]
+    return moments_of(
+        means, strong, covariance, variances, float(np.square(squares, dtype=np.float64).sum()), n
+    )
+
+
+def moments_of(
+    means: Floats,
+    strong: npt.NDArray[np.intp],
+    covariance: Floats,
+    variances: Floats,
+    fourth: float,
+    num_rows: int,
+) -> Moments:
+    """Return moments, with the share that Ledoit and Wolf would shrink by.
+
+    Args:
+        means: As in `Moments`, as are the next three.
+        strong: Likewise.
+        covariance: Likewise.
+        variances: Likewise.
+        fourth: The sum over rows of the fourth power of their distance from their class's mean.
+        num_rows: How many there are.
+    """
+    r, n = len(variances), num_rows
     weak = np.delete(variances, strong)
     size = float(np.square(covariance, dtype=np.float64).sum() + weak.astype(np.float64) @ weak)
     mean = float(variances.sum(dtype=np.float64)) / max(r, 1)
     spread = size - r * mean**2
-    noise = (float(np.square(squares, dtype=np.float64).sum()) / n - size) / n
+    noise = (fourth / n - size) / n
     share = min(max(noise, 0.0), spread) / spread if spread > 0 else 1.0
-    return _Moments(means, strong, covariance, variances, share)
+    return Moments(means, strong, covariance, variances, share)
 
 
-def _solutions(
-    moments: _Moments, shares: npt.NDArray[np.float64], shrinkages: Sequence[float]
+def solutions(
+    moments: Moments, shares: npt.NDArray[np.float64], shrinkages: Sequence[float]
 ) -> list[Floats]:
+    """Return the solution for each shrinkage; `shares` are those of the classes."""
     means, strong = moments.means, moments.strong
     mean = float(moments.variances.sum(dtype=np.float64)) / max(len(moments.variances), 1)
     found = []
@@ -185,9 +211,10 @@ def _solutions(
     return found
 
 
-def _shares(
+def class_shares(
     labels: npt.NDArray[np.int64], photo_weights: Floats, num_classes: int = 0
 ) -> npt.NDArray[np.float64]:
+    """Return each class's share of the photos' weights."""
     sums = np.bincount(labels, weights=photo_weights, minlength=num_classes)
     found: npt.NDArray[np.float64] = np.maximum(sums / max(sums.sum(), 1e-30), _LEAST_SHARE)
     return found

@@ -21,7 +21,7 @@ from photograft.learning.head.basis import Basis
 Real = TypeVar("Real", npt.NDArray[np.float32], npt.NDArray[np.float64])
 
 #: Numbers of the solver: pairs kept by L-BFGS, and the sufficient decrease of its line search.
-_HISTORY = 8
+HISTORY = 8
 _ARMIJO = 1e-4
 _SHORT_AXIS = 16
 
@@ -77,7 +77,7 @@ def solve(
     pairs: list[tuple[Floats, Floats, Floats]] = []
     gamma = np.ones(p, np.float32)
     for _ in range(max_iterations):
-        direction = -_two_loops(g, pairs, precondition, gamma)
+        direction = -two_loops(g, pairs, precondition, gamma)
         slope = np.vecdot(direction, g)
         done = -slope < 2 * tolerance * np.maximum(value, 0.1)
         if done.all():
@@ -99,7 +99,7 @@ def solve(
         curvature = np.vecdot(s, y)
         usable = curvature > 1e-12
         inverse = np.divide(1, curvature, out=np.zeros_like(gamma), where=usable)
-        pairs = [*pairs[-_HISTORY + 1 :], (s, y, inverse)]
+        pairs = [*pairs[-HISTORY + 1 :], (s, y, inverse)]
         np.divide(curvature, np.vecdot(y, precondition * y), out=gamma, where=usable)
         w, z, value, g = w_next, z_next, value_next, g_next
     return np.ascontiguousarray(w.reshape(p, r, k).transpose(1, 0, 2))
@@ -151,10 +151,18 @@ def score_solutions(
     return -found[np.arange(len(labels)), :, labels], found.argmax(axis=2)
 
 
-def _two_loops(
-    g: Floats, pairs: list[tuple[Floats, Floats, Floats]], precondition: Floats, gamma: Floats
-) -> Floats:
-    """Return the L-BFGS estimate of the inverse Hessian times `g`, for every problem."""
+def two_loops(
+    g: Real, pairs: list[tuple[Real, Real, Real]], precondition: Real, gamma: Real
+) -> Real:
+    """Return the L-BFGS estimate of the inverse Hessian times `g`, for every problem.
+
+    Args:
+        g: The gradients, shape ``(p, m)``.
+        pairs: Of past steps: theirs, the changes of gradients they brought, and one over the
+            product of the two, ``(p, m)``, ``(p, m)`` and ``(p,)``.
+        precondition: An estimate of the inverse Hessian's diagonal, shape ``(m,)``.
+        gamma: What it is multiplied by in each problem, shape ``(p,)``.
+    """
     q = g.copy()
     alphas = []
     for s, y, inverse in reversed(pairs):

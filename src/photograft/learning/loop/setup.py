@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from photograft._version import __version__
-from photograft.backbones.pytorch.device import find_device
+from photograft.backbones.pytorch.device import DEVICES, find_device
 from photograft.backbones.pytorch.zoo import state_dict
 from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier
@@ -149,6 +149,8 @@ def run_loop(
     """
     config = job.config
     device = find_device() if config.device == "auto" else config.device
+    if device not in DEVICES:  # one of another engine's, which trains nothing
+        device = "cpu"
     precision = _precision(job, model, device)
     setting = Setting(
         target_encoding=target_encoding_of(job, settings),

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from photograft.backbones.pytorch.device import sent
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Step
 from photograft.learning.history import Epoch, Follower, History
@@ -206,7 +207,7 @@ class _Loop:
         wanted = torch.from_numpy(labels).to(self.setting.device)
         targets = nn.functional.one_hot(wanted, len(self.weights)).float()
         with self._autocast():
-            x = self.train.enter(torch.from_numpy(inputs).to(self.setting.device))
+            x = self.train.enter(sent(inputs, self.setting.device))
             x, mixed = mixed_up(x, targets, self.settings.mixup)
             logits = self.model.upper(x)
         loss = self.loss(logits, mixed, self.weights[wanted])
@@ -244,7 +245,7 @@ class _Loop:
                 own = own.to(self.setting.device)
                 targets = nn.functional.one_hot(own, len(self.weights)).float()
                 with self._autocast():
-                    x = feed.enter(torch.from_numpy(inputs).to(self.setting.device))
+                    x = feed.enter(sent(inputs, self.setting.device))
                     logits = self.model.upper(x)
                 loss = plain(logits, targets, torch.ones_like(self.weights[own])) * len(own)
                 total += torch.stack(

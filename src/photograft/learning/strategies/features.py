@@ -12,11 +12,12 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
 from photograft.core.segments import Table
+from photograft.core.text import count, size
 from photograft.data.splits import Split
 from photograft.features.layers import layer_sets
 from photograft.learning.head.candidates import KINDS, Gather
 from photograft.learning.head.elsewhere import choose_by_validation, disagreement
-from photograft.learning.head.fitting import fit_head
+from photograft.learning.head.fitting import fit_head, most_bytes
 from photograft.learning.head.selection import Selection, settle, to_json
 from photograft.learning.head.trying import ask, try_looks
 from photograft.learning.job import Fitted, Job, OutOfFold
@@ -33,7 +34,7 @@ def fit(job: Job) -> Fitted:
         return _fit_mlp(job)
     found = search(job)
     seen = replace(job, extractor=found.extractor, table=found.table)
-    selection, notes = found.selection, found.notes
+    selection, notes = found.selection, (*found.notes, *streamed_notes(seen, found.selection))
     classifier = fit_chosen(seen, [found.table], selection)
     asked = seen.score(classifier, "validation") if len(job.split.validation) else None
     apart = None if asked is None else disagreement(selection, job, asked)
@@ -124,9 +125,23 @@ def fit_chosen(job: Job, tables: Sequence[Table], selection: Selection) -> Class
             selection,
             job.labels("train"),
             balanced=job.config.class_weight == "balanced",
+            stream_above=job.config.stream_above,
+            tell=step.note,
         )
         step.advance()
     return frozen_classifier(job, selection.layers, head)
+
+
+def streamed_notes(job: Job, selection: Selection) -> tuple[str, ...]:
+    """Return what the user should know where features were too many to be held in memory."""
+    taken = most_bytes(selection, len(job.split.train))
+    if taken <= job.config.stream_above:
+        return ()
+    return (
+        f"the features of {count(len(job.split.train), 'training photo')} take {size(taken)}, more "
+        f"than {size(job.config.stream_above)} (--stream-above): its head was chosen on "
+        f"{selection.num_photos:,} of them, and fitted on all in passes over the store",
+    )
 
 
 def frozen_classifier(job: Job, layers: tuple[str, ...], head: Head) -> Classifier:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from photograft.core.segments import Table
@@ -20,6 +21,7 @@ from photograft.learning.strategies.features import (
     fit_chosen,
     frozen_classifier,
     refitted_note,
+    streamed_notes,
     whole_of,
 )
 
@@ -47,7 +49,7 @@ def fit_choice(job: Job, chosen: Selection, found: dict[str, Any], note: str) ->
         classifier,
         "features" if chosen.num_views == 1 else "features+augment",
         found,
-        notes=(note,),
+        notes=(note, *streamed_notes(job, chosen)),
         params=count_params(job, classifier.head),
         out_of_fold=OutOfFold.of(chosen),
     )
@@ -107,7 +109,7 @@ def view_tables(job: Job, most: int | None = None, *, epochs: int | None = None)
     """
     photos, views = job.photos("train"), make_views(job, augmentation_of(job))[:most]
 
-    def seen(number: int) -> list[Photo]:
+    def seen(number: int) -> Sequence[Photo]:
         if epochs is None:
             return photos
         from photograft.learning.loop.batches import seen_in_view  # only where a loop will run
@@ -137,13 +139,24 @@ def make_view(settings: Augmentation, seed: int, number: int) -> View:
         number: Of the view.
     """
     margin = CROP_MARGIN if settings.min_crop else 1.0
-
-    def change(pixels: Pixels, digest: bytes) -> Pixels:
-        # Several looks at a photo are each of a size of their own.
-        size = (round(pixels.shape[0] / margin), round(pixels.shape[1] / margin))
-        return augment(pixels, settings, generator(seed, digest, number), size=size)
-
+    change = _Change(settings, seed, number, margin)
     return View(view_name(settings, seed, number), change, margin)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A random change of a photo that goes by its content; see `make_view`."""
+
+    settings: Augmentation
+    seed: int
+    number: int
+    margin: float
+
+    def __call__(self, pixels: Pixels, digest: bytes) -> Pixels:
+        # Several looks at a photo are each of a size of their own.
+        height, width = (round(side / self.margin) for side in pixels.shape[:2])
+        random = generator(self.seed, digest, self.number)
+        return augment(pixels, self.settings, random, size=(height, width))
 
 
 def _note(plain: Selection, augmented: Selection, *, kept: bool) -> str:

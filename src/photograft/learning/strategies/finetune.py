@@ -15,7 +15,8 @@ from photograft.core.errors import InputError
 from photograft.core.segments import Table
 from photograft.core.statistics import NEGLIGIBLE
 from photograft.data.dataset import Photo
-from photograft.features.extraction import PLAIN, View, extract, open_space
+from photograft.features.extraction import PLAIN, View, open_space
+from photograft.features.extractor import extract
 from photograft.features.settings import Augmentation
 from photograft.learning.job import Fitted, Job
 from photograft.learning.loop.batches import ViewBatches, seen_in_view

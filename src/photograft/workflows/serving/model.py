@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.digest import digest_of
 from photograft.classifier.files import checksum, find_folder, read_manifest
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.classifier.views import looking_at
@@ -31,8 +32,9 @@ class Model:
 
     Attributes:
         name: What it is asked by.
-        digest: SHA-256 of all that it is made of, in hexadecimal: the same digest, the same answers
-            on the same machine.
+        digest: SHA-256 of all that answers are computed from, in hexadecimal, as in certificates;
+            what runs the network is no part of it.
+        checksum: Of its folder: of another one, more may have changed than the digest has in it.
         class_names: In the order of the probabilities.
         backbone: The name of its network.
         engine: What runs that, and in which precision.
@@ -44,6 +46,7 @@ class Model:
 
     name: str
     digest: str
+    checksum: str
     class_names: tuple[str, ...]
     backbone: str
     engine: str
@@ -85,8 +88,8 @@ class Model:
         return answered(found, self.rules, self.class_names)
 
 
-def digest_of(folder: Path) -> str:
-    """Return the digest of a saved classifier, in hexadecimal.
+def checksum_of(folder: Path) -> str:
+    """Return the checksum of a saved classifier, in hexadecimal.
 
     Its manifest has the digests of its other files and of its backbone's weights.
 
@@ -112,9 +115,9 @@ def load_model(name: str, folder: Path, asked: Mapping[str, Any]) -> Model:
         WeightsError: Its backbone's weights are not here.
         InputError: It can't tell what is asked.
     """
-    digest = digest_of(folder)
+    before = checksum_of(folder)
     classifier = load_classifier(folder)
-    if digest_of(folder) != digest:
+    if checksum_of(folder) != before:
         raise ClassifierError(f"{folder} is being written to")
     rules = read_rules(classifier, **asked)
     network = looking_at(classifier.views, classifier.network())
@@ -122,7 +125,8 @@ def load_model(name: str, folder: Path, asked: Mapping[str, Any]) -> Model:
     uncertainty = classifier.uncertainty
     model = Model(
         name,
-        digest,
+        digest_of(classifier),
+        before,
         classifier.class_names,
         classifier.backbone.name,
         f"{engine.name} {engine.precision}",

@@ -118,7 +118,7 @@ class Models:
             self._stamps[name] = None
             return
         self._stamps[name] = stamp
-        if model.digest == old.model.digest:
+        if model.checksum == old.model.checksum:
             return
         self._served[name] = Served(model, self._batcher(model, old.figures), old.figures)
         old.figures.loads += 1

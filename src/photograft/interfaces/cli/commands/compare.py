@@ -17,6 +17,7 @@ from photograft.interfaces.cli.commands.options import (
     MaxPixels,
     NearDuplicates,
     NewClass,
+    Ray,
     Source,
 )
 
@@ -81,6 +82,7 @@ def compare(
             help="auto: the fastest that is installed.", metavar="|".join(choices.ENGINES)
         ),
     ] = "auto",
+    ray: Ray = "off",
 ) -> None:
     """Compare; the help text is above."""
     from photograft.interfaces.cli.views.console import make_console
@@ -108,6 +110,7 @@ def compare(
         seed=seed,
         engine=engine,
         progress=make_progress(),
+        ray=ray,
     )
     show_comparison(make_console(), found)
 

@@ -14,6 +14,7 @@ from photograft.interfaces.cli.commands.options import (
     MaxPixels,
     NearDuplicates,
     NewClass,
+    Ray,
     Source,
 )
 
@@ -43,6 +44,7 @@ def doctor(
     backbone: Annotated[str, typer.Option(help="The network that looks at the photos.")] = "auto",
     seed: Annotated[int, typer.Option(help="Decides the folds.")] = 0,
     max_pixels: MaxPixels = 250_000_000,
+    ray: Ray = "off",
 ) -> None:
     """Examine; the help text is above."""
     from photograft.interfaces.cli.views.account import show_notes, show_unreadable
@@ -62,6 +64,7 @@ def doctor(
         seed=seed,
         max_pixels=max_pixels,
         progress=make_progress(),
+        ray=ray,
     )
     console = make_console()
     show_notes(console, found.dataset.notes)

@@ -12,6 +12,7 @@ from photograft.interfaces.cli.commands.options import (
     ClassifierMaxPixels,
     ClassifierPath,
     EmptyClasses,
+    Ray,
     Source,
 )
 
@@ -42,6 +43,7 @@ def evaluate(
     ] = None,
     empty_classes: EmptyClasses = "error",
     max_pixels: ClassifierMaxPixels = None,
+    ray: Ray = "off",
 ) -> None:
     """Score; the help text is above."""
     from photograft.core.files import check_file, new_file, write_json
@@ -61,6 +63,7 @@ def evaluate(
         empty_classes=empty_classes,
         max_pixels=max_pixels,
         progress=make_progress(),
+        ray=ray,
     )
     console = make_console()
     account.show_skipped(console, found.dataset.skipped_counts())

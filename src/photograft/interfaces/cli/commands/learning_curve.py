@@ -15,6 +15,7 @@ from photograft.interfaces.cli.commands.options import (
     MaxPixels,
     NearDuplicates,
     NewClass,
+    Ray,
     Source,
 )
 
@@ -51,6 +52,7 @@ def learning_curve(
     table: Annotated[
         Path | None, typer.Option(help="Also write a row per size and seed to this .csv file.")
     ] = None,
+    ray: Ray = "off",
 ) -> None:
     """Measure; the help text is above."""
     from photograft.interfaces.cli.views.console import make_console
@@ -72,6 +74,7 @@ def learning_curve(
         new_class=new_class or (),
         seed=seed,
         progress=make_progress(),
+        ray=ray,
     )
     show_learning_curve(make_console(), curve)
     print(f"Picture: {output}")

@@ -39,6 +39,14 @@ Coverage = Annotated[
     float | None,
     typer.Option(help="Also give the classes that hold the right one so often."),
 ]
+Ray = Annotated[
+    str,
+    typer.Option(
+        metavar="off|local|auto|ADDRESS",
+        help="Have photos looked at by a Ray cluster: one started here, the one that runs here, or "
+        "the one at an address.",
+    ),
+]
 EmptyClasses = Annotated[
     str,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from photograft.core import choices
-from photograft.interfaces.cli.commands.options import LAYOUTS, NewClass, Source, choice
+from photograft.interfaces.cli.commands.options import LAYOUTS, NewClass, Ray, Source, choice
 
 HELP = (
     "Train a classifier on labelled photos, evaluate it, and save both in a run folder.\n\n"
@@ -157,6 +157,13 @@ def train(
     max_pixels: Annotated[
         int | None, _option("Skip photos with more pixels than this. [default: 250000000]")
     ] = None,
+    stream_above: Annotated[
+        str | None,
+        _option(
+            "Where the features of all training photos take more than this, heads are fitted in "
+            "passes over the store. [default: 2GB]"
+        ),
+    ] = None,
     include_weights: Annotated[
         str | None,
         _option(
@@ -167,10 +174,11 @@ def train(
     track: Annotated[
         str | None, _option("Follow the training in an experiment tracker.", choices.TRACKERS)
     ] = None,
+    ray: Ray = "off",
 ) -> None:
     """Train; the help text is above."""
     given = {name: value for name, value in locals().items() if value is not None}
-    options = {n: v for n, v in given.items() if n not in ("source", "out", "config")}
+    options = {n: v for n, v in given.items() if n not in ("source", "out", "config", "ray")}
 
     from photograft.core.text import command_line
     from photograft.interfaces.cli.views.console import make_console
@@ -181,7 +189,7 @@ def train(
     from photograft.workflows.train import train as run
 
     settings = read_settings(config, **options)
-    finished = run(source, settings, out=out, progress=make_progress())
+    finished = run(source, settings, out=out, progress=make_progress(), ray=ray)
     console = make_console()
     hint = command_line("doctor", [source], doctor_options(settings))
     show_brief(console, finished.findings(), hint)

@@ -203,15 +203,30 @@ def show_cache(console: Console, store: FeatureStore) -> None:
     """Print what the feature store holds."""
     rows = store.usage()
     table = Table(title="feature store")
-    for name in ("backbone, engine, precision", "photos", "size"):
+    for name in ("backbone, engine, precision", "photos", "segments", "largest", "size"):
         table.add_column(
             name, justify="left" if name.startswith("back") else "right", overflow="fold"
         )
     for usage in rows:
-        table.add_row(escape(usage.title), f"{usage.num_photos:,}", size(usage.num_bytes))
-    total = sum(usage.num_bytes for usage in rows)
-    table.add_row("all", f"{sum(u.num_photos for u in rows):,}", size(total), style="bold")
+        table.add_row(
+            escape(usage.title),
+            f"{usage.num_photos:,}",
+            f"{usage.num_segments:,}",
+            size(usage.largest_bytes),
+            size(usage.num_bytes),
+        )
+    table.add_row(
+        "all",
+        f"{sum(u.num_photos for u in rows):,}",
+        f"{sum(u.num_segments for u in rows):,}",
+        size(max((u.largest_bytes for u in rows), default=0)),
+        size(sum(u.num_bytes for u in rows)),
+        style="bold",
+    )
     console.print(table)
+    networks = sum(u.network_bytes for u in rows)
+    if networks:
+        console.print(f"{size(networks)} of it converted networks")
     limit = size(store.max_bytes)
     console.print(f"in {store.root}; limit {limit}", markup=False, soft_wrap=True)
     number, num_bytes = store.unfinished()

@@ -6,7 +6,7 @@ import { showKeys, startKeys } from "./core/keys.js";
 import { say } from "./core/messages.js";
 import { go } from "./core/router.js";
 import { state, watch } from "./core/store.js";
-import { loadTexts, number, percent, t } from "./core/texts.js";
+import { loadTexts, number, t } from "./core/texts.js";
 
 /** The places in the order of the work; each module has `open(root, signal)`. */
 const PLACES = {
@@ -108,8 +108,7 @@ function showJob(jobs) {
   chip.hidden = !job;
   if (!job) return showSteps();
   const share = job.total ? job.done / job.total : 0;
-  const what = t(`jobs.${job.kind}`);
-  const words = job.total ? t("shell.job", { what, share: percent(share) }) : what;
+  const words = t(`jobs.${job.kind}`);
   chip.href = { export: "/hand-over", predict: "/hand-over", doctor: "/health", "learning-curve": "/understand" }[job.kind] ?? "/train";
   chip.replaceChildren(styled(make("span", { class: "ring" }), { "--share": `${100 * share}%` }), make("span", { text: words }));
 }

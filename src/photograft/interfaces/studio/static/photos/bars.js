@@ -112,6 +112,7 @@ export function selectionBar(selection, { label, exclude, group }) {
     const facts = JSON.stringify([all, shelf.where.name]);
     if (facts === drawn) return;
     drawn = facts;
+    element.classList.toggle("tall", all.length > 4);
     classes.replaceChildren(
       ...all.map((name, place) => [name, place]).filter(([name]) => name !== shelf.where.name).slice(0, 12).map(([name, place]) =>
         button(name, () => label(name), { kind: "onbar class", key: keyOf(place) })),

@@ -121,7 +121,7 @@ export class Grid {
 
   /** Put a photo into a node. */
   take(place) {
-    const node = this.spare.pop() ?? newNode();
+    const node = this.spare.shift() ?? newNode(); // in their order: so that readers meet them in it
     node.photo = this.selection.ids[place];
     node.id = `photo-${place}`;
     node.dataset.place = String(place);

@@ -21,7 +21,7 @@ import { openViewer } from "./viewer.js";
 /** @param {HTMLElement} root @param {AbortSignal} signal */
 export function open(root, signal) {
   let drawn = null;
-  let labelledThen = state.live?.num_labelled;
+  let learned = "";
   const selection = new Selection();
   const shelf = new Shelf(selection, shown);
   const grid = new Grid(selection, (place) => shelf.describe(place), signal);
@@ -43,8 +43,9 @@ export function open(root, signal) {
   selection.onChange(() => state.project && chosen.show(shelf));
   watch("project", follow, signal);
   watch("live", (live) => {
-    if (live.state !== "ready" || live.num_labelled === labelledThen) return;
-    labelledThen = live.num_labelled;
+    const now = JSON.stringify([live.num_labelled, live.accuracy, live.looked?.done]);
+    if (live.state !== "ready" || now === learned) return;
+    learned = now;
     if (shelf.revision >= 0 && !shelf.pending) shelf.load(true);
   }, signal);
 

@@ -11,6 +11,8 @@ export class Shelf {
   /** @type {Where} */
   where = { kind: "all" };
   order = "name";
+  /** The order that the server could give. */
+  orderGiven = "";
   revision = -1;
   /** Whether the server would order the photos in another way by now. */
   hasNewOrder = false;
@@ -27,7 +29,7 @@ export class Shelf {
 
   /** Open another shelf. @param {Where} where @param {string} order */
   async open(where, order) {
-    Object.assign(this, { where, order, hasNewOrder: false, revision: -1 });
+    Object.assign(this, { where, order, orderGiven: "", hasNewOrder: false, revision: -1 });
     await this.load(false);
   }
 
@@ -36,6 +38,8 @@ export class Shelf {
     const turn = ++this.turn;
     const found = await attempt(() => get("/api/shelf", { ...this.where, order: this.order }));
     if (!found || turn !== this.turn || this.pending) return;
+    // The first good order is taken at once, where nobody has begun with the one by name.
+    const isFirst = this.orderGiven !== this.order && found.order === this.order && this.selection.cursor < 0;
     this.revision = found.revision;
     this.orderGiven = found.order;
     const labels = found.labels ?? [];
@@ -50,8 +54,8 @@ export class Shelf {
         },
       ]),
     );
-    const ids = keepsOrder ? this.keep(found.ids) : found.ids;
-    this.hasNewOrder = keepsOrder && ids.some((id, i) => id !== found.ids[i]);
+    const ids = keepsOrder && !isFirst ? this.keep(found.ids) : found.ids;
+    this.hasNewOrder = ids !== found.ids && ids.some((id, i) => id !== found.ids[i]);
     this.selection.setIds(ids);
     this.changed();
   }

@@ -30,7 +30,7 @@ export function sureness(curve) {
     dot.setAttribute("cx", x(point.share));
     dot.setAttribute("cy", y(point.accuracy));
     across.setAttribute("d", `M${x(0)} ${y(point.accuracy)}H${x(point.share)}V${y(low)}`);
-    const values = { accuracy: percent(point.accuracy), share: percent(point.share), rest: percent(1 - point.share) };
+    const values = { accuracy: percent(point.accuracy), share: percent(point.share), rest: percent(1 - Math.round(100 * point.share) / 100) };
     const text = point.share > 0.9995 ? t("understand.answers_all", values) : t("understand.answers_some", values);
     setText(words, text);
     setText(rule, t("understand.rule", { threshold: percent(point.threshold) }));

@@ -1,0 +1,49 @@
+"""The one place where it is chosen where work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from photograft.core.executors.base import Executor, InProcess
+
+#: What `--ray` is where nobody says otherwise.
+OFF = "off"
+
+_CHOSEN: ContextVar[Executor] = ContextVar("executor", default=InProcess())  # noqa: B039 (no state)
+
+
+def current() -> Executor:
+    """Return what does the work that is asked for here: in this process, unless chosen."""
+    return _CHOSEN.get()
+
+
+@contextmanager
+def executing(where: str | Executor = OFF) -> Iterator[Executor]:
+    """Choose what does the work that is asked for in a ``with`` block.
+
+    Args:
+        where: ``"off"`` for what was chosen before, this process by default; ``"local"``,
+            ``"auto"`` or an address for Ray (see `OnRay`); or an executor, which stays open.
+
+    Raises:
+        InputError: Ray is not installed, or no cluster is there.
+    """
+    if where == OFF:
+        yield current()
+        return
+    executor: Executor
+    if isinstance(where, str):
+        from photograft.core.executors.ray_cluster import OnRay
+
+        executor = OnRay(where)
+    else:
+        executor = where
+    token = _CHOSEN.set(executor)
+    try:
+        yield executor
+    finally:
+        _CHOSEN.reset(token)
+        if isinstance(where, str):
+            executor.close()

@@ -1,0 +1,38 @@
+"""What goes through the pipe between a process and those that work for it: pickled, one by one."""
+
+from __future__ import annotations
+
+import struct
+from multiprocessing.reduction import ForkingPickler
+from typing import IO, Any
+
+_LENGTH = struct.Struct("<Q")
+
+
+def send(stream: IO[bytes], thing: object) -> None:
+    """Write one thing.
+
+    Raises:
+        OSError: Nobody reads any more.
+    """
+    data = ForkingPickler.dumps(thing)
+    stream.write(_LENGTH.pack(len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> Any:
+    """Return the next thing, written by a process of our own.
+
+    Raises:
+        EOFError: There is none any more.
+    """
+    length = _LENGTH.unpack(_read(stream, _LENGTH.size))[0]
+    return ForkingPickler.loads(_read(stream, length))
+
+
+def _read(stream: IO[bytes], length: int) -> bytes:
+    data = stream.read(length)
+    if len(data) < length:
+        raise EOFError
+    return data

@@ -1,0 +1,59 @@
+"""What a worker does: batches, one after another, and no error of a batch is its end."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+
+from photograft.core.executors.frames import receive, send
+from photograft.core.parallel import keep_to
+
+#: What a worker answers: the result, or the error that came instead of it.
+Reply = tuple[Any, Exception | None]
+
+
+def reply_to(work: Callable[[Sequence[Any]], Any], batch: Sequence[Any]) -> Reply:
+    """Do a batch; return what came of it."""
+    try:
+        return work(batch), None
+    except Exception as error:
+        return None, error
+
+
+def main() -> None:
+    """Work for the process at the other end of standard input and output, as long as it is there.
+
+    It sends the number of cores to use, the work, and batches.
+    """
+    # Whoever ends the one that is worked for ends the worker by closing the pipe.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # What libraries print goes nowhere: the pipes are for frames.
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):
+        os.dup2(nothing, stream)
+    batches: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(source, batches), daemon=True).start()
+    cores, work = batches.get()
+    keep_to(cores)
+    while (batch := batches.get()) is not None:
+        reply = reply_to(work, batch)
+        try:
+            send(sink, reply)
+        except OSError:
+            break
+    os._exit(0)
+
+
+def _read(source: IO[bytes], batches: queue.SimpleQueue[Any]) -> None:
+    """Read ahead, so that whoever writes need not wait while a batch is done."""
+    try:
+        while True:
+            batches.put(receive(source))
+    except (EOFError, OSError):
+        batches.put(None)

@@ -1,0 +1,215 @@
+"""Work on Ray: what every executor owes, actors that are killed, two nodes, and nothing left."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from executor_helpers import Deadly, Dividing, Killed, Squares, Where, results
+from photograft.core.errors import InputError
+from photograft.core.executors.ray_cluster import OnRay
+
+SQUARES = {i: i * i for i in range(60)}
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed"),
+    # Ray's own processes outlive the objects that stand for them.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from executor_helpers import Killed, Squares, results
+from photograft.core.errors import InputError
+from photograft.core.executors.ray_cluster import OnRay
+try:
+    OnRay("auto")
+except InputError as error:
+    assert str(error).startswith("there is no Ray cluster here ("), error
+    assert "--ray local" in str(error)
+executor = OnRay("local")
+work = Killed(Squares(), pathlib.Path(sys.argv[1]), seed=3, kills=1)
+print(results(executor, work, range(3)), executor._folder, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def python(code: str, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own: a process is in one cluster at a time."""
+    environment = {name: v for name, v in os.environ.items() if name != "RAY_ADDRESS"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """A process that looked for a cluster in vain, started one, lost a worker, and was killed."""
+    return python(KILLED, str(tmp_path_factory.mktemp("killed")))
+
+
+@pytest.fixture(scope="module")
+def on_ray(killed: object) -> Iterator[OnRay]:
+    """A cluster of this machine with two cores."""
+    del killed
+    executor = OnRay("local")
+    yield executor
+    executor.close()
+
+
+def test_each_thing_once(on_ray: OnRay) -> None:
+    assert results(on_ray, Squares(), range(60)) == SQUARES
+    assert results(on_ray, Squares(), []) == {}
+
+
+def test_what_the_work_raises_ends_it(on_ray: OnRay) -> None:
+    with pytest.raises(ZeroDivisionError):
+        results(on_ray, Dividing(0), range(60))
+
+
+def test_it_is_done_elsewhere_on_a_core_each(on_ray: OnRay) -> None:
+    places = set(results(on_ray, Where(), range(60), 1).values())
+    assert os.getpid() not in {process for process, _ in places}
+    assert {cores for _, cores in places} == {1}
+
+
+def test_one_that_dies_costs_its_batch(on_ray: OnRay, tmp_path: Path) -> None:
+    work = Killed(Squares(), tmp_path, seed=1, kills=3)
+    assert results(on_ray, work, range(60)) == SQUARES
+
+
+def test_what_ends_each_worker_is_told_by_itself(on_ray: OnRay, tmp_path: Path) -> None:
+    work = Deadly(frozenset({13}), tmp_path / "log")
+    assert results(on_ray, work, range(60)) == {**SQUARES, 13: None}
+
+
+@pytest.mark.usefixtures("on_ray")
+def test_nobody_else_can_reach_it() -> None:
+    """Nor is there a dashboard, and nothing is reported."""
+    results(OnRay("local"), Squares(), [1])
+    import ray
+
+    assert {node["NodeManagerAddress"] for node in ray.nodes()} == {"127.0.0.1"}
+    if sys.platform == "linux":
+        own = _descendants(os.getpid())
+        assert own
+        assert set(_listening(own)) <= {"127.0.0.1", "::ffff:127.0.0.1"}
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert not ray._private.worker._global_node.webui_url  # type: ignore[attr-defined, unused-ignore]
+
+
+def test_nothing_is_left_of_one_that_was_killed(
+    killed: subprocess.CompletedProcess[str], on_ray: OnRay
+) -> None:
+    """Once another one has started."""
+    answer, _, folder = killed.stdout.strip().rpartition(" ")
+    assert answer == "{0: 0, 1: 1, 2: 4}", killed.stderr
+    assert killed.stderr == ""  # none of Ray's own words
+    assert results(on_ray, Squares(), [2]) == {0: 4}
+    assert Path(folder).name.startswith("photograft-ray-")
+    assert not Path(folder).exists()
+
+
+def test_two_nodes() -> None:
+    code = """
+import warnings
+warnings.simplefilter("ignore")
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+other = cluster.add_node(num_cpus=1)
+from executor_helpers import Slow
+from photograft.core.executors.base import Dealing
+from photograft.core.executors.ray_cluster import OnRay
+executor = OnRay(cluster.address)
+places, found = [], []
+for done in executor.run(Slow(), range(1200), Dealing(2)):
+    found += done.result
+    places.append(done.place)
+    if other and len(set(places)) == 2:
+        cluster.remove_node(other, allow_graceful=False)
+        other = None
+print(sorted(found) == [*range(1200)], len(set(places)), all(places), flush=True)
+executor.close()
+cluster.shutdown()
+"""
+    done = python(code)
+    assert done.stdout.splitlines()[-1:] == ["True 2 True"], done.stderr[-2000:]
+
+
+def test_ray_data_takes_a_featurizer(warm_cache: Path, photos: Path, tmp_path: Path) -> None:
+    """The snippet of the page."""
+    del warm_cache
+    page = (Path(__file__).parents[3] / "docs" / "ray.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"<!-- needs ray -->\n```python\n(.*?)```", page, re.DOTALL)
+    shutil.copytree(photos, tmp_path / "photos")
+    before = f"""
+import os, warnings
+warnings.simplefilter("ignore")
+os.chdir({str(tmp_path)!r})
+from photograft.features import Featurizer
+"""
+    done = python(before + code, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    table = pyarrow.parquet.read_table(tmp_path / "features")
+    assert sorted(table.column_names) == ["error", "features", "path"]
+    assert table.num_rows == len([*photos.glob("*/*")])
+    assert set(table["error"].to_pylist()) == {""}
+
+
+def _descendants(process: int) -> set[str]:
+    children: dict[str, list[str]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = path.read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(path.parent.name)
+    found, waiting = set(), [str(process)]
+    while waiting:
+        own = children.get(waiting.pop(), [])
+        found |= set(own)
+        waiting += own
+    return found
+
+
+def _listening(processes: set[str]) -> Iterator[str]:
+    """The addresses that processes listen on."""
+    sockets = set()
+    for process in processes:
+        for descriptor in Path(f"/proc/{process}/fd").glob("*"):
+            try:
+                name = os.readlink(descriptor)
+            except OSError:
+                continue
+            if name.startswith("socket:["):
+                sockets.add(name[8:-1])
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in sockets:
+                raw = bytes.fromhex(fields[1].partition(":")[0])
+                words = [raw[i : i + 4][::-1] for i in range(0, len(raw), 4)]
+                yield socket.inet_ntop(family, b"".join(words))
+
+
+def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'photograft\[ray\]'"):
+        OnRay("local")
