@@ -20,9 +20,9 @@ Indices = npt.NDArray[np.intp]
 #: Photos that are compared with all others at once.
 BLOCK = 512
 
-#: The neighbours whose distances tell how many dimensions there are, photos of a class at least, how
-#: improbable a distance is at most, and how many times as many there must be as by chance. (What is
-#: taken for chance is generous: independent photos show about a quarter of it.)
+#: The neighbours whose distances tell how many dimensions there are, photos of a class at least,
+#: how improbable a distance is at most, and how many times as many there must be as by chance.
+#: (What is taken for chance is generous: independent photos show about a quarter of it.)
 _NEXT, _FAR = 10, 40
 _LEAST_PHOTOS = 40
 _MOST_CHANCE = 0.05
