@@ -162,3 +162,17 @@ def test_what_goes_wrong_is_told(unlabelled: Project, heard: Heard, tmp_path: Pa
         assert "can't be" in live.status()["why"]
     finally:
         live.close()
+
+
+def test_looking_lets_go_first_what_is_awaited(unlabelled: Project) -> None:
+    awaited = [True]
+    live = Live(unlabelled, is_awaited=lambda: awaited[0])
+    live.start()
+    live.changed()
+    try:
+        assert not live.wait(0.4)
+        awaited[0] = False
+        assert live.wait()
+        assert live.status()["looked"] == {"done": 36, "total": 36}
+    finally:
+        live.close()

@@ -32,7 +32,7 @@ _DIRECTIONS_FROM, _MORE = 3000, 1.5
 #: Photos that are looked at in one go: the first few soon, later ones without much ado.
 _FIRST, _AT_ONCE = 32, 256
 _ROWS = 1024
-#: Seconds that a batch of photos waits for what is awaited.
+#: Seconds that it waits at most for what is awaited, and before it does so again.
 _PATIENCE = 1.0
 #: With more photos than these, near duplicates are left to the doctor.
 _MOST_COMPARED = 6000
@@ -64,7 +64,7 @@ class Looks:
         self._looked: dict[str, bytes] = {}
         self._alike: dict[str, int] = {}
         self._compared: frozenset[str] = frozenset()
-        self._is_closed = False
+        self._is_closed, self._waits_from = False, 0.0
         self._directions: Directions | None = None
         self._fitted_on = 0
         self._place: dict[bytes, int] = {}
@@ -231,10 +231,11 @@ class Looks:
         return table.rows([photo.digest for photo in photos])
 
     def check(self) -> None:
-        """Let go first what is awaited, for a while; raise `Closed` where it was closed."""
-        deadline = time.monotonic() + _PATIENCE
-        while self._is_awaited() and not self._is_closed and time.monotonic() < deadline:
-            time.sleep(0.01)
+        """Let go first what is awaited, half of the time; raise `Closed` where it was closed."""
+        if (now := time.monotonic()) >= self._waits_from and self._is_awaited():
+            while self._is_awaited() and not self._is_closed and time.monotonic() < now + _PATIENCE:
+                time.sleep(0.01)
+            self._waits_from = time.monotonic() + _PATIENCE
         if self._is_closed:
             raise Closed
 
