@@ -229,6 +229,19 @@ def test_what_is_dropped_on_a_shelf_is_of_its_class(
     waits(page, {"circle": 11, "square": 10, "triangle": 3})
 
 
+def test_class_folders_are_saved_in_a_new_folder(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    page.get_by_role("button", name="Save as class folders").click()
+    page.get_by_label("Folder", exact=True).fill(str(tmp_path / "elsewhere"))
+    page.get_by_role("button", name="Open", exact=True).click()
+    page.locator(".folder-row", has_text="One folder up").wait_for()
+    page.locator(".sheet [role=status]", has_text="0 photos").wait_for()
+    page.get_by_label("Name of the new folder").fill("sorted")
+    page.get_by_role("button", name="Save in this folder").click()
+    page.locator(".toast", has_text="20 photos copied").wait_for()
+    assert len(list((tmp_path / "elsewhere/sorted/circle").iterdir())) == 10
+
+
 def test_a_burst_from_the_webcam_is_one_group(page: Page) -> None:
     page.get_by_role("button", name="Add photos").click()
     page.get_by_role("menuitem", name="webcam").click()

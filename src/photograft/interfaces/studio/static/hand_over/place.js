@@ -79,7 +79,7 @@ const firstSentence = (text) => (text ?? "").split(/(?<=\.)\s/)[0];
 
 function tablePanel() {
   const done = latest(state.jobs, ["predict"]);
-  const choose = () => chooseFolder(t("hand_over.predict"), t("hand_over.predict_this"), (folder) => startJob("predict", { folder }), t("hand_over.predict_hint"));
+  const choose = () => chooseFolder(t("hand_over.predict"), t("hand_over.predict_this"), (folder) => startJob("predict", { folder }), { hint: t("hand_over.predict_hint") });
   const result = done?.state === "done" && done.result;
   return make(
     "section",
