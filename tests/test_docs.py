@@ -244,7 +244,7 @@ def test_the_python_of_its_page_runs(capsys: pytest.CaptureFixture[str]) -> None
 
 #: Options that Python lacks, as its page says: what they write is returned, or it has other names.
 _NOT_IN_PYTHON = {
-    "predict": {"top", "format", "output"},
+    "predict": {"top", "format", "output", "shard_rows"},
     "evaluate": {"json"},
     "inspect": {"files"},
     "explain": {"class"},
