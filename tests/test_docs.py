@@ -257,7 +257,7 @@ def test_the_python_of_the_page_of_ray_runs(capsys: pytest.CaptureFixture[str]) 
 
 #: Options that Python lacks, as its page says: what they write is returned, or it has other names.
 _NOT_IN_PYTHON = {
-    "predict": {"top", "format", "output"},
+    "predict": {"top", "format", "output", "shard_rows"},
     "evaluate": {"json"},
     "inspect": {"files"},
     "explain": {"class"},
