@@ -251,7 +251,7 @@ def test_the_python_of_the_page_of_ray_runs(capsys: pytest.CaptureFixture[str]) 
     names: dict[str, Any] = {}
     for snippet in (first, second):
         exec(compile(snippet, "ray.md", "exec"), names)
-    assert names["run"].class_names == ("circle", "square")
+    assert names["run"].class_names[:2] == ("circle", "square")
     assert "(2, 1280) ['', 'unreadable: No such file or directory']" in capsys.readouterr().out
 
 
