@@ -21,6 +21,7 @@ from torch import nn
 
 import photograft
 from benchmarks.common import report
+from photograft.backbones.get import get_backbone
 from photograft.backbones.pytorch.device import find_device
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
@@ -74,11 +75,12 @@ def extraction(name: str, photos: Path, device: str) -> dict[str, float]:
     settings = ExtractionSettings(backbone=name, weights="random", engine="torch", device=device)
     with tempfile.TemporaryDirectory() as cache:
         extractor = open_extractor(settings, store=FeatureStore(cache), progress=Silent())
-        extractor.extract(dataset.photos[:64])
+        first = len(dataset.photos) // 20 + 1
+        extractor.extract(dataset.photos[:first])
         start = time.perf_counter()
-        extractor.extract(dataset.photos[64:])
+        extractor.extract(dataset.photos[first:])
         seconds = time.perf_counter() - start
-    return {"extraction": (len(dataset.photos) - 64) / seconds}
+    return {"extraction": (len(dataset.photos) - first) / seconds}
 
 
 def fine_tuning(
@@ -103,7 +105,7 @@ def fine_tuning(
     )
     if run.history is None:
         raise RuntimeError("nothing was trained")
-    trained = int(run.info["data"]["splits"]["train"]["num_photos"])
+    trained = sum(run.info["data"]["class_counts"]["train"])
     return {"fine_tuning": trained / run.history.epochs[-1].seconds}
 
 
@@ -113,7 +115,8 @@ def bare(name: str, device: str, options: argparse.Namespace) -> dict[str, float
 
     network: nn.Module = timm.create_model(_TIMM.get(name, name), num_classes=2).to(device)
     network = network.to(memory_format=torch.channels_last)
-    x = torch.randn(options.batch, 3, 224, 224, device=device)
+    size = get_backbone(name, "random").input_size
+    x = torch.randn(options.batch, 3, *size, device=device)
     x = x.contiguous(memory_format=torch.channels_last)
     labels = torch.arange(options.batch, device=device) % 2
     optimizer = torch.optim.AdamW(network.parameters())

@@ -20,7 +20,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.loading import read_dataset, split_of, with_near_duplicates
 from photograft.data.near_duplicates import Pair, find_near_duplicates, near_groups
-from photograft.data.neighbour_lists import neighbour_lists
+from photograft.data.neighbour_lists import NUM_TIMES, neighbour_lists
 from photograft.data.thumbnails import Thumbnails, load_thumbnails
 
 Change = Callable[[Image.Image], Image.Image]
@@ -186,12 +186,13 @@ def test_lists_hold_each_photo_once_and_itself_among_the_others() -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((5000, 6)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    seen: list[int] = []
-    for own, among in neighbour_lists(rows.__getitem__, 5000, lambda looks: -looks):
-        assert set(own.tolist()) <= set(among.tolist())
-        assert (np.diff(among) > 0).all()
-        seen += own.tolist()
-    assert sorted(seen) == list(range(5000))
+    for time in range(NUM_TIMES):
+        seen: list[int] = []
+        for own, among in neighbour_lists(rows.__getitem__, 5000, np.negative, time=time):
+            assert set(own.tolist()) <= set(among.tolist())
+            assert (np.diff(among) > 0).all()
+            seen += own.tolist()
+        assert sorted(seen) == list(range(5000))
 
 
 def test_groups_are_chains_of_pairs() -> None:

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -270,6 +271,25 @@ class Elsewhere:
 
     def stream(self, things: object) -> object:
         raise NotImplementedError
+
+
+class OfTwoMachines(InProcess):
+    """Work that is done in this process, as if by two machines in turns."""
+
+    is_remote = True
+
+    def run(self, work, things, dealing=None):  # type: ignore[no-untyped-def]
+        for number, done in enumerate(super().run(work, things)):
+            yield replace(done, place=f"node {number % 2}")
+
+
+def test_how_fast_each_machine_is(photos: Path, tmp_path: Path) -> None:
+    dataset = Dataset.load(photos, progress=False)
+    recorder = Recorder()
+    with executing(OfTwoMachines()):
+        extractor_in(tmp_path, progress=recorder).extract(dataset.photos)
+    assert recorder.done == {"Extracting features": len(dataset.photos)}
+    assert re.fullmatch(r"node 0: \d+/s, node 1: \d+/s", recorder.notes[-1])
 
 
 class TestFeaturizer:

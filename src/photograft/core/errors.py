@@ -9,7 +9,8 @@
     │   └── ClassifierError             a saved classifier or run that is missing, changed, too new
     ├── ConversionError                 an engine can't run this network: another one is taken
     ├── WeightsError (OSError)          a backbone's weights are not here and can't be fetched
-    └── StorageError (OSError)          a folder can't be written, or the disk is full: exit 2
+    ├── StorageError (OSError)          a folder can't be written, or the disk is full: exit 2
+    └── WorkersLostError                processes that were to do work die one after another
 
 Each message says what happened, what was expected, what came instead, and what to do.
 """
@@ -119,6 +120,10 @@ class WeightsError(PhotograftError, OSError):
 
 class StorageError(PhotograftError, OSError):
     """A folder can't be written to, or the disk is full."""
+
+
+class WorkersLostError(PhotograftError):
+    """Processes that were to do work die one after another, whatever they are given."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -79,7 +79,7 @@ class Space:
         return found
 
     def _find(self, digests: Sequence[bytes]) -> tuple[FeatureTable, bool]:
-        """Return what is found, and whether no segment was dropped on the way: see `merging`."""
+        """Return what is found, and whether no segment was dropped on the way: see `upkeep`."""
         # Not found: -1. The keys stay those that were asked for, so that nothing is held twice.
         places: dict[bytes, int] = dict.fromkeys(digests, -1)
         maps: list[npt.NDArray[np.float32]] = []

@@ -21,7 +21,7 @@ from photograft.core.blas import one_thread
 from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress, Silent
 from photograft.data.alignment import alike, detail, shrink
-from photograft.data.neighbour_lists import neighbour_lists
+from photograft.data.neighbour_lists import NUM_TIMES, neighbour_lists
 from photograft.data.thumbnails import Thumbnails
 
 #: Raise it whenever other pairs are found.
@@ -60,7 +60,7 @@ _MOST_SCORES = 4_000_000
 _LIST_BLOCK, _PAIRS, _ROWS = 512, 16_384, 4096
 
 #: Of more photos each is compared with those on the lists next to it, not with all others.
-MOST_EXACT = 120_000
+MOST_EXACT = 50_000
 
 
 @dataclass(frozen=True)
@@ -164,21 +164,22 @@ def _candidates(
 ]:
     """Return pairs that look alike coarsely, whether mirrored, and how alike is usual there."""
     n = len(plain)
-    usual = np.zeros(n, np.float32)
+    usual = np.full(n, -1, np.float32)
     rows: list[npt.NDArray[np.intp]] = []
     columns: list[npt.NDArray[np.intp]] = []
     turned: list[npt.NDArray[np.bool_]] = []
     scores: list[Floats] = []
-    with progress.step("Comparing thumbnails", n, "photos") as step:
+    is_exact = n <= most_exact
+    with progress.step("Comparing thumbnails", n if is_exact else NUM_TIMES * n, "photos") as step:
         threads = min(num_cores(), _NUM_THREADS)
         looks = in_order(
             lambda task: task(),
-            _all_looks(plain) if n <= most_exact else _some_looks(plain),
+            _all_looks(plain) if is_exact else _some_looks(plain),
             window=_BLOCKS_AHEAD,
             num_threads=threads,
         )
         for own, (best, values, mirrored) in looks:
-            usual[own] = _usual(values)
+            usual[own] = np.maximum(usual[own], _usual(values))
             i, k = np.nonzero(values[:, :_NUM_CANDIDATES] >= _COARSE_ALIKE)
             rows.append(own[i])
             columns.append(best[i, k])
@@ -215,11 +216,10 @@ def _some_looks(plain: Floats) -> Iterator[Callable[[], Looked]]:
         best, values, mirrored = _nearest(seen, _mirrored(seen), places)
         return own, (among[best], values, mirrored)
 
-    for own, among in neighbour_lists(plain.__getitem__, len(plain), _mirrored):
-        if len(among) < 2:
-            continue
-        for start in range(0, len(own), _LIST_BLOCK):
-            yield functools.partial(look, own[start : start + _LIST_BLOCK], among)
+    for time in range(NUM_TIMES):
+        for own, among in neighbour_lists(plain.__getitem__, len(plain), _mirrored, time=time):
+            for start in range(0, len(own) if len(among) > 1 else 0, _LIST_BLOCK):
+                yield functools.partial(look, own[start : start + _LIST_BLOCK], among)
 
 
 def _nearest(

@@ -16,11 +16,13 @@ import numpy.typing as npt
 
 from photograft.core.arrays import Floats
 
-#: Photos of a list on average, lists that are looked at either way, and photos that centres are
-#: found on, per centre, in so many rounds.
-_PER_LIST, _LOOKED_AT = 400, 32
+#: Photos of a list on average, each time that lists are made; lists that are looked at either way;
+#: and photos that centres are found on, per centre, in so many rounds.
+_PER_LIST, _LOOKED_AT = (400, 300, 550), 16
 _LEARNED_FROM, _ROUNDS = 24, 4
 _CHUNK = 8192
+#: How often lists are made.
+NUM_TIMES = len(_PER_LIST)
 
 Rows = npt.NDArray[np.intp]
 #: Gives rows of unit length, float32, ``(m, d)``.
@@ -28,7 +30,7 @@ Read = Callable[[Rows], Floats]
 
 
 def neighbour_lists(
-    read: Read, num_rows: int, mirrored: Callable[[Floats], Floats]
+    read: Read, num_rows: int, mirrored: Callable[[Floats], Floats], *, time: int = 0
 ) -> Iterator[tuple[Rows, Rows]]:
     """Yield rows, and all rows that they are to be compared with, they themselves among them.
 
@@ -36,11 +38,13 @@ def neighbour_lists(
         read: Gives some of the rows.
         num_rows: How many there are.
         mirrored: Returns rows as they are of mirrored photos.
+        time: Other lists are made each time, in ``[0, NUM_TIMES)``: two that are near each other
+            and are parted by one choice of centres mostly are not by another.
 
     Yields:
         Both sorted. Every row comes up among the first exactly once.
     """
-    centres = _centres(read, num_rows)
+    centres = _centres(read, num_rows, time)
     lists = np.concatenate(
         [
             (read(np.arange(i, min(i + _CHUNK, num_rows))) @ centres.T).argmax(axis=1)
@@ -63,10 +67,12 @@ def neighbour_lists(
         yield own, np.sort(np.concatenate(others))
 
 
-def _centres(read: Read, num_rows: int) -> Floats:
+def _centres(read: Read, num_rows: int, time: int) -> Floats:
     """Return centres of unit length by spherical k-means on evenly spaced rows."""
-    count = max(num_rows // _PER_LIST, 1)
-    some = np.unique(np.linspace(0, num_rows - 1, count * _LEARNED_FROM).astype(np.intp))
+    count = max(num_rows // _PER_LIST[time], 1)
+    places = np.linspace(0, num_rows, count * _LEARNED_FROM, endpoint=False)
+    shift = num_rows / len(places) * time / NUM_TIMES  # other rows each time
+    some = np.unique((places + shift).astype(np.intp))
     rows = read(some)
     centres = rows[np.linspace(0, len(rows) - 1, count).astype(np.intp)].copy()
     for _ in range(_ROUNDS):

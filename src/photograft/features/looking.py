@@ -151,8 +151,10 @@ def look_at(
         lost = {i for i, error in failed if _may_be_here(known[i], error)}
         elsewhere += [(i, known[i]) for i in lost]
         yield indices, features, [(i, error) for i, error in failed if i not in lost]
+    if not elsewhere:
+        return
+    places = [i for i, _ in elsewhere]
     for indices, features, failed in run(_held(read) for _, read in elsewhere):
-        places = [i for i, _ in elsewhere]
         yield [places[i] for i in indices], features, [(places[i], e) for i, e in failed]
 
 

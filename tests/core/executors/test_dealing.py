@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from photograft.core.errors import WorkersLostError
 from photograft.core.executors.base import Dealing
-from photograft.core.executors.dealing import Answer, WorkersLostError, deal
+from photograft.core.executors.dealing import Answer, deal
 
 
 class Imagined:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from photograft.core.errors import PhotograftError
+from photograft.core.errors import WorkersLostError
 from photograft.core.executors.base import Dealing, Done
 
 T = TypeVar("T")
@@ -25,10 +25,6 @@ _DEPTH = 2
 _DEATHS = 2
 #: Bytes of a batch, at most, unless one thing has more.
 _MOST_BYTES = 16 * 2**20
-
-
-class WorkersLostError(PhotograftError):
-    """Workers die one after another, whatever they are given."""
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,10 @@ class Pool:
 
         there = ray.cluster_resources()
         cpus, gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
+        # Of accelerators that Ray does not know of, such as Apple's, there is one.
         self.size = max(1, gpus if accelerated else cpus)
         self._cores = max(1, cpus // self.size)
-        options = {"num_gpus": 1} if accelerated else {}
+        options = {"num_gpus": 1} if accelerated and gpus else {}
         # Whose death is put down to what is for us to say: Ray tries nothing again.
         self._class = ray.remote(
             num_cpus=self._cores, max_restarts=0, max_task_retries=0, **options

@@ -120,6 +120,7 @@ class OnRay:
         import ray
         from ray._private import ray_constants
 
+        path = os.environ.get("PYTHONPATH")
         # What is imported here is found there, too.
         os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, sys.path))
         self._folder = _new_folder()
@@ -145,6 +146,8 @@ class OnRay:
             ) from error
         finally:
             ray_constants.ENABLE_RAY_CLUSTER = before
+            del os.environ["PYTHONPATH"]
+            os.environ.update({} if path is None else {"PYTHONPATH": path})
 
 
 def _say_nothing(*arguments: object, **named: object) -> None:

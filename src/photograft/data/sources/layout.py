@@ -132,10 +132,10 @@ def build_listing(
         reasons = Counter(file.reason for file in layout.skipped)
         got = times(dict(reasons.most_common()))
         raise nothing_here(printable(source), _EXPECTED, got or "no files")
-    items = [
+    items = (  # made one after another: they end as columns
         Item(printable(path), label, split, None, reader(path))
         for path, label, split in layout.placed
-    ]
+    )
     return make_listing(kind, items, layout.skipped, layout.notes, layout.empty)
 
 
