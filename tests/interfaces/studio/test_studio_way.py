@@ -134,7 +134,14 @@ def _examine(page: Page) -> None:
 
 
 def _train(page: Page) -> None:
+    """Stopped, gone on with, stopped again; then the quick one to its end."""
     step(page, "Train")
+    page.get_by_text("Thorough", exact=True).click()
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Go on").wait_for()
     page.get_by_text("Quick", exact=True).click()
     page.get_by_role("button", name="Start training").click()
     page.locator(".job-panel").wait_for()

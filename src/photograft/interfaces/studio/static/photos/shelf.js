@@ -5,6 +5,9 @@ import { attempt, say } from "../core/messages.js";
 import { state } from "../core/store.js";
 import { percent, t } from "../core/texts.js";
 
+/** Changes that the server has not answered yet: what is undone comes after them. */
+let underWay = Promise.resolve();
+
 /** @typedef {{name?: string, kind?: string}} Where a class, or "unlabelled", "excluded", "all" */
 
 export class Shelf {
@@ -135,7 +138,9 @@ export class Shelf {
     }
     this.changed();
     this.pending++;
-    const done = await attempt(ask);
+    const doing = attempt(ask);
+    underWay = Promise.all([underWay, doing]);
+    const done = await doing;
     this.pending--;
     if (done) say(done.what, { action: t("photos.undo"), act: () => undo() });
     if (done && done.revision === before + 1) this.revision = done.revision;
@@ -145,11 +150,13 @@ export class Shelf {
 
 /** Take back what was done last; not what another tab has done since. */
 export async function undo() {
+  await underWay;
   const done = await attempt(() => post("/api/undo", { revision: state.revision }));
   if (done) say(done.what, { action: t("photos.redo"), act: () => redo() });
 }
 
 export async function redo() {
+  await underWay;
   const done = await attempt(() => post("/api/redo", { revision: state.revision }));
   if (done) say(done.what);
 }

@@ -59,15 +59,15 @@ export function open(root, signal) {
     past.hidden = !done.length;
     past.replaceChildren(
       make("h2", { text: t("train.past") }),
-      make("ul", { class: "past" }, ...done.slice(0, 8).map((job) =>
+      make("ul", { class: "past" }, ...done.slice(0, 8).map((job, i) =>
         make(
           "li",
           {},
           make("span", { class: `badge ${job.state === "done" ? "right" : job.state === "failed" ? "wrong" : ""}`, text: t(`job.states.${job.state}`) }),
-          make("span", { class: "past-what", text: [t(`jobs.${job.kind}`), job.result?.path?.split("/").pop()].filter(Boolean).join(": ") }),
+          make("span", { class: "past-what", text: [t(`jobs.${job.kind}`), nameOf(job)].filter(Boolean).join(": ") }),
           make("span", { class: "figure", text: job.result?.accuracy === undefined || job.result?.accuracy === null ? "" : percent(job.result.accuracy) }),
           make("span", { class: "faint small-text", text: job.ended ? ago(job.ended) : "" }),
-          job.state === "stopped" && button(t("train.go_on"), () => startJob(job.kind, job.options ?? {}), { kind: "second small" }),
+          i === 0 && job.state !== "done" && button(t("train.go_on"), () => startJob(job.kind, job.options ?? {}), { kind: "second small" }),
           job.result?.url && make("a", { href: job.result.url, target: "_blank", text: t("train.page") }),
         ))),
     );
@@ -94,6 +94,12 @@ export function open(root, signal) {
   watch("project", show, signal);
   watch("jobs", show, signal);
   watch("run", showResult, signal);
+}
+
+/** What came of it; where nothing did, what was asked for. */
+function nameOf({ result, options }) {
+  if (result?.path) return result.path.split("/").pop();
+  return options?.effort ? t(`train.choices.${options.effort}.title`) : "";
 }
 
 function choice(name, isFirst) {
