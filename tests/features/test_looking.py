@@ -62,7 +62,6 @@ def on_ray() -> Iterator[Executor]:
 
 @pytest.fixture(
     params=[
-        "in process",
         "processes",
         pytest.param(
             "ray",
@@ -76,11 +75,11 @@ def on_ray() -> Iterator[Executor]:
     ]
 )
 def executor(request: pytest.FixtureRequest) -> Executor:
-    """Each executor that there is."""
+    """Each executor but this process, which the others are compared with."""
     if request.param == "ray":
         found: Executor = request.getfixturevalue("on_ray")
         return found
-    return InProcess() if request.param == "in process" else Processes(2)
+    return Processes(2)
 
 
 def extractor_in(
@@ -146,8 +145,6 @@ def test_workers_that_are_killed(
     executor: Executor, many: Path, tmp_path: Path, undisturbed: str
 ) -> None:
     """At moments by a seed; see `benchmarks.ray_extraction` for many more."""
-    if isinstance(executor, InProcess):
-        pytest.skip("its death is the driver's")
     (tmp_path / "kills").mkdir()
     with executing(Sabotaged(executor, tmp_path / "kills", seed=5, kills=3)):
         assert extracted(tmp_path / "cache", many) == undisturbed

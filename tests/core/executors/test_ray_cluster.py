@@ -9,13 +9,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
-from executor_helpers import Deadly, Dividing, Killed, Squares, Where, results
+from executor_helpers import Deadly, Dividing, Killed, Slow, Squares, Where, results
 from photograft.core.errors import InputError
 from photograft.core.executors.ray_cluster import OnRay
 
@@ -50,13 +51,15 @@ os.kill(os.getpid(), signal.SIGKILL)
 def python(code: str, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run code in a process of its own: a process is in one cluster at a time."""
     environment = {name: v for name, v in os.environ.items() if name != "RAY_ADDRESS"}
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        own = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_TMPDIR": folder}
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            env={**environment, **own},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,19 @@ def on_ray(killed: object) -> Iterator[OnRay]:
     executor = OnRay("local")
     yield executor
     executor.close()
+
+
+def test_an_address_that_nobody_answers_at() -> None:
+    """It is said at once, where Ray itself would wait for minutes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        for address, words in (
+            (f"127.0.0.1:{port}", "Connection refused"),
+            ("nonsense", "an address is HOST:PORT"),
+        ):
+            with pytest.raises(InputError, match=f"no Ray cluster at {address} .*{words}"):
+                OnRay(address)
 
 
 def test_each_thing_once(on_ray: OnRay) -> None:
@@ -91,8 +107,9 @@ def test_it_is_done_elsewhere_on_a_core_each(on_ray: OnRay) -> None:
 
 
 def test_one_that_dies_costs_its_batch(on_ray: OnRay, tmp_path: Path) -> None:
-    work = Killed(Squares(), tmp_path, seed=1, kills=3)
-    assert results(on_ray, work, range(60)) == SQUARES
+    work = Killed(Slow(), tmp_path, seed=1, kills=3)
+    assert results(on_ray, work, range(200)) == {i: i for i in range(200)}
+    assert len([*tmp_path.iterdir()]) == 3
 
 
 def test_what_ends_each_worker_is_told_by_itself(on_ray: OnRay, tmp_path: Path) -> None:

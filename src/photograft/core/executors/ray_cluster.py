@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -27,6 +28,8 @@ from photograft.core.parallel import num_cores
 STORE_BYTES = 256 * 2**20
 #: Begins the name of the folder for what such a cluster writes; a process's number follows.
 _FOLDER = "photograft-ray-"
+#: Seconds in which a cluster has to answer.
+_PATIENCE = 5.0
 #: A socket in it must have a short path.
 _PLACE = "/tmp" if os.name == "posix" else None  # noqa: S108
 
@@ -104,8 +107,9 @@ class OnRay:
                 self._start(quiet)
             else:
                 try:
+                    _reach(self.address)
                     ray.init(address=self.address, **quiet)
-                except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+                except (OSError, ValueError, RuntimeError) as error:
                     where = "here" if self.address == "auto" else f"at {self.address}"
                     raise InputError(
                         f"there is no Ray cluster {where} ({first_line(error)})",
@@ -148,6 +152,28 @@ class OnRay:
             ray_constants.ENABLE_RAY_CLUSTER = before
             del os.environ["PYTHONPATH"]
             os.environ.update({} if path is None else {"PYTHONPATH": path})
+
+
+def _reach(address: str) -> None:
+    """Make sure that somebody answers at an address: Ray itself waits for minutes.
+
+    Raises:
+        OSError: Nobody does.
+        ValueError: It is no address.
+    """
+    from ray._private.utils import read_ray_address
+
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or read_ray_address() or ""
+        if not address:
+            raise ConnectionError("none was started, and RAY_ADDRESS names none")
+    if "://" in address:  # of Ray's client
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError("an address is HOST:PORT")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE):
+        pass
 
 
 def _say_nothing(*arguments: object, **named: object) -> None:
