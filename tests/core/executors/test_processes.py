@@ -19,13 +19,13 @@ from photograft.core.parallel import num_cores
 LOCAL = [InProcess(), Processes(2)]
 
 
-@pytest.mark.parametrize("executor", LOCAL, ids=repr)
+@pytest.mark.parametrize("executor", LOCAL, ids=["in-process", "processes"])
 def test_each_thing_once(executor: Executor) -> None:
     assert results(executor, Squares(), range(50)) == {i: i * i for i in range(50)}
     assert results(executor, Squares(), []) == {}
 
 
-@pytest.mark.parametrize("executor", LOCAL, ids=repr)
+@pytest.mark.parametrize("executor", LOCAL, ids=["in-process", "processes"])
 def test_what_the_work_raises_ends_it(executor: Executor) -> None:
     with pytest.raises(ZeroDivisionError):
         results(executor, Dividing(0), range(50))
