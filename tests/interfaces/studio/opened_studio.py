@@ -108,10 +108,11 @@ def drop(page: Page, paths: Sequence[Path], x: float = 700, y: float = 500) -> N
 
 def shelves(page: Page) -> dict[str, int]:
     """How many photos each class has, as the page shows it."""
-    rows = page.locator(".shelf:not(.other)")
-    names = rows.locator(".shelf-name").all_inner_texts()
-    counts = rows.locator(".shelf-count").all_inner_texts()
-    return {name: int(count.replace(",", "")) for name, count in zip(names, counts, strict=True)}
+    rows = page.evaluate(
+        """[...document.querySelectorAll(".shelf:not(.other)")].map(row =>
+        [".shelf-name", ".shelf-count"].map(part => row.querySelector(part).textContent))"""
+    )
+    return {name: int(count.replace(",", "")) for name, count in rows}
 
 
 def ask(page: Page, path: str) -> Any:

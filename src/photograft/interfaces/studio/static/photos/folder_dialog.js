@@ -24,10 +24,12 @@ export function chooseFolder(title, use, act, { hint = "", newName } = {}) {
     dialog.close();
     return act(newName === undefined ? here : `${here.replace(/[\\/]$/, "")}/${own}`);
   });
+  let turn = 0;
   const show = async (to) => {
+    const own = ++turn;
     const found = await attempt(() => get("/api/browse", { path: to }));
-    if (!found) return;
-    here = found.path;
+    if (!found || own !== turn) return;
+    here = list.dataset.path = found.path;
     path.value = here;
     setText(count, t("bring.here", { count: found.num_photos }));
     const rows = found.folders.map(({ name, path: child }) => row(name, "folder", () => show(child)));
