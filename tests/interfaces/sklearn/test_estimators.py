@@ -84,7 +84,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return counted
 
-    monkeypatch.setattr("photograft.features.extractor.open_network", opened)
+    monkeypatch.setattr("photograft.features.networks.open_network", opened)
     return calls
 
 
