@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +16,18 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from drawing import MakePhotos
+from photograft.core.errors import (
+    ConversionError,
+    PhotograftError,
+    StorageError,
+    WeightsError,
+)
 from photograft.interfaces.studio.app import make_app
+from photograft.interfaces.studio.problems import problem_of
 from photograft.interfaces.studio.sessions import Sessions, key_of
 from photograft.interfaces.studio.state import Studio
 from photograft.workflows.studio.project import Project
+from photograft.workflows.studio.refusals import BusyError, ChangedError
 
 PORT = 8765
 HOME = f"http://127.0.0.1:{PORT}"
@@ -369,3 +379,37 @@ def test_the_wheel_carries_all_files_of_the_page() -> None:
     there = {p for p in (package / "interfaces/studio/static").rglob("*") if p.is_file()}
     assert there
     assert there <= carried
+
+
+def test_an_undo_that_meets_another_change_is_refused(page: Page) -> None:
+    """The change is made after the undo was asked for, and before its turn has come."""
+    ids, said = page.ids(), []
+    page.post("/api/label", {"ids": ids[:1], "label": "stars"})
+    undo = threading.Thread(
+        target=lambda: said.append(page.post("/api/undo", {"revision": 1}, 409)["detail"])
+    )
+    with page.project.ledger.lock:
+        undo.start()
+        time.sleep(0.3)
+        page.project.label(ids[1:2], "stars")
+    undo.join()
+    assert said == ["Look at it again, then undo."]
+    assert page.ids("stars") == ids[:2]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "wait"),
+    [
+        (BusyError("more photos wait"), 503, "1"),
+        (ChangedError("Look at it again"), 409, None),
+        (WeightsError("the weights are not here"), 400, None),
+        (ConversionError("no engine runs it"), 400, None),
+        (StorageError("the disk is full"), 507, None),
+    ],
+)
+def test_errors_that_are_raised_on_purpose_are_told(
+    error: PhotograftError, status: int, wait: str | None
+) -> None:
+    told = problem_of(error)
+    assert (told.status_code, told.headers.get("retry-after")) == (status, wait)
+    assert json.loads(bytes(told.body))["detail"] == str(error)

@@ -113,3 +113,14 @@ def test_modules_are_small_and_load_nothing_from_elsewhere() -> None:
         assert len(text.splitlines()) <= 300, file
         assert not re.search(r"https?://(?!www\.w3\.org/)", text), file
         assert not re.search(r"\sstyle=|<style|<script>|\son\w+=\"|innerHTML|eval\(", text), file
+
+
+def test_nothing_that_windows_takes_for_another_drive_is_looked_for(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "_STATIC", tmp_path)
+    for name in ("good.js", "D:", "D:bad.js"):
+        (tmp_path / name).write_text("1")
+    assert client.get("/static/good.js").status_code == 200
+    for name in ("D:", "D:bad.js"):
+        assert client.get(f"/static/{name}").status_code == 404

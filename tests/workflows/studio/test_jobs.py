@@ -14,6 +14,7 @@ import pytest
 
 from photograft.core.errors import InputError, StorageError, UnknownNameError
 from photograft.runs.run import Run
+from photograft.workflows.studio.job import read_jobs
 from photograft.workflows.studio.jobs import Jobs
 from photograft.workflows.studio.project import Project
 from studio_helpers import Heard, label_all, working
@@ -210,3 +211,31 @@ def _children(pid: int) -> list[int]:
         if int(fields[1]) == pid:
             found.append(int(status.parent.name))
     return found
+
+
+def test_jobs_that_leave_the_project_or_are_of_no_known_kind_are_left_out(
+    unlabelled: Project, tmp_path: Path
+) -> None:
+    def row(name: str, kind: str = "train", **more: object) -> dict[str, object]:
+        order = {"source": "/etc/passwd", "out": "runs/quick-1", "settings": {"backbone": "x"}}
+        return {"id": name, "kind": kind, "options": {}, "order": {**order, **more}}
+
+    away = str(tmp_path / "away")
+    queued = [
+        row("good"),
+        row("up", out="../x"),
+        row("away", out=away),
+        row("run", "export", run="runs/../../x"),
+        row("kind", "shell"),
+        row("option", options=1) | {"options": {"effort": "heroic"}},
+    ]
+    past = [
+        {**row("old"), "state": "done", "result": {"path": path}} for path in ("runs/quick-1", away)
+    ]
+    noted = {"format": 1, "jobs": queued, "past": past}
+    (unlabelled.folder / "jobs.json").write_text(json.dumps(noted), "utf-8")
+    under_way, ended = read_jobs(unlabelled.folder / "jobs.json")
+    assert [job.id for job in under_way] == ["good"]
+    told = {"source": "labels.csv", "out": "runs/quick-1", "settings": {"effort": "quick"}}
+    assert under_way[0].order == told
+    assert [job.result for job in ended] == [{"path": "runs/quick-1"}]

@@ -6,7 +6,9 @@ import copy
 import random
 from typing import Any
 
-from photograft.workflows.studio.marks import MAX_UNDO, Marks, replayed
+import pytest
+
+from photograft.workflows.studio.marks import MAX_UNDO, Mark, Marks, replayed
 
 
 def label(*paths: str, to: str | None) -> dict[str, Any]:
@@ -128,3 +130,29 @@ def test_not_all_is_kept_for_undoing() -> None:
         marks.take({"do": "undo"})
         undone += 1
     assert undone == MAX_UNDO
+
+
+@pytest.mark.parametrize(
+    ("action", "value"), [("relabel", "bee"), ("exclude", None), ("group", "g")]
+)
+def test_an_answer_that_is_taken_back_takes_back_what_it_did(
+    action: str, value: str | None
+) -> None:
+    marks = replayed([label("a", to="ant"), {"do": "group", "paths": ["a"], "group": "old"}])
+    before = [state(marks)[0]]
+    answer = {"do": "answer", "paths": ["a", "b"], "action": action, "value": value}
+    back = {**answer, "action": None, "value": None}
+    for record in (answer, answer, back):
+        marks.take(record)
+    assert [state(marks)[0]] == before
+    marks.take({"do": "undo"})
+    assert marks.of("a").answer == (action, value or "")
+    marks.take({"do": "class", "action": "rename", "name": "ant", "to": "wasp"})
+    marks.take(back)
+    assert (marks.of("a").label, marks.of("b").has_label) == ("wasp", False)
+
+
+def test_a_new_photo_of_an_old_name_has_nothing_of_the_old_one() -> None:
+    marks = replayed([{"do": "answer", "paths": ["a"], "action": "exclude"}])
+    marks.take({"do": "bring", "paths": ["a"], "label": "bee", "group": None})
+    assert marks.of("a") == Mark("bee", has_label=True)

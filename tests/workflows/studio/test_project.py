@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from photograft.data import Corrections, Dataset
 from photograft.workflows.studio.overview import overview, photo_details
 from photograft.workflows.studio.project import Project
 from photograft.workflows.studio.shelves import shelf
+from photograft.workflows.studio.writing import Writer
 
 
 @pytest.fixture
@@ -398,3 +400,47 @@ def test_tables_that_can_not_be_written_are_told_and_labels_are_kept(photos: Pat
         (project.folder / "labels.csv").rmdir()
     with Project.open(photos) as project:
         assert counts(project)["wasps"] == 2
+
+
+def test_a_studio_that_is_refused_changes_nothing(photos: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)
+    with Project.open(photos) as project:
+        noted = (project.folder / "project.json").read_bytes()
+        with pytest.raises(InputError, match="open in another studio"):
+            Project.open(other, project.folder)
+        assert (project.folder / "project.json").read_bytes() == noted
+    path = project.folder / "project.json"
+    path.write_text("torn")
+    with pytest.raises(InputError, match="can't be read"):
+        Project.open(photos)
+    path.write_bytes(noted)
+    Project.open(photos).close()  # nobody holds it
+
+
+def test_corrections_that_can_not_be_removed_are_told(photos: Path) -> None:
+    with Project.open(photos) as project:
+        (project.folder / "corrections.csv").mkdir()
+        with pytest.raises(StorageError, match=r"corrections\.csv can't be removed"):
+            project.write_corrections()
+        (project.folder / "corrections.csv").rmdir()
+
+
+def test_whatever_goes_wrong_in_writing_is_told_and_the_next_is_written() -> None:
+    errors, written = [ValueError("odd")], threading.Event()
+
+    def write() -> None:
+        if errors:
+            raise errors.pop()
+        written.set()
+
+    writer = Writer(write)
+    deadline = time.monotonic() + 20
+    while not writer.problem:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert writer.problem == "ValueError: odd"
+    writer.ask()
+    assert written.wait(20)
+    writer.close()
+    assert writer.problem == ""

@@ -355,3 +355,19 @@ def test_a_scan_can_be_left(tmp_path: Path, make_photos: MakePhotos) -> None:
         project.start_scan()
         project.close()
     assert project.scan.is_running  # nothing waited for it
+
+
+def test_what_can_not_be_kept_leaves_no_file(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="too long"):
+        Intake(project).bring(encoded(GREEN), "a.jpg", "b" * 101)
+    assert not (project.folder / "photos").exists()
+
+    def full(record: object) -> str:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(project.ledger, "keep", full)
+    with pytest.raises(StorageError, match="full"):
+        Intake(project).bring(encoded(GREEN), "a.jpg", "bears")
+    assert os.listdir(project.folder / "photos") == []

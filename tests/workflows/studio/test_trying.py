@@ -16,7 +16,7 @@ from photograft.core.errors import ImageError, InputError, UnknownNameError
 from photograft.workflows.studio.jobs import Jobs
 from photograft.workflows.studio.learning import Learning
 from photograft.workflows.studio.project import Project
-from photograft.workflows.studio.trying import BusyError
+from photograft.workflows.studio.refusals import BusyError
 from studio_helpers import ids_of, label_all
 
 
@@ -150,3 +150,15 @@ def test_photos_do_not_pile_up(learned: Learning, photo: bytes) -> None:
     assert "busy" in answers
     assert answers.count("busy") < 24
     assert learned.trying.answer(photo)["answer"]
+
+
+def test_a_photo_that_is_gone_is_not_explained(done: Project, learned: Learning) -> None:
+    row = done.view().rows[0]
+    with open(row.photo.file, "rb") as file:
+        data = file.read()
+    Path(row.photo.file).unlink()
+    try:
+        with pytest.raises(ImageError, match="unreadable: No such file"):
+            learned.trying.explain(row.photo.id)
+    finally:
+        Path(row.photo.file).write_bytes(data)

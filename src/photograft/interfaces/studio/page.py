@@ -93,7 +93,8 @@ def _read(path: str) -> bytes:
     """Return a file of ``static``; raise ``FileNotFoundError`` for all else."""
     found: Traversable = _STATIC
     for part in path.split("/"):
-        if part in ("", ".", "..") or "\\" in part:
+        # With a colon, Windows takes it for another drive.
+        if part in ("", ".", "..") or "\\" in part or ":" in part:
             raise FileNotFoundError(path)
         found = found / part
     return found.read_bytes()

@@ -15,7 +15,6 @@ from photograft.core.parallel import num_cores
 from photograft.core.text import count
 from photograft.interfaces.server.bodies import BodyReader, whole
 from photograft.interfaces.studio.asked import Asked, json_response, told
-from photograft.interfaces.studio.problems import problem
 from photograft.interfaces.studio.state import Studio
 from photograft.workflows.serving.limits import Limits
 from photograft.workflows.studio.browsing import browse
@@ -188,12 +187,10 @@ class PhotoAPI:
         number = await run_in_threadpool(self._project.save_folders, path)
         return json_response({"path": str(path), "num_photos": number})
 
-    async def _back(self, request: Request, change: Callable[[], str]) -> Response:
+    async def _back(self, request: Request, change: Callable[[int | None], str]) -> Response:
         """Undo or redo, unless another page has changed something that this one does not know."""
         known = (await Asked.read(request)).number_or_none("revision")
-        if known is not None and known != self._project.revision:
-            return problem(409, "Look at it again, then undo.")
-        return await self._changed(change)
+        return await self._changed(lambda: change(known))
 
     async def _changed(self, change: Callable[[], str]) -> Response:
         what = await run_in_threadpool(change)

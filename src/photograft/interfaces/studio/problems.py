@@ -9,8 +9,9 @@ import traceback
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
+from photograft.core.errors import ImageError, PhotograftError, StorageError, UnknownNameError
 from photograft.interfaces.server.problems import MEDIA_TYPE, ProblemError
+from photograft.workflows.studio.refusals import BusyError, ChangedError
 
 _LOG = logging.getLogger("photograft")
 
@@ -53,13 +54,18 @@ def problem_of(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return problem(error.status_code, "There is no such address here.")
     for kind, status in (
+        (BusyError, 503),
+        (ChangedError, 409),
         (UnknownNameError, 404),
         (ImageError, 422),
-        (InputError, 400),
         (StorageError, 507),
+        (PhotograftError, 400),
     ):
         if isinstance(error, kind):
-            return problem(status, str(error))
+            told = problem(status, str(error))
+            if status == 503:
+                told.headers["Retry-After"] = "1"
+            return told
     places = "".join(traceback.format_tb(error.__traceback__))
     _LOG.error("a request failed by %s: %s at\n%s", type(error).__name__, error, places)
     return problem(

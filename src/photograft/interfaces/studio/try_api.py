@@ -9,7 +9,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from photograft.interfaces.server.bodies import BodyReader, whole
-from photograft.interfaces.server.problems import busy
 from photograft.interfaces.studio.asked import told
 from photograft.interfaces.studio.state import Studio
 from photograft.workflows.serving.limits import Limits
@@ -26,17 +25,12 @@ def routes(studio: Studio) -> list[Route]:
             data = bytes(await whole(pieces))
 
             def think() -> dict[str, Any]:
-                from photograft.workflows.studio.trying import BusyError  # slow to import
-
-                try:
-                    return studio.learning.trying.answer(
-                        data,
-                        heat=asked.get("heat") == "1",
-                        neighbours=asked.get("neighbours") == "1",
-                        classifier=asked.get("classifier", ""),
-                    )
-                except BusyError as error:
-                    raise busy(str(error), 1) from error
+                return studio.learning.trying.answer(
+                    data,
+                    heat=asked.get("heat") == "1",
+                    neighbours=asked.get("neighbours") == "1",
+                    classifier=asked.get("classifier", ""),
+                )
 
             return await told(think)
 

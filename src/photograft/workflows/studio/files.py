@@ -77,12 +77,11 @@ def _whole(path: object, what: str) -> Path:
     return Path(os.path.abspath(path_of(path, what).expanduser()))
 
 
-def open_folder(photos: Path | None, project: Path) -> Description:
-    """Return what a project is about, making it where it is new.
+def make_place(project: Path) -> None:
+    """Make a project's folder where it is new.
 
     Args:
-        photos: A folder to add, absolute, or None.
-        project: The project's folder, absolute.
+        project: It, absolute.
 
     Raises:
         InputError: The folder holds something else.
@@ -96,6 +95,20 @@ def open_folder(photos: Path | None, project: Path) -> Description:
         )
     make_folder(project, fix=_ELSEWHERE)
     check_file(file, fix=_ELSEWHERE)
+
+
+def open_folder(photos: Path | None, project: Path) -> Description:
+    """Return what a project is about, and note it where it is new.
+
+    Args:
+        photos: A folder to add, absolute, or None.
+        project: The project's folder, absolute; it is there, and locked.
+
+    Raises:
+        InputError: What is noted can't be read.
+        StorageError: It can't be written.
+    """
+    file = project / PROJECT
     if not file.is_file():
         name = photos.name if photos is not None else project.name
         found = Description(name, (photos,) if photos is not None else ())

@@ -8,11 +8,12 @@ import uuid
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from photograft.core.errors import StorageError
+from photograft.core.errors import PhotograftError, StorageError
 from photograft.core.files import is_full, make_folder, printable
 from photograft.data import images
 from photograft.workflows.studio.files import PHOTOS
 from photograft.workflows.studio.journal import sync
+from photograft.workflows.studio.names import class_name, group_name
 from photograft.workflows.studio.photos import listed_photo
 from photograft.workflows.studio.project import Project
 from photograft.workflows.studio.saving import free_name, safe_name
@@ -62,8 +63,11 @@ class Intake:
 
         Raises:
             ImageError: It is no picture that can be read, or has too many pixels.
+            InputError: Its class or group can't be called so.
             StorageError: It can't be kept.
         """
+        label = None if label is None else class_name(label)
+        group = None if group is None else group_name(group)
         header = images.read_header(data, max_pixels=MAX_PIXELS)
         images.decode(data, max_pixels=MAX_PIXELS, at_least=64)
         with self._lock:
@@ -71,8 +75,12 @@ class Intake:
             if copy is not None:
                 return Brought(copy, is_duplicate=True)
             file = self._keep(data, name, header.format)
-            photo = listed_photo(self._project.folder, str(file), file.name)
-            self._project.bring(photo, label, group)
+            try:
+                photo = listed_photo(self._project.folder, str(file), file.name)
+                self._project.bring(photo, label, group)
+            except (PhotograftError, OSError):  # what was not told of is not kept
+                file.unlink(missing_ok=True)
+                raise
             self._note(photo.id, len(data))
         return Brought(photo.id, is_duplicate=False)
 

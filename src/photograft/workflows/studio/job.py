@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from photograft.core.errors import InputError
 from photograft.core.files import new_file, write_json
+from photograft.workflows.studio.orders import KINDS, make_order
 
 _FORMAT = 1
 _FIX = "Check that the project's folder may be written to."
@@ -70,13 +73,41 @@ def write_jobs(path: Path, under_way: Iterable[Job], past: Iterable[Job]) -> Non
 
 
 def read_jobs(path: Path) -> tuple[list[Job], list[Job]]:
-    """Return what was under way and what has ended; nothing where that is not known."""
+    """Return what was under way and what has ended; nothing where that is not known.
+
+    What lies outside the project's folder is none of its: such a job is left out.
+    """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         under_way = [Job(**{**row, "state": "queued"}) for row in found["jobs"]]
-        return under_way, [Job(**row) for row in found["past"]]
-    except (OSError, ValueError, KeyError, TypeError):  # none, torn, or of another version
+        past = [Job(**row) for row in found["past"]]
+        inside = [
+            [one for one in jobs if _is_inside(one, path.parent)] for jobs in (under_way, past)
+        ]
+        return [one for one in inside[0] if _told_anew(one, path.parent)], inside[1]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, torn, or another's
         return [], []
+
+
+def _is_inside(job: Job, folder: Path) -> bool:
+    told = (job.order.get("out"), job.order.get("run"), (job.result or {}).get("path"))
+    places = (os.path.normpath(folder / str(place)) for place in told if place is not None)
+    return all(Path(place).is_relative_to(folder) for place in places)
+
+
+def _told_anew(job: Job, project: Path) -> bool:
+    """Have a job of the file do what was asked and no more; return whether that can be."""
+    places: dict[str, Any] = {
+        key: str(job.order[key]) for key in ("out", "run") if key in job.order
+    }
+    run = project / places["run"] if "run" in places else None
+    try:
+        if job.kind not in KINDS:
+            return False
+        job.order = {**make_order(job.kind, job.options, project, (), run), **places}
+    except (InputError, AttributeError):
+        return False
+    return True
 
 
 def _rows(jobs: Iterable[Job]) -> list[dict[str, Any]]:

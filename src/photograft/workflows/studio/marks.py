@@ -28,6 +28,7 @@ class Mark:
         group: Its group; None for none.
         has_group: Whether that counts; else the source's group does.
         answer: What was answered to a finding, and its value.
+        before: What was said before that answer, which comes back with it.
     """
 
     label: str | None = None
@@ -36,6 +37,7 @@ class Mark:
     group: str | None = None
     has_group: bool = False
     answer: tuple[str, str] | None = None
+    before: Mark | None = None
 
 
 _NO_MARK = Mark()
@@ -157,9 +159,9 @@ class Marks:
         alias = {old: to if now == name else now for old, now in self.alias.items()}
         alias.setdefault(name, to)
         marks = {
-            path: replace(mark, label=to, answer=_still(mark.answer, name))
+            path: found
             for path, mark in self.photos.items()
-            if mark.has_label and mark.label == name
+            if (found := _of_class(mark, name, to)) != mark
         }
         renamed = [to if old == name else old for old in self.classes]
         classes = tuple(dict.fromkeys(old for old in renamed if old is not None))
@@ -173,35 +175,51 @@ class Marks:
         return what, Part(marks, classes, alias)
 
 
-def _still(answer: tuple[str, str] | None, name: str) -> tuple[str, str] | None:
-    """Return an answer, if it does not say of what class the photo is."""
-    return None if answer is not None and answer == ("relabel", name) else answer
+def _of_class(mark: Mark, name: str, to: str | None) -> Mark:
+    """Return a mark as it is when a class is called something else, or is no more."""
+    if mark.before is not None:
+        mark = replace(mark, before=_of_class(mark.before, name, to))
+    if not mark.has_label or mark.label != name:
+        return mark
+    return replace(_without(mark, ("relabel", name)), label=to)
+
+
+def _without(mark: Mark, *answers: object) -> Mark:
+    """Return a mark without its answer, if that or its action is one of these."""
+    if mark.answer is None or not {mark.answer, mark.answer[0]} & set(answers):
+        return mark
+    return replace(mark, answer=None, before=None)
+
+
+def _taken_back(mark: Mark) -> Mark:
+    """Return a mark without its answer, and without what that did."""
+    action, before = mark.answer[0] if mark.answer else "", mark.before or _NO_MARK
+    mark = replace(mark, answer=None, before=None)
+    if action == "relabel":
+        return replace(mark, label=before.label, has_label=before.has_label)
+    if action == "group":
+        return replace(mark, group=before.group, has_group=before.has_group)
+    return replace(mark, excluded=before.excluded) if action == "exclude" else mark
 
 
 def _marked(mark: Mark, do: str, record: Record) -> Mark:
     value: Any = record.get("value")
     if do == "label":
-        kept = None if mark.answer and mark.answer[0] in ("relabel", "ok") else mark.answer
-        return replace(mark, label=record["label"], has_label=True, answer=kept)
+        return replace(_without(mark, "relabel", "ok"), label=record["label"], has_label=True)
     if do == "exclude":
-        kept = None if mark.answer and mark.answer[0] == "exclude" else mark.answer
-        return replace(mark, excluded=record["excluded"], answer=kept)
+        return replace(_without(mark, "exclude"), excluded=record["excluded"])
     if do == "group":
-        kept = None if mark.answer and mark.answer[0] == "group" else mark.answer
-        return replace(mark, group=record["group"], has_group=True, answer=kept)
+        return replace(_without(mark, "group"), group=record["group"], has_group=True)
     if do == "bring":
         given, group = record.get("label"), record.get("group")
-        return replace(
-            mark,
-            label=given,
-            has_label=given is not None,
-            group=group,
-            has_group=group is not None,
-        )
+        # Whatever was said of a photo of this name was said of one that is gone.
+        return Mark(given, given is not None, group=group, has_group=group is not None)
     action = record["action"]
     if action is None:
-        return replace(mark, answer=None)
-    mark = replace(mark, answer=(action, str(value or "")))
+        return _taken_back(mark)
+    is_again = mark.answer is not None and mark.answer[0] == action
+    before = mark.before if is_again else replace(mark, answer=None, before=None)
+    mark = replace(mark, answer=(action, str(value or "")), before=before)
     if action == "relabel":
         return replace(mark, label=value, has_label=True)
     if action == "group":

@@ -25,6 +25,7 @@ from photograft.workflows.studio.names import (
 )
 from photograft.workflows.studio.photos import Listed, ListedPhoto, id_of
 from photograft.workflows.studio.pictures import Pictures
+from photograft.workflows.studio.refusals import ChangedError
 from photograft.workflows.studio.scanning import Scan
 from photograft.workflows.studio.view import Row, Snapshot, View, make_view
 from photograft.workflows.studio.writing import Writer
@@ -73,10 +74,10 @@ class Project:
             StorageError: The project's folder can't be written.
         """
         photos, place = files.place_of(folder, project)
-        description = files.open_folder(photos, place)
-        lock = ProjectLock(place)
+        files.make_place(place)
+        lock = ProjectLock(place)  # before anything of it is changed
         try:
-            found = cls(place, description, lock)
+            found = cls(place, files.open_folder(photos, place), lock)
         except BaseException:
             lock.release()
             raise
@@ -159,10 +160,6 @@ class Project:
         """
         return read_file(Path(self.row(photo_id).photo.file))
 
-    def answers(self) -> dict[str, tuple[str, str]]:
-        """Return what was answered to findings, action and value by photo."""
-        return {row.photo.id: row.answer for row in self.view().rows if row.answer is not None}
-
     def on_change(self, listener: Callable[[], object]) -> None:
         """Have something called after each change, from the thread that made it."""
         self._listeners.append(listener)
@@ -202,21 +199,21 @@ class Project:
         """
         return self._record(class_change(action, name, to, self.class_names))
 
-    def undo(self) -> str:
+    def undo(self, revision: int | None = None) -> str:
         """Undo the last change that was not.
 
+        Args:
+            revision: That which whoever asks has seen; None undoes whatever was last.
+
         Raises:
+            ChangedError: That is not the project's.
             InputError: There is none.
         """
-        return self._record({"do": "undo"})
+        return self._record({"do": "undo"}, revision)
 
-    def redo(self) -> str:
-        """Do again what was undone last.
-
-        Raises:
-            InputError: There is nothing.
-        """
-        return self._record({"do": "redo"})
+    def redo(self, revision: int | None = None) -> str:
+        """Do again what was undone last; as `undo`."""
+        return self._record({"do": "redo"}, revision)
 
     def bring(self, photo: ListedPhoto, label: str | None, group: str | None) -> None:
         """Take in a photo whose file was put into the project; see `intake`."""
@@ -284,8 +281,11 @@ class Project:
         paths = [self.row(photo_id).photo.path for photo_id in dict.fromkeys(ids)]
         return self._record({"do": do, "paths": paths, **members})
 
-    def _record(self, record: Record) -> str:
-        what = self.ledger.keep(record)
+    def _record(self, record: Record, known: int | None = None) -> str:
+        with self.ledger.lock:
+            if known is not None and known != self.revision:
+                raise ChangedError("Look at it again, then undo.")
+            what = self.ledger.keep(record)
         self._changed()
         return what
 

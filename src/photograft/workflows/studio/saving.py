@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from photograft.core.errors import InputError
+from photograft.core.errors import InputError, StorageError
 from photograft.core.files import new_file, new_folder, printable
 from photograft.core.spreadsheets import csv_rows, new_csv
 from photograft.data.sources.base import split_name, unique_names
@@ -75,7 +75,12 @@ def write_corrections(view: View, folder: Path) -> Path | None:
         for action, value in _said(row, in_answered=row.group in answered)
     ]
     if not said:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"{printable(path)} can't be removed ({error.strerror or error})", fix=_FIX
+            ) from error
         return None
     with new_csv(path, ("name", "action", "value"), fix=_FIX, keys=("name", "value")) as write:
         for cells in said:

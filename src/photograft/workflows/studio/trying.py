@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from photograft.classifier.classifier import Classifier
-from photograft.core.errors import InputError, PhotograftError
+from photograft.core.errors import ImageError, InputError
 from photograft.runs.run import Run
 from photograft.workflows.studio.asking import Asked, Thought
 from photograft.workflows.studio.jobs import Jobs
 from photograft.workflows.studio.live import Live
 from photograft.workflows.studio.project import Project
+from photograft.workflows.studio.refusals import BusyError
 from photograft.workflows.studio.understanding import Understanding
 
 #: Photos that may wait, the one that is looked at among them, and explanations that are kept.
@@ -27,10 +28,6 @@ _MOST_WAITING, _MOST_KEPT = 4, 64
 RUN, LIVE = "run", "live"
 
 T = TypeVar("T")
-
-
-class BusyError(PhotograftError):
-    """More photos wait than are taken on."""
 
 
 class Trying:
@@ -118,7 +115,10 @@ class Trying:
         key = (*_state(run), photo_id)
         found = self._explained.get(key)
         if found is None:
-            data = self._project.read(photo_id)
+            try:
+                data = self._project.read(photo_id)
+            except OSError as error:
+                raise ImageError("unreadable", error.strerror or str(error)) from error
             about = (self._understanding.said(photo_id) or ("",))[0]
             found = self._asked(RUN).think(data, heat=True, neighbours=True, about=about)
             self._explained[key] = found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from photograft.core.errors import StorageError
+from photograft.core.errors import StorageError, first_line
 
 #: Seconds between a change and the writing, in which others may follow.
 _DELAY = 1.0
@@ -50,5 +50,7 @@ class Writer:
                 self.problem = ""
             except StorageError as error:
                 self.problem = str(error)
+            except Exception as error:  # else nothing would be written any more, and nobody told
+                self.problem = f"{type(error).__name__}: {first_line(error)}"
             if is_last:
                 return
