@@ -279,13 +279,14 @@ def test_what_is_no_photo_is_not_brought(
     assert not (project.folder / "photos").exists()
 
 
+@pytest.mark.parametrize("at", ["os.fsync", "sync"])
 def test_a_disk_that_is_full_leaves_nothing_half(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("photograft.workflows.studio.intake.os.fsync", full)
+    monkeypatch.setattr(f"photograft.workflows.studio.intake.{at}", full)
     with pytest.raises(StorageError, match="Free some space"):
         Intake(project).bring(encoded(GREEN), "a.jpg")
     monkeypatch.undo()

@@ -119,7 +119,7 @@ class Intake:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(partial, path)
+            partial = partial.replace(path)
             sync(folder)
         except OSError as error:
             partial.unlink(missing_ok=True)

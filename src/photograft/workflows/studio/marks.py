@@ -122,7 +122,10 @@ class Marks:
         touched = {path: self.photos.get(path, _NO_MARK) for path in after.marks}
         before = Part(touched, self.classes, dict(self.alias))
         self._put(after)
-        if do != "bring":  # a photo that has come stays: its file is there
+        if do == "bring":  # a photo that has come stays: its file is there
+            self._done = [_apart(change, after.marks) for change in self._done]
+            self._undone = [_apart(change, after.marks) for change in self._undone]
+        else:
             self._done.append(Change(what, before, after))
             del self._done[:-MAX_UNDO]
             self._undone.clear()
@@ -173,6 +176,17 @@ class Marks:
             "remove": f"Remove the class {name}",
         }[action]
         return what, Part(marks, classes, alias)
+
+
+def _apart(change: Change, paths: Mapping[str, Mark]) -> Change:
+    """Return a change without what it says of photos whose names others have taken."""
+    if paths.keys().isdisjoint(change.after.marks):
+        return change
+    before, after = (
+        replace(part, marks={path: m for path, m in part.marks.items() if path not in paths})
+        for part in (change.before, change.after)
+    )
+    return replace(change, before=before, after=after)
 
 
 def _of_class(mark: Mark, name: str, to: str | None) -> Mark:
