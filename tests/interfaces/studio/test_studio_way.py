@@ -76,11 +76,16 @@ def test_from_two_folders_to_a_page_that_answers(
         assert page.locator(".try-card .try-said").inner_text() == "circle"
 
         _relabel(page)
+        _says_what_is_known(page)
         _examine(page)
+        _says_what_is_known(page)
         _train(page)
         _understand(page)
+        _says_what_is_known(page)
         _try(page, fresh)
+        _says_what_is_known(page)
         exported = _hand_over(page)
+        _says_what_is_known(page)
         assert exported.is_file()
         assert said == []
     _answers_alone(browser, exported, fresh / "square" / "01.jpg")
@@ -95,6 +100,11 @@ def _reload(page: Page) -> None:
     """A reload loses nothing, wherever one is."""
     page.reload()
     page.wait_for_selector("body[data-ready]")
+
+
+def _says_what_is_known(page: Page) -> None:
+    """Nothing is shown that isn't there, not even in what is folded."""
+    assert not re.search(r"\b(NaN|undefined|null)\b", page.locator("body").text_content() or "")
 
 
 def _try_files(page: Page, files: list[Path]) -> None:
@@ -147,6 +157,7 @@ def _train(page: Page) -> None:
     page.locator(".job-panel").wait_for()
     _reload(page)
     page.locator(".result:not([hidden])").wait_for(timeout=240_000)
+    _says_what_is_known(page)
     page.get_by_role("link", name="Understand it").click()
 
 
@@ -164,6 +175,9 @@ def _understand(page: Page) -> None:
     assert page.locator(".cell-panel .heat").is_hidden()
     _reload(page)
     page.locator(".cell-panel .explanation-words").wait_for(timeout=60_000)
+    scores = page.locator(".tried-list .figure").all_text_contents()
+    assert scores
+    assert all("%" in score for score in scores)
 
 
 def _try(page: Page, fresh: Path) -> None:
@@ -187,12 +201,13 @@ def _hand_over(page: Page) -> Path:
     page.get_by_role("button", name="Export as Web page").click()
     _reload(page)
     page.locator(".certificate").wait_for(timeout=240_000)
-    assert "all" in page.locator(".certificate").inner_text()
+    assert "for all" in page.locator(".certificate").inner_text()
     page.get_by_role("button", name="Copy: Train").click()
     page.get_by_role("button", name="Copy: Train").get_by_text("Copied").wait_for()
     command = page.evaluate("navigator.clipboard.readText()")
     assert command.startswith("photograft train ")
     exports = ask(page, "/api/hand-over")["exports"]
+    assert exports[0]["equal_decisions"] == 1
     return Path(exports[0]["path"]) / "index.html"
 
 

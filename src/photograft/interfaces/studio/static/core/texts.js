@@ -29,9 +29,6 @@ export function t(key, values = {}) {
   });
 }
 
-/** Whether there is such a text: for words that the server chooses by name. */
-export const has = (key) => t(key) !== key;
-
 export const number = (n) => numbers.format(n);
 
 /** A share in whole percent; near the ends with a digit more, and never "100%" for less. */

@@ -33,7 +33,7 @@ export function answerCard(photo, found) {
       ...said(found),
       bars(found.probabilities),
       neighbourRow(found.neighbours),
-      teachBack(async () => photo.blob, photo.name),
+      teachBack(async () => photo.blob, () => photo.name),
       make("p", { class: "faint small-text", text: t(`try.by.${found.classifier}`, { ms: Math.round(found.ms) }) }),
     ),
   );
@@ -41,13 +41,13 @@ export function answerCard(photo, found) {
 
 /**
  * "Wrong? This is a …": puts the photo on that shelf.
- * @param {() => Promise<Blob>} take @param {string} name
+ * @param {() => Promise<Blob>} take @param {() => string} nameIt what the photo is called; asked for each
  */
-export function teachBack(take, name) {
+export function teachBack(take, nameIt) {
   const names = state.project?.classes.map((one) => one.name) ?? [];
   const put = async (label) => {
     const blob = await take();
-    const done = await attempt(() => send("/api/photos", blob, { name, label }));
+    const done = await attempt(() => send("/api/photos", blob, { name: nameIt(), label }));
     if (done) say(t(done.duplicate ? "try.there_already" : "try.put", { label }), { action: t("try.look"), act: () => (location.href = `/photos?${new URLSearchParams({ shelf: label })}`) });
   };
   const choices = names.length <= 6

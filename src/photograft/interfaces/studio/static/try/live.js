@@ -27,8 +27,7 @@ export function livePanel(placeSignal, closed) {
     element.remove();
     closed();
   };
-  let number = 0;
-  const wrong = teachBack(() => takePicture(video), `webcam-${Date.now()}-${++number}.jpg`);
+  const wrong = teachBack(() => takePicture(video), () => `webcam-${Date.now()}.jpg`);
   const element = make(
     "section",
     { class: "panel live-panel", "aria-label": t("try.webcam") },

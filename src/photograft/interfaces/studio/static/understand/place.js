@@ -126,6 +126,6 @@ function classesPanel({ per_class: classes }) {
 }
 
 function tried(all) {
-  const rows = all.map(({ what, score }) => make("li", {}, make("span", { text: what }), make("span", { class: "figure", text: score === null ? "–" : percent(score) })));
+  const rows = all.map(({ what, score }) => make("li", {}, make("span", { text: what }), make("span", { class: "figure", text: score })));
   return make("details", { class: "panel tried" }, make("summary", { text: t("understand.tried") }), make("ul", { class: "tried-list" }, ...rows));
 }
