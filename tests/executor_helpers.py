@@ -67,6 +67,27 @@ class Dividing(Streaming):
         return thing / self.by
 
 
+class UnreadableError(Exception):
+    """Can be pickled, and not unpickled."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+class Unreadable(Streaming):
+    """Raises what can't be unpickled."""
+
+    def one(self, thing: int) -> int:
+        raise UnreadableError(thing, thing)
+
+
+class Unloadable(Streaming):
+    """Work that can't be unpickled where it is to be done."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("no number",)
+
+
 @dataclass(frozen=True)
 class Deadly(Streaming):
     """Squares numbers, but ends the process at some, and notes what it began."""

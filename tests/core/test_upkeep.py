@@ -60,7 +60,8 @@ def test_many_become_one_of_the_same_rows(space: Space) -> None:
     (path,) = segments(space)
     assert path.stat().st_mtime == 1019
     assert path.stat().st_size == 202 * 36
-    assert sorted(p.suffix for p in space.folder.iterdir()) == [".json", ".keys", ".rows"]
+    left = sorted(p.suffix for p in space.folder.iterdir() if p.name != "merging.lock")
+    assert left == [".json", ".keys", ".rows"]
     found = space.find(digests(*range(202)))
     np.testing.assert_array_equal(found.rows(digests(*range(202))), rows(*range(202)))
 
@@ -86,6 +87,29 @@ def test_damaged_rows_are_left_out(space: Space) -> None:
     (merged,) = segments(space)
     assert merged.stat().st_size == 3 * 36
     assert len(space.find(digests(1, 2, 3, 4))) == 3
+
+
+def test_what_cannot_be_opened_stays(space: Space, tmp_path: Path) -> None:
+    path = put(space, 1, 2)
+    put(space, 3)
+    put(space, 4)
+    rows_path = path.with_suffix(".rows")
+    rows_path.rename(tmp_path / "away")
+    assert merge_segments(space, most_small=1) == 1
+    (tmp_path / "away").rename(rows_path)
+    assert len(space.find(digests(1, 2, 3, 4))) == 4
+
+
+def test_lock_of_a_merge_is_one_file_for_all(space: Space) -> None:
+    """Whoever has opened it before a merge ended keeps others out as he comes to lock it."""
+    fcntl = pytest.importorskip("fcntl")
+    for i in range(2):
+        put(space, i)
+    with (space.folder / "merging.lock").open("a") as file:
+        assert merge_segments(space, most_small=1) == 1
+        fcntl.flock(file, fcntl.LOCK_EX)
+        put(space, 2)
+        assert merge_segments(space, most_small=1) == 0
 
 
 def test_what_is_being_written_is_left_alone(space: Space) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 import system_helpers as system
 from drawing import draw_folder
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.errors import InputError, StorageError
 from photograft.workflows.prediction_shards import MANIFEST, write_shards
 from photograft.workflows.train import train
@@ -53,7 +55,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
 
 
 def test_folder_holds_a_row_for_each_photo(
@@ -122,6 +124,74 @@ def test_other_photos_and_other_ways_are_refused(
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError):
         write_shards(classifier, paths, tmp_path / "file")
+
+
+def test_a_shard_that_was_taken_away_is_made_again_alone(
+    classifier: Classifier, paths: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    expected = write_shards(classifier, paths, out, shard_rows=16)
+    before = contents(out)
+    kept = out / "part-000002.parquet"
+    written = kept.stat().st_mtime_ns
+    (out / "part-000001.parquet").rename(tmp_path / "away.parquet")
+    steps: list[int] = []
+    assert write_shards(classifier, paths, out, shard_rows=16, advance=steps.append) == expected
+    assert contents(out) == before
+    assert kept.stat().st_mtime_ns == written
+    assert sorted(steps) == [*[1] * 16, 9, 16]
+
+
+def test_nothing_is_deleted_where_other_photos_are_refused(
+    classifier: Classifier, paths: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    write_shards(classifier, paths, out, shard_rows=16)
+    (out / "part-000000.parquet").unlink()
+    (out / "part-000007.parquet").write_bytes(b"not noted")
+    before = contents(out)
+    with pytest.raises(InputError, match="holds predictions of other photos"):
+        write_shards(classifier, paths[::-1], out, shard_rows=16)
+    assert contents(out) == before
+
+
+def test_what_answers_otherwise_is_another_classifier(
+    classifier: Classifier, paths: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    rules = Rules(confidence=0.5, sentences=("the same words",))
+    write_shards(classifier, paths[:8], out, rules=rules)
+    for other, told, what in (
+        (classifier, replace(rules, confidence=0.50001), "rules"),
+        (replace(classifier, max_pixels=classifier.max_pixels - 1), rules, "max_pixels"),
+        (
+            replace(classifier, head=replace(classifier.head, activation="sigmoid")),
+            rules,
+            "classifier_sha256",
+        ),
+    ):
+        with pytest.raises(InputError, match=f"got another {what}\\b"):
+            write_shards(other, paths[:8], out, rules=told)
+
+
+def test_a_second_command_on_the_folder_is_told(
+    classifier: Classifier, paths: list[str], tmp_path: Path
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    out = tmp_path / "out"
+
+    def some() -> Iterator[str]:
+        with pytest.raises(StorageError, match="another command is writing"):
+            write_shards(classifier, paths[:4], out)
+        yield from paths[:4]
+
+    write_shards(classifier, some(), out)
+    with (out / ".lock").open("a") as file:
+        # One that opened the file before the first was done, and comes to lock it only now.
+        write_shards(classifier, paths[:4], out)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(StorageError, match="another command is writing"):
+            write_shards(classifier, paths[:4], out)
 
 
 def test_command_reads_a_manifest(

@@ -20,6 +20,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def either(names: Sequence[str]) -> str:
@@ -100,10 +101,18 @@ class UnknownNameError(InputError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, fix: str = "") -> None:
-        hint = did_you_mean(name, known)
+        self._given = kind, name, tuple(known), fix
+        hint = did_you_mean(name, self._given[2])
         super().__init__(
             f"there is no {kind} named {as_typed(str(name))}", fix=f"{hint} {fix}".strip()
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unknown_name, self._given
+
+
+def _unknown_name(kind: str, name: str, known: Sequence[str], fix: str) -> UnknownNameError:
+    return UnknownNameError(kind, name, known, fix=fix)
 
 
 class ClassifierError(InputError):

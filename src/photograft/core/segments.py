@@ -114,17 +114,20 @@ class Space:
         return Writer(self)
 
     def open_segment(self, keys_path: Path) -> tuple[Any, npt.NDArray[np.float32] | None]:
-        """Return a segment's keys and its rows; None where another process has dropped it."""
+        """Return a segment's keys and its rows; None where it can't be opened.
+
+        Another process has dropped it, or too many files are open, say.
+        """
         rows_path = keys_path.with_suffix(".rows")
         try:
             raw = keys_path.read_bytes()
             row_bytes = 4 * self.num_features
             count = min(len(raw) // KEY.itemsize, rows_path.stat().st_size // row_bytes)
             if not count:
-                return None, None
+                return np.empty(0, KEY), np.empty((0, self.num_features), np.float32)
             shape = (count, self.num_features)
             rows = np.memmap(rows_path, np.float32, "r", shape=shape)
-        except OSError:  # dropped by another process in between
+        except OSError:
             return None, None
         return np.frombuffer(raw, KEY, count), rows
 
@@ -228,8 +231,21 @@ class Writer:
     ) -> None:
         self._rows.close()
         self._keys.close()
-        self._lock.release()
-        self._base.with_suffix(".lock").unlink(missing_ok=True)
+        let_go(self._lock)
+
+
+def let_go(lock: FileLock) -> None:
+    """Release a segment's lock, and remove its file: as it is held, where the system allows that.
+
+    Otherwise another process might lock it in between, and a third one a new file of that name.
+    """
+    path = Path(lock.lock_file)
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+    lock.release()
+    if os.name == "nt":  # an open file can't be removed there, nor one that is locked anew
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

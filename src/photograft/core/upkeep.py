@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from photograft.core.segments import KEY, Space, digests_in, intact
+from photograft.core.segments import KEY, Space, digests_in, intact, let_go
 
 #: Segments of fewer bytes are small; they are merged once there are more than so many of them; and
 #: into such of so many bytes: what was not used for long is dropped a segment at a time.
@@ -65,16 +65,18 @@ def merge_segments(
                 group, num_bytes = [], 0
         return merged + _merge(space, group)
     finally:
+        # The file stays: another process may be about to lock this one, and a third a new one.
         lock.release()
-        with contextlib.suppress(OSError):
-            (space.folder / "merging.lock").unlink()
 
 
-def _intact_rows(space: Space, keys: Path) -> tuple[list[tuple[bytes, int]], Any]:
-    """Return the digest and the place of each row of a segment that is undamaged, and the rows."""
+def _intact_rows(space: Space, keys: Path) -> tuple[list[tuple[bytes, int]], Any] | None:
+    """Return the digest and the place of each row of a segment that is undamaged, and the rows.
+
+    None where it can't be opened.
+    """
     raw, rows = space.open_segment(keys)
     if rows is None:
-        return [], None
+        return None
     return intact([(digest, i) for i, digest in enumerate(digests_in(raw))], raw, rows), rows
 
 
@@ -90,8 +92,7 @@ def segment_stat(keys: Path) -> tuple[int, int, float]:
 
 def remove_segment(keys: Path) -> bool:
     """Delete a segment unless a process is writing to it."""
-    lock_path = keys.with_suffix(".lock")
-    lock = FileLock(lock_path)
+    lock = FileLock(keys.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
     except (Timeout, OSError):
@@ -103,8 +104,7 @@ def remove_segment(keys: Path) -> bool:
     except OSError:
         return False
     finally:
-        lock.release()
-        lock_path.unlink(missing_ok=True)
+        let_go(lock)
     return True
 
 
@@ -113,10 +113,15 @@ def _merge(space: Space, old: list[Path]) -> int:
         return 0
     used = max(segment_stat(keys)[2] for keys in old)
     there: set[bytes] = set()
+    copied = []
     before = set(space.folder.glob("*.keys"))
     with space.writer() as writer:
         for keys in old:
-            digests, rows = _intact_rows(space, keys)
+            found = _intact_rows(space, keys)
+            if found is None:  # it may hold rows all the same
+                continue
+            copied.append(keys)
+            digests, rows = found
             for start in range(0, len(digests), _ROWS):
                 part = range(start, min(start + _ROWS, len(digests)))
                 new = [i for i in part if digests[i][0] not in there]
@@ -127,7 +132,7 @@ def _merge(space: Space, old: list[Path]) -> int:
     for path in set(space.folder.glob("*.keys")) - before:
         with contextlib.suppress(OSError):
             os.utime(path, (used, used))
-    return sum(map(remove_segment, old)) - 1
+    return sum(map(remove_segment, copied)) - 1
 
 
 def _closed(folder: Path) -> list[tuple[tuple[int, int, float], Path]]:

@@ -3,7 +3,9 @@
 Each shard appears whole or not at all, and is then noted in ``shards.json``: what is noted is never
 done again. Shards are classified each for itself, so that a folder that was interrupted is, bit for
 bit, what it would have been. The photos are asked for in the same order again; the names of those
-that are passed over are held against a hash of the names in their shard.
+that are passed over are held against a hash of the names in their shard. Nothing is deleted before
+all of them are known to be the same, and of what is noted nothing at all; where a noted file was
+taken away, it alone is made again.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from photograft.classifier.classifier import Classifier
+from photograft.classifier.digest import digest_of
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.errors import InputError, StorageError
 from photograft.core.executors.choosing import OFF, executing
@@ -33,7 +36,7 @@ from photograft.workflows.prediction_rows import no_counts, open_writer, write_r
 SHARD_ROWS = 50_000
 
 MANIFEST = "shards.json"
-_VERSION = 1
+_VERSION = 2
 _FIX = "Choose another folder with --output."
 
 
@@ -74,20 +77,8 @@ def write_shards(
     with executing(ray), _alone(folder):
         noted = _read(folder, key)
         counts, left = no_counts(classifier.class_names, rules), iter(paths)
-        for shard in noted:
-            own = list(itertools.islice(left, shard["rows"]))
-            if len(own) < shard["rows"] or _names_digest(own) != shard["names_sha256"]:
-                raise InputError(
-                    f"{folder} holds predictions of other photos",
-                    expected=f"the photos of {shard['file']}, in the same order",
-                    fix=_FIX,
-                )
-            _add(counts, shard["counts"])
-            advance(len(own))
-        while own := list(itertools.islice(left, shard_rows)):
-            if not noted:  # by this, what is killed before its first shard is noted is known again
-                _note(folder, key, noted, is_whole=False)
-            name = f"part-{len(noted):06}.parquet"
+
+        def make(name: str, own: list[str | os.PathLike[str]]) -> dict[str, Any]:
             with open_writer("parquet", folder / name, io.StringIO(), top, rules) as write:
                 found = write_rows(
                     classifier.stream(own),
@@ -98,8 +89,28 @@ def write_shards(
                     rules,
                 )
             shard = {"file": name, "rows": len(own), "names_sha256": _names_digest(own)}
-            noted.append({**shard, "counts": asdict(found)})
-            _add(counts, asdict(found))
+            return {**shard, "counts": asdict(found)}
+
+        for number, shard in enumerate(noted):
+            own = list(itertools.islice(left, shard["rows"]))
+            if len(own) < shard["rows"] or _names_digest(own) != shard["names_sha256"]:
+                raise InputError(
+                    f"{folder} holds predictions of other photos",
+                    expected=f"the photos of {shard['file']}, in the same order",
+                    fix=_FIX,
+                )
+            if (folder / shard["file"]).is_file():
+                advance(len(own))
+            else:
+                noted[number] = make(shard["file"], own)
+                _note(folder, key, noted, is_whole=False)
+            _add(counts, noted[number]["counts"])
+        _tidy(folder, {shard["file"] for shard in noted})
+        while own := list(itertools.islice(left, shard_rows)):
+            if not noted:  # by this, what is killed before its first shard is noted is known again
+                _note(folder, key, noted, is_whole=False)
+            noted.append(make(f"part-{len(noted):06}.parquet", own))
+            _add(counts, noted[-1]["counts"])
             _note(folder, key, noted, is_whole=False)
         if not noted:
             raise InputError(
@@ -111,39 +122,27 @@ def write_shards(
 
 def _key(classifier: Classifier, top: int, rules: Rules | None, shard_rows: int) -> dict[str, Any]:
     """Return what the rows depend on, apart from the photos."""
-    head = hashlib.sha256()
-    for part in (*classifier.head.weights, *classifier.head.biases):
-        head.update(part.tobytes())
-    told = json.dumps(
-        {
-            "class_names": classifier.class_names,
-            "backbone": classifier.backbone.to_json(),
-            "engine": classifier.engine.to_json(),
-            "layers": classifier.layers,
-            "views": classifier.views,
-            "max_pixels": classifier.max_pixels,
-            "trained": classifier.trained,
-        },
-        sort_keys=True,
-        default=str,
-    )
-    head.update(told.encode())
+    told = rules or Rules()
     return {
-        "classifier_sha256": head.hexdigest(),
-        "rules": list(rules.sentences) if rules is not None else [],
+        "classifier_sha256": digest_of(classifier),
+        "engine": classifier.engine.to_json(),
+        "max_pixels": classifier.max_pixels,
+        "rules": {
+            "ood_threshold": told.ood_threshold,
+            "confidence": told.confidence,
+            "sets": asdict(told.sets) if told.sets is not None else None,
+        },
         "top": top,
         "shard_rows": shard_rows,
     }
 
 
 def _read(folder: Path, key: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what is noted of shards that are there; what was cut short is removed."""
-    for half in folder.glob(".part-*.partial.parquet"):
-        half.unlink(missing_ok=True)
+    """Return what is noted of shards."""
     try:
         found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if any(folder.glob("*.parquet")):
+        if any(not path.name.startswith(".") for path in folder.glob("*.parquet")):
             raise InputError(
                 f"{folder} holds Parquet files, and no {MANIFEST} that tells of them", fix=_FIX
             ) from None
@@ -160,11 +159,17 @@ def _read(folder: Path, key: dict[str, Any]) -> list[dict[str, Any]]:
             fix=_FIX,
         )
     shards: list[dict[str, Any]] = found["shards"]
-    there = list(itertools.takewhile(lambda shard: (folder / shard["file"]).is_file(), shards))
+    return shards
+
+
+def _tidy(folder: Path, noted: set[str]) -> None:
+    """Remove what was cut short, or came to be whole and was not noted any more."""
+    for pattern in (".part-*.partial.parquet", f".{Path(MANIFEST).stem}.*.partial.json"):
+        for half in folder.glob(pattern):
+            half.unlink(missing_ok=True)
     for path in folder.glob("part-*.parquet"):
-        if path.name not in {shard["file"] for shard in there}:
-            path.unlink()
-    return there
+        if path.name not in noted:
+            path.unlink(missing_ok=True)
 
 
 def _note(
@@ -216,6 +221,5 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # The file stays: another process may be about to lock this one, and a third a new one.
         lock.release()
-        with contextlib.suppress(OSError):
-            (folder / ".lock").unlink()

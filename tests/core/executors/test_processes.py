@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from executor_helpers import Deadly, Dividing, Killed, Squares, Where, counted, results
+from executor_helpers import (
+    Deadly,
+    Dividing,
+    Killed,
+    Squares,
+    Unloadable,
+    Unreadable,
+    Where,
+    counted,
+    results,
+)
+from photograft.core.errors import WorkersLostError
 from photograft.core.executors.base import Executor, InProcess
 from photograft.core.executors.choosing import current, executing
 from photograft.core.executors.processes import Processes
@@ -31,6 +42,13 @@ def test_what_the_work_raises_ends_it(executor: Executor) -> None:
         results(executor, Dividing(0), range(50))
 
 
+def test_what_cannot_be_unpickled_ends_it() -> None:
+    with pytest.raises(RuntimeError, match="a worker's answer can't be read"):
+        results(Processes(2), Unreadable(), range(50))
+    with pytest.raises(WorkersLostError):
+        results(Processes(1), Unloadable(), range(50))
+
+
 def test_each_process_keeps_to_its_cores() -> None:
     places = results(Processes(2), Where(), range(40), 1).values()
     assert os.getpid() not in {process for process, _ in places}
@@ -50,7 +68,7 @@ def test_what_ends_each_process_is_told_by_itself(tmp_path: Path) -> None:
 
 
 def test_processes_are_gone_when_it_is_stopped() -> None:
-    read = 0
+    read, before = 0, threading.active_count()
 
     def note(number: int) -> None:
         nonlocal read
@@ -62,10 +80,11 @@ def test_processes_are_gone_when_it_is_stopped() -> None:
     assert read < 1000
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
-    for _ in range(50):  # their listeners hear of it
-        if threading.active_count() < 3:
+    for _ in range(250):  # their listeners hear of it
+        if threading.active_count() <= before:
             break
         time.sleep(0.02)
+    assert threading.active_count() <= before
 
 
 def test_chosen_in_one_place() -> None:

@@ -144,6 +144,22 @@ def test_nothing_is_left_of_one_that_was_killed(
     assert not Path(folder).exists()
 
 
+def test_work_for_accelerators_and_other_work_in_turn() -> None:
+    """Those that wait hold no cores that others need."""
+    code = """
+from executor_helpers import Squares
+from photograft.core.executors.base import Dealing
+from photograft.core.executors.ray_cluster import OnRay
+executor = OnRay("local")
+for accelerated in (False, True, False):
+    done = executor.run(Squares(), range(20), Dealing(4, accelerated=accelerated))
+    print(sum(sum(one.result) for one in done), flush=True)
+executor.close()
+"""
+    done = python(code)
+    assert done.stdout.split() == ["2470"] * 3, done.stderr[-2000:]
+
+
 def test_two_nodes() -> None:
     code = """
 import warnings

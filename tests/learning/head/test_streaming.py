@@ -18,7 +18,8 @@ from head_helpers import (
 )
 from photograft.core.arrays import Floats
 from photograft.learning.head.fitting import fit_head
-from photograft.learning.head.streaming import Rows, Wanted, fit_streaming
+from photograft.learning.head.streaming import Wanted, fit_streaming
+from photograft.learning.head.streams import Rows
 
 
 @pytest.mark.parametrize("heads", HEADS.values(), ids=HEADS)

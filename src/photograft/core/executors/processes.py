@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from photograft.core.errors import first_line
 from photograft.core.executors.base import Dealing, Done, R, T, Work
 from photograft.core.executors.dealing import Answer, deal
 from photograft.core.executors.frames import receive, send
@@ -74,9 +75,10 @@ class _Pool:
         )
         self._hired += 1
         self._processes[self._hired] = process
+        # It reads while it starts; and nothing is said of it before this.
+        self._answers.put(Answer(self._hired, is_ready=True))
         threading.Thread(target=self._listen, args=(self._hired, process), daemon=True).start()
         self._send(self._hired, (self._cores, self._work))
-        self._answers.put(Answer(self._hired, is_ready=True))  # it reads while it starts
         return self._hired
 
     def give(self, worker: int, batch: Sequence[object]) -> None:
@@ -85,6 +87,7 @@ class _Pool:
     def answers(self) -> list[Answer[int]]:
         answer = self._answers.get()
         if answer.died:
+            self._processes[answer.worker].kill()  # where the pipe alone is broken
             _end(self._processes.pop(answer.worker))
         return [answer]
 
@@ -105,8 +108,11 @@ class _Pool:
             while process.stdout is not None:
                 result, error = receive(process.stdout)
                 self._answers.put(Answer(worker, result=result, error=error))
-        except (EOFError, OSError, ValueError):
+        except (EOFError, OSError):
             self._answers.put(Answer(worker, died=True))
+        except Exception as error:  # some errors can be pickled, and not unpickled
+            what = RuntimeError(f"a worker's answer can't be read: {first_line(error)}")
+            self._answers.put(Answer(worker, error=what))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -77,6 +77,11 @@ class Pool:
         self._hired = 0
         self._places: dict[str, str] = {}
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no work to do."""
+        return not self._work
+
     def begin(self, work: object) -> None:
         """Have another work to do."""
         import ray

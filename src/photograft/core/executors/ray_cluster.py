@@ -71,6 +71,10 @@ class OnRay:
         self._connect()
         dealing = dealing or Dealing()
         if dealing.accelerated not in self._pools:
+            # Actors that wait for work hold the cores that those of the other pool need.
+            for other, idle in [*self._pools.items()]:
+                if idle.is_idle:
+                    self._pools.pop(other).close()
             self._pools[dealing.accelerated] = Pool(accelerated=dealing.accelerated)
         pool = self._pools[dealing.accelerated]
         pool.begin(work)

@@ -39,7 +39,10 @@ def main() -> None:
         os.dup2(nothing, stream)
     batches: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(source, batches), daemon=True).start()
-    cores, work = batches.get()
+    first = batches.get()
+    if first is None:
+        os._exit(1)
+    cores, work = first
     keep_to(cores)
     while (batch := batches.get()) is not None:
         reply = reply_to(work, batch)
@@ -55,5 +58,5 @@ def _read(source: IO[bytes], batches: queue.SimpleQueue[Any]) -> None:
     try:
         while True:
             batches.put(receive(source))
-    except (EOFError, OSError):
+    except Exception:  # nobody is there any more, or what he sent can't be unpickled
         batches.put(None)

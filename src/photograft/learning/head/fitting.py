@@ -16,7 +16,8 @@ from photograft.learning.head.candidates import LOGISTIC, Gather, nested_basis, 
 from photograft.learning.head.discriminant import fit_discriminant
 from photograft.learning.head.selection import Member, Selection
 from photograft.learning.head.solver import photo_weights, solve
-from photograft.learning.head.streaming import Rows, Wanted, fit_streaming
+from photograft.learning.head.streaming import Wanted, fit_streaming
+from photograft.learning.head.streams import Rows
 from photograft.learning.head.trying import with_views
 
 #: A head that was chosen, fitted, and the columns that it sees in the stored features.

@@ -10,20 +10,15 @@ with the head of a sample, some steps from the end. No row is rotated on the way
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
 from photograft.core.blas import one_thread
-from photograft.core.parallel import in_order, num_cores
-from photograft.learning.head.basis import Basis, Block, Reader, floored, kept_axes
+from photograft.learning.head.basis import Basis, Block, floored, kept_axes
 from photograft.learning.head.discriminant import (
     LEDOIT_WOLF,
     class_shares,
@@ -32,17 +27,12 @@ from photograft.learning.head.discriminant import (
     strong_axes,
 )
 from photograft.learning.head.solver import HISTORY, solve, two_loops
+from photograft.learning.head.streams import ROWS, Doubles, Labels, Passes, Rows, Turn
 
-#: Rows that are read at once by each thread.
-_ROWS = 4096
 #: Rows of the sample that a logistic head begins with.
 _SAMPLE = 50_000
 _TOLERANCE, _SAMPLE_TOLERANCE = 1e-7, 1e-5
 _ITERATIONS, _ARMIJO, _TRIES = 300, 1e-4, 20
-
-T = TypeVar("T")
-Doubles = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 
 
 class Wanted(NamedTuple):
@@ -59,23 +49,6 @@ class Wanted(NamedTuple):
     num_blocks: int
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows that heads are fitted on.
-
-    Attributes:
-        read: Gives a slice of them, float32, shape ``(m, d)``.
-        labels: Class indices, shape ``(n,)``.
-        weights: What each counts, float32, shape ``(n,)``.
-        blocks: Lengths of the blocks of features, adding up to d.
-    """
-
-    read: Reader
-    labels: Labels
-    weights: Floats
-    blocks: tuple[int, ...]
-
-
 @one_thread()
 def fit_streaming(
     rows: Rows, wanted: Sequence[Wanted], tell: Callable[[str], object] = lambda text: None
@@ -90,7 +63,7 @@ def fit_streaming(
     Returns:
         A head on the raw features of its first blocks for each that is wanted.
     """
-    passes = _Passes(tell)
+    passes = Passes(tell)
     sums = _add_up(rows, passes)
     basis = _basis_of(sums, rows.blocks)
     found = []
@@ -102,23 +75,6 @@ def fit_streaming(
             solution = _logistic(rows, own, head.penalty, passes)
         found.append(own.head(solution))
     return found
-
-
-class _Passes:
-    """Counts passes over the rows, and tells of each."""
-
-    def __init__(self, tell: Callable[[str], object]) -> None:
-        self._tell, self._number = tell, 0
-
-    def over(self, rows: Rows, work: Callable[[slice], T]) -> Iterator[T]:
-        """Yield what becomes of each part of the rows, in order."""
-        self._number += 1
-        n, threads = len(rows.labels), num_cores()
-        parts = [slice(i, min(i + _ROWS, n)) for i in range(0, n, _ROWS)]
-        with contextlib.closing(in_order(work, parts, window=threads + 1)) as done:
-            for part, found in zip(parts, done, strict=True):
-                yield found
-                self._tell(f"pass {self._number}: {part.stop / n:.0%}")
 
 
 class _Sums(NamedTuple):
@@ -137,9 +93,9 @@ class _Sums(NamedTuple):
     covariance: Doubles
 
 
-def _add_up(rows: Rows, passes: _Passes) -> _Sums:
+def _add_up(rows: Rows, passes: Passes) -> _Sums:
     num_classes, d = int(rows.labels.max()) + 1, sum(rows.blocks)
-    shift = rows.read(slice(0, _ROWS)).mean(axis=0, dtype=np.float64).astype(np.float32)
+    shift = rows.read(slice(0, ROWS)).mean(axis=0, dtype=np.float64).astype(np.float32)
     products, sums = np.zeros((d, d)), np.zeros((num_classes, d))
 
     def add(part: slice) -> tuple[Floats, Labels, Doubles]:
@@ -178,36 +134,11 @@ def _basis_of(sums: _Sums, blocks: Sequence[int]) -> Basis:
     return Basis(np.empty((0, len(found)), np.float32), found, tuple(made))
 
 
-class _Turn:
-    """The way from raw features to the columns of a basis, and back."""
-
-    def __init__(self, basis: Basis) -> None:
-        self._rotations = [block.rotation.astype(np.float64) for block in basis.blocks]
-        self.mean = np.concatenate([block.mean for block in basis.blocks])
-        self.scale = np.concatenate([block.scale for block in basis.blocks])
-        self._wide = self.scale.astype(np.float64)[:, None]
-
-    def into(self, columns: Doubles) -> Doubles:
-        """Return what raw features' ``(d, m)`` are in the basis, ``(r, m)``."""
-        return self._blocks(columns / self._wide, [axes.T for axes in self._rotations])
-
-    def out_of(self, columns: Doubles) -> Doubles:
-        """Return for what acts in the basis, ``(r, m)``, what acts likewise on raw features."""
-        found: Doubles = self._blocks(columns, self._rotations) / self._wide
-        return found
-
-    @staticmethod
-    def _blocks(columns: Doubles, turns: Sequence[Doubles]) -> Doubles:
-        ends = list(accumulate(turn.shape[1] for turn in turns))
-        parts = zip(turns, [0, *ends], ends, strict=False)
-        return np.concatenate([turn @ columns[start:end] for turn, start, end in parts])
-
-
 def _discriminant(
-    rows: Rows, sums: _Sums, basis: Basis, shrinkage: float, passes: _Passes
+    rows: Rows, sums: _Sums, basis: Basis, shrinkage: float, passes: Passes
 ) -> Floats:
     """Return the solution that `fit_discriminant` returns of the same rows."""
-    turn, d = _Turn(basis), sum(len(block.mean) for block in basis.blocks)
+    turn, d = Turn(basis), sum(len(block.mean) for block in basis.blocks)
     n = len(rows.labels)
     means = sums.class_means[:, :d]
     inside = sums.covariance[:d, :d] - (means.T * (sums.counts / n)) @ means
@@ -234,9 +165,9 @@ def _discriminant(
     return solutions(moments, shares, (shrinkage,))[0]
 
 
-def _logistic(rows: Rows, basis: Basis, penalty: float, passes: _Passes) -> Floats:
+def _logistic(rows: Rows, basis: Basis, penalty: float, passes: Passes) -> Floats:
     """Minimise what `solver.solve` minimises, by the same steps, a pass each."""
-    turn, k = _Turn(basis), int(rows.labels.max()) + 1
+    turn, k = Turn(basis), int(rows.labels.max()) + 1
     d, r = len(turn.mean), len(basis.variances)
     weights = rows.weights / rows.weights.sum(dtype=np.float64).astype(np.float32)
     penalties = np.repeat(np.append(0.0, np.full(r - 1, penalty)), k)
@@ -276,6 +207,8 @@ def _logistic(rows: Rows, basis: Basis, penalty: float, passes: _Passes) -> Floa
             if ahead <= value + _ARMIJO * step * promised + 1e-9 * value:
                 break
             step *= 0.4
+        else:  # no step that is tried is any better: numbers are no more exact than that
+            break
         s, y = step * direction, g_ahead - g
         curvature = float(s @ y)
         if curvature > 1e-15:
@@ -285,7 +218,7 @@ def _logistic(rows: Rows, basis: Basis, penalty: float, passes: _Passes) -> Floa
     return w.reshape(r, k).astype(np.float32)
 
 
-def _begin(rows: Rows, basis: Basis, turn: _Turn, penalty: float) -> Floats:
+def _begin(rows: Rows, basis: Basis, turn: Turn, penalty: float) -> Floats:
     """Return the solution of a sample of rows, every so-manieth one."""
     n = len(rows.labels)
     some = slice(0, n, -(-n // _SAMPLE))
