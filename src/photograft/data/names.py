@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from photograft.data.sources.tree import is_hidden
@@ -11,6 +12,8 @@ _DEVICES = frozenset(
     ("con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10)))
 )
 _FORBIDDEN = frozenset('<>:"/\\|?*')
+#: Dots hide what begins with them; no system but some keep what is blank, or dots, at an end.
+_ENDS = re.compile(r"^[. ]+|[~. ]+$")
 #: Leaves room, of the 255 bytes that file systems allow, for what tells equal names apart.
 _MAX_BYTES = 200
 
@@ -23,11 +26,11 @@ def safe_name(text: str, suffix: str = "") -> str:
         suffix: Of a file, such as ``".jpg"``: it follows as it is.
 
     >>> safe_name("T-shirt/top"), safe_name(".."), safe_name("con", ".jpg"), safe_name("  ")
-    ('T-shirt_top', '_', 'con_.jpg', '_')
+    ('T-shirt_top', '__', 'con_.jpg', '__')
     """
-    name = "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in text).strip()
-    encoded = name.encode("utf-8", "replace")[: _MAX_BYTES - len(suffix.encode())]
-    name = encoded.decode("utf-8", "ignore").rstrip("~. ") or "_"
+    name = "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in text)
+    name = name.encode()[: _MAX_BYTES - len(suffix.encode())].decode("utf-8", "ignore")
+    name = _ENDS.sub(lambda match: "_" * len(match[0]), name) or "_"
     if name.partition(".")[0].lower() in _DEVICES:
         name = f"{name}_"
     return f"_{name}{suffix}" if is_hidden(name + suffix) else name + suffix

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from photograft.core.feature_table import Table
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
-from photograft.core.segments import Table
 from photograft.core.text import count
 from photograft.data import series
 from photograft.data.dataset import Dataset
@@ -94,8 +94,8 @@ def with_series(
     answer = remembered(extractor.store.cache, key, make)
     if np.bincount(dataset.labels).max() > most_photos:
         bound = (
-            f"in classes of more than {most_photos:,} photos, series were looked for by file "
-            "names, times and places, not by likeness"
+            f"in classes of more than {count(most_photos, 'photo')}, series were looked for by "
+            "file names, times and places, not by likeness"
         )
         dataset = replace(dataset, notes=(*dataset.notes, bound))
     if answer is None:
