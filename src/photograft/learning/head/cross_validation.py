@@ -108,7 +108,7 @@ def cross_validate(
     blocks = [slice(i, i + size) for i in range(0, num_problems, size)]
     w = np.zeros((len(basis.variances), num_problems, num_classes), np.float32)
     scored = np.where((folds >= 0).all(axis=1), photo_weights, 0).astype(np.float64)
-    shares = scored / scored.sum()
+    shares, counted = scored / scored.sum(), counted_of(labels, folds)
     path: list[HeadResult] = []
     near = min(max(1, _MAX_KEPT // (n * num_repeats * num_classes)), _NEAR)
     for l2 in PENALTIES:
@@ -137,11 +137,31 @@ def cross_validate(
             )
         )
         # The strong ones that are far behind take memory and will not be chosen.
-        if len(path) > near and is_worse(path[-1 - near], path[-1]):
+        if len(path) > near and is_worse(path[-1 - near], path[-1], counted):
             path[-1 - near] = replace(path[-1 - near], log_probs=None)
-        if len(path) > 1 and not is_worse(path[-2], path[-1]):
+        if len(path) > 1 and not is_worse(path[-2], path[-1], counted):
             break
     return path
+
+
+def counted_of(labels: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]) -> Counted:
+    """Return which photos count in a choice: those whose class is known wherever they are held out.
+
+    Of a class that lies in one fold as a whole nothing is learned there. That its photos are missed
+    is the truth; it is no reason to be less sure of the others, or to shrink heads the more.
+
+    Args:
+        labels: Class indices, shape ``(n,)``.
+        folds: Of each photo in each repeat, shape ``(n, r)``; -1 where it is never held out.
+    """
+    found, sizes = np.ones(len(labels), np.bool_), np.bincount(labels)
+    for own in folds.T:
+        for fold in np.unique(own[own >= 0]).tolist():
+            out = own == fold
+            known = sizes > np.bincount(labels[out], minlength=len(sizes))
+            found[out] &= known[labels[out]]
+    scored = found[(folds >= 0).all(axis=1)]
+    return found if scored.any() and not scored.all() else None
 
 
 def strongest_of_the_best(path: Sequence[HeadResult], counted: Counted = None) -> HeadResult:

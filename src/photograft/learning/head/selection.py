@@ -20,7 +20,7 @@ from photograft.core.statistics import NEGLIGIBLE, standard_error
 from photograft.learning.head.basis import Basis
 from photograft.learning.head.candidates import Gather, HeadCandidate
 from photograft.learning.head.choosing import OutOfFoldScores, choose, held_out
-from photograft.learning.head.cross_validation import strongest_of_the_best
+from photograft.learning.head.cross_validation import counted_of, strongest_of_the_best
 from photograft.learning.head.trying import (
     NUM_FOLDS,
     NUM_REPEATS,
@@ -130,7 +130,8 @@ def settle(
         start += sum(layer.num_features for layer in look.layers)
         layers += look.layers
     blends = head == "auto" or len(looks) > 1
-    chosen = choose(candidates, asked.labels, blends=blends)
+    counted = counted_of(asked.labels, asked.folds)
+    chosen = choose(candidates, asked.labels, counted, blends=blends)
     seen = {name for one in chosen for name in one.candidate.layers}
     whole = len(asked.rows) == asked.num_photos
     return Selection(
@@ -157,6 +158,7 @@ def settle(
             asked.rows,
             asked.folds if judges is None else judges,
             blends=blends,
+            counted=counted,
         ),
         num_learned=asked.num_photos if whole else len(asked.rows),
         num_views=asked.num_views,
