@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.arrays import Floats
-from photograft.core.statistics import NEGLIGIBLE, standard_error
+from photograft.core.statistics import standard_error
 from photograft.learning.head.basis import Basis
 from photograft.learning.head.solver import log_probabilities, solve
+from photograft.learning.scheduling.judging import Gain
 
 #: Penalties that are tried, the strongest first; see `cross_validate` for where the search ends.
 PENALTIES = tuple(float(f"{m}e{e}") for e in range(1, -6, -1) for m in (3, 1))[1:]
@@ -176,9 +177,8 @@ def strongest_of_the_best(path: Sequence[HeadResult], counted: Counted = None) -
 
 def is_worse(point: HeadResult, other: HeadResult, counted: Counted = None) -> bool:
     """Return whether a point's log loss is higher than another's, beyond noise."""
-    difference = (point.losses - other.losses).mean(axis=1)
-    shares = _shares(point, counted)
-    return bool(difference @ shares > max(standard_error(difference, shares), NEGLIGIBLE))
+    before, after = point.losses.mean(axis=1), other.losses.mean(axis=1)
+    return Gain.of(before, after, _shares(point, counted)).is_real
 
 
 def is_lower(point: HeadResult, other: HeadResult, counted: Counted = None) -> bool:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from photograft.backbones.registry import Layer
 from photograft.core.blas import one_thread
 from photograft.core.progress import Progress, Silent
-from photograft.core.statistics import NEGLIGIBLE, standard_error
+from photograft.core.statistics import standard_error
 from photograft.learning.head.basis import Basis
 from photograft.learning.head.candidates import Gather, HeadCandidate
 from photograft.learning.head.choosing import OutOfFoldScores, choose, held_out
@@ -29,6 +29,7 @@ from photograft.learning.head.trying import (
     ask,
     try_look,
 )
+from photograft.learning.scheduling.judging import Gain
 
 
 @dataclass(frozen=True)
@@ -216,9 +217,7 @@ def select(
 
 def is_better(selection: Selection, other: Selection) -> bool:
     """Return whether a selection is better than another on the same photos, beyond noise."""
-    difference = other.losses - selection.losses
-    noise = standard_error(difference, selection.shares)
-    return bool(difference @ selection.shares > max(noise, NEGLIGIBLE))
+    return Gain.of(other.losses, selection.losses, selection.shares).is_real
 
 
 def to_json(selection: Selection) -> dict[str, Any]:
