@@ -103,7 +103,7 @@ class _Trainer:
     def __init__(self, work: Work, size: int, cores: int, folder: Path, accelerated: bool) -> None:
         import ray
 
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
         # In a list: what goes wrong where it is unpickled is then an error of the work.
         self._config = {"work": [ray.put(work)], "mailbox": self._mailbox, "cores": cores}
@@ -156,7 +156,7 @@ class _Trainer:
                     logging_config=LoggingConfig(log_level="ERROR"),
                 ),
             ).fit()
-        except BaseException as error:
+        except Exception as error:
             self.error = error
 
 

@@ -84,7 +84,7 @@ class Joined:
 
     def __init__(self) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
-        self._telling = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        self._telling: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Add up over all processes, several tensors at once; see `Group.add_up`."""
@@ -109,7 +109,7 @@ class Joined:
         whole = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
         with _noticing():
             dist.all_reduce(whole)
-        parts = whole.split([tensor.numel() for tensor in tensors])
+        parts = torch.split(whole, [tensor.numel() for tensor in tensors])
         with torch.no_grad():
             for tensor, part in zip(tensors, parts, strict=True):
                 tensor.copy_(part.view_as(tensor))
@@ -133,7 +133,7 @@ class _AddedUp(torch.autograd.Function):
 
 def added_up(x: Tensor, group: Group) -> Tensor:
     """Return the sum of a tensor over all processes; gradients flow back to all of them."""
-    found: Tensor = _AddedUp.apply(x, group)  # type: ignore[no-untyped-call]
+    found: Tensor = _AddedUp.apply(x, group)
     return found
 
 

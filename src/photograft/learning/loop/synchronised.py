@@ -45,17 +45,17 @@ def synchronised(blocks: Sequence[nn.Module], group: Group) -> Iterator[Counting
     norms = inner if group.size > 1 else set()
     for norm in norms:
         # One of its own goes before that of its class.
-        norm.forward = functools.partial(_normalised, norm, group, counting)
+        vars(norm)["forward"] = functools.partial(_normalised, norm, group, counting)
     try:
         yield counting
     finally:
         for norm in norms:
-            del norm.forward
+            del vars(norm)["forward"]
 
 
 def _normalised(norm: nn.Module, group: Group, counting: Counting, x: Tensor) -> Tensor:
     if not isinstance(norm, _NORMS) or not norm.training:
-        found: Tensor = type(norm).forward(norm, x)  # type: ignore[operator]
+        found: Tensor = type(norm).forward(norm, x)
         return found
     axes, shape = [0, *range(2, x.ndim)], [1, -1, *[1] * (x.ndim - 2)]
     values, own = x.float(), counting.weight
