@@ -50,11 +50,13 @@ class Dealing(Generic[T_contra]):
         batch_size: Things in a batch, at most.
         num_bytes: About how many bytes it takes to send a thing: batches are bounded in these, too.
         accelerated: Whether each worker needs an accelerator.
+        check: Called about each second while workers are at work; what it raises ends the work.
     """
 
     batch_size: int = BATCH_SIZE
     num_bytes: Callable[[T_contra], int] = lambda thing: 0
     accelerated: bool = False
+    check: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)
