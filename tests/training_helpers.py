@@ -26,9 +26,10 @@ from photograft.features.calibration import fit_to_photos
 from photograft.features.opening import open_extractor
 from photograft.learning.history import Epoch, History
 from photograft.learning.job import Job
+from photograft.learning.loop.feeds import Feed, Setting
 from photograft.learning.loop.network import HeadModule
 from photograft.learning.loop.setup import HeadOnly
-from photograft.learning.loop.training import Feed, Setting, train_network
+from photograft.learning.loop.training import train_network
 from photograft.learning.preparation import network_settings
 from photograft.learning.settings import TrainConfig, Training
 

@@ -19,8 +19,8 @@ from photograft.core.choices import OPTIMIZERS
 from photograft.core.errors import InputError, StorageError
 from photograft.learning.history import History
 from photograft.learning.loop.checkpoints import Checkpoint
+from photograft.learning.loop.feeds import Feed
 from photograft.learning.loop.targets import class_weights
-from photograft.learning.loop.training import Feed
 from photograft.learning.settings import Training
 from recording import EpochRecorder, InterruptedByTestError, Interrupting, Recorder
 
@@ -306,7 +306,7 @@ def scripted(logits: list[float], signs: list[float], settings: Training) -> tup
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(
-            "photograft.learning.loop.training.make_optimizer",
+            "photograft.learning.loop.passes.make_optimizer",
             lambda blocks, _: Counting([{"params": blocks[0].parameters(), "rate": 1.0}], lr=1.0),
         )
         where = small.setting(2, target_encoding="binary")

@@ -9,7 +9,7 @@ from typing import Any
 
 from photograft.core.errors import first_line
 from photograft.core.executors.base import Work
-from photograft.core.executors.dealing import Answer
+from photograft.core.executors.dealing import WAIT, Answer
 from photograft.core.executors.worker import Reply, reply_to
 from photograft.core.parallel import keep_to
 
@@ -128,7 +128,10 @@ class Pool:
         if self._there:
             return [Answer(self._there.pop(), is_ready=True)]
         first = {held[0]: worker for worker, held in self._under_way.items() if held}
-        (reference,), _ = ray.wait([*first, *self._coming], num_returns=1)
+        answered, _ = ray.wait([*first, *self._coming], num_returns=1, timeout=WAIT)
+        if not answered:
+            return []
+        (reference,) = answered
         if reference in first:
             return [self._answer(first[reference], reference)]
         worker = self._coming.pop(reference)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import re
 import stat
 import tarfile
@@ -13,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import MAX_FILE_BYTES, printable
@@ -162,6 +163,9 @@ class _ZipMembers:
         self._archive = archive
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened_zip, (os.path.abspath(str(self._archive.filename)),)
+
     def read(self, info: zipfile.ZipInfo) -> bytes:
         try:
             # zipfile guards its reads, but not its count of open members.
@@ -177,8 +181,12 @@ class _ZipMembers:
         return _bounded(data, info.filename)
 
 
+def _reopened_zip(path: str) -> _ZipMembers:
+    return _ZipMembers(zipfile.ZipFile(path))
+
+
 def _list_tar(path: Path, contents: _Contents) -> None:
-    members = _TarMembers(_open_tar(path), printable(path))
+    members = _TarMembers(path)
     for info in members:
         fault = "" if info.isreg() or info.isdir() else "not a regular file"
         contents.add(
@@ -204,9 +212,10 @@ def _open_tar(path: Path) -> IO[bytes]:
 class _TarMembers:
     """Lists and reads the members of an uncompressed tar file, and closes it at the end."""
 
-    def __init__(self, file: IO[bytes], source: str) -> None:
-        self._file = file
-        self._source = source
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._file = file = _open_tar(path)
+        self._source = source = printable(path)
         self._lock = threading.Lock()
         try:
             self._archive = tarfile.TarFile(fileobj=file)
@@ -218,7 +227,11 @@ class _TarMembers:
             ) from error
 
     def __del__(self) -> None:
-        self._file.close()
+        if hasattr(self, "_file"):
+            self._file.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _TarMembers, (self._path,)
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
         last = -1

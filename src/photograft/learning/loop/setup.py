@@ -27,9 +27,10 @@ from photograft.learning.history import Epoch, Follower, History
 from photograft.learning.job import Job
 from photograft.learning.loop.batches import PhotoBatches
 from photograft.learning.loop.checkpoints import Checkpoint
+from photograft.learning.loop.feeds import Feed, Model, Setting
 from photograft.learning.loop.network import HeadModule, TransferNetwork
 from photograft.learning.loop.targets import choose_target_encoding, class_weights, num_outputs
-from photograft.learning.loop.training import Feed, Model, Setting, train_network
+from photograft.learning.loop.together import Task, carry_out
 from photograft.learning.settings import LearningSettings, Training
 
 #: Features whose deviation is less than this share of the usual one are constant.
@@ -159,21 +160,10 @@ def run_loop(
         device=device,
         precision=precision,
     )
-    if isinstance(model, nn.Module):
-        model.to(device)
     checkpoint = Checkpoint(job.store.cache, _key(job, settings, setting, stage))
-    history = train_network(
-        model,
-        train,
-        validation if len(validation.labels) else None,
-        settings,
-        setting,
-        checkpoint=checkpoint,
-        followers=_followers(job, checkpoint, stage),
-        progress=job.progress,
-    )
-    if isinstance(model, nn.Module):
-        model.to("cpu")
+    watched = validation if len(validation.labels) else None
+    task = Task(model, train, watched, settings, setting)
+    history = carry_out(task, checkpoint, _followers(job, checkpoint, stage), job.progress)
     return history, checkpoint
 
 

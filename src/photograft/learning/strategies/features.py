@@ -194,8 +194,8 @@ def _gather(job: Job, tables: Sequence[Table]) -> Gather:
 
 def _fit_mlp(job: Job) -> Fitted:
     from photograft.learning.loop.batches import StoredBatches  # torch, only where needed
+    from photograft.learning.loop.feeds import Feed
     from photograft.learning.loop.setup import HeadOnly, make_head, run_loop, target_encoding_of
-    from photograft.learning.loop.training import Feed
 
     config, table = job.config, job.features()
     wanted = config.layer if config.layer != "auto" else "last"
@@ -203,7 +203,7 @@ def _fit_mlp(job: Job) -> Fitted:
     hidden = config.hidden or (256,)
     module = make_head(job, len(columns), hidden, table=table, columns=columns)
     feeds = [
-        Feed(StoredBatches(table, job.digests(part), columns), job.labels(part), lambda x: x)
+        Feed(StoredBatches(table, job.digests(part), columns), job.labels(part))
         for part in ("train", "validation")
     ]
     history, checkpoint = run_loop(

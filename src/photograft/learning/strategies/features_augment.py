@@ -233,20 +233,16 @@ def _fit_fresh(job: Job) -> Fitted:
 def _fit_mlp(job: Job) -> Fitted:
     """Train an MLP on the stored views."""
     from photograft.learning.loop.batches import StoredBatches, ViewBatches
+    from photograft.learning.loop.feeds import Feed
     from photograft.learning.loop.setup import HeadOnly, make_head, run_loop, target_encoding_of
-    from photograft.learning.loop.training import Feed
 
     config, last, columns = job.config, job.backbone.layers[-1], last_columns(job.backbone.layers)
     tables = view_tables(job, epochs=config.loop.epochs)
     hidden = config.hidden or (256,)
     head = make_head(job, last.num_features, hidden, table=tables[0], columns=columns)
-    train = Feed(
-        ViewBatches(tables, job.digests("train"), columns), job.labels("train"), lambda x: x
-    )
+    train = Feed(ViewBatches(tables, job.digests("train"), columns), job.labels("train"))
     validation = Feed(
-        StoredBatches(tables[0], job.digests("validation"), columns),
-        job.labels("validation"),
-        lambda x: x,
+        StoredBatches(tables[0], job.digests("validation"), columns), job.labels("validation")
     )
     history, checkpoint = run_loop(
         job, HeadOnly(head), train, validation, config.loop, stage="views"

@@ -19,6 +19,7 @@ from photograft.features.extractor import extract
 from photograft.features.settings import Augmentation
 from photograft.learning.job import Fitted, Job
 from photograft.learning.loop.batches import ViewBatches, seen_in_view
+from photograft.learning.loop.feeds import Feed
 from photograft.learning.loop.network import TransferNetwork
 from photograft.learning.loop.setup import (
     count_trained,
@@ -28,7 +29,6 @@ from photograft.learning.loop.setup import (
     target_encoding_of,
     trained_classifier,
 )
-from photograft.learning.loop.training import Feed
 from photograft.learning.scheduling.judging import Doubles, Gain
 from photograft.learning.settings import DEFAULT_TRAINING
 from photograft.learning.strategies import features, features_augment
@@ -192,7 +192,7 @@ class Boundary:
             for i, view in enumerate(views)
         ]
         batches = ViewBatches(tables, job.digests(part), shape=shape)
-        return Feed(batches, labels, lambda x: x)
+        return Feed(batches, labels)
 
     def _shape(self) -> tuple[int, ...]:
         blank = torch.zeros(1, *self.job.backbone.input_size, 3, dtype=torch.uint8)

@@ -175,11 +175,17 @@ def train(
         str | None, _option("Follow the training in an experiment tracker.", choices.TRACKERS)
     ] = None,
     ray: Ray = "off",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes on Ray that train a network together.")
+    ] = 1,
 ) -> None:
     """Train; the help text is above."""
     given = {name: value for name, value in locals().items() if value is not None}
-    options = {n: v for n, v in given.items() if n not in ("source", "out", "config", "ray")}
+    options = {
+        n: v for n, v in given.items() if n not in ("source", "out", "config", "ray", "workers")
+    }
 
+    from photograft.core.executors.launched import is_first
     from photograft.core.text import command_line
     from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.findings import show_brief
@@ -189,7 +195,9 @@ def train(
     from photograft.workflows.train import train as run
 
     settings = read_settings(config, **options)
-    finished = run(source, settings, out=out, progress=make_progress(), ray=ray)
+    finished = run(source, settings, out=out, progress=make_progress(), ray=ray, workers=workers)
+    if not is_first():  # of those that torchrun has started
+        return
     console = make_console()
     hint = command_line("doctor", [source], doctor_options(settings))
     show_brief(console, finished.findings(), hint)
