@@ -59,7 +59,7 @@ def shared_run(factory: pytest.TempPathFactory) -> Path:
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
             store = FeatureStore(shared_cache(factory))
-            photograft.train(photos, out=folder, store=store)
+            photograft.train(photos, validation=0.15, out=folder, store=store)
     return folder
 
 

@@ -14,6 +14,7 @@ from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.core import choices
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.schema import Schema, check_choice, check_range
+from photograft.data.settings import DataSettings
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.settings import DEFAULT_TRAINING, Training
 from photograft.learning.strategies import registry
@@ -466,3 +467,25 @@ def test_default_loops_are_sensible() -> None:
 )
 def test_whether_augmentation_changes_anything(settings: Augmentation, changes: bool) -> None:
     assert settings.changes is changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "sets_aside"),
+    [
+        ({}, False),
+        ({"strategy": "features+augment"}, False),
+        ({"strategy": "features+augment", "views": -1}, True),
+        ({"head": "mlp"}, True),
+        ({"strategy": "finetune"}, True),
+        ({"strategy": "scratch"}, True),
+        ({"strategy": "auto"}, True),
+        ({"final": "train"}, True),
+    ],
+)
+def test_photos_are_set_aside_where_a_loop_needs_them(
+    changes: dict[str, object], sets_aside: bool
+) -> None:
+    config = TrainConfig(**changes)  # type: ignore[arg-type]
+    assert config.validation is None
+    assert config.sets_aside == sets_aside
+    assert config.part(DataSettings).sets_aside

@@ -13,6 +13,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from photograft.data.dataset import Dataset
 from photograft.features.settings import Augmentation
 from photograft.learning.settings import TrainConfig, Training
 from recording import Recorder
+from training_helpers import tiny_config
 
 HYMENOPTERA = Path(__file__).parents[3] / "shared" / "datasets" / "hymenoptera"
 
@@ -106,7 +108,7 @@ def test_easy_classes_are_told_apart(run_path: Path) -> None:
 def test_run_json_says_what_was_done(run_path: Path, photos: Path) -> None:
     info = system.read_json(run_path / "run.json")
     settings = TrainConfig.from_json(info["config"])
-    assert settings == TrainConfig(), "no loop ran, and none is named"
+    assert settings == TrainConfig(validation=0.15), "no loop ran, and none is named"
     assert info["strategy"] == "features"
     assert info["history"] is None
     assert info["params"]["trained"] == (sum_of_widths(info) + 1) * 3
@@ -129,6 +131,36 @@ def test_run_json_says_what_was_done(run_path: Path, photos: Path) -> None:
     assert info["seconds"] > 0
     assert datetime.datetime.fromisoformat(info["started"]).tzinfo is not None
     assert len(info["backbone"]["weights_sha256"]) == 64
+
+
+def test_where_cross_validation_chooses_nothing_is_set_aside(
+    make_photos: MakePhotos, tmp_path: Path, cache: Path
+) -> None:
+    """More photos to choose by and to learn from; a network that is trained needs some to watch."""
+    source = make_photos(tmp_path / "photos", classes=system.CLASSES, n=20, size=48)
+    settings = tiny_config("features", weights="random", validation=None, test=0.2)
+    run = photograft.train(source, settings, out=tmp_path / "run", store=FeatureStore(cache))
+    assert run.info["data"]["class_counts"] == {
+        "train": [16] * 3,
+        "validation": [0] * 3,
+        "test": [4] * 3,
+    }
+    assert run.scores["validation"] is None
+    assert any("nothing is set aside for validation" in n for n in run.info["data"]["notes"])
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "nothing is set aside for validation" in page
+    # How sure it may be is known from the photos that were held out in turn.
+    assert run.info["certainty"]["held_out"] == "48 training photos, held out in turn"
+    assert run.classifier.uncertainty is not None
+    assert run.classifier.uncertainty.ood_detector is not None
+    loop = replace(settings, strategy="scratch", weights="random")
+    other = photograft.train(source, loop, out=tmp_path / "loop", store=FeatureStore(cache))
+    tests = [
+        {name for name, part in split_of(path).items() if part == "test"}
+        for path in (run.path, other.path)
+    ]
+    assert tests[0] == tests[1]
+    assert other.scores["validation"]["num_photos"] > 0
 
 
 def test_fingerprint_follows_the_content(tmp_path: Path, photos: Path) -> None:

@@ -338,3 +338,13 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
     >>> TrainConfig(strategy="finetune", seed=1).part(LearningSettings).strategy
     'finetune'
     """
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether photos are set aside for validation where the user does not say.
+
+        Networks that are trained need them, to tell which epoch or which of two is better; a head
+        that is solved on stored features is chosen by cross-validation. Nor are they learned from
+        in the end where the user says so.
+        """
+        return self.has_loop or self.final == "train"

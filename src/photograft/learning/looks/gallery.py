@@ -91,6 +91,10 @@ class Gallery:
             self._known[name] = Looked(extractor, self.cost(name))
         return self._known[name]
 
+    def has_seen_all(self, name: str) -> bool:
+        """Return whether a look has seen every photo."""
+        return name in self._known and self._known[name].table is not None
+
     def cost(self, name: str) -> float:
         """Return a look's cost of a photo, as a multiple of the first look's."""
         return costs_of(get_backbone(name))[0] / self._unit

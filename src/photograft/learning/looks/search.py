@@ -241,14 +241,12 @@ class _Entry:
     Attributes:
         name: The look's.
         cost: Of a photo, as a multiple of the first look's.
-        looked: What it saw; None where it was not opened.
         promise: Of its audition; None where it has none beside what is kept now, or was tried.
     """
 
     def __init__(self, contest: _Contest, name: str) -> None:
         self.contest, self.name = contest, name
         self.cost = contest.gallery.cost(name)
-        self.looked: Looked | None = None
         self.promise: float | None = None
         self._round = -1
 
@@ -265,13 +263,12 @@ class _Entry:
 
     def price(self) -> Price:
         """Return what looking at all photos takes: no audition is worth it that leads nowhere."""
-        is_known = self.looked is not None and self.looked.table is not None
-        return Price(work=0.0 if is_known else self.cost)
+        return Price(work=0.0 if self.contest.gallery.has_seen_all(self.name) else self.cost)
 
     def advance(self, budget: Budget) -> bool:
         """Audition it, or try it on all photos."""
         progress = budget.watch(self.contest.job.progress)
-        looked = self.looked = self.contest.gallery.look(self.name, progress)
+        looked = self.contest.gallery.look(self.name, progress)
         if self._round != self.contest.rounds:
             self.promise, self._round = self.contest.promise(looked), self.contest.rounds
             return False

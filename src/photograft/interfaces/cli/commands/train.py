@@ -114,7 +114,10 @@ def train(
     ] = None,
     validation: Annotated[
         float | None,
-        _option("Share for validation, where the source has no split. [default: 0.15]"),
+        _option(
+            "Share for validation, where the source has no split. [default: 0.15 where a network "
+            "is trained, none where cross-validation chooses]"
+        ),
     ] = None,
     test: Annotated[float | None, _option("Share for the test, likewise.")] = None,
     group_by: Annotated[
