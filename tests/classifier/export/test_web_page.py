@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -22,7 +20,7 @@ from PIL import ExifTags, Image
 
 import photograft
 import system_helpers
-from browser_helpers import BROWSER_MARKS, chromium
+from browser_helpers import BROWSER_MARKS, CONTRASTS, chromium, classify, saved
 from drawing import draw_photo
 from photograft.backbones.engines import Engine
 from photograft.classifier.answering import answered
@@ -144,21 +142,6 @@ def draw(folder: Path, n: int, size: int = 200) -> list[Path]:
             image.save(path)
         paths.append(path)
     return paths
-
-
-def classify(page: Page, paths: list[Path]) -> None:
-    page.set_input_files("#files", paths)
-    done = "Done: 1 photo." if len(paths) == 1 else f"Done: {len(paths)} photos."
-    page.locator("#status", has_text=done).wait_for(timeout=120_000)
-
-
-def saved(page: Page) -> list[dict[str, str]]:
-    """The table that the page saves."""
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save as CSV").click()
-    assert download.value.suggested_filename == "answers.csv"
-    text = Path(download.value.path()).read_text(encoding="utf-8-sig")
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 def check_answers(
@@ -405,30 +388,6 @@ def test_fits(page: Page, tmp_path: Path) -> None:
     for width in (320, 390, 800, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-
-
-CONTRASTS = """
-() => {
-  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b]
-    .map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = (element) => {
-    const colour = getComputedStyle(element).backgroundColor;
-    return channels(colour)[3] === 0 ? ground(element.parentElement) : colour;
-  };
-  const found = [];
-  for (const element of document.querySelectorAll("body *")) {
-    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (!own || !element.checkVisibility() || element.disabled) continue;
-    const pair = [getComputedStyle(element).color, ground(element)].map((c) => light(channels(c)));
-    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-    if (ratio < 4.5) found.push(`${element.textContent.trim().slice(0, 40)}: ${ratio}`);
-  }
-  return found;
-}
-"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -222,7 +222,7 @@ def test_tables_open_in_spreadsheets_and_run_nothing(page: Page) -> None:
         }
         for name in names
     ]
-    rows.append({"name": "broken.jpg", "error": "unreadable"})
+    rows.append({"name": "broken.jpg", "error": "it is none"})
     given = [rows, CLASSES, told(RULES), json.loads(asset("texts.json"))]
     text = page.evaluate("([r, c, rules, t]) => csvOf(tableOf(r, c, rules, t))", given)
     assert text.startswith("\ufeff")

@@ -32,6 +32,7 @@ class Model:
 
     Attributes:
         name: What it is asked by.
+        folder: That it was loaded from.
         digest: SHA-256 of all that answers are computed from, in hexadecimal, as in certificates;
             what runs the network is no part of it.
         checksum: Of its folder: of another one, more may have changed than the digest has in it.
@@ -42,9 +43,11 @@ class Model:
         rules: When no class is to be named.
         record: How its photos are prepared.
         loaded_at: Seconds since the epoch.
+        classifier: What it was loaded as.
     """
 
     name: str
+    folder: Path
     digest: str
     checksum: str
     class_names: tuple[str, ...]
@@ -54,7 +57,7 @@ class Model:
     rules: Rules
     record: Record
     loaded_at: float
-    _classifier: Classifier = field(repr=False)
+    classifier: Classifier = field(repr=False)
     _network: JoinedNetwork = field(repr=False)
 
     @property
@@ -74,7 +77,7 @@ class Model:
         return [self._answer(features[i : i + 1]) for i in range(len(features))]
 
     def _answer(self, features: npt.NDArray[np.float32]) -> Prediction:
-        classifier = self._classifier
+        classifier = self.classifier
         plain, probabilities = classifier.score_features(features)
         ood_scores = classifier.ood_scores(plain, probabilities)
         row = probabilities[0]
@@ -125,6 +128,7 @@ def load_model(name: str, folder: Path, asked: Mapping[str, Any]) -> Model:
     uncertainty = classifier.uncertainty
     model = Model(
         name,
+        folder,
         digest_of(classifier),
         before,
         classifier.class_names,
