@@ -21,7 +21,8 @@ from photograft.backbones.pytorch.zoo import describe_keras
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
-from photograft.classifier.heat_maps import HeatMaps, heat_map, in_photo, seen_box
+from photograft.classifier.heat_maps import HeatMaps, heat_map
+from photograft.classifier.heat_placement import in_photo, seen_box
 from photograft.core.errors import ImageError, InputError
 from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space

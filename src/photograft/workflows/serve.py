@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photograft.classifier.classifier import Prediction
+from photograft.classifier.prediction import Prediction
 from photograft.core.errors import ImageError, PhotograftError
 from photograft.workflows.prediction_counts import sent_away
 from photograft.workflows.serving.decoding import Decoders

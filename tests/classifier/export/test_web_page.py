@@ -24,10 +24,11 @@ from browser_helpers import BROWSER_MARKS, CONTRASTS, chromium, classify, saved
 from drawing import draw_photo
 from photograft.backbones.engines import Engine
 from photograft.classifier.answering import answered
-from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.metadata import rules_of
 from photograft.classifier.export.web.building import build_web
 from photograft.classifier.export.web.neighbours import load_neighbours
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.workflows.settings import TrainConfig
 from web_runtime import NEEDS_RUNTIME

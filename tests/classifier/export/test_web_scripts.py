@@ -19,9 +19,9 @@ from browser_helpers import BROWSER_MARKS, chromium
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.classifier.answering import answered
-from photograft.classifier.classifier import Prediction
 from photograft.classifier.export.resizing import begins_vertically_here
 from photograft.classifier.export.web.page import asset
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.spreadsheets import guarded
 from photograft.data.images import decode

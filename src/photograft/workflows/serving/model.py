@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.classifier.answering import answered
-from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.classifier import Classifier
 from photograft.classifier.digest import digest_of
 from photograft.classifier.files import checksum, find_folder, read_manifest
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.classifier.views import looking_at
 from photograft.core.errors import ClassifierError
