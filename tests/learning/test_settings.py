@@ -181,7 +181,7 @@ class TestJson:
             (TrainConfig, {"hidden": [64, 1.5]}, "hidden is of another type; expected int"),
             (TrainConfig, {"preprocessing": None}, "preprocessing is of another type"),
             (TrainConfig, {"preprocessing": 224}, "expected Preprocessing, got 224"),
-            (TrainConfig, {"training": [1]}, "expected Training or NoneType, got [1]"),
+            (TrainConfig, {"training": [1]}, "expected Training, got [1]"),
             (TrainConfig, {"training": {"epochs": "2"}}, "epochs is of another type; expected int"),
             (Augmentation, {"rotation": "20"}, "rotation is of another type; expected float"),
             (Augmentation, {"horizontal_flip": 1}, "horizontal_flip is of another type"),
@@ -425,7 +425,7 @@ def test_defaults() -> None:
     made = TrainConfig()
     assert (made.strategy, made.backbone, made.weights) == ("features", "auto", "pretrained")
     assert DEFAULT_BACKBONE == "efficientnet_lite0"
-    assert (made.validation, made.test, made.seed) == (0.15, 0.15, 0)
+    assert (made.validation, made.test, made.seed) == (None, 0.15, 0)
     assert made.preprocessing == Preprocessing()
     assert (made.training, made.augmentation, made.head_training) == (None, None, None)
 
