@@ -17,6 +17,7 @@ import pytest
 
 from executor_helpers import NEEDS_RAY, Deadly, Dividing, Killed, Slow, Squares, Where, results
 from photograft.core.errors import InputError
+from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 
 SQUARES = {i: i * i for i in range(60)}
@@ -28,6 +29,7 @@ KILLED = """
 import os, pathlib, signal, sys
 from executor_helpers import Killed, Squares, results
 from photograft.core.errors import InputError
+from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 try:
     OnRay("auto")
@@ -128,6 +130,7 @@ def test_work_for_accelerators_and_other_work_in_turn(
     code = """
 from executor_helpers import Squares
 from photograft.core.executors.base import Dealing
+from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 executor = OnRay("local")
 for accelerated in (False, True, False):
@@ -149,6 +152,7 @@ cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 other = cluster.add_node(num_cpus=1)
 from executor_helpers import Slow
 from photograft.core.executors.base import Dealing
+from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 executor = OnRay(cluster.address)
 places, found = [], []
@@ -226,3 +230,23 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'photograft\[ray\]'"):
         OnRay("local")
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "accelerated", "expected"),
+    [
+        (8, 0, False, (8, 1, 0.0)),
+        (8, 2, False, (8, 1, 0.0)),
+        (8, 0, True, (1, 8, 0.0)),
+        (4, 1, True, (1, 4, 1.0)),
+        (16, 1, True, (4, 4, 0.25)),
+        (64, 1, True, (4, 16, 0.25)),
+        (16, 2, True, (4, 4, 0.5)),
+        (4, 8, True, (8, 1, 1.0)),
+    ],
+)
+def test_actors_and_what_each_has(
+    cpus: int, gpus: int, accelerated: bool, expected: tuple[int, int, float]
+) -> None:
+    """Enough of them decode for an accelerator, which they share."""
+    assert shares(cpus, gpus, accelerated=accelerated) == expected

@@ -49,16 +49,16 @@ class Compiled:
     def __init__(self, model: Model, batch_size: int, compiler: Compiler | None) -> None:
         self.note = ""
         self._model, self._batch_size = model, batch_size
-        self._compiler, self._compiled = compiler, None
+        self._compiler = compiler
+        self._compiled: Upper | None = None
 
     def upper(self, x: Tensor) -> Tensor:
         """Return logits for what a feed's `enter` gave."""
         if self._compiler is None or len(x) != self._batch_size:
             return self._model.upper(x)
-        if self._compiled is None:
-            self._compiled = self._compiler(self._model.upper, dynamic=False)
-        found: Tensor = self._compiled(x)
-        return found
+        compiled: Upper = self._compiled or self._compiler(self._model.upper, dynamic=False)
+        self._compiled = compiled
+        return compiled(x)
 
     def trying(self, step: Callable[[], R], undo: Callable[[], object]) -> R:
         """Return what a step gives; where it fails by being compiled, as it gives it without.
