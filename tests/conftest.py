@@ -14,6 +14,8 @@ import pytest
 import studio_helpers
 import system_helpers
 from drawing import MakePhotos, draw_folder
+from executor_helpers import Squares, results
+from photograft.core.executors.ray_cluster import OnRay
 from photograft.workflows.studio.project import Project
 from server_helpers import RunningServer, serving
 
@@ -100,6 +102,22 @@ def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def photo(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A file that shows a square."""
     return (system_helpers.shared_photos(tmp_path_factory) / "square" / "00.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[OnRay]:
+    """The session's cluster of this machine: to start one takes seconds."""
+    executor = OnRay("local")
+    assert results(executor, Squares(), [1]) == {0: 1}
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(scope="module")
+def on_ray(ray_cluster: OnRay) -> Iterator[OnRay]:
+    """Work on the session's cluster; its cores are free again for the next module."""
+    yield ray_cluster
+    ray_cluster.rest()
 
 
 @pytest.fixture(scope="session")

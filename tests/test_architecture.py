@@ -143,6 +143,7 @@ WITH_TORCH = {
     "backbones.pytorch.zoo",
     "classifier.export.torch_program",
     "learning.loop.checkpoints",
+    "learning.loop.compiling",
     "learning.loop.distributed",
     "learning.loop.feeds",
     "learning.loop.launched",

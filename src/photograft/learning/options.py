@@ -72,6 +72,7 @@ class LearningOptions(ExtractionOptions, total=False):
     dropout: float
     target_encoding: str
     class_weight: str
+    compile: str
     unfreeze: str | int
     head_first: bool
     head_training: Training

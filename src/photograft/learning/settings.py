@@ -176,6 +176,9 @@ class LearningSettings(Schema):
         test_views: ``"flip"`` averages over each photo and its mirror image in prediction.
         augmentation: Random changes of training photos; None for the strategy's own.
         training: The training loop; None for the strategy's own.
+        compile: Whether `torch.compile` makes a faster network of the trained part: ``"on"``,
+            ``"off"``, or ``"auto"``, where it is trained long enough on an NVIDIA GPU. Where it
+            fails, the network is trained as it is.
         stream_above: Where the features of all training photos take more bytes than this, heads
             on them are fitted in passes over the store, and labels are not judged.
 
@@ -201,6 +204,7 @@ class LearningSettings(Schema):
     test_views: str = "plain"
     augmentation: Augmentation | None = None
     training: Training | None = None
+    compile: str = "auto"
     stream_above: int = choices.STREAM_ABOVE
 
     def __post_init__(self) -> None:
@@ -213,6 +217,7 @@ class LearningSettings(Schema):
             ("target_encoding", choices.TARGET_ENCODINGS),
             ("class_weight", choices.CLASS_WEIGHTS),
             ("test_views", choices.TEST_VIEWS),
+            ("compile", choices.COMPILES),
         ):
             check_choice(name, getattr(self, name), words)
         check_range("budget", self.budget, 0, 1e6)
@@ -275,7 +280,7 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
 
     * `LearningSettings`: effort, budget, strategy, final, head, hidden, dropout, target_encoding,
       class_weight, unfreeze, head_first, head_training, views, test_views, augmentation, training,
-      stream_above
+      compile, stream_above
     * `BackboneSettings`: backbone, weights, layer, pooling, preprocessing
     * `ExecutionSettings`: engine, precision, device
     * `DataSettings`: validation, test, near_duplicates, group_by, corrections, new_class, seed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import pytest
 import photograft
 import system_helpers as system
 from drawing import draw_folder
+from executor_helpers import NEEDS_RAY
 from photograft.backbones.settings import Preprocessing
 from photograft.core.deadline import BudgetSpentError, Until
 from photograft.core.executors.choosing import executing
@@ -28,7 +28,6 @@ from photograft.evaluation.comparison.trials import TrialContext, try_folds
 from recording import Recorder
 from training_helpers import tiny_config
 
-HAS_RAY = importlib.util.find_spec("ray") is not None
 FEATUREWISE = Preprocessing(input_size=32, center="feature", standardize="feature")
 
 
@@ -81,15 +80,7 @@ def test_statistics_are_those_of_a_folds_own_photos(
     "executor",
     [
         pytest.param("processes", marks=pytest.mark.slow),
-        pytest.param(
-            "ray",
-            marks=[
-                pytest.mark.ray,
-                pytest.mark.slow,
-                pytest.mark.skipif(not HAS_RAY, reason="ray is not installed"),
-                pytest.mark.filterwarnings("ignore::ResourceWarning"),
-            ],
-        ),
+        pytest.param("ray", marks=NEEDS_RAY),
     ],
 )
 def test_folds_side_by_side_are_those_of_this_process(

@@ -73,7 +73,7 @@ class OnRay:
         dealing = dealing or Dealing()
         if dealing.accelerated not in self._pools:
             # Actors that wait for work hold the cores that those of the other pool need.
-            self._let_go()
+            self.rest()
             self._pools[dealing.accelerated] = Pool(accelerated=dealing.accelerated)
         pool = self._pools[dealing.accelerated]
         pool.begin(work)
@@ -89,11 +89,11 @@ class OnRay:
         from photograft.core.executors.ray_training import train_together
 
         self._connect()
-        self._let_go()
+        self.rest()
         yield from train_together(work, self.workers, folder=folder, accelerated=accelerated)
 
-    def _let_go(self) -> None:
-        """End the actors that wait for work."""
+    def rest(self) -> None:
+        """End the actors that wait for work, so that others may have their cores."""
         for kind, pool in [*self._pools.items()]:
             if pool.is_idle:
                 self._pools.pop(kind).close()

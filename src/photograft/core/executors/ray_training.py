@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -115,7 +116,10 @@ class _Trainer:
         import ray
 
         # In a thread of its own it leaves Ctrl-C to this process.
-        thread = threading.Thread(target=self._fit, daemon=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Ray's, of its own parts
+            trainer = self._trainer()
+        thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
         thread.start()
         is_over = False
         while not is_over:
@@ -130,34 +134,34 @@ class _Trainer:
         with suppress(Exception):
             ray.kill(self._mailbox)
 
-    def _fit(self) -> None:
+    def _fit(self, trainer: Any) -> None:
+        try:
+            trainer.fit()
+        except Exception as error:
+            self.error = error
+
+    def _trainer(self) -> Any:
+        """Return Ray Train's own trainer."""
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
         from ray.train.v2.api.config import LoggingConfig
 
-        try:
-            TorchTrainer(
-                _in_worker,
-                train_loop_config=self._config,
-                torch_config=TorchConfig(
-                    backend="cpu:gloo,cuda:nccl" if self._accelerated else "gloo"
-                ),
-                scaling_config=ScalingConfig(
-                    num_workers=self._size,
-                    use_gpu=self._accelerated,
-                    resources_per_worker={
-                        "CPU": self._cores,
-                        **({"GPU": 1} if self._accelerated else {}),
-                    },
-                ),
-                run_config=RunConfig(
-                    storage_path=str(self._folder),
-                    failure_config=FailureConfig(max_failures=0),
-                    logging_config=LoggingConfig(log_level="ERROR"),
-                ),
-            ).fit()
-        except Exception as error:
-            self.error = error
+        gpus = {"GPU": 1} if self._accelerated else {}
+        return TorchTrainer(
+            _in_worker,
+            train_loop_config=self._config,
+            torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=self._size,
+                use_gpu=self._accelerated,
+                resources_per_worker={"CPU": self._cores, **gpus},
+            ),
+            run_config=RunConfig(
+                storage_path=str(self._folder),
+                failure_config=FailureConfig(max_failures=0),
+                logging_config=LoggingConfig(log_level="ERROR"),
+            ),
+        )
 
 
 def _in_worker(config: dict[str, Any]) -> None:

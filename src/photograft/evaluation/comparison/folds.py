@@ -86,7 +86,8 @@ class Folds:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the folds that hold photos out, in order."""
-        return np.unique(self.folds).tolist()
+        found: list[int] = np.unique(self.folds).tolist()
+        return found
 
     def job_of(self, fold: int) -> Job:
         """Return what a fold learns from; it is kept until the fold is tested."""

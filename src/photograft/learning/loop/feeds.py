@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,7 @@ class Setting:
         seed: Of all that is random.
         device: torch's name of the device.
         precision: ``"bf16"`` for mixed precision, or ``"fp32"``.
+        compiler: `torch.compile`, or what stands for it; None to compile nothing.
     """
 
     target_encoding: str
@@ -66,3 +67,4 @@ class Setting:
     seed: int
     device: str = "cpu"
     precision: str = "fp32"
+    compiler: Callable[..., Any] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from photograft.backbones.pytorch.device import sent
 from photograft.core.progress import Step
 from photograft.learning.loop.batches import epoch_order
+from photograft.learning.loop.compiling import Compiled
 from photograft.learning.loop.distributed import Group, deal
 from photograft.learning.loop.feeds import Feed, Model, Setting
 from photograft.learning.loop.optimizer import make_optimizer, rate_factor, set_rate
@@ -37,6 +39,7 @@ class Passes:
     Attributes:
         optimizer: Of all that is trained.
         ema: The moving average of the weights, where there is one.
+        compiled: What takes whole batches through the model in training.
     """
 
     def __init__(
@@ -52,6 +55,10 @@ class Passes:
         num_photos, size = len(train.labels), settings.batch_size
         self.count = settings.steps_per_epoch * size or num_photos
         self._num_steps = math.ceil(math.ceil(self.count / size) / settings.accumulate)
+        # What is compiled is tried, and must not meet the others while it is.
+        alone = group.size == 1 or settings.freeze_batch_norm
+        whole = len(deal(np.arange(size), size, group).order)
+        self.compiled = Compiled(model, whole, setting.compiler if alone else None)
         self.ema = copies(model.trained_state()) if settings.ema_decay else {}
 
     def run_epoch(
@@ -85,7 +92,8 @@ class Passes:
                 # A photo weighs as much in an update as any other of its batches.
                 first = (i - i % settings.accumulate) * size
                 together = min(settings.accumulate * size, len(order) - first)
-                total += self._step(inputs, own, len(own) / together, counting)
+                work = functools.partial(self._step, inputs, own, len(own) / together, counting)
+                total += self.compiled.trying(work, self._undo)
                 if (i + 1) % settings.accumulate == 0 or is_last:
                     planned = settings.epochs * self._num_steps
                     self._update(rate_factor(settings, update, planned, losses), update)
@@ -112,11 +120,15 @@ class Passes:
         with self._autocast():
             x = self._train.enter(sent(inputs, self.setting.device))
             x, mixed = mixed_up(x, targets, self.settings.mixup)
-            logits = self.model.upper(x)
+            logits = self.compiled.upper(x)
         loss = self._loss(logits, mixed, self._weights[wanted])
         (loss * share * counting.weight).backward()  # type: ignore[no-untyped-call]
         hits = (predicted(self.setting.target_encoding, logits.detach()) == wanted).sum()
         return torch.stack([loss.detach() * len(labels), hits]) * counting.weight
+
+    def _undo(self) -> None:
+        """Take back what a step that failed has added to gradients, which were none before."""
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _update(self, factor: float, update: int) -> None:
         set_rate(self.optimizer, factor)

@@ -164,7 +164,7 @@ class _Loop:
         elif self.passes.ema:
             put(self.model, self.passes.ema)
         self.model.train(False)
-        notes = []
+        notes = [self.passes.compiled.note] if self.passes.compiled.note else []
         if len(self.epochs) < self.settings.epochs:
             notes.append(
                 f"stopped after epoch {len(self.epochs)} of {self.settings.epochs}: "

@@ -157,6 +157,13 @@ def train(
     device: Annotated[
         str | None, _option("auto: an accelerator where there is one.", choices.DEVICES)
     ] = None,
+    compile: Annotated[  # noqa: A002 (the option's name)
+        str | None,
+        _option(
+            "torch.compile for networks in training. auto: where it pays on a GPU.",
+            choices.COMPILES,
+        ),
+    ] = None,
     max_pixels: Annotated[
         int | None, _option("Skip photos with more pixels than this. [default: 250000000]")
     ] = None,
