@@ -147,9 +147,10 @@ class LearningSettings(Schema):
         effort: How many looks at each photo are tried where no backbone is named: ``"quick"`` one,
             ``"standard"`` a second one, ``"thorough"`` more; see `photograft.learning.looks`. What
             is tried is kept only where it is better beyond noise.
-        budget: Seconds to spend on these looks besides the first one; what has not been tried by
-            then is left out. 0 for as many as it takes: the same photos then give the same
-            classifier on a slow machine and on a fast one.
+        budget: Seconds to spend on these looks besides the first one, or in ``"auto"`` on the
+            strategies besides the first; what has not been tried by then is left out. 0 for as many
+            as it takes: the same photos then give the same classifier on a slow machine and on a
+            fast one.
         strategy: How to learn: ``"features"`` (a frozen backbone, looked at once),
             ``"features+augment"`` (the same on several views of each photo), ``"finetune"`` (its
             top trained as well), ``"scratch"`` (a small network from random weights), or

@@ -44,7 +44,11 @@ def train(
         ),
     ] = None,
     budget: Annotated[
-        str | None, _option("Time to spend on these looks, such as 90s or 5m. [default: no limit]")
+        str | None,
+        _option(
+            "Time to spend on these looks, or on what auto tries, such as 90s or 5m. [default: no "
+            "limit]"
+        ),
     ] = None,
     backbone: Annotated[
         str | None,
