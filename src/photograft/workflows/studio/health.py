@@ -61,7 +61,7 @@ class Health:
         }
 
     def together(self, finding_id: str, photo_ids: Sequence[str], *, rest: bool) -> list[str]:
-        """Return all photos that lie together with some in a finding, also those that no card shows.
+        """Return all photos that lie together with some in a finding, shown on a card or not.
 
         Args:
             finding_id: Of the finding, as `cards` has it.
