@@ -42,13 +42,17 @@ def opened(browser: Browser, said: list[str]) -> Iterator[Callable[..., Page]]:
     """Opens the page of a server on a phone."""
     pages = []
 
+    def note(url: str, own: tuple[str, ...]) -> None:
+        if not url.startswith(own):
+            said.append(url)
+
     def open_page(server: RunningServer, ready: str = "body[data-ready]") -> Page:
         page = browser.new_page(viewport={"width": 390, "height": 800})
         pages.append(page)
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(str(error)))
         own = (f"http://{server.address}/", "blob:", "data:")
-        page.on("request", lambda asked: said.extend([asked.url][asked.url.startswith(own) :]))
+        page.on("request", lambda asked: note(asked.url, own))
         page.goto(own[0])
         page.wait_for_selector(ready)
         return page

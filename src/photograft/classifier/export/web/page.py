@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import hashlib
 import html
@@ -57,7 +58,9 @@ class PageParts:
 
 def build_page(parts: PageParts) -> str:
     """Return the page as HTML that needs no other file."""
+    early = asset("early.js")
     carried = {
+        "early": early,
         "worker": "\n".join(map(asset, _WORKER)),
         "packed_runtime": _base64(parts.runtime.script),
         "packed_binary": _base64(parts.runtime.binary),
@@ -69,7 +72,7 @@ def build_page(parts: PageParts) -> str:
         **dict.fromkeys(("top", "end"), ""),
         "carried": _filled("alone_end.html", carried),
     }
-    return _page(values, parts.facts, _texts(), _ALONE, _policy)[0]
+    return _page(values, parts.facts, _texts(), _ALONE, functools.partial(_policy, early))[0]
 
 
 def build_served_page() -> tuple[str, str]:
@@ -190,12 +193,12 @@ def asset(name: str) -> str:
     return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
+def _policy(early: str, style: str, script: str) -> str:
     """Return the policy that keeps the browser from asking any network for anything."""
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src '{_hash(script)}' 'wasm-unsafe-eval' blob:",
+            f"script-src '{_hash(early)}' '{_hash(script)}' 'wasm-unsafe-eval' blob:",
             f"style-src '{_hash(style)}'",
             # Beside a server's page: the worker that keeps it, and its icons.
             "worker-src blob: 'self'",

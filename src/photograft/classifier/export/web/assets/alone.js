@@ -1,40 +1,5 @@
 // How a page answers alone: a worker of its own runs the network that the page carries.
 
-let worker;
-const asked = new Map();
-let lastId = 0;
-
-function ask(task, given, transfer = []) {
-  return new Promise((resolve, reject) => {
-    const id = ++lastId;
-    asked.set(id, { resolve, reject });
-    worker.postMessage({ id, task, given }, transfer);
-  });
-}
-
-function startWorker() {
-  const code = byId("worker").textContent;
-  worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
-  worker.onmessage = ({ data: { id, found, error, detail } }) => {
-    const { resolve, reject } = asked.get(id);
-    asked.delete(id);
-    if (error) reject(Object.assign(new Error(detail), { reason: error }));
-    else resolve(found);
-  };
-  worker.onerror = (event) => {
-    for (const { reject } of asked.values()) reject(new Error(event.message || "worker"));
-    asked.clear();
-  };
-}
-
-/** Return what an element holds, which is not kept twice. */
-function take(id) {
-  const element = byId(id);
-  const text = element.textContent;
-  element.remove();
-  return text;
-}
-
 function missing() {
   const needed = ["DecompressionStream", "WebAssembly", "OffscreenCanvas", "createImageBitmap"];
   return needed.filter((name) => !(name in window));
@@ -43,16 +8,14 @@ function missing() {
 /** An error whose words are for the user. */
 const refusal = (text, values) => Object.assign(new Error(text), { words: filled(text, values) });
 
-/** Start the worker; make sure that this browser computes as the library does. */
+/** Have the worker open the network; make sure that this browser computes as the library does. */
 async function begin() {
   offerRules();
   const lacking = missing();
   if (lacking.length) throw refusal(texts.status.old, { what: lacking.join(", ") });
-  startWorker();
-  const packed = ["packed-runtime", "packed-binary", "packed-network"].map(take);
   const { looks, shape, input, outputs, checks, max_pixels } = facts;
-  const given = { packed, facts: { looks, shape, input, outputs, checks, max_pixels } };
-  const { threads } = await ask("start", given);
+  const told = { looks, shape, input, outputs, checks, max_pixels };
+  const { threads } = await ask("open", { packed: take("packed-network"), facts: told });
   say(texts.status.checking);
   const checked = await ask("check");
   window.photograft = { threads, checked }; // for whoever looks into it
