@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 import signal
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if not hasattr(config, "workerinput"):
         return
-    seconds = Counter[Path]()
+    seconds: defaultdict[Path, float] = defaultdict(float)
     for item in items:
         names = {mark.name for mark in item.iter_markers()}
         seconds[item.path] += 10 if "slow" in names else 3 if "browser" in names else 0.2

@@ -1,4 +1,4 @@
-"""The choice of the head's penalty, and that held-out scores are those of what was held out."""
+"""The choice of the head's penalty and of balanced classes; held-out scores are of what was."""
 
 from __future__ import annotations
 
@@ -8,16 +8,27 @@ import numpy as np
 import pytest
 
 from photograft.backbones.registry import Layer
+from photograft.core.arrays import Floats
 from photograft.core.progress import Silent
 from photograft.learning.head import choosing, cross_validation
 from photograft.learning.head.basis import make_basis
 from photograft.learning.head.blending import blended
 from photograft.learning.head.candidates import HeadCandidate, Question, try_heads
 from photograft.learning.head.cross_validation import strongest_of_the_best
+from photograft.learning.head.fitting import fit_head
 from photograft.learning.head.out_of_fold import repeated_folds
 from photograft.learning.head.selection import to_json
 from photograft.learning.head.solver import solve
-from selection_helpers import choose, folds_seen, gather_from, keys_of, noise, point, signal_in
+from selection_helpers import (
+    Labels,
+    choose,
+    folds_seen,
+    gather_from,
+    keys_of,
+    noise,
+    point,
+    signal_in,
+)
 
 
 def test_penalty_is_strong_for_noise_and_weak_for_a_clear_signal() -> None:
@@ -159,3 +170,33 @@ def test_json() -> None:
     assert (data["num_photos"], data["num_folds"], data["num_repeats"]) == (240, 5, 2)
     assert data["candidates"][0]["path"][0][0] == 10.0
     assert [strength for strength, _, _ in data["candidates"][3]["path"]] == [0.9, 0.6, 0.3, 0.0]
+
+
+def unbalanced() -> tuple[Floats, Labels]:
+    features, _ = noise(220)
+    labels = (np.arange(220) < 20).astype(np.int64)
+    features[:, 32:] += (0.4 * labels[:, None]).astype(np.float32)
+    return features, labels
+
+
+def test_balanced_gives_the_small_class_its_say() -> None:
+    features, labels = unbalanced()
+    recalls = []
+    for balanced in (False, True):
+        found = choose(features, labels, layers="last", balanced=balanced)
+        head = fit_head(gather_from(features), found, labels, balanced=balanced)
+        predicted = head.predict_proba(features[:, found.columns]).argmax(axis=1)
+        recalls.append((predicted[labels == 1] == 1).mean())
+    assert recalls[0] < 0.3
+    assert recalls[1] > 0.55
+
+
+def test_balanced_scores_are_means_over_classes() -> None:
+    """Half of the small class looks just like the large one, the other half quite different."""
+    features, _ = noise(220)
+    labels = (np.arange(220) < 20).astype(np.int64)
+    features[:10, 32:] += 8
+    plain = choose(features, labels, layers="last", head="logistic")
+    assert plain.accuracy == pytest.approx(210 / 220, abs=0.02)
+    balanced = choose(features, labels, layers="last", head="logistic", balanced=True)
+    assert balanced.accuracy == pytest.approx((1 + 0.5) / 2, abs=0.05)

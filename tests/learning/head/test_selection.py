@@ -279,33 +279,3 @@ def test_basis_is_kept_for_the_fit(head: str) -> None:
 
 
 # --- balance
-
-
-def unbalanced() -> tuple[Floats, Labels]:
-    features, _ = noise(220)
-    labels = (np.arange(220) < 20).astype(np.int64)
-    features[:, 32:] += (0.4 * labels[:, None]).astype(np.float32)
-    return features, labels
-
-
-def test_balanced_gives_the_small_class_its_say() -> None:
-    features, labels = unbalanced()
-    recalls = []
-    for balanced in (False, True):
-        found = choose(features, labels, layers="last", balanced=balanced)
-        head = fit_head(gather_from(features), found, labels, balanced=balanced)
-        predicted = head.predict_proba(features[:, found.columns]).argmax(axis=1)
-        recalls.append((predicted[labels == 1] == 1).mean())
-    assert recalls[0] < 0.3
-    assert recalls[1] > 0.55
-
-
-def test_balanced_scores_are_means_over_classes() -> None:
-    """Half of the small class looks just like the large one, the other half quite different."""
-    features, _ = noise(220)
-    labels = (np.arange(220) < 20).astype(np.int64)
-    features[:10, 32:] += 8
-    plain = choose(features, labels, layers="last", head="logistic")
-    assert plain.accuracy == pytest.approx(210 / 220, abs=0.02)
-    balanced = choose(features, labels, layers="last", head="logistic", balanced=True)
-    assert balanced.accuracy == pytest.approx((1 + 0.5) / 2, abs=0.05)
