@@ -20,7 +20,7 @@ from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
-from photograft.data.splits import make_split
+from photograft.data.loading import split_of
 from photograft.features.opening import extractor_for
 from photograft.learning.head.selection import to_json
 from photograft.learning.job import Job
@@ -70,7 +70,7 @@ def job_of(
     config: TrainConfig = CONFIG,
 ) -> Job:
     dataset = Dataset.load(photos)
-    split = make_split(dataset, validation=config.validation, test=config.test, seed=0)
+    split = split_of(dataset, config)
     extractor = extractor_for(
         get_backbone(first), config, store=store, progress=progress or Silent()
     )
