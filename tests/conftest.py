@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import shutil
 import signal
 from collections import defaultdict
@@ -18,6 +19,8 @@ from executor_helpers import Squares, results
 from photograft.core.executors.ray_cluster import OnRay
 from photograft.workflows.studio.project import Project
 from server_helpers import RunningServer, serving
+
+_NUMBERS = itertools.count()
 
 
 def pytest_sessionstart() -> None:
@@ -58,7 +61,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of this test's own as the user's cache; not inside `tmp_path`."""
-    folder = tmp_path_factory.mktemp("cache")
+    # Numbered here: pytest looks through all its folders, which are thousands, for each new one.
+    folder = tmp_path_factory.getbasetemp() / "caches" / f"{next(_NUMBERS)}"
+    folder.mkdir(parents=True)
     monkeypatch.setenv("PHOTOGRAFT_CACHE", str(folder))
     return folder
 
