@@ -310,6 +310,20 @@ def test_validation_photos_from_elsewhere_choose_looks_too(
     assert 0 < by_validation.selection.log_loss < 0.1
 
 
+@pytest.mark.usefixtures("planned")
+def test_validation_photos_begin_with_what_cross_validation_kept(
+    striped: Path, store: FeatureStore
+) -> None:
+    """They are few: where they can't tell, it has the better word."""
+    job = job_of(striped, store, config=dataclasses.replace(CONFIG, validation=0.2))
+    searching = Search(job)
+    assert names(searching.by_training()) == [SHARP]
+    found = searching.by_validation()
+    assert found.steps[0].look == SHARP
+    assert FIRST in {step.look for step in found.steps[1:]}
+    assert names(found) == [SHARP]
+
+
 def test_both_searches_are_paid_for_once(
     elsewhere: Path, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
