@@ -140,8 +140,11 @@ class _Contest:
         """Try a look that has seen all photos, and keep it where it is better beyond noise."""
         self._try(looked, progress)
         tried = [(looks, self._settle(looks)) for looks in self._ways(looked)]
-        looks, selection = cheapest_of_ties(tried, lambda one, other: is_better(one[1], other[1]))
-        is_kept = is_better(selection, self.selection)
+        errors = self.panel.errors
+        looks, selection = cheapest_of_ties(
+            tried, lambda one, other: is_better(one[1], other[1], errors=errors)
+        )
+        is_kept = is_better(selection, self.selection, errors=errors)
         self.steps.append(
             Step(looked.name, looked.cost, promise, selection.log_loss, selection.accuracy, is_kept)
         )
