@@ -70,7 +70,7 @@ def job_of(
     config: TrainConfig = CONFIG,
 ) -> Job:
     dataset = Dataset.load(photos)
-    split = make_split(dataset, validation=config.validation, test=config.test, seed=0)
+    split = make_split(dataset, validation=config.validation or 0.0, test=config.test, seed=0)
     extractor = extractor_for(
         get_backbone(first), config, store=store, progress=progress or Silent()
     )
