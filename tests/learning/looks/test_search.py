@@ -20,7 +20,7 @@ from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
-from photograft.data.loading import split_of
+from photograft.data.splits import make_split
 from photograft.features.opening import extractor_for
 from photograft.learning.head.selection import to_json
 from photograft.learning.job import Job
@@ -70,7 +70,7 @@ def job_of(
     config: TrainConfig = CONFIG,
 ) -> Job:
     dataset = Dataset.load(photos)
-    split = split_of(dataset, config)
+    split = make_split(dataset, validation=config.validation or 0.0, test=config.test, seed=0)
     extractor = extractor_for(
         get_backbone(first), config, store=store, progress=progress or Silent()
     )
@@ -308,6 +308,19 @@ def test_validation_photos_from_elsewhere_choose_looks_too(
     assert after.accuracy is not None
     assert after.accuracy > before.accuracy + 0.3
     assert 0 < by_validation.selection.log_loss < 0.1
+
+
+@pytest.mark.usefixtures("planned")
+def test_validation_photos_begin_with_what_cross_validation_kept(
+    striped: Path, store: FeatureStore
+) -> None:
+    """They are few: where they can't tell, it has the better word."""
+    job = job_of(striped, store, config=dataclasses.replace(CONFIG, validation=0.2))
+    searching = Search(job)
+    assert names(searching.by_training()) == [SHARP]
+    found = searching.by_validation()
+    assert found.steps[0].look == SHARP
+    assert names(found) == [SHARP]
 
 
 def test_both_searches_are_paid_for_once(

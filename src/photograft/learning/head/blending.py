@@ -28,7 +28,7 @@ _PSEUDO_PHOTOS = 0.25
 _FOR_FEW = 10.0
 #: What c is of photos of another kind, whose mistakes show how unsure heads ought to be: for where
 #: they make none.
-_OF_ANOTHER_KIND = 0.05
+_OF_ANOTHER_KIND = 0.005
 #: A slight pull towards equal weights, for heads that say nearly the same.
 _PULL = 3e-3
 #: Heads with a smaller share are left out.

@@ -215,9 +215,15 @@ def select(
     return settle(asked, [look], head=head)
 
 
-def is_better(selection: Selection, other: Selection) -> bool:
-    """Return whether a selection is better than another on the same photos, beyond noise."""
-    return Gain.of(other.losses, selection.losses, selection.shares).is_real
+def is_better(selection: Selection, other: Selection, *, errors: float = 1.0) -> bool:
+    """Return whether a selection is better than another on the same photos, beyond noise.
+
+    Args:
+        selection: The one.
+        other: The other.
+        errors: Standard errors of the difference that count as noise.
+    """
+    return Gain.of(other.losses, selection.losses, selection.shares).is_beyond(errors)
 
 
 def to_json(selection: Selection) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Gallery:
     """
 
     def __init__(self, job: Job, *, has_costs: bool) -> None:
-        self._job, self._known = job, dict[str, Looked]()
+        self._job = job
         parts = job.extractor.parts or (job.extractor,)
         table = job.features()
         tables = table.tables if isinstance(table, JoinedTable) else (table,)
@@ -74,6 +74,7 @@ class Gallery:
             Looked(part, costs_of(part.backbone)[0] / self._unit if has_costs else 1.0, own)
             for part, own in zip(parts, tables, strict=True)
         ]
+        self._known = {looked.name: looked for looked in self.first}
 
     def look(self, name: str, progress: Progress) -> Looked:
         """Return a look by its name, opened where it was not asked for before.

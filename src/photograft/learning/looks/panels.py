@@ -16,6 +16,10 @@ from photograft.learning.head.solver import photo_weights
 from photograft.learning.head.trying import NUM_FOLDS, SELECTION_PHOTOS, Asked, LookHeads, ask
 from photograft.learning.job import Job
 
+#: Standard errors by which validation photos have to find a look better: they are few, come several
+#: from a place, and speak against what cross-validation has found to be better.
+_TO_OVERRULE = 2.0
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -28,6 +32,7 @@ class Panel:
         judges: ``"train"``: each is held out in turn; or ``"validation"``: the last ones only
             judge, what is learned from the others.
         folds: By which those of validation are judged, as in `settle`; None where all are.
+        errors: Standard errors of a difference that are noise to them.
     """
 
     photos: Sequence[Photo]
@@ -35,6 +40,7 @@ class Panel:
     asked: Asked
     judges: str = "train"
     folds: npt.NDArray[np.int64] | None = None
+    errors: float = 1.0
 
     def settle(self, looks: Sequence[LookHeads], head: str) -> Selection:
         """Choose among heads that were tried on these photos; see `settle`."""
@@ -112,4 +118,4 @@ def of_validation(job: Job, most: int | None = None) -> Panel:
         photo_weights(together, balanced=job.config.class_weight == "balanced"),
         1,
     )
-    return Panel([*photos[0], *photos[1]], digests, asked, "validation", judges)
+    return Panel([*photos[0], *photos[1]], digests, asked, "validation", judges, _TO_OVERRULE)

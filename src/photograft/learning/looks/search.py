@@ -56,7 +56,8 @@ class Found:
 class Search:
     """A search for looks, once by the training photos and, where asked for, by validation photos.
 
-    Both have one budget, and what a look saw for the one is there for the other.
+    Both have one budget, and what a look saw for the one is there for the other. The second begins
+    with what the first kept: validation photos, which are few, overrule it where they can tell.
 
     Args:
         job: Its extractor is the first look, or several, which then all are taken as one step.
@@ -67,6 +68,7 @@ class Search:
         self.job, self.plan, self.timer = job, plan_for(job.config), timer
         self.gallery = Gallery(job, has_costs=bool(self.plan.looks))
         self.budget: Budget | None = None
+        self.kept = list(self.gallery.first)
 
     def by_training(self) -> Found:
         """Choose looks and the head on them by training photos, held out in turn."""
@@ -79,15 +81,18 @@ class Search:
     def _by(self, panel_of: Callable[[Job, int | None], Panel]) -> Found:
         panel = panel_of(self.job, None)
         some = panel_of(self.job, AUDITION_PHOTOS) if self.plan.looks else panel
-        contest = _Contest(self.job, self.gallery, panel, some)
+        contest = _Contest(self.job, self.gallery, panel, some, self.kept)
         if self.budget is None:  # which is for what is looked at besides the first look
             self.budget = Budget(
                 work=self.plan.most - len(self.gallery.first),
                 seconds=self.job.config.budget or math.inf,
                 timer=self.timer,
             )
-        entries = [_Entry(contest, name) for name in self.plan.looks]
+        known = {looked.name for looked in self.kept}
+        names = [looked.name for looked in self.gallery.first if self.plan.looks]
+        entries = [_Entry(contest, n) for n in (*names, *self.plan.looks) if n not in known]
         run(entries, self.budget)
+        self.kept = contest.kept
         contest.steps += [
             Step(entry.name, entry.cost, entry.promise, None, None, kept=False)
             for entry in entries
@@ -107,37 +112,39 @@ class _Contest:
         rounds: How many looks were kept, one after another.
     """
 
-    def __init__(self, job: Job, gallery: Gallery, panel: Panel, some: Panel) -> None:
+    def __init__(
+        self, job: Job, gallery: Gallery, panel: Panel, some: Panel, kept: Sequence[Looked]
+    ) -> None:
         self.job, self.plan, self.gallery = job, plan_for(job.config), gallery
         self.panel, self.some = panel, some
         self._heads: dict[str, LookHeads] = {}
         self._auditioned: dict[str, LookHeads] = {}
         self._before: Selection | None = None
-        self.kept, self.rounds, self.is_over = list(gallery.first), 0, False
+        self.kept, self.rounds, self.is_over = list(kept), 0, False
         for looked in self.kept:
             self._try(looked, self.job.progress)
         self.selection = self._settle(self.kept)
         names = "+".join(looked.name for looked in self.kept)
-        first = self.selection
-        self.steps = [
-            Step(names, float(len(self.kept)), None, first.log_loss, first.accuracy, kept=True)
-        ]
+        first, cost = self.selection, sum(looked.cost for looked in self.kept)
+        self.steps = [Step(names, cost, None, first.log_loss, first.accuracy, kept=True)]
 
     def promise(self, looked: Looked) -> float:
         """Return by how much a look lowers the log loss of some photos; 0 within noise."""
         if self._before is None:
             self._before = self._audition(self.kept)
-        after = self._audition([*self._others(looked), looked])
+        after = self._audition(self._ways(looked)[-1])
         before = self._before
         return Gain.of(before.losses, after.losses, before.shares).promise
 
     def challenge(self, looked: Looked, promise: float, progress: Progress) -> None:
         """Try a look that has seen all photos, and keep it where it is better beyond noise."""
         self._try(looked, progress)
-        ways = [[looked], [*self._others(looked), looked]]
-        tried = [(looks, self._settle(looks)) for looks in ways[: 1 + (len(ways[1]) > 1)]]
-        looks, selection = cheapest_of_ties(tried, lambda one, other: is_better(one[1], other[1]))
-        is_kept = is_better(selection, self.selection)
+        tried = [(looks, self._settle(looks)) for looks in self._ways(looked)]
+        errors = self.panel.errors
+        looks, selection = cheapest_of_ties(
+            tried, lambda one, other: is_better(one[1], other[1], errors=errors)
+        )
+        is_kept = is_better(selection, self.selection, errors=errors)
         self.steps.append(
             Step(looked.name, looked.cost, promise, selection.log_loss, selection.accuracy, is_kept)
         )
@@ -151,7 +158,7 @@ class _Contest:
         """Return why no look is worth trying any more; or nothing."""
         if self.is_over:
             return "the look that promised most was no better"
-        if len(self.kept) >= self.plan.most_kept:
+        if self.rounds and len(self.kept) >= self.plan.most_kept:
             return "as many looks are kept as may be"
         if math.isclose(self.selection.accuracy, 1):
             return "all photos are told apart already"
@@ -189,9 +196,14 @@ class _Contest:
         looked.table = looked.see(self.job.dataset.photos, what)
         return looked.table
 
-    def _others(self, new: Looked) -> list[Looked]:
-        """Return what was kept, less the look whose mirror image a new one adds."""
-        return [looked for looked in self.kept if new.name not in mirrored_names(looked.name)]
+    def _ways(self, new: Looked) -> list[list[Looked]]:
+        """Return how a look may be kept: alone, and where there is room beside the others.
+
+        The look whose mirror image it adds is none of these.
+        """
+        others = [looked for looked in self.kept if new.name not in mirrored_names(looked.name)]
+        has_room = 0 < len(others) < self.plan.most_kept
+        return [[new], [*others, new]] if has_room else [[new]]
 
     def _try(self, looked: Looked, progress: Progress) -> None:
         table = self.see_all(looked)

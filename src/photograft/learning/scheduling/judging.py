@@ -48,7 +48,11 @@ class Gain:
     @property
     def is_real(self) -> bool:
         """Whether it is beyond noise, and worth telling apart at all."""
-        return self.mean > max(self.noise, NEGLIGIBLE)
+        return self.is_beyond(1.0)
+
+    def is_beyond(self, errors: float) -> bool:
+        """Return whether it is beyond so many standard errors, and worth telling apart at all."""
+        return self.mean > max(errors * self.noise, NEGLIGIBLE)
 
     @property
     def promise(self) -> float:
