@@ -21,12 +21,8 @@ import torch
 from torch import nn
 
 from photograft.backbones import engines, get
-from photograft.backbones.engines import (
-    PREPARING,
-    Engine,
-    choose_engine,
-    open_network,
-)
+from photograft.backbones.engines import PREPARING, Engine, choose_engine
+from photograft.backbones.networks import open_network
 from photograft.backbones.precision import choose_precision
 from photograft.backbones.pytorch import pooling, zoo
 from photograft.backbones.pytorch.device import find_device

@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from photograft.backbones.engines import Engine, weights_bytes
+from photograft.backbones.engines import Engine
+from photograft.backbones.networks import weights_bytes
 from photograft.backbones.registry import Backbone, included_name
 from photograft.classifier.display import classifier_html, classifier_line
 from photograft.classifier.files import find_folder

@@ -37,7 +37,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import system_helpers
 from drawing import draw_folder, draw_photo
-from photograft.backbones.engines import open_network
+from photograft.backbones.networks import open_network
 from photograft.classifier.classifier import Classifier
 from photograft.core.errors import InputError, PhotograftError, StorageError
 from photograft.data.encoding import encode_picture

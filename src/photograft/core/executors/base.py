@@ -118,7 +118,7 @@ class Team(Protocol):
     def together(
         self, work: Callable[[Callable[[object], None]], None], *, folder: Path, accelerated: bool
     ) -> Iterator[object]:
-        """Have each worker do the same work, connected by `torch.distributed` with the others.
+        """Have each worker do the same work, connected by ``torch.distributed`` with the others.
 
         Where a worker dies, all begin anew: the work is to go on from where it was.
 
