@@ -41,10 +41,8 @@ class ThreadGroup:
 
 def in_threads(size: int, work: Callable[[ThreadGroup], R]) -> list[R]:
     """What a work gave in each of several threads; raises what the first that failed did."""
-    shared: dict[str, Any] = {
-        "values": [None] * size,
-        "barrier": threading.Barrier(size, timeout=120),
-    }
+    barrier = threading.Barrier(size, timeout=120)
+    shared: dict[str, Any] = {"values": [None] * size, "barrier": barrier}
     results: list[Any] = [None] * size
     errors: list[BaseException] = []
 

@@ -31,7 +31,7 @@ _PREPROCESSING = ("input_size",)
 class DataOptions(TypedDict, total=False):
     """Options of the split and of what belongs together; see `DataSettings`."""
 
-    validation: float
+    validation: float | None
     test: float
     near_duplicates: str
     group_by: str

@@ -220,6 +220,7 @@ def finish(
         StorageError: The folder can't be written.
     """
     job = fitted.as_seen(job)
+    held_out = _held_out(job, fitted)
     assessed = fit_uncertainty(job, fitted)
     fitted = assessed.fitted
     dataset, split, config = job.dataset, job.split, job.config
@@ -237,7 +238,7 @@ def finish(
         started=started,
         seconds=seconds,
         certainty=describe(classifier.uncertainty) if classifier.uncertainty else {},
-        warnings=warnings(dataset, split, scored["validation"], config),
+        warnings=warnings(dataset, split, scored["validation"] or held_out, config),
         diagnosis=diagnosis,
         recipe=recipe,
     )
@@ -275,6 +276,18 @@ def _scored(
         found = job.score(classifier, part)
     scores = evaluate_probabilities(found, labels, job.dataset.class_names, majority)
     return Scored(indices, labels, found, scores)
+
+
+def _held_out(job: Job, fitted: Fitted) -> Scored | None:
+    """Score training photos that were held out in turn, where they were."""
+    found = fitted.out_of_fold
+    if found is None:
+        return None
+    labels, missing = job.labels("train"), job.num_classes - found.log_probs.shape[2]
+    said = np.pad(np.exp(found.log_probs[:, 0]), ((0, 0), (0, missing)))
+    majority, own = int(np.bincount(labels).argmax()), labels[found.rows]
+    scores = evaluate_probabilities(said, own, job.dataset.class_names, majority)
+    return Scored(job.split.train[found.rows], own, said, scores)
 
 
 def _carries_weights(config: TrainConfig, classifier: Classifier) -> bool:

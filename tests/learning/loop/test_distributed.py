@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from timm.layers import BatchNormAct2d
+from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 
 import training_helpers as small
@@ -138,7 +138,8 @@ def test_shares(batch_size: int, size: int) -> None:
     groups = [ThreadGroup(rank, size, {}) for rank in range(size)]
     shares = [deal(order, batch_size, group) for group in groups]
     for start in range(0, 41, batch_size):
-        batch, found = order[start : start + batch_size], []
+        batch = order[start : start + batch_size]
+        found: list[int] = []
         for share in shares:
             i = start // batch_size * share.batch_size
             own = share.order[i : i + share.batch_size].tolist()
@@ -196,7 +197,7 @@ def test_norms_see_the_whole_batch(momentum: float | None) -> None:
     goal = torch.randn(9, 4, 3, 3, generator=torch.Generator().manual_seed(1))
 
     def make() -> nn.Module:
-        return BatchNormAct2d(4, momentum=momentum, act_layer=nn.SiLU)
+        return BatchNormAct2d(4, momentum=momentum, act_layer=nn.SiLU)  # type: ignore[arg-type]
 
     def run(norm: nn.Module, part: slice, *, sum_up: Any = None) -> tuple[torch.Tensor, ...]:
         own = x[part].clone().requires_grad_()
@@ -269,7 +270,7 @@ batch_size = 7
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes as Linux has them")
 def test_torchrun(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Interrupted, then a worker is killed: what is said then goes on, to what one process gives."""
+    """Interrupted, then a worker is killed: what is said goes on, to what one process gives."""
     (tmp_path / "settings.toml").write_text(SETTINGS)
     arguments = ["train", str(photos), "--config", str(tmp_path / "settings.toml")]
     command = ["-m", "photograft", *arguments, "--out", str(tmp_path / "run")]

@@ -19,6 +19,7 @@ from photograft.core.executors.choosing import current
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
+from photograft.data.photo import digests_of
 from photograft.data.splits import Split
 from photograft.evaluation.comparison.candidates import Candidate, NetworkKey
 from photograft.evaluation.comparison.folds import Folds, Tested
@@ -91,7 +92,7 @@ def try_stored(context: TrialContext, candidate: Candidate) -> tuple[Trial, Sele
     start = context.timer()
     selection = choose_head(job, tables)
     seconds = context.timer() - start
-    held, places = selection.held_out, _places(context.pool, clean)
+    held, places = selection.held_out, places_of(context.pool, clean)
     shape = (len(context.pool.photos), held.folds.shape[1])
     predicted, losses = np.full(shape, -1, np.int64), np.full(shape, np.nan)
     predicted[places[held.rows]], losses[places[held.rows]] = held.predicted, held.losses
@@ -136,7 +137,7 @@ def try_folds(
     missing = [fold for fold in work.numbers() if before is None or (0, fold) not in before.done]
     if not missing:
         return
-    places, shape = _places(context.pool, clean), (len(context.pool.photos), NUM_REPEATS)
+    places, shape = places_of(context.pool, clean), (len(context.pool.photos), NUM_REPEATS)
     milliseconds = (
         before.costs["ms_per_photo"]
         if before
@@ -262,7 +263,12 @@ def _costs(
     }
 
 
-def _places(pool: Dataset, clean: Dataset) -> npt.NDArray[np.intp]:
-    """Return where in the pool each photo is that could be decoded."""
-    kept = set(clean.records.columns["name"])
-    return np.flatnonzero([name in kept for name in pool.records.columns["name"]])
+def places_of(dataset: Dataset, clean: Dataset) -> npt.NDArray[np.intp]:
+    """Return where in a dataset each photo is that could be decoded, in their order.
+
+    Args:
+        dataset: The photos.
+        clean: The same, less those that do not decode: all of one content do or do not.
+    """
+    kept = set(digests_of(clean.photos))
+    return np.flatnonzero([digest in kept for digest in digests_of(dataset.photos)])

@@ -44,7 +44,11 @@ def train(
         ),
     ] = None,
     budget: Annotated[
-        str | None, _option("Time to spend on these looks, such as 90s or 5m. [default: no limit]")
+        str | None,
+        _option(
+            "Time to spend on these looks, or on what auto tries, such as 90s or 5m. [default: no "
+            "limit]"
+        ),
     ] = None,
     backbone: Annotated[
         str | None,
@@ -114,7 +118,10 @@ def train(
     ] = None,
     validation: Annotated[
         float | None,
-        _option("Share for validation, where the source has no split. [default: 0.15]"),
+        _option(
+            "Share for validation, where the source has no split. [default: 0.15 where a network "
+            "is trained, none where cross-validation chooses]"
+        ),
     ] = None,
     test: Annotated[float | None, _option("Share for the test, likewise.")] = None,
     group_by: Annotated[
