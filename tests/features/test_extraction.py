@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from photograft.backbones import networks, prepared
+from photograft.backbones import engines, networks, prepared
 from photograft.backbones.engines import PREPARING, Engine
 from photograft.backbones.registry import Backbone, Layer
 from photograft.core.errors import ImageError

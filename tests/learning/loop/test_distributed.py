@@ -149,7 +149,9 @@ def test_shares(batch_size: int, size: int) -> None:
 
 
 def test_too_small_a_batch_for_so_many() -> None:
-    with pytest.raises(InputError, match=r"a batch of 2 photos can't be dealt to 3 workers.*size"):
+    with pytest.raises(
+        InputError, match=r"a batch of 2 photos can't be dealt to 3 workers.*--batch-size 3"
+    ):
         deal(np.arange(9), 2, ThreadGroup(0, 3, {}))
     assert deal(np.arange(9), 2, Alone()).order.tolist() == list(range(9))
 

@@ -71,7 +71,7 @@ def train_together(work: Work, size: int, *, folder: Path, accelerated: bool) ->
             raise WorkersLostError(
                 f"workers that train together died {_TRIES} times ({first_line(trainer.error)})",
                 fix="What was trained is kept, to the last whole epoch: run the same command again,"
-                " with fewer --workers where they lack memory.",
+                " where they lack memory with fewer --workers.",
             )
         yield ("say", f"A worker died: {count(size, 'worker')} go on from the last whole epoch")
 
