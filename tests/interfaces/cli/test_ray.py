@@ -79,7 +79,12 @@ def test_the_same_run(
     """Of a cache that holds nothing yet; `run_path` was made by this process."""
     request.getfixturevalue(fixture)
     out = tmp_path / "run"
-    assert main.run(["train", str(photos), "--ray", "local", "--out", str(out)]) == 0
+    assert (
+        main.run(
+            ["train", str(photos), "--ray", "local", "--validation", "0.15", "--out", str(out)]
+        )
+        == 0
+    )
     here, there = (
         json.loads((run / "metrics.json").read_text(encoding="utf-8")) for run in (run_path, out)
     )

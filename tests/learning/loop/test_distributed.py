@@ -261,6 +261,7 @@ backbone = "convnet:n8 p n16 p n24"
 engine = "torch"
 precision = "fp32"
 near_duplicates = "ignore"
+validation = 0.2
 [preprocessing]
 input_size = 32
 [training]
