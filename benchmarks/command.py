@@ -20,8 +20,9 @@ import numpy as np
 
 import photograft as library
 from benchmarks.common import Finished, metrics, photograft, report
-from photograft.backbones.engines import Network, choose_engine, open_network
+from photograft.backbones.engines import choose_engine
 from photograft.backbones.get import get_backbone
+from photograft.backbones.networks import Network, open_network
 from photograft.backbones.weights import locate_weights
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import files_in

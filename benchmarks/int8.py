@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import photograft, report
-from photograft.backbones.engines import Network, open_network
+from photograft.backbones.networks import Network, open_network
 from photograft.backbones.precision import choose_precision
 from photograft.backbones.registry import Backbone
 from photograft.core.progress import Silent

@@ -7,6 +7,7 @@ of 32 in memory; both in turns on the same machine, three times.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 
@@ -44,11 +45,39 @@ class InMemory:
             yield self._pixels[order[start : start + batch_size]]
 
 
+def compiling(num_steps: int, batch_size: int = 8) -> dict[str, float]:
+    """Return processor seconds: of `torch.compile`, and of a step with it and without."""
+    backbone = get_backbone(DEFAULT_BACKBONE, "random")
+    head = HeadModule(backbone.layers[-1].num_features, (), 1, 0.0, 0)
+    model = TransferNetwork(backbone, None, head, unfreeze="all")
+    model.train()
+    x = model.lower(torch.zeros(batch_size, *backbone.input_size, 3, dtype=torch.uint8))
+
+    def seconds(upper: Callable[[torch.Tensor], torch.Tensor], count: int) -> float:
+        before = os.times()
+        for _ in range(count):
+            upper(x).mean().backward()  # type: ignore[no-untyped-call]
+            model.zero_grad(set_to_none=True)
+        spent = zip(os.times()[:4], before[:4], strict=True)  # the compiler's as well
+        return sum(after - then for after, then in spent) / count
+
+    compiled = torch.compile(model.upper, dynamic=False)
+    found = {"compiling": seconds(compiled, 1)}
+    seconds(model.upper, 1)
+    found["plain"] = seconds(model.upper, num_steps)
+    found["compiled"] = seconds(compiled, num_steps)
+    return found
+
+
 def main() -> None:
     """Time both loops and print their rates."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, default=8)
+    parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
+    if options.compile:
+        report("training_step", **compiling(options.batches))
+        return
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (options.batches * _BATCH, 224, 224, 3), dtype=np.uint8)
     labels = rng.integers(0, 2, len(pixels))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from drawing import draw_folder
-from photograft.backbones.engines import open_network
+from photograft.backbones.networks import open_network
 from photograft.interfaces.sklearn.estimators import PhotoClassifier
 from photograft.interfaces.sklearn.transformer import BackboneFeatures
 from training_helpers import TINY

@@ -18,7 +18,7 @@ import pytest
 from photograft.core.executors.base import Dealing, Done, Executor
 from photograft.core.parallel import num_cores
 
-#: What a test is marked with that works on Ray: on the cluster that all of them share.
+#: What a test is marked with that works on Ray; the fixture `on_ray` is the cluster that all share.
 NEEDS_RAY = [
     pytest.mark.ray,
     pytest.mark.slow,
@@ -26,7 +26,6 @@ NEEDS_RAY = [
     # Ray's own processes outlive the objects that stand for them.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-    pytest.mark.usefixtures("on_ray"),
 ]
 
 

@@ -154,7 +154,14 @@ def test_extras_that_messages_name_exist() -> None:
 
 
 #: Options of other programs, and the one that every command has of Click's.
-_OTHER_OPTIONS = {"--backend-store-uri", "--help", "--local-dir", "--logdir", "--repo-type"}
+_OTHER_OPTIONS = {
+    "--backend-store-uri",
+    "--help",
+    "--local-dir",
+    "--logdir",
+    "--nproc-per-node",
+    "--repo-type",
+}
 #: What may follow an option in a sentence.
 _NO_VALUES = {"", "or", "out"}
 

@@ -72,7 +72,7 @@ def problem(n: int = 40, d: int = 6, num_classes: int = 3, seed: int = 0) -> tup
 
 
 def feed(inputs: npt.NDArray[Any], labels: Labels) -> Feed:
-    return Feed(Rows(inputs), labels, lambda x: x)
+    return Feed(Rows(inputs), labels)
 
 
 def setting(num_classes: int = 3, *, target_encoding: str = "sparse", seed: int = 0) -> Setting:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import photograft
-from photograft.backbones.engines import Engine, choose_engine, open_network
+from photograft.backbones.engines import Engine, choose_engine
 from photograft.backbones.get import get_backbone
+from photograft.backbones.networks import open_network
 from photograft.backbones.pytorch.device import find_device
 from photograft.backbones.settings import Preprocessing
 from photograft.features.settings import Augmentation

@@ -20,13 +20,9 @@ import timm
 import torch
 from torch import nn
 
-from photograft.backbones import engines, get
-from photograft.backbones.engines import (
-    PREPARING,
-    Engine,
-    choose_engine,
-    open_network,
-)
+from photograft.backbones import engines, get, networks
+from photograft.backbones.engines import PREPARING, Engine, choose_engine
+from photograft.backbones.networks import open_network
 from photograft.backbones.precision import choose_precision
 from photograft.backbones.pytorch import pooling, zoo
 from photograft.backbones.pytorch.device import find_device
@@ -53,17 +49,17 @@ def noise_of(shape: tuple[int, ...], seed: int = 0) -> Pixels:
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., engines.Network]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., networks.Network]:
     """Opens a backbone by an engine, at most once."""
     folders: dict[str, Path] = {}
-    networks: dict[tuple[str, Engine], engines.Network] = {}
+    found: dict[tuple[str, Engine], networks.Network] = {}
 
-    def open_(name: str, engine: Engine) -> engines.Network:
-        if (name, engine) not in networks:
+    def open_(name: str, engine: Engine) -> networks.Network:
+        if (name, engine) not in found:
             folder = folders.setdefault(name, tmp_path_factory.mktemp("converted"))
             backbone, path = record(name)
-            networks[name, engine] = open_network(backbone, path, engine, folder)
-        return networks[name, engine]
+            found[name, engine] = open_network(backbone, path, engine, folder)
+        return found[name, engine]
 
     return open_
 
@@ -99,7 +95,7 @@ def every_engine() -> list[Any]:
 class TestEveryNetwork:
     @pytest.mark.parametrize(("name", "engine"), every_engine())
     def test_a_photos_features_depend_on_it_alone(
-        self, name: str, engine: Engine, opened: Callable[..., engines.Network]
+        self, name: str, engine: Engine, opened: Callable[..., networks.Network]
     ) -> None:
         """Bit for bit the same, whatever comes with it, wherever it stands, however many."""
         backbone, _ = record(name)
@@ -122,7 +118,7 @@ class TestEveryNetwork:
         assert np.array_equal(features, kept)
 
     @pytest.mark.parametrize("name", ["efficientnet_lite0", *SMALL])
-    def test_bf16_is_near_fp32(self, name: str, opened: Callable[..., engines.Network]) -> None:
+    def test_bf16_is_near_fp32(self, name: str, opened: Callable[..., networks.Network]) -> None:
         backbone, _ = record(name)
         pixels = noise(backbone)
         exact, near = (opened(name, Engine("torch", p))(pixels) for p in ("fp32", "bf16"))
@@ -135,7 +131,7 @@ class TestEveryNetwork:
     @pytest.mark.parametrize("name", SMALL)
     @pytest.mark.parametrize("engine", PREPARING)
     def test_the_engines_agree(
-        self, name: str, engine: str, opened: Callable[..., engines.Network]
+        self, name: str, engine: str, opened: Callable[..., networks.Network]
     ) -> None:
         pytest.importorskip(engine)
         backbone, _ = record(name)

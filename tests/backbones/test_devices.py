@@ -17,8 +17,9 @@ import pytest
 import torch
 
 from photograft.backbones.devices import ENGINES_ON
-from photograft.backbones.engines import Engine, choose_engine, engine_code, open_network
+from photograft.backbones.engines import Engine, choose_engine, engine_code
 from photograft.backbones.get import get_backbone
+from photograft.backbones.networks import open_network
 from photograft.backbones.pytorch.device import sent
 from photograft.backbones.pytorch.network import FrozenNetwork
 from photograft.backbones.registry import EMBEDDED

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
-from photograft.backbones.engines import PREPARING, Engine, open_maps
+from photograft.backbones.engines import PREPARING, Engine
 from photograft.backbones.get import get_backbone
+from photograft.backbones.networks import open_maps
 from photograft.backbones.pytorch.zoo import describe_keras
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.classifier.classifier import Classifier

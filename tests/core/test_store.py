@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -601,3 +602,19 @@ class TestSizes:
     def test_what_is_no_size(self, text: str) -> None:
         with pytest.raises(InputError, match="no size"):
             parse_size(text)
+
+
+def test_a_table_is_sent_without_its_rows(tmp_path: Path) -> None:
+    """Whoever gets it opens the same files; where they are not, that is said."""
+    space = FeatureStore(tmp_path).space({"name": "sent"}, 1000)
+    digests = [bytes([i]) * 32 for i in range(50)]
+    rows = np.random.default_rng(0).normal(size=(50, 1000)).astype(np.float32)
+    with space.writer() as writer:
+        writer.append(digests, rows)
+    data = pickle.dumps(space.find(digests))
+    assert len(data) < 10_000
+    assert np.array_equal(pickle.loads(data).rows(digests[::-1]), rows[::-1])
+    for path in space.folder.glob("*.rows"):
+        path.unlink()
+    with pytest.raises(StorageError, match=r"a worker can't read.*\.rows.*a folder that all see"):
+        pickle.loads(data)

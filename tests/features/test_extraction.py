@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from photograft.backbones import engines, prepared
+from photograft.backbones import engines, networks, prepared
 from photograft.backbones.engines import PREPARING, Engine
 from photograft.backbones.registry import Backbone, Layer
 from photograft.core.errors import ImageError
@@ -90,7 +90,7 @@ class Counting:
         return network(pixels)
 
 
-def never() -> engines.Network:
+def never() -> networks.Network:
     pytest.fail("the network was opened")
 
 

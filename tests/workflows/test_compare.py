@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import itertools
@@ -25,6 +26,8 @@ import system_helpers
 from drawing import MakePhotos, draw_folder
 from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
+from photograft.core.executors.choosing import executing
+from photograft.core.executors.processes import Processes
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.core.text import parse_duration
@@ -694,3 +697,33 @@ def test_page_marks_the_chosen_one_and_ranks_what_was_tried_in_part_last(tmp_pat
     complete = [row["id"] for row in rows if row["status"] == "complete"]
     assert all(body.index(name) < body.index("lucky one") for name in complete)
     assert "lucky one" not in page[page.index('id="cost"') : page.index('id="how"')]
+
+
+@pytest.mark.slow
+def test_folds_that_are_given_up_are_tried_no_further_elsewhere(
+    photos: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a candidate that is behind, no fold is left under way when the next one is begun."""
+    under_way: list[str] = []
+    real = trials.try_folds
+
+    def watched(context: Any, candidate: Candidate, before: Trial | None) -> Any:
+        assert not under_way
+        under_way.append(candidate.name)
+        with contextlib.closing(real(context, candidate, before)) as folds:
+            try:
+                for trial in folds:
+                    wrong = np.where(trial.predicted < 0, -1, 1 - context.pool.labels[:, None])
+                    yield replace(trial, predicted=wrong)
+            finally:
+                under_way.remove(candidate.name)
+
+    monkeypatch.setattr(scheduler, "try_folds", watched)
+    candidates = [*stored(TINY_NORM)]
+    for name in (TINY, TINY_NORM):
+        config = tiny_config("scratch", keep="always", loop={"epochs": 1})
+        candidates.append(Candidate(replace(config, backbone=name)))
+    with executing(Processes(2)):
+        rows = run(photos, tmp_path / "out", cache, candidates).info["candidates"]
+    assert [row["id"] for row in rows if "behind beyond noise" in row["why"]]
+    assert not under_way

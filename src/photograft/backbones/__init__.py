@@ -12,8 +12,8 @@ from photograft.core.lazy import hand_out
 if TYPE_CHECKING:
     from photograft.backbones.engines import Engine as Engine
     from photograft.backbones.engines import choose_engine as choose_engine
-    from photograft.backbones.engines import open_network as open_network
     from photograft.backbones.get import get_backbone as get_backbone
+    from photograft.backbones.networks import open_network as open_network
     from photograft.backbones.registry import Backbone as Backbone
     from photograft.backbones.settings import BackboneSettings as BackboneSettings
     from photograft.backbones.settings import ExecutionSettings as ExecutionSettings
@@ -31,6 +31,6 @@ __getattr__, __dir__, __all__ = hand_out(
         "choose_engine": "engines",
         "get_backbone": "get",
         "locate_weights": "weights",
-        "open_network": "engines",
+        "open_network": "networks",
     },
 )

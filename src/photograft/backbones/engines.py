@@ -7,37 +7,20 @@ last bit.
 
 from __future__ import annotations
 
-import functools
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from photograft.backbones import prepared as keeping
 from photograft.backbones.devices import ENGINES_ON, check_there, engine_on, is_there
 from photograft.backbones.int8.ranges import CODE_VERSION as QUANTISING_VERSION
 from photograft.backbones.int8.ranges import Ranges
-from photograft.backbones.opening import built, open_model, prepare_network
-from photograft.backbones.prebuilt import building
 from photograft.backbones.precision import choose_precision
-from photograft.backbones.prepared import has_prepared, keep_prepared, read_prepared
 from photograft.backbones.pytorch.device import accelerator_precision, find_device
 from photograft.backbones.registry import Backbone
-from photograft.backbones.running import num_at_once
-from photograft.core.errors import ConversionError, InputError
+from photograft.core.errors import InputError
 from photograft.core.optional import has_torch, is_installed, need_torch
-
-Features = npt.NDArray[np.float32]
-#: Pixels of photos in, ``(n, height, width, 3)``, uint8; features out, ``(n, num_features)``,
-#: float32. A photo's do not depend on those that come with it.
-Network = Callable[[npt.NDArray[np.uint8]], Features]
-#: A photo's pixels in, ``(height, width, 3)``, uint8; each layer's map out,
-#: ``(channels, height, width)``, float32, and the features that pooling them gives, joined.
-Maps = Callable[[npt.NDArray[np.uint8]], tuple[list[Features], Features]]
 
 #: Part of the store's key: raise it whenever a backbone gives other features.
 CODE_VERSION = 1
@@ -93,7 +76,7 @@ class Engine:
         """
         if not is_there(self.name, self.device):
             return replace(self, device="cpu").available()
-        if _is_here(self.name):
+        if is_here(self.name):
             return self
         name = _first_here()
         if self.precision == "int8":
@@ -108,7 +91,7 @@ class Engine:
             return None
         if backbone.is_onnx:
             later = PREPARING[PREPARING.index(self.name) + 1 :] if self.name in PREPARING else ()
-            return next((Engine(name, "fp32") for name in later if _is_here(name)), None)
+            return next((Engine(name, "fp32") for name in later if is_here(name)), None)
         device = self.device if "torch" in ENGINES_ON.get(self.device, ()) else "cpu"
         other = Engine("torch", self.precision, device)
         return other if other != self and has_torch() else None
@@ -133,7 +116,7 @@ def choose_engine(
         InputError: The engine or device that was asked for is not there, or can't do that.
     """
     if prepared_only:
-        name, device = _for_onnx(name, device)
+        name, device = for_onnx(name, device)
     if precision == "int8" and device not in ("auto", "cpu"):
         raise _no_int8(f"torch on {device}")
     if device == "auto" and name not in PREPARING and precision != "int8":
@@ -142,7 +125,7 @@ def choose_engine(
         return _accelerated(engine_on(device, name), precision, device)
     if name == "auto":
         name = _first_here()
-    elif not _is_here(name):
+    elif not is_here(name):
         raise InputError(f"the engine {name} is not installed", fix=_FIX_INSTALL[name])
     if precision == "int8" and name == "torch":
         raise _no_int8(name)
@@ -188,105 +171,8 @@ def engine_code(engine: Engine) -> list[int]:
     return [CODE_VERSION, keeping.CODE_VERSION, *own]
 
 
-def weights_bytes(backbone: Backbone, path: Path | None) -> bytes:
-    """Return a backbone's weights as a safetensors file, under timm's names; an ONNX file whole.
-
-    Raises:
-        WeightsError: The weights don't fit the network.
-        InputError: It takes torch, which is not installed.
-    """
-    if backbone.is_onnx and path is not None:
-        from photograft.backbones.onnx_files.reading import whole_bytes  # ONNX, only where needed
-
-        return whole_bytes(path)
-    data = building.weights_bytes(backbone, path)
-    if data is None:
-        need_torch(f"keeping a copy of the weights of {backbone.name}")
-        from photograft.backbones.pytorch import zoo  # torch, only where needed
-
-        data = zoo.weights_bytes(backbone, path)
-    return data
-
-
-def open_network(backbone: Backbone, path: Path | None, engine: Engine, folder: Path) -> Network:
-    """Build the network that gives a backbone's features.
-
-    Args:
-        backbone: The record.
-        path: Its weight file; None for random weights.
-        engine: What runs it.
-        folder: Where a prepared network is kept for the next time, if it can be written to. It must
-            serve this backbone and these weights only.
-
-    Raises:
-        WeightsError: The weights don't fit the network.
-        ConversionError: The engine can't run this network, or not with the same result.
-        InputError: It takes torch, which is not installed.
-    """
-    if backbone.is_onnx:
-        _for_onnx(engine.name, engine.device)
-    if engine.name == "torch":
-        need_torch(f"the engine torch, which is to run {backbone.name},")
-        from photograft.backbones.pytorch.network import FrozenNetwork  # torch, only where needed
-
-        return FrozenNetwork(backbone, path, engine.precision, engine.device)
-    prepared = read_prepared(folder)
-    if prepared is None:
-        prepared = prepare_network(backbone, path, engine.name)
-        if engine.precision == "int8":
-            prepared = replace(prepared, model=quantised_model(prepared.model, engine))
-        keep_prepared(prepared, folder)
-    opened = functools.partial(
-        open_model, prepared.model, engine.name, engine.precision, num_at_once(), engine.device
-    )
-    if backbone.is_onnx:
-        from photograft.backbones.onnx_files.running import held_to_record  # ONNX, where needed
-
-        return held_to_record(backbone, engine.name, opened)
-    run = opened()
-    return lambda pixels: run(pixels)[0]
-
-
-def open_maps(
-    backbone: Backbone, path: Path | None, names: Sequence[str], engine: Engine, folder: Path
-) -> Maps | None:
-    """Return what gives a backbone's feature maps without torch, where there is such a thing.
-
-    Args:
-        backbone: The record.
-        path: Its weight file; None for random weights.
-        names: Of the layers that are wanted.
-        engine: What runs the network.
-        folder: As in `open_network`; nothing is exported for a map alone.
-
-    Raises:
-        WeightsError: The weights don't fit the network.
-    """
-    engine = engine.in_float()
-    engine = engine if engine.name in PREPARING else replace(engine, name=PREPARING[0])
-    if not _is_here(engine.name):
-        return None
-    prepared = read_prepared(folder) or built(backbone, path)
-    if prepared is None or not set(names) <= set(prepared.maps):
-        return None
-    from photograft.backbones.maps import PreparedMaps, with_maps  # ONNX, only where needed
-
-    layers = [layer for layer in backbone.layers if layer.name in names]
-    try:
-        run = open_model(with_maps(prepared.model, layers), engine.name, "fp32", 1)
-    except ConversionError:
-        return None
-    return PreparedMaps(run, layers)
-
-
-def is_prepared(backbone: Backbone, path: Path | None, engine: Engine, folder: Path) -> bool:
-    """Return whether `open_network` finds what it needs, and so is quick."""
-    if engine.name == "torch" or backbone.is_onnx:
-        return True
-    return has_prepared(folder) or building.may_build(backbone, path)
-
-
-def _is_here(name: str) -> bool:
+def is_here(name: str) -> bool:
+    """Return whether an engine is installed."""
     return has_torch() if name == "torch" else is_installed(name)
 
 
@@ -304,14 +190,14 @@ def runs_prepared() -> str:
 
 def _first_here() -> str:
     for name in (*PREPARING, "torch"):
-        if _is_here(name):
+        if is_here(name):
             return name
     raise InputError(
         "nothing that runs networks is installed", fix=f"Run: pip install {PREPARING[0]}."
     )
 
 
-def _for_onnx(name: str, device: str) -> tuple[str, str]:
+def for_onnx(name: str, device: str) -> tuple[str, str]:
     """Return the engine and the device for an ONNX file, where these were asked for."""
     others = [engine for engine in ENGINES_ON.get(device, PREPARING) if engine != "torch"]
     if name == "torch" or not others:
@@ -333,17 +219,3 @@ def _no_int8(what: str) -> InputError:
         expected="the engine openvino or onnxruntime, on the processor",
         fix=f"Run: pip install {PREPARING[0]}, choose another --engine, or leave --precision out.",
     )
-
-
-def quantised_model(model: bytes, engine: Engine) -> bytes:
-    """Return a prepared network that computes in 8 bits, by an engine's ranges.
-
-    Raises:
-        InputError: The engine has none.
-        ConversionError: They are of another network.
-    """
-    if not engine.ranges:
-        raise InputError("a network in int8 has to be calibrated", fix="Call calibrate first.")
-    from photograft.backbones.int8.graph import quantised  # ONNX, only where needed
-
-    return quantised(model, engine.ranges)

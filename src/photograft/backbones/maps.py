@@ -25,7 +25,7 @@ def with_maps(model: bytes, layers: Sequence[Layer]) -> bytes:
 
 
 class PreparedMaps:
-    """A backbone that gives its layers' feature maps; see `engines.Maps`.
+    """A backbone that gives its layers' feature maps; see `networks.Maps`.
 
     Args:
         run: What `with_maps` gives, running.

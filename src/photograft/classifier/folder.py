@@ -9,8 +9,9 @@ from typing import Any
 from safetensors.numpy import save
 
 from photograft._version import __version__
-from photograft.backbones.engines import Engine, weights_bytes
+from photograft.backbones.engines import Engine
 from photograft.backbones.joined import MOST_LOOKS
+from photograft.backbones.networks import weights_bytes
 from photograft.backbones.registry import (
     INCLUDED_ONNX,
     INCLUDED_WEIGHTS,

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import Engine, open_maps, open_network
+from photograft.backbones.engines import Engine
 from photograft.backbones.joined import layer_name
+from photograft.backbones.networks import open_maps, open_network
 from photograft.backbones.pytorch.gradient_maps import TorchMaps, no_heat_map
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.classifier import Classifier

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from photograft.backbones.engines import Engine, Network, open_network
+from photograft.backbones.engines import Engine
+from photograft.backbones.networks import Network, open_network
 from photograft.backbones.registry import Backbone, included_name
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.views import looking_at

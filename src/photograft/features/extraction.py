@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import Engine, Features, engine_code, engine_versions
+from photograft.backbones.engines import Engine, engine_code, engine_versions
 from photograft.backbones.int8.ranges import digest_of
+from photograft.backbones.networks import Features
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.backbones.running import num_at_once
 from photograft.core.errors import ImageError

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photograft.backbones.engines import Engine, Network, open_network
+from photograft.backbones.engines import Engine
 from photograft.backbones.joined import join
+from photograft.backbones.networks import Network, open_network
 from photograft.backbones.registry import Backbone
 from photograft.core.digests import first_of_each
 from photograft.core.errors import ConversionError, ImageError

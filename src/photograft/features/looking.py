@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from photograft.backbones.engines import Features
+from photograft.backbones.networks import Features
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ImageError
 from photograft.core.executors.base import Dealing, Done, InProcess

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from photograft.backbones.engines import Features, Network
+from photograft.backbones.networks import Features, Network
 from photograft.backbones.registry import Backbone
 from photograft.core.feature_table import Columns, Table
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from photograft.backbones.engines import Engine, Network, is_prepared, open_network
+from photograft.backbones.engines import Engine
+from photograft.backbones.networks import Network, is_prepared, open_network
 from photograft.backbones.registry import Backbone
 from photograft.backbones.weights import locate_weights
 from photograft.core.progress import Progress, Silent

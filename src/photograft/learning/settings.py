@@ -177,7 +177,7 @@ class LearningSettings(Schema):
         test_views: ``"flip"`` averages over each photo and its mirror image in prediction.
         augmentation: Random changes of training photos; None for the strategy's own.
         training: The training loop; None for the strategy's own.
-        compile: Whether `torch.compile` makes a faster network of the trained part: ``"on"``,
+        compile: Whether ``torch.compile`` makes a faster network of the trained part: ``"on"``,
             ``"off"``, or ``"auto"``, where it is trained long enough on an NVIDIA GPU. Where it
             fails, the network is trained as it is.
         stream_above: Where the features of all training photos take more bytes than this, heads

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from photograft.backbones.engines import PREPARING, choose_engine, open_network
+from photograft.backbones.engines import PREPARING, choose_engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.joined import is_more_than_one
+from photograft.backbones.networks import open_network
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.backbones.running import Floats, Pixels

@@ -13,11 +13,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from drawing import draw_photo
 from photograft.backbones import engines
-from photograft.backbones.engines import PREPARING, Engine, choose_engine, open_network
+from photograft.backbones.engines import PREPARING, Engine, choose_engine
 from photograft.backbones.get import get_backbone
 from photograft.backbones.int8.calibrating import agreement, calibrate, measure, observed
 from photograft.backbones.int8.graph import quantised, weight_scales
 from photograft.backbones.int8.ranges import Ranges
+from photograft.backbones.networks import open_network
 from photograft.backbones.opening import open_model, prepare_network
 from photograft.backbones.prepared import read_prepared
 from photograft.backbones.registry import Backbone

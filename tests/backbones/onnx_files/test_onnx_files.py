@@ -13,8 +13,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnx_helpers import MAP, POOLED, TOKENS, WIDTH, expected_map, write_network
-from photograft.backbones.engines import PREPARING, Engine, choose_engine, open_network
+from photograft.backbones.engines import PREPARING, Engine, choose_engine
 from photograft.backbones.get import get_backbone, note_on
+from photograft.backbones.networks import open_network
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import locate_weights

@@ -21,8 +21,9 @@ from PIL import Image
 from safetensors.numpy import load, save_file
 
 from drawing import draw_folder
-from photograft.backbones.engines import PREPARING, Engine, open_maps, open_network, weights_bytes
+from photograft.backbones.engines import PREPARING, Engine
 from photograft.backbones.get import get_backbone
+from photograft.backbones.networks import open_maps, open_network, weights_bytes
 from photograft.backbones.prebuilt import lite
 from photograft.backbones.prebuilt.building import build
 from photograft.backbones.pytorch.costs import measure_costs
@@ -260,7 +261,8 @@ def test_torch_is_not_imported(engine: str, tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 import numpy as np
-from photograft.backbones.engines import choose_engine, open_maps, open_network
+from photograft.backbones.engines import choose_engine
+from photograft.backbones.networks import open_maps, open_network
 from photograft.backbones.get import get_backbone
 from photograft.backbones.weights import locate_weights
 folder, engine = Path(sys.argv[1]), choose_engine({engine!r}, device="cpu")

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from photograft.backbones.engines import PREPARING, Engine, open_maps, open_network
+from photograft.backbones.engines import PREPARING, Engine
 from photograft.backbones.get import get_backbone
+from photograft.backbones.networks import open_maps, open_network
 from photograft.backbones.registry import Backbone
 from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import locate_weights

@@ -1,6 +1,7 @@
 import gzip
 import io
 import os
+import pickle
 import stat
 import tarfile
 import tempfile
@@ -347,3 +348,16 @@ def test_archive_without_class_folders(tmp_path: Path) -> None:
     path = pack(tmp_path / "photos.zip", {"1.jpg": b"", "2.jpg": b""})
     with pytest.raises(SourceError, match="2 × not in a class folder"):
         read_archive(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_members_are_read_by_other_processes(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which have another folder."""
+    pack(tmp_path / f"photos{suffix}", FILES)
+    monkeypatch.chdir(tmp_path)
+    listing = read_archive(Path(f"photos{suffix}"))
+    data = pickle.dumps([item.read for item in listing.items])
+    monkeypatch.chdir("/")
+    assert sorted(read() for read in pickle.loads(data)) == sorted(FILES.values())

@@ -84,13 +84,13 @@ def test_statistics_are_those_of_a_folds_own_photos(
     ],
 )
 def test_folds_side_by_side_are_those_of_this_process(
-    executor: str, photos: Path, cache: Path
+    executor: str, photos: Path, cache: Path, request: pytest.FixtureRequest
 ) -> None:
     """Bit for bit, in the same order; a network that is trained, and its frozen features."""
     candidate = Candidate(tiny_config("finetune", weights="random", keep="always"))
     context = TrialContext(Dataset.load(photos), FeatureStore(cache), Silent(), seed=0)
     here = list(try_folds(context, candidate, None))
-    with executing(Processes(2) if executor == "processes" else "local"):
+    with executing(Processes(2) if executor == "processes" else request.getfixturevalue("on_ray")):
         there = list(
             try_folds(replace(context, progress=(recorder := Recorder())), candidate, None)
         )

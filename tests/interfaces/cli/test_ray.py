@@ -28,6 +28,31 @@ def test_without_ray(
     assert not out.exists()
 
 
+def test_several_workers_need_ray(
+    photos: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    assert main.run(["train", str(photos), "--workers", "2", "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "2 workers that train together need Ray, or torchrun" in error
+    assert "torchrun --nproc-per-node 2 -m photograft train" in error
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_torchrun_is_for_training(
+    rank: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first one says so, the others nothing."""
+    variables = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": "2"}
+    for name, value in {**variables, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert main.run(["predict", "runs/first"]) == 2
+    error = capsys.readouterr().err
+    assert ("for `photograft train` alone, not `photograft predict`" in error) == (rank == "0")
+    assert error.count("\n") == (rank == "0")
+
+
 def test_answers_come_in_the_order_of_the_photos(run_path: Path, photos: Path) -> None:
     files = [str(path) for path in sorted(photos.glob("*/*"))] * 4
     files[5] = "nowhere.jpg"
@@ -42,17 +67,24 @@ def test_answers_come_in_the_order_of_the_photos(run_path: Path, photos: Path) -
         assert one.probability == pytest.approx(other.probability, abs=1e-6)
 
 
-@pytest.mark.parametrize("where", [pytest.param("local", marks=NEEDS_RAY)])
+@pytest.mark.parametrize("fixture", [pytest.param("on_ray", marks=NEEDS_RAY)])
 def test_the_same_run(
-    where: str,
+    fixture: str,
+    request: pytest.FixtureRequest,
     photos: Path,
     run_path: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Of a cache that holds nothing yet; `run_path` was made by this process."""
+    request.getfixturevalue(fixture)
     out = tmp_path / "run"
-    assert main.run(["train", str(photos), "--ray", where, "--out", str(out)]) == 0
+    assert (
+        main.run(
+            ["train", str(photos), "--ray", "local", "--validation", "0.15", "--out", str(out)]
+        )
+        == 0
+    )
     here, there = (
         json.loads((run / "metrics.json").read_text(encoding="utf-8")) for run in (run_path, out)
     )

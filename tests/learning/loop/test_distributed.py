@@ -149,7 +149,9 @@ def test_shares(batch_size: int, size: int) -> None:
 
 
 def test_too_small_a_batch_for_so_many() -> None:
-    with pytest.raises(InputError, match=r"a batch of 2 photos can't be dealt to 3 workers.*size"):
+    with pytest.raises(
+        InputError, match=r"a batch of 2 photos can't be dealt to 3 workers.*--batch-size 3"
+    ):
         deal(np.arange(9), 2, ThreadGroup(0, 3, {}))
     assert deal(np.arange(9), 2, Alone()).order.tolist() == list(range(9))
 
@@ -259,10 +261,11 @@ backbone = "convnet:n8 p n16 p n24"
 engine = "torch"
 precision = "fp32"
 near_duplicates = "ignore"
+validation = 0.2
 [preprocessing]
 input_size = 32
 [training]
-epochs = 40
+epochs = 60
 batch_size = 7
 """
 
@@ -270,7 +273,7 @@ batch_size = 7
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes as Linux has them")
 def test_torchrun(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A worker is killed; what is said then goes on, to what one process gives."""
+    """Interrupted, then a worker is killed: what is said goes on, to what one process gives."""
     (tmp_path / "settings.toml").write_text(SETTINGS)
     arguments = ["train", str(photos), "--config", str(tmp_path / "settings.toml")]
     command = ["-m", "photograft", *arguments, "--out", str(tmp_path / "run")]
@@ -281,18 +284,23 @@ def test_torchrun(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         "PYTHONPATH": os.pathsep.join(sys.path),
         "PHOTOGRAFT_CACHE": str(cache),
     }
-    process = subprocess.Popen(
-        [*start, *command], env=environment, stderr=subprocess.PIPE, text=True
-    )
-    while not [*cache.glob("training/*/state.safetensors")]:
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        time.sleep(0.01)
-    _end_worker(process.pid)
-    _, said = process.communicate(timeout=120)
-    lines = [line for line in said.splitlines() if line.startswith("photograft: ")]
-    assert len(lines) == 1, said
-    assert "To go on, run: torchrun --nproc-per-node 2 -m photograft train" in lines[0]
-    assert not (tmp_path / "run").exists()
+    for disturb, words in (
+        (_interrupt, "interrupted; what was computed is kept: run the same command again"),
+        (_end_worker, "To go on, run: torchrun --nproc-per-node 2 -m photograft train"),
+    ):
+        before = _written(cache)
+        process = subprocess.Popen(
+            [*start, *command], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        while _written(cache) == before:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.01)
+        disturb(process.pid)
+        _, said = process.communicate(timeout=120)
+        lines = [line for line in said.splitlines() if line.startswith("photograft: ")]
+        assert len(lines) == 1, said
+        assert words in lines[0]
+        assert not (tmp_path / "run").exists()
 
     done = subprocess.run(
         [*start, *command], env=environment, capture_output=True, text=True, timeout=200
@@ -310,6 +318,15 @@ def test_torchrun(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("run", "alone")
     ]
     assert scores[0].keys() == scores[1].keys()
+
+
+def _written(cache: Path) -> list[int]:
+    """When the state of a training was written last."""
+    return [path.stat().st_mtime_ns for path in cache.glob("training/*/state.safetensors")]
+
+
+def _interrupt(process: int) -> None:
+    os.kill(process, signal.SIGINT)
 
 
 def _end_worker(process: int) -> None:

@@ -52,3 +52,19 @@ def test_features_none_of_which_moved(tmp_path: Path, cache: Path) -> None:
     table = FeatureTable(5, [rows], digests, np.arange(len(digests)))
     head = make_head(job, 5, (4,), table=table)
     assert all(bool(p.isfinite().all()) for p in head.parameters())
+
+
+def test_features_that_are_too_many_for_memory(tmp_path: Path, cache: Path) -> None:
+    """Read in parts they standardise a head alike, also where they lie far from zero."""
+    source = draw_folder(tmp_path / "photos", n=8, size=32)
+    job = make_job(source, tiny_config("features", head="mlp"), cache, table=False)
+    digests = job.digests("train")
+    rows = np.random.default_rng(0).normal(1000, 1, (len(digests), 20)).astype(np.float32)
+    table = FeatureTable(20, [rows], digests, np.arange(len(digests)))
+    columns = np.arange(3, 17)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("photograft.learning.loop.setup.ROWS", 5)
+        streamed = make_head(job.with_config(stream_above=0), 14, (), table=table, columns=columns)
+    whole = make_head(job, 14, (), table=table, columns=columns)
+    for one, other in zip(streamed.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=0)

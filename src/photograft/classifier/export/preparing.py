@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from photograft.backbones.engines import PREPARING, Engine, quantised_model, runs_prepared
+from photograft.backbones.engines import PREPARING, Engine, runs_prepared
 from photograft.backbones.int8.ranges import Ranges
+from photograft.backbones.networks import quantised_model
 from photograft.backbones.opening import built, prepare_network
 from photograft.backbones.prepared import read_prepared
 from photograft.classifier.opening import Look

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
+from photograft.core.errors import InputError, first_line
+
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 R = TypeVar("R")
@@ -118,7 +120,7 @@ class Team(Protocol):
     def together(
         self, work: Callable[[Callable[[object], None]], None], *, folder: Path, accelerated: bool
     ) -> Iterator[object]:
-        """Have each worker do the same work, connected by `torch.distributed` with the others.
+        """Have each worker do the same work, connected by ``torch.distributed`` with the others.
 
         Where a worker dies, all begin anew: the work is to go on from where it was.
 
@@ -136,6 +138,14 @@ class Team(Protocol):
             Exception: What the work raised.
         """
         ...
+
+
+def unsendable(error: Exception) -> InputError:
+    """Return what to say where work can't be pickled, or its photos."""
+    return InputError(
+        f"this can't be handed to other processes ({first_line(error)})",
+        fix="Photos that are files, or lie in a zip or tar archive, can be.",
+    )
 
 
 class InProcess:

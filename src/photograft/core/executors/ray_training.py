@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from photograft.core.errors import InputError, PhotograftError, WorkersLostError, first_line
+from photograft.core.executors.base import unsendable
 from photograft.core.parallel import keep_to
 from photograft.core.text import count
 
 #: Seconds between looks at what was told.
 _EVERY = 0.2
+#: Seconds in which workers have to notice that nobody listens any more.
+_PATIENCE = 20.0
 #: How often workers that die are replaced.
 _TRIES = 3
 
@@ -68,7 +71,7 @@ def train_together(work: Work, size: int, *, folder: Path, accelerated: bool) ->
             raise WorkersLostError(
                 f"workers that train together died {_TRIES} times ({first_line(trainer.error)})",
                 fix="What was trained is kept, to the last whole epoch: run the same command again,"
-                " with fewer --workers where they lack memory.",
+                " where they lack memory with fewer --workers.",
             )
         yield ("say", f"A worker died: {count(size, 'worker')} go on from the last whole epoch")
 
@@ -105,9 +108,14 @@ class _Trainer:
         import ray
 
         self.error: Exception | None = None
+        self._thread: threading.Thread | None = None
         self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
         # In a list: what goes wrong where it is unpickled is then an error of the work.
-        self._config = {"work": [ray.put(work)], "mailbox": self._mailbox, "cores": cores}
+        try:
+            reference = ray.put(work)
+        except (AttributeError, TypeError) as error:
+            raise unsendable(error) from error
+        self._config = {"work": [reference], "mailbox": self._mailbox, "cores": cores}
         self._size, self._cores, self._folder = size, cores, folder
         self._accelerated = accelerated and bool(ray.cluster_resources().get("GPU"))
 
@@ -119,7 +127,7 @@ class _Trainer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Ray's, of its own parts
             trainer = self._trainer()
-        thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
+        self._thread = thread = threading.Thread(target=self._fit, args=(trainer,), daemon=True)
         thread.start()
         is_over = False
         while not is_over:
@@ -133,6 +141,9 @@ class _Trainer:
 
         with suppress(Exception):
             ray.kill(self._mailbox)
+        if self._thread is not None:
+            # It must not ask Ray anything once Ray is shut down: that would end this process.
+            self._thread.join(_PATIENCE)
 
     def _fit(self, trainer: Any) -> None:
         try:

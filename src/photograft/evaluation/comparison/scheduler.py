@@ -6,7 +6,8 @@ solved on stored features, else one fold; what a stage takes is time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from photograft.backbones.costs import costs_of
@@ -59,6 +60,8 @@ class _Comparing:
         make_rows: As in `run_trials`.
         found: What was found out so far.
         errors: Of those that can't learn from these photos.
+        under_way: Ends the folds that are being tried, elsewhere perhaps, of a candidate that is
+            not gone on with.
     """
 
     context: TrialContext
@@ -67,6 +70,7 @@ class _Comparing:
     make_rows: MakeRows
     found: Found = field(default_factory=Found)
     errors: list[PhotograftError] = field(default_factory=list)
+    under_way: ExitStack = field(default_factory=ExitStack)
 
     def keep(self, candidate: Candidate, trial: Trial) -> None:
         """Keep what was found out about a candidate."""
@@ -117,7 +121,8 @@ def run_trials(
         spare = f"; {rough_duration(left)} left" if left > 0 else ""
         context.progress.say(f"{number} of {len(entries)}: {entry.name}{spare}")
 
-    found.reasons |= run(entries, time, is_any_done=found.is_any_complete, begin=begin)
+    with comparing.under_way:
+        found.reasons |= run(entries, time, is_any_done=found.is_any_complete, begin=begin)
     if comparing.errors and not found.is_any_complete():
         raise comparing.errors[0]
     return found
@@ -161,7 +166,7 @@ class _Entry:
     comparing: _Comparing
     candidate: Candidate
     extractor: Extractor
-    folds: Iterator[Trial] | None = None
+    folds: Generator[Trial, None, None] | None = None
 
     @property
     def name(self) -> str:
@@ -192,12 +197,16 @@ class _Entry:
     def advance(self, budget: Budget) -> bool:
         found, before = self.comparing.found, self.comparing.context
         context = replace(before, progress=budget.watch(before.progress))
+        if self.folds is None:
+            self.comparing.under_way.close()
         try:
             if self.candidate.is_stored:
                 trial, found.selections[self.name] = try_stored(context, self.candidate)
             else:
-                known = found.trials.get(self.name)
-                self.folds = self.folds or try_folds(context, self.candidate, known)
+                if self.folds is None:
+                    known = found.trials.get(self.name)
+                    self.folds = try_folds(context, self.candidate, known)
+                    self.comparing.under_way.callback(self.folds.close)
                 trial = next(self.folds)
         except (InputError, ConversionError) as error:
             found.reasons[self.name] = str(error).partition(". ")[0]

@@ -12,7 +12,7 @@ import traceback
 from typing import Any, NoReturn
 
 from photograft.core.errors import PhotograftError, one_line
-from photograft.core.executors.launched import is_first
+from photograft.core.executors.launched import is_first, launched
 from photograft.interfaces.cli.interrupts import INTERRUPTED, MESSAGE, Interrupts
 
 #: What an option's type says of a wrong value, and what is said in place of that.
@@ -40,6 +40,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
+    if launched() is not None and arguments[:1] != ["train"]:
+        words = f"`photograft {' '.join(arguments[:1])}`"
+        return _say(
+            f"torchrun starts several processes for `photograft train` alone, not {words}", 2
+        )
     try:
         # Only here: a Ctrl-C while they are imported ends as any other does.
         import typer

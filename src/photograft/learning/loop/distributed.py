@@ -167,7 +167,7 @@ def deal(order: npt.NDArray[np.intp], batch_size: int, group: Group) -> Share:
     if batch_size < group.size:
         raise InputError(
             f"a batch of {count(batch_size, 'photo')} can't be dealt to {group.size} workers",
-            fix=f"Give a --batch-size of {group.size} or more, or fewer workers.",
+            fix=f"Give --batch-size {group.size} or more, or fewer workers.",
         )
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     own = [np.array_split(batch, group.size)[group.rank] for batch in batches]

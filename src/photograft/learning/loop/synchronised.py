@@ -1,6 +1,6 @@
 """Batch normalisation over the whole of a batch whose photos are dealt to several workers.
 
-torch's own `SyncBatchNorm` computes on GPUs alone, and is another kind of module; this takes the
+torch's own ``SyncBatchNorm`` computes on GPUs alone, and is another kind of module; this takes the
 modules as they are, wherever they compute, and leaves them so.
 """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from photograft.core.executors.base import Team
+from photograft.core.executors.base import Team, unsendable
 from photograft.core.executors.choosing import current
 from photograft.core.progress import Progress, Silent
 from photograft.learning.history import Follower, History
@@ -99,13 +99,17 @@ def carry_out(
         progress: Told how far it is.
 
     Raises:
-        InputError: The loss is no longer a number, or there is no room for so many workers.
+        InputError: The loss is no longer a number, there is no room for so many workers, or photos
+            can't be handed to them.
         StorageError: The state can't be kept.
         WorkersLostError: One of those that train together is gone.
     """
     group, executor = leading(), current()
     if group is not None:
-        group.same(task)
+        try:
+            group.same(task)
+        except (AttributeError, TypeError) as error:  # as pickle has it
+            raise unsendable(error) from error
     elif isinstance(executor, Team) and executor.workers > 1:
         with Heard(followers, progress) as heard:
             for event in executor.together(
