@@ -199,7 +199,8 @@ def _page() -> JSON:
         ),
         "responses": {
             "200": {"description": "The page", "content": text},
-            **_problems("not-found", "busy"),
+            "202": _ok("It is being made; Retry-After says when to ask again", "Any"),
+            **_problems("not-found"),
         },
     }
 

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from photograft.interfaces.server.predict_api import served_by
-from photograft.interfaces.server.problems import ProblemError, busy
+from photograft.interfaces.server.problems import ProblemError
 from photograft.workflows.serve import Service
 from photograft.workflows.serving.models import Served
 from photograft.workflows.serving.pages import PageError, build_served_page, facts_of
@@ -70,6 +70,8 @@ class PageAPI:
                 path = await self._service.pages.get(served.model)
         except PageError as error:
             raise ProblemError("not-found", f"there is no page of it: {error}") from error
-        except TimeoutError as error:
-            raise busy("the page is still being made", _AGAIN) from error
+        except TimeoutError:
+            text = json.dumps({"detail": "the page is still being made"})
+            again = {"Retry-After": str(_AGAIN)}
+            return Response(text, 202, headers=again, media_type="application/json")
         return FileResponse(path, media_type="text/html", filename=f"{served.model.name}.html")

@@ -12,13 +12,13 @@ const refusal = (words) => Object.assign(new Error(words), { words });
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 const detailOf = async (response) => (await response.json()).detail;
 
-/** Ask the server; where it has no room just now, again when it says so. */
+/** Ask the server; where it has no room just now, or is not done, again when it says so. */
 async function fetched(place, more = {}) {
   const token = byId("token").value;
   const headers = { ...more.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
   for (let i = 1; ; i++) {
     const response = await fetch(place, { ...more, headers });
-    if (![429, 503].includes(response.status) || i === TRIES) return response;
+    if (![202, 429, 503].includes(response.status) || i === TRIES) return response;
     await pause(Math.min(Number(response.headers.get("Retry-After")) || 1, LONGEST_WAIT));
   }
 }
@@ -126,7 +126,7 @@ async function takeAlong() {
   told(texts.status.making);
   try {
     const response = await fetched(facts.page.address);
-    if (response.ok) {
+    if (response.status === 200) {
       const page = await response.blob();
       const name = `${facts.name}.html`;
       saveAs(page, name);
