@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import re
 import stat
-import tarfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import MAX_FILE_BYTES, printable
 from photograft.data.sources.base import Listing, SkippedFile
 from photograft.data.sources.layout import build_listing
-from photograft.data.sources.spool import DAMAGED, damaged, spool
+from photograft.data.sources.places import AnyFile, FarFile, LocalFile, local_file
+from photograft.data.sources.spool import DAMAGED, damaged
+from photograft.data.sources.tars import bounded, open_tar
 from photograft.data.sources.tree import Passed, Tree
-
-#: How a file begins, and what opens it, for each compression that a tar file may have.
-COMPRESSIONS: Mapping[bytes, Callable[[Path], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]] = {
-    b"\x1f\x8b": gzip.GzipFile,
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
-}
 
 #: How a zip file begins: with a member, or with the end of an empty one.
 ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -39,11 +29,12 @@ _MADE_ON_WINDOWS = 0
 _Reader = Callable[[], bytes]
 
 
-def read_archive(path: Path) -> Listing:
+def read_archive(path: Path | FarFile) -> Listing:
     """List the photos in an archive of class folders, laid out as a folder may be.
 
     Args:
-        path: A zip file, or a tar file that may be compressed with gzip, bzip2 or xz.
+        path: A zip file, or a tar file that may be compressed with gzip, bzip2 or xz; at an address,
+            not compressed.
 
     Returns:
         The listing, of kind ``"archive"``. Its items read from the open archive, so it must stay
@@ -53,23 +44,23 @@ def read_archive(path: Path) -> Listing:
         SourceError: The archive is damaged or too large, or holds no file in a class folder.
         StorageError: There is no room to decompress it.
     """
-    path = path.absolute()
+    archive = path if isinstance(path, FarFile) else local_file(path)
     contents = _Contents()
     try:
         # Not zipfile.is_zipfile: that is true of a tar file whose last member is a zip file.
-        with path.open("rb") as file:
+        with archive.open() as file:
             is_zip = file.read(4) in ZIP_MAGICS
         if is_zip:
-            _list_zip(path, contents)
+            _list_zip(archive, contents)
         else:
-            _list_tar(path, contents)
+            _list_tar(archive, contents)
     except PhotograftError:
         raise
     except OSError as error:
         raise SourceError(
-            f"{printable(path)} can't be read", got=error.strerror or str(error)
+            f"{archive.shown} can't be read", got=error.strerror or str(error)
         ) from error
-    return build_listing("archive", path, contents.tree(), contents.reader)
+    return build_listing("archive", archive.shown, contents.tree(), contents.reader)
 
 
 class _Contents:
@@ -119,11 +110,11 @@ def _is_safe(name: str) -> bool:
     return ".." not in re.split(r"[/\\]", name)
 
 
-def _list_zip(path: Path, contents: _Contents) -> None:
+def _list_zip(file: AnyFile, contents: _Contents) -> None:
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(file.path if isinstance(file, LocalFile) else file.open())
     except DAMAGED as error:
-        raise damaged(printable(path), error) from error
+        raise damaged(file.shown, error) from error
     members = _ZipMembers(archive)
     for info in archive.infolist():
         mode = stat.S_IFMT(info.external_attr >> 16)
@@ -174,79 +165,18 @@ class _ZipMembers:
                     member.close()
         except DAMAGED as error:
             raise OSError(f"{printable(info.filename)} is damaged: {error}") from error
-        return _bounded(data, info.filename)
+        return bounded(data, info.filename)
 
 
-def _list_tar(path: Path, contents: _Contents) -> None:
-    members = _TarMembers(_open_tar(path), printable(path))
+def _list_tar(file: AnyFile, contents: _Contents) -> None:
+    members, tar = open_tar(file)
     for info in members:
         fault = "" if info.isreg() or info.isdir() else "not a regular file"
+        in_place = tar is not None and not info.issparse()
         contents.add(
             info.name,
             fault="link" if info.issym() or info.islnk() else fault,
             size=info.size,
             is_folder=info.isdir(),
-            read=partial(members.read, info),
+            read=tar.member(info) if tar and in_place else partial(members.read, info),
         )
-
-
-def _open_tar(path: Path) -> IO[bytes]:
-    """Return a tar file's bytes, decompressed, as a file in which can be sought."""
-    with path.open("rb") as file:
-        head = file.read(max(map(len, COMPRESSIONS)))
-    for magic, opener in COMPRESSIONS.items():
-        if head.startswith(magic):
-            with opener(path) as stream:
-                return spool(stream, printable(path))
-    return path.open("rb")
-
-
-class _TarMembers:
-    """Lists and reads the members of an uncompressed tar file, and closes it at the end."""
-
-    def __init__(self, file: IO[bytes], source: str) -> None:
-        self._file = file
-        self._source = source
-        self._lock = threading.Lock()
-        try:
-            self._archive = tarfile.TarFile(fileobj=file)
-        except DAMAGED as error:
-            raise SourceError(
-                f"{source} is no archive that can be read",
-                expected="a zip file, or a tar file that may be compressed with gzip, bzip2 or xz",
-                got=str(error),
-            ) from error
-
-    def __del__(self) -> None:
-        self._file.close()
-
-    def __iter__(self) -> Iterator[tarfile.TarInfo]:
-        last = -1
-        try:
-            for info in self._archive:
-                # A crafted header can lead tarfile back to where it has been, for ever.
-                if info.offset <= last or info.size < 0:
-                    raise tarfile.ReadError("a member that does not follow the one before it")
-                last = info.offset
-                yield info
-            # tarfile takes a damaged header for the end of the archive.
-            self._file.seek(self._archive.offset)
-            if self._file.read(tarfile.BLOCKSIZE).strip(b"\0"):
-                raise tarfile.ReadError(f"a damaged header at byte {self._archive.offset:,}")
-        except DAMAGED as error:
-            raise damaged(self._source, error) from error
-
-    def read(self, info: tarfile.TarInfo) -> bytes:
-        try:
-            with self._lock:
-                member = self._archive.extractfile(info)
-                data = b"" if member is None else member.read(MAX_FILE_BYTES + 1)
-        except DAMAGED as error:
-            raise OSError(f"{printable(info.name)} is damaged: {error}") from error
-        return _bounded(data, info.name)
-
-
-def _bounded(data: bytes, name: str) -> bytes:
-    if len(data) > MAX_FILE_BYTES:
-        raise OSError(f"{printable(name)} has more than {MAX_FILE_BYTES:,} bytes")
-    return data

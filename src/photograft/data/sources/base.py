@@ -17,6 +17,7 @@ import numpy.typing as npt
 from photograft.core.columnar import Codes, Column, Records, Texts
 from photograft.core.errors import SourceError
 from photograft.data.known_files import FileOnDisk
+from photograft.data.sources.members import Family, Member
 
 #: Kinds of sources that only Python can name: tables and photos in memory.
 IN_MEMORY = ("table", "memory")
@@ -61,34 +62,49 @@ class Item:
 
 
 class Reads:
-    """What reads each file: of files on the disk their paths alone."""
+    """What reads each file: of files on the disk, and of members of a family, their places alone."""
 
     def __init__(self) -> None:
-        self._paths, self._others = Texts(), dict[int, Callable[[], bytes]]()
+        self._places, self._of = Texts(), Codes()
+        self._others = dict[int, Callable[[], bytes]]()
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._places)
 
     def __getitem__(self, i: int) -> Callable[[], bytes]:
+        family, place = self._of[i], self._places[i]
+        if family is not None:
+            return Member(family, place)
         other = self._others.get(i)
-        return FileOnDisk(Path(self._paths[i])) if other is None else other
+        return FileOnDisk(Path(place)) if other is None else other
 
     def __iter__(self) -> Iterator[Callable[[], bytes]]:
         return map(self.__getitem__, range(len(self)))
 
+    @property
+    def are_far(self) -> bool:
+        """Whether some wait for another machine."""
+        return any(family is not None and family.is_far for family in self._of.values)
+
     def extend(self, values: Sequence[Callable[[], bytes] | str]) -> None:
         """Add values behind the others, which may be paths, too."""
         if set(map(type, values)) == {str}:
-            self._paths.extend(cast("Sequence[str]", values))
+            self._places.extend(cast("Sequence[str]", values))
+            self._of.extend([None] * len(values))
             return
-        start, texts = len(self), list[str]()
+        start, texts, families = len(self), list[str](), list[Family | None]()
         for i, value in enumerate(values, start):
-            if isinstance(value, FileOnDisk):
+            family = value.family if isinstance(value, Member) else None
+            if isinstance(value, Member):
+                value = value.place
+            elif isinstance(value, FileOnDisk):
                 value = os.fspath(value.path)
             if not isinstance(value, str):
                 self._others[i] = value
             texts.append(value if isinstance(value, str) else "")
-        self._paths.extend(texts)
+            families.append(family)
+        self._places.extend(texts)
+        self._of.extend(families)
 
     def some(self, start: int, stop: int) -> list[Callable[[], bytes]]:
         """Return the values from one on, up to another, if there are so many."""
@@ -97,7 +113,7 @@ class Reads:
     def take(self, order: npt.NDArray[np.intp]) -> Reads:
         """Return a new column of some of the values."""
         found = Reads()
-        found._paths = self._paths.take(order)
+        found._places, found._of = self._places.take(order), self._of.take(order)
         if self._others:
             found._others = {
                 i: self._others[old] for i, old in enumerate(order.tolist()) if old in self._others
@@ -153,8 +169,8 @@ class Listing:
     """All that a source holds, sorted by name.
 
     Attributes:
-        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"tfds"``, ``"hf"``, or
-            one of `IN_MEMORY`.
+        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"parquet"``,
+            ``"webdataset"``, ``"tfds"``, ``"hf"``, or one of `IN_MEMORY`.
         items: The files that may be photos, sorted by name.
         skipped: The files known at sight not to be, sorted by name.
         notes: What the user should know about how the source was understood.

@@ -45,7 +45,8 @@ def read_folder(path: Path) -> Listing:
     """
     root = path.absolute()
     refuse_our_own(root)
-    return build_listing("folder", root, walk_folder(root), lambda inner: FileOnDisk(root / inner))
+    tree = walk_folder(root)
+    return build_listing("folder", printable(root), tree, lambda inner: FileOnDisk(root / inner))
 
 
 def walk_folder(root: Path, *, passed_over: Path | None = None) -> Tree:

@@ -12,7 +12,7 @@ from pathlib import Path
 from photograft.core.errors import SourceError, nearest
 from photograft.core.files import path_of, printable
 from photograft.core.spreadsheets import is_workbook
-from photograft.data.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
+from photograft.data.sources.archives import ZIP_MAGICS, read_archive
 from photograft.data.sources.arrays import read_arrays
 from photograft.data.sources.base import Listing
 from photograft.data.sources.folder import read_folder
@@ -22,6 +22,7 @@ from photograft.data.sources.mnist import read_mnist
 from photograft.data.sources.named_sets import PLAIN_NAMES, SCHEMES, NamedSet, named_set
 from photograft.data.sources.spool import DAMAGED, damaged
 from photograft.data.sources.tables import PARQUET_MAGIC
+from photograft.data.sources.tars import COMPRESSIONS
 from photograft.data.sources.tfds import read_tfds
 
 _HEAD_BYTES = 1024

@@ -1,0 +1,160 @@
+"""Members of tar files, by their places in them; nothing is extracted by name."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO
+
+from photograft.core.errors import SourceError
+from photograft.core.files import MAX_FILE_BYTES, printable
+from photograft.data.sources.members import Member
+from photograft.data.sources.places import AnyFile
+from photograft.data.sources.spool import DAMAGED, damaged, spool
+
+#: How a file begins, and what opens it, for each compression that a tar file may have.
+COMPRESSIONS: Mapping[
+    bytes, Callable[[IO[bytes]], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]
+] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+
+
+@dataclass(frozen=True)
+class TarFile:
+    """An uncompressed tar file from which members are read, each by its place.
+
+    Attributes:
+        file: The tar file.
+    """
+
+    file: AnyFile
+    is_address = True
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it lies at an address."""
+        return self.file.is_far
+
+    def member(self, info: tarfile.TarInfo) -> Member:
+        """Return what reads a member, which has to lie in one piece."""
+        return Member(self, f"{info.offset_data} {info.size}")
+
+    def read(self, place: str) -> bytes:
+        """Return the bytes of a member.
+
+        Raises:
+            OSError: They can't be read, or end too early.
+        """
+        offset, size = map(int, place.split())
+        data = self.file.read_at(offset, size)
+        if len(data) != size:
+            raise OSError(f"{self.file.name} ends within it")
+        return data
+
+
+def open_tar(file: AnyFile) -> tuple[TarMembers, TarFile | None]:
+    """Open a tar file.
+
+    Args:
+        file: The file; it may be compressed with gzip, bzip2 or xz.
+
+    Returns:
+        Its members; and what reads them from the file itself, None where it is compressed.
+
+    Raises:
+        OSError: It can't be read.
+        SourceError: It is damaged or too large, or compressed and at an address.
+        StorageError: There is no room to decompress it.
+    """
+    opened = file.open()
+    head = opened.read(max(map(len, COMPRESSIONS)))
+    opened.seek(0)
+    for magic, opener in COMPRESSIONS.items():
+        if head.startswith(magic):
+            with opened:
+                if file.is_far:
+                    raise SourceError(
+                        f"{file.shown} is compressed: it can't be read in place",
+                        expected="a tar file without compression: photos are compressed as it is",
+                        fix="Unpack it there, or copy it to this machine.",
+                    )
+                with opener(opened) as stream:
+                    return TarMembers(spool(stream, file.shown), file.shown), None
+    return TarMembers(opened, file.shown), TarFile(file)
+
+
+class TarMembers:
+    """Lists and reads the members of an uncompressed tar file, and closes it at the end.
+
+    Args:
+        file: The tar file, open.
+        source: What messages call it.
+
+    Raises:
+        SourceError: It is none. Also while it is listed, where it is damaged.
+    """
+
+    def __init__(self, file: IO[bytes], source: str) -> None:
+        self._file = file
+        self._source = source
+        self._lock = threading.Lock()
+        try:
+            self._archive = tarfile.TarFile(fileobj=file)
+        except DAMAGED as error:
+            raise SourceError(
+                f"{source} is no archive that can be read",
+                expected="a zip file, or a tar file that may be compressed with gzip, bzip2 or xz",
+                got=str(error),
+            ) from error
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[tarfile.TarInfo]:
+        last = -1
+        try:
+            for info in self._archive:
+                # A crafted header can lead tarfile back to where it has been, for ever.
+                if info.offset <= last or info.size < 0:
+                    raise tarfile.ReadError("a member that does not follow the one before it")
+                last = info.offset
+                yield info
+            # tarfile takes a damaged header for the end of the archive.
+            self._file.seek(self._archive.offset)
+            if self._file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+                raise tarfile.ReadError(f"a damaged header at byte {self._archive.offset:,}")
+        except DAMAGED as error:
+            raise damaged(self._source, error) from error
+
+    def read(self, info: tarfile.TarInfo) -> bytes:
+        """Return the bytes of a member.
+
+        Raises:
+            OSError: It is damaged, or too large.
+        """
+        try:
+            with self._lock:
+                member = self._archive.extractfile(info)
+                data = b"" if member is None else member.read(MAX_FILE_BYTES + 1)
+        except DAMAGED as error:
+            raise OSError(f"{printable(info.name)} is damaged: {error}") from error
+        return bounded(data, info.name)
+
+
+def bounded(data: bytes, name: str) -> bytes:
+    """Return the bytes of a member, if they are not too many.
+
+    Raises:
+        OSError: They are.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise OSError(f"{printable(name)} has more than {MAX_FILE_BYTES:,} bytes")
+    return data
