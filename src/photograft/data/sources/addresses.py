@@ -12,15 +12,11 @@ import os
 import posixpath
 import re
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from photograft.core.errors import SourceError, either, first_line
 from photograft.core.files import printable
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
 
 _FORM = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/?]*)([^?]*)(?:\?(.*))?", re.DOTALL)
 _WEB = ("http", "https", "ftp")
@@ -187,8 +183,8 @@ def local_path(text: str) -> str:
     return path if re.match(r"[A-Za-z]:[/\\]", path) else f"/{path}"
 
 
-def opened(address: Address) -> tuple[FileSystem, str]:
-    """Return the file system of an address, and its path there.
+def opened(address: Address) -> tuple[Any, str]:
+    """Return the file system of an address (a ``pyarrow.fs.FileSystem``), and its path there.
 
     Raises:
         SourceError: Nothing here opens such addresses, or they name an option that there is not.
@@ -204,7 +200,7 @@ _WITHOUT_PLACE = ("file", "hdfs", "viewfs")
 
 
 @functools.lru_cache(64)
-def _opened(root: Address) -> tuple[FileSystem, str]:
+def _opened(root: Address) -> tuple[Any, str]:
     import pyarrow as pa  # slow to import
     from pyarrow.fs import FileSystem
 
@@ -229,7 +225,7 @@ def _uri(root: Address) -> str:
     return f"{root.scheme}://{place}/" + (f"?{root.options}" if root.options else "")
 
 
-def _open_s3(root: Address) -> FileSystem:
+def _open_s3(root: Address) -> Any:
     from pyarrow.fs import S3FileSystem, resolve_s3_region
 
     given: dict[str, Any] = {
@@ -258,8 +254,8 @@ def _open_s3(root: Address) -> FileSystem:
     return S3FileSystem(**given)
 
 
-def _open_other(root: Address) -> FileSystem:
-    """Return a file system of fsspec's."""
+def _open_other(root: Address) -> tuple[Any, str]:
+    """Return a file system of fsspec's, and the root's path there."""
     from pyarrow.fs import FSSpecHandler, PyFileSystem
 
     try:
@@ -286,8 +282,9 @@ def _open_other(root: Address) -> FileSystem:
 def cause_of(error: Exception) -> str:
     """Return what an error of a file system means, in a few words."""
     text = first_line(error)
-    said = isinstance(error, FileNotFoundError) and "missing"
-    return said or next((cause for sign, cause in _CAUSES if re.search(sign, text)), text)
+    if isinstance(error, FileNotFoundError) and "bucket" not in text:
+        return "missing"
+    return next((cause for sign, cause in _CAUSES if re.search(sign, text)), text)
 
 
 def unreachable(address: Address, error: Exception) -> SourceError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 import threading
 import zipfile
@@ -16,8 +15,9 @@ from photograft.data.sources.base import Listing, SkippedFile
 from photograft.data.sources.layout import build_listing
 from photograft.data.sources.places import AnyFile, FarFile, LocalFile, local_file
 from photograft.data.sources.spool import DAMAGED, damaged
-from photograft.data.sources.tars import bounded, open_tar
+from photograft.data.sources.tars import TarFile, TarMembers, bounded, is_safe, open_tar
 from photograft.data.sources.tree import Passed, Tree
+from photograft.data.sources.webdataset import holds_samples, list_samples
 
 #: How a zip file begins: with a member, or with the end of an empty one.
 ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -30,15 +30,15 @@ _Reader = Callable[[], bytes]
 
 
 def read_archive(path: Path | FarFile) -> Listing:
-    """List the photos in an archive of class folders, laid out as a folder may be.
+    """List the photos in an archive: class folders, laid out as a folder may be, or samples.
 
     Args:
         path: A zip file, or a tar file that may be compressed with gzip, bzip2 or xz; at an address,
             not compressed.
 
     Returns:
-        The listing, of kind ``"archive"``. Its items read from the open archive, so it must stay
-        where it is.
+        The listing, of kind ``"archive"``, or ``"webdataset"`` of a tar file with labels beside its
+        photos. Its items read from the archive, so it must stay where it is.
 
     Raises:
         SourceError: The archive is damaged or too large, or holds no file in a class folder.
@@ -53,7 +53,10 @@ def read_archive(path: Path | FarFile) -> Listing:
         if is_zip:
             _list_zip(archive, contents)
         else:
-            _list_tar(archive, contents)
+            members, tar = open_tar(archive)
+            if holds_samples(members):
+                return list_samples(archive, members, tar)
+            _list_tar(members, tar, contents)
     except PhotograftError:
         raise
     except OSError as error:
@@ -77,7 +80,7 @@ class _Contents:
     ) -> None:
         """Add a member; ``fault`` says why it can't be used, and is empty where it can."""
         path = PurePosixPath(name)
-        if not _is_safe(name) or not (is_folder or path.parts):
+        if not is_safe(name) or not (is_folder or path.parts):
             self._outside.append(SkippedFile(printable(name), "unsafe path"))
         elif is_folder:
             self._folders.append(path)
@@ -97,17 +100,6 @@ class _Contents:
 
     def reader(self, path: PurePosixPath) -> _Reader:
         return self._files[path]
-
-
-def _is_safe(name: str) -> bool:
-    r"""Return whether a member's name stays below the archive's root, on any system.
-
-    >>> _is_safe("cats/1.jpg"), _is_safe("../1.jpg"), _is_safe("/1.jpg"), _is_safe("C:\\1.jpg")
-    (True, False, False, False)
-    """
-    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", name):
-        return False
-    return ".." not in re.split(r"[/\\]", name)
 
 
 def _list_zip(file: AnyFile, contents: _Contents) -> None:
@@ -168,8 +160,7 @@ class _ZipMembers:
         return bounded(data, info.filename)
 
 
-def _list_tar(file: AnyFile, contents: _Contents) -> None:
-    members, tar = open_tar(file)
+def _list_tar(members: TarMembers, tar: TarFile | None, contents: _Contents) -> None:
     for info in members:
         fault = "" if info.isreg() or info.isdir() else "not a regular file"
         in_place = tar is not None and not info.issparse()

@@ -6,6 +6,8 @@ import functools
 import io
 import os
 import posixpath
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +16,10 @@ from typing import IO, Any, cast
 
 from photograft.core.errors import SourceError
 from photograft.core.files import MAX_FILE_BYTES, printable
+from photograft.core.stamps import stamp_of
 from photograft.data.sources.addresses import Address, cause_of, opened, unreachable
-from photograft.data.sources.tree import Tree
+from photograft.data.sources.spool import spool
+from photograft.data.sources.tree import SHARD_SUFFIXES, Tree
 
 #: Read ahead while a file is looked through: about what comes in the time of one more request.
 _AHEAD_BYTES = 2**20
@@ -29,9 +33,11 @@ class LocalFile:
 
     Attributes:
         path: Where it is, absolute.
+        version: What is another one where it was written anew.
     """
 
     path: str
+    version: str = ""
     is_far = False
 
     @property
@@ -69,9 +75,11 @@ class FarFile:
 
     Attributes:
         address: Its address.
+        version: What is another one where it was written anew.
     """
 
     address: Address
+    version: str = ""
     is_far = True
 
     @property
@@ -102,7 +110,7 @@ class FarFile:
             OSError: It can't be read; the text says why.
         """
         with _told(self.address):
-            return bytes(_kept_open(self.address).read_at(size, offset))
+            return bytes(_kept_open(self).read_at(size, offset))
 
 
 @dataclass(frozen=True)
@@ -142,49 +150,80 @@ AnyFile = LocalFile | FarFile
 
 def local_file(path: Path) -> LocalFile:
     """Return the file at a path."""
-    return LocalFile(os.path.abspath(path))
+    return LocalFile(os.path.abspath(path), str(stamp_of(path)))
 
 
-def kind_at(address: Address) -> str:
-    """Return what is at an address: ``"file"``, ``"folder"``, or nothing, which is empty.
+def find_at(address: Address) -> FarFile | FarFolder | None:
+    """Return what is at an address; None where there is nothing.
 
     Raises:
         SourceError: The store can't be asked.
     """
-    import pyarrow as pa  # slow to import
-    from pyarrow.fs import FileType
+    from pyarrow.fs import FileType  # slow to import
 
-    try:
+    with _reached(address):
         system, path = opened(address)
-        found = system.get_file_info(path).type
-    except SourceError:
-        raise
-    except (pa.ArrowException, Exception) as error:  # fsspec's raise what they like
-        raise unreachable(address, error) from error
-    return {FileType.File: "file", FileType.Directory: "folder"}.get(found, "")
+        found = system.get_file_info(path)
+    if found.type == FileType.Directory:
+        return FarFolder(address)
+    return FarFile(address, _version(found)) if found.type == FileType.File else None
 
 
-def tree_at(address: Address) -> Tree:
-    """Return the files below an address.
+def files_at(address: Address) -> tuple[Tree, dict[PurePosixPath, FarFile]]:
+    """Return what lies below an address, and of shards of sets the files.
 
     Raises:
         SourceError: They can't be listed.
     """
-    from pyarrow.fs import FileSelector, FileType
+    from pyarrow.fs import FileSelector, FileType  # slow to import
 
-    try:
+    with _reached(address):
         system, path = opened(address)
-        found = system.get_file_info(FileSelector(path, recursive=True))
+        listed = system.get_file_info(FileSelector(path, recursive=True))
+    tree, shards = Tree(), dict[PurePosixPath, FarFile]()
+    cut = len(path.strip("/")) + 1 if path.strip("/") else 0
+    for info in sorted(listed, key=lambda info: str(info.path)):
+        below = PurePosixPath(info.path.strip("/")[cut:])
+        if not below.parts or ".." in below.parts:
+            continue
+        (tree.files if info.type == FileType.File else tree.folders).append(below)
+        if below.suffix.lower() in SHARD_SUFFIXES:
+            inner = address.at(posixpath.join(address.path, str(below)))
+            shards[below] = FarFile(inner, _version(info))
+    return tree, shards
+
+
+@contextmanager
+def copied(file: FarFile) -> Iterator[Path]:
+    """Copy a table to a temporary folder; errors about it then name its address.
+
+    Raises:
+        SourceError: It can't be read, or is too large.
+        StorageError: There is no room for it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / posixpath.basename(file.address.path)
+        try:
+            with file.open() as opened, spool(opened, file.shown) as stream, path.open("wb") as own:
+                shutil.copyfileobj(stream, own)
+            yield path
+        except SourceError as error:
+            raise SourceError(str(error).replace(printable(path), file.shown)) from error
+
+
+def _version(info: Any) -> str:
+    return f"{info.size} {info.mtime_ns}"
+
+
+@contextmanager
+def _reached(address: Address) -> Iterator[None]:
+    """Have what is raised say why a store can't be asked."""
+    try:
+        yield
     except SourceError:
         raise
-    except Exception as error:  # fsspec's raise what they like
+    except Exception as error:  # PyArrow's own errors, and whatever fsspec's raise
         raise unreachable(address, error) from error
-    tree, cut = Tree(), len(path.strip("/")) + 1 if path.strip("/") else 0
-    for info in sorted(found, key=lambda info: str(info.path)):
-        below = PurePosixPath(info.path.strip("/")[cut:])
-        if below.parts and ".." not in below.parts:
-            (tree.files if info.type == FileType.File else tree.folders).append(below)
-    return tree
 
 
 @contextmanager
@@ -236,6 +275,6 @@ class _Raw(io.RawIOBase):
 
 
 @functools.lru_cache(_MOST_OPEN)
-def _kept_open(address: Address) -> Any:
-    system, path = opened(address)
+def _kept_open(file: FarFile) -> Any:
+    system, path = opened(file.address)
     return system.open_input_file(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import re
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +19,7 @@ from photograft.data.sources.places import AnyFile
 from photograft.data.sources.spool import DAMAGED, damaged, spool
 
 #: How a file begins, and what opens it, for each compression that a tar file may have.
-COMPRESSIONS: Mapping[
-    bytes, Callable[[IO[bytes]], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]
-] = {
+COMPRESSIONS: Mapping[bytes, Callable[[IO[bytes]], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
@@ -158,3 +157,22 @@ def bounded(data: bytes, name: str) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise OSError(f"{printable(name)} has more than {MAX_FILE_BYTES:,} bytes")
     return data
+
+
+def is_safe(name: str) -> bool:
+    r"""Return whether a member's name stays below the archive's root, on any system.
+
+    >>> is_safe("cats/1.jpg"), is_safe("../1.jpg"), is_safe("/1.jpg"), is_safe("C:\\1.jpg")
+    (True, False, False, False)
+    """
+    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", name):
+        return False
+    return ".." not in re.split(r"[/\\]", name)
+
+
+def is_tar(head: bytes) -> bool:
+    """Return whether a file that begins so, with some hundred bytes, is a tar file.
+
+    Of compressed ones any is taken for one.
+    """
+    return head.startswith(tuple(COMPRESSIONS)) or head[257:262] == b"ustar"
