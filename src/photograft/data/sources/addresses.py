@@ -1,4 +1,4 @@
-"""Addresses such as ``s3://bucket/photos``, and the file systems that they are of.
+"""Addresses such as ``s3://bucket/photos``, taken apart, and the file systems that they are of.
 
 PyArrow's own file systems come first (S3, Google's, Azure's, Hadoop's), with their own chains of
 credentials; else what fsspec knows, where it is installed. What an address says of a user, a secret
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from photograft.core.addresses import FORM, is_address, shown_place
 from photograft.core.errors import SourceError, either, first_line
 from photograft.core.files import printable
 
-_FORM = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/?]*)([^?]*)(?:\?(.*))?", re.DOTALL)
 _WEB = ("http", "https", "ftp")
 
 #: Seconds until a silent server is given up; and until another one tries no more to connect.
@@ -81,7 +81,8 @@ class Address:
     options: str = field(default="", repr=False)
 
     def __str__(self) -> str:
-        return "/".join(filter(None, (f"{self.scheme}://{self.place}", self.path)))
+        place = shown_place(self.scheme, f"{self.user}@{self.place}")
+        return "/".join(filter(None, (f"{self.scheme}://{place}", self.path)))
 
     @property
     def name(self) -> str:
@@ -105,8 +106,8 @@ class Address:
         """Return what a text stands for in a table that lies in this folder.
 
         Args:
-            text: A path below the folder; or an address, which has this one's user and options where
-                it is of the same store and names none of its own.
+            text: A path below the folder; or an address, which has this one's user and options
+                where it is of the same kind of store and names none of its own.
 
         Returns:
             None where it is a path of this machine, or leads out of the bucket.
@@ -118,15 +119,6 @@ class Address:
             return other
         path = posixpath.normpath(posixpath.join(self.path, text))
         return None if text.startswith("/") or path.split("/")[0] == ".." else self.at(path)
-
-
-def is_address(text: object) -> bool:
-    """Return whether a text has the form of an address.
-
-    >>> is_address("s3://bucket/photos"), is_address("photos/a.jpg"), is_address("hf:beans")
-    (True, False, False)
-    """
-    return isinstance(text, str) and "://" in text[:64] and _FORM.match(text) is not None
 
 
 def parse_address(text: str) -> Address:
@@ -142,7 +134,7 @@ def parse_address(text: str) -> Address:
     >>> str(address), address.user, address.options
     ('s3://bucket/photos', 'key:secret', 'region=eu-central-1')
     """
-    match = _FORM.fullmatch(text)
+    match = FORM.fullmatch(text)
     if match is None:
         raise SourceError(f"{printable(text)} is no address", expected="such as s3://bucket/photos")
     scheme, authority, path, options = match.groups()
@@ -157,22 +149,13 @@ def parse_address(text: str) -> Address:
     return found
 
 
-def shown_address(text: str) -> str:
-    """Return a text without what an address in it says of users and options."""
-    match = _FORM.fullmatch(text)
-    if match is None:
-        return text
-    scheme, authority, path, _ = match.groups()
-    return f"{scheme}://{authority.rpartition('@')[2]}{path}"
-
-
 def local_path(text: str) -> str:
     """Return the path of a ``file://`` address; any other text as it is.
 
     Raises:
         SourceError: It is of another machine.
     """
-    if not text[:7].lower() == "file://":
+    if text[:7].lower() != "file://":
         return text
     host, _, path = text[7:].partition("/")
     if host not in ("", "localhost"):

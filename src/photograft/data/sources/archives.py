@@ -33,8 +33,8 @@ def read_archive(path: Path | FarFile) -> Listing:
     """List the photos in an archive: class folders, laid out as a folder may be, or samples.
 
     Args:
-        path: A zip file, or a tar file that may be compressed with gzip, bzip2 or xz; at an address,
-            not compressed.
+        path: A zip file, or a tar file that may be compressed with gzip, bzip2 or xz; not so at an
+            address.
 
     Returns:
         The listing, of kind ``"archive"``, or ``"webdataset"`` of a tar file with labels beside its

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from photograft.core.columnar import Codes, Column, Records, Texts
 from photograft.core.errors import SourceError
 from photograft.data.known_files import FileOnDisk
-from photograft.data.sources.members import Family, Member
+from photograft.data.sources.members import NUM_AT_ONCE, Family, Member
 
 #: Kinds of sources that only Python can name: tables and photos in memory.
 IN_MEMORY = ("table", "memory")
@@ -62,7 +62,7 @@ class Item:
 
 
 class Reads:
-    """What reads each file: of files on the disk, and of members of a family, their places alone."""
+    """What reads each file: of those on the disk, and of a family's members, the places alone."""
 
     def __init__(self) -> None:
         self._places, self._of = Texts(), Codes()
@@ -182,6 +182,15 @@ class Listing:
     skipped: tuple[SkippedFile, ...] = ()
     notes: tuple[str, ...] = field(default=())
     empty: tuple[str, ...] = ()
+
+
+def num_readers(records: Sequence[Any]) -> int | None:
+    """Return how many threads read photos or items best; None for one a core.
+
+    Those at addresses wait for another machine, most of the time.
+    """
+    reads = getattr(records, "columns", {}).get("read")
+    return NUM_AT_ONCE if isinstance(reads, Reads) and reads.are_far else None
 
 
 def split_name(name: str) -> str | None:

@@ -87,7 +87,8 @@ def read_shards(files: Sequence[AnyFile], names: Sequence[str]) -> Listing:
 
 def _hold_photos(paths: Sequence[PurePosixPath], files: Sequence[AnyFile]) -> bool:
     """Return whether shards are of a kind that holds photos, and does not only name them."""
-    first = next((f for f, p in zip(files, paths) if p.suffix.lower() == ".parquet"), None)
+    pairs = zip(files, paths, strict=True)
+    first = next((file for file, path in pairs if path.suffix.lower() == ".parquet"), None)
     return first is None or holds_photos(first)
 
 

@@ -10,15 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from photograft.core.addresses import is_address, shown_address
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
-from photograft.data.sources.addresses import (
-    Address,
-    is_address,
-    local_path,
-    parse_address,
-    shown_address,
-)
+from photograft.data.sources.addresses import Address, local_path, parse_address
 from photograft.data.sources.members import Member
 from photograft.data.sources.places import FarFolder
 
@@ -177,11 +172,15 @@ class FarPlaces:
     def reads(self, files: Sequence[str]) -> list[Callable[[], bytes] | str]:
         """Return what reads each file."""
         bucket = FarFolder(self._root.root)
-        found: list[Callable[[], bytes] | str] = []
-        for file in files:
-            address = self._root.resolve(file) if is_address(file) else None
-            found.append(Member(bucket, file) if address is None else _member(address))
-        return found
+        return [
+            _member(self.address(file)) if is_address(file) else Member(bucket, file)
+            for file in files
+        ]
+
+    def address(self, file: str) -> Address:
+        """Return the address of a file that has no fault."""
+        found = self._root.resolve(file) if is_address(file) else None
+        return self._root.at(file) if found is None else found
 
 
 #: Where files are.

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+#: Reads that are under way at once where each waits for another machine.
+NUM_AT_ONCE = 16
+
 
 class Family(Protocol):
     """What many photos are read from; hashable, and small when it is pickled.
@@ -16,9 +19,12 @@ class Family(Protocol):
     """
 
     @property
-    def is_address(self) -> bool: ...
+    def is_address(self) -> bool:
+        """As above."""
+
     @property
-    def is_far(self) -> bool: ...
+    def is_far(self) -> bool:
+        """As above."""
 
     def read(self, place: str) -> bytes:
         """Return the bytes of the file at a place; raises OSError where that fails."""
@@ -36,6 +42,11 @@ class Member:
     family: Family
     place: str
 
+    @property
+    def is_far(self) -> bool:
+        """Whether it waits for another machine."""
+        return self.family.is_far
+
     def __call__(self) -> bytes:
         """Return its bytes.
 
@@ -47,4 +58,4 @@ class Member:
 
 def is_far(read: Callable[[], bytes]) -> bool:
     """Return whether a read waits for another machine."""
-    return isinstance(read, Member) and read.family.is_far
+    return bool(getattr(read, "is_far", False))

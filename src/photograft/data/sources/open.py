@@ -9,10 +9,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from photograft.core.addresses import is_address
 from photograft.core.errors import SourceError, nearest
 from photograft.core.files import path_of, printable
 from photograft.core.spreadsheets import is_workbook
-from photograft.data.sources.addresses import is_address, local_path
+from photograft.data.sources.addresses import local_path
 from photograft.data.sources.archives import ZIP_MAGICS, read_archive
 from photograft.data.sources.arrays import read_arrays
 from photograft.data.sources.base import Listing
