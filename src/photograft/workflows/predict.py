@@ -25,6 +25,7 @@ from photograft.data.photo_inputs import PhotoInput
 from photograft.data.settings import check_max_pixels
 from photograft.data.sources.addresses import local_path
 from photograft.data.sources.shards import expand_braces, has_braces
+from photograft.data.sources.tables import is_manifest, read_paths
 from photograft.runs.run import Run
 from photograft.workflows.prediction_counts import Counts
 from photograft.workflows.prediction_rows import open_writer, write_rows
