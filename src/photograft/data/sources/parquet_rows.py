@@ -95,6 +95,7 @@ class _Reading:
         file: The open file.
         batches: What gives its next rows.
         size: Rows of a window.
+        count: Windows that there are.
         at: The number of the next window.
         rest: What was read beyond the last one.
     """
@@ -102,8 +103,12 @@ class _Reading:
     file: IO[bytes]
     batches: Iterator[Any]
     size: int
+    count: int
     at: int = 0
     rest: Any = None
+
+    def __del__(self) -> None:
+        self.file.close()
 
     def next(self) -> Any:
         """Return the rows of the next window, a chunked array."""
@@ -156,8 +161,6 @@ class _Windows:
         with self.guard:
             reading = self.reading.pop(key, None)
         if reading is None or reading.at > row // reading.size:
-            if reading is not None:
-                reading.file.close()
             reading = _begin(*key)
         window = None
         while reading.at <= row // reading.size:
@@ -169,13 +172,13 @@ class _Windows:
             self.held[*key, reading.at - 1] = window
             while len(self.held) > 2 and sum(w.nbytes for w in self.held.values()) > _HELD_BYTES:
                 self.held.popitem(last=False)
-            self.reading[key] = reading
+            if reading.at < reading.count:
+                self.reading[key] = reading
             old = [
                 self.reading.popitem(last=False)[1]
                 for _ in range(len(self.reading) - _MOST_READING)
             ]
-        for other in old:
-            other.file.close()
+        del old  # closed by now, and not under the lock
         return window, reading.size
 
 
@@ -198,7 +201,7 @@ def _begin(column: ParquetColumn, group: int) -> _Reading:
         batches = table.iter_batches(
             size, row_groups=[group], columns=[column.column], use_threads=False
         )
-        return _Reading(opened, batches, size)
+        return _Reading(opened, batches, size, -(-about.num_rows // size))
     except BaseException:
         opened.close()
         raise

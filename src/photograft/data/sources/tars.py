@@ -108,6 +108,7 @@ class TarMembers:
         try:
             self._archive = tarfile.TarFile(fileobj=file)
         except DAMAGED as error:
+            file.close()
             raise SourceError(
                 f"{source} is no archive that can be read",
                 expected="a zip file, or a tar file that may be compressed with gzip, bzip2 or xz",
@@ -131,6 +132,7 @@ class TarMembers:
             if self._file.read(tarfile.BLOCKSIZE).strip(b"\0"):
                 raise tarfile.ReadError(f"a damaged header at byte {self._archive.offset:,}")
         except DAMAGED as error:
+            self._file.close()
             raise damaged(self._source, error) from error
 
     def read(self, info: tarfile.TarInfo) -> bytes:

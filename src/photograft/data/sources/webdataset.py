@@ -138,9 +138,11 @@ def _usable(shard: Shard, key: str, sample: _Sample, skipped: list[SkippedFile])
             reason, detail = sample.fault if sample.fault[0] else ("no photo", "a label only")
             skipped.append(SkippedFile(shard.called(printable(key)), reason, detail, label))
         return
-    name = shard.called(printable(next(iter(sample.photos))))
-    if len(sample.photos) > 1:
-        names = ", ".join(map(printable, sample.photos))
+    # Masks and the like, such as 0001.seg.png, are not it where there is a 0001.jpg.
+    photos = [name for name in sample.photos if "." not in _parts(name)[1]] or list(sample.photos)
+    name = shard.called(printable(photos[0]))
+    if len(photos) > 1:
+        names = ", ".join(map(printable, photos))
         skipped.append(SkippedFile(name, "several photos", f"one key has {names}", label))
     elif sample.fault[0]:
         skipped.append(SkippedFile(name, *sample.fault, label))
@@ -148,7 +150,7 @@ def _usable(shard: Shard, key: str, sample: _Sample, skipped: list[SkippedFile])
         detail = f"its {' and '.join(sample.labels)} names none" if sample.labels else ""
         skipped.append(SkippedFile(name, "no label", detail))
     else:
-        yield Item(name, label, shard.split, None, next(iter(sample.photos.values())))
+        yield Item(name, label, shard.split, None, sample.photos[photos[0]])
 
 
 def _samples_in(shard: Shard) -> dict[str, _Sample]:
