@@ -2,9 +2,9 @@
 
 *Heads.* In each split, heads on the default network's features are chosen and fitted on one half
 of some photos and scored on the other, beside each candidate alone at its best strength. The best
-fixed candidate is the one that is best on average over all splits, which nobody could know
-beforehand. A choice is within noise of it where its log loss on the split's test is not higher by
-more than two standard errors of the difference.
+fixed candidate is the one that is best on average over all splits, by mistakes or by log loss,
+which nobody could know beforehand. A choice is within noise of it where it has no more mistakes on
+the split's test, or no higher log loss, beyond two standard errors of the difference.
 
 *Effort.* With ``--draws`` of a split, standard is held against the default of before there were
 efforts (one look, a logistic head, training photos alone), on the same test photos. The standard
@@ -72,8 +72,9 @@ def _heads(dataset: Dataset, store: FeatureStore, num_splits: int, most: int) ->
     )
     labels, groups = job.dataset.labels, content_groups(job.dataset)
     digests = [photo.digest for photo in job.dataset.photos]
-    losses: dict[str, list[float]] = {}
-    worse: dict[str, list[bool]] = {}
+    measures = ("mistakes", "log_loss")
+    found: dict[str, dict[str, list[float]]] = {measure: {} for measure in measures}
+    worse: dict[str, dict[str, list[bool]]] = {measure: {} for measure in measures}
     for number in range(num_splits):
         rng = np.random.default_rng(number)
         rows = np.sort(rng.permutation(len(labels))[:most])
@@ -92,27 +93,31 @@ def _heads(dataset: Dataset, store: FeatureStore, num_splits: int, most: int) ->
         scores = {"chosen": look}
         for one in look.candidates:
             scores[f"{one.head} on {len(one.layers)}"] = LookHeads(look.layers, (one,))
-        tested: dict[str, npt.NDArray[np.float64]] = {}
+        tested: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
         for name, tried in scores.items():
             head = "auto" if name == "chosen" else name.partition(" ")[0]
             selection = settle(asked, [tried], head=head)
             fitted = fit_head(gather, selection, labels[train], balanced=False)
             seen = job.features().rows([digests[i] for i in test], selection.columns)
-            tested[name] = _losses(fitted.predict_proba(seen), labels[test])
-            losses.setdefault(name, []).append(float(tested[name].mean()))
+            said = fitted.predict_proba(seen)
+            mistakes = (said.argmax(axis=1) != labels[test]).astype(np.float64)
+            tested[name] = {"mistakes": mistakes, "log_loss": _losses(said, labels[test])}
         for name, own in tested.items():
-            difference = tested["chosen"] - own
-            shares = np.full(len(own), 1 / len(own))
-            noise = standard_error(difference, shares)
-            worse.setdefault(name, []).append(bool(difference.mean() > _BEYOND * noise))
-    means = {name: float(np.mean(values)) for name, values in losses.items()}
-    best = min((name for name in means if name != "chosen"), key=lambda name: means[name])
-    return {
-        "num_splits": len(losses["chosen"]),
-        "log_loss": {name: round(value, 4) for name, value in means.items()},
-        "best_fixed": best,
-        "within_noise_of_the_best": 1 - float(np.mean(worse[best])),
-    }
+            for measure, values in own.items():
+                difference = tested["chosen"][measure] - values
+                shares = np.full(len(values), 1 / len(values))
+                noise = standard_error(difference, shares)
+                is_worse = bool(difference.mean() > _BEYOND * noise)
+                found[measure].setdefault(name, []).append(float(values.mean()))
+                worse[measure].setdefault(name, []).append(is_worse)
+    result: dict[str, Any] = {"num_splits": len(found["mistakes"]["chosen"])}
+    for measure in measures:
+        means = {name: float(np.mean(values)) for name, values in found[measure].items()}
+        best = min((name for name in means if name != "chosen"), key=lambda name: means[name])
+        result[measure] = {name: round(value, 4) for name, value in means.items()}
+        result[f"best_fixed_by_{measure}"] = best
+        result[f"within_noise_by_{measure}"] = 1 - float(np.mean(worse[measure][best]))
+    return result
 
 
 def _efforts(dataset: Dataset, store: FeatureStore, num_draws: int) -> dict[str, Any]:

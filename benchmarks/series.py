@@ -22,8 +22,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from benchmarks.common import report
 from photograft.core.arrays import Floats
+from photograft.core.feature_table import Table
 from photograft.core.progress import Silent
-from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups

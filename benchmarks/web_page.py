@@ -25,6 +25,7 @@ from photograft.backbones.engines import Engine
 from photograft.classifier.answering import answered
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.metadata import rules_of
+from photograft.classifier.export.precision import ranges_for
 from photograft.classifier.export.web.building import build_web
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.workflows.predict import expand_inputs
@@ -57,7 +58,8 @@ def main() -> None:
         trained = Classifier.load(run)
         is_int8 = options.precision == "int8"
         classifier = trained if is_int8 else replace(trained, engine=Engine("openvino", "fp32"))
-        data = build_web(classifier, precision=options.precision)["index.html"]
+        ranges = ranges_for(trained, ()) if is_int8 else ()
+        data = build_web(classifier, ranges=ranges)["index.html"]
         path = Path(folder, "page.html")
         path.write_bytes(data)
         openings = []

@@ -20,7 +20,8 @@ import numpy.typing as npt
 import pytest
 
 from photograft.core.errors import InputError, StorageError
-from photograft.core.segments import FeatureTable, Space
+from photograft.core.feature_table import FeatureTable
+from photograft.core.segments import Space
 from photograft.core.store import FeatureStore, default_cache_dir, parse_size
 
 WIDTH = 7

@@ -160,6 +160,23 @@ def test_likeness_alone() -> None:
     assert wrong(found, series) < 0.05
 
 
+def test_likeness_is_not_asked_in_classes_of_too_many() -> None:
+    features, labels, _ = drawn(0, size=4, spread=0.1)
+    found = [
+        find_series(
+            hashed(labels),
+            labels,
+            np.arange(len(labels)),
+            lambda rows: features[rows],
+            most_photos=most,
+        )
+        for most in (PER_CLASS, PER_CLASS - 1)
+    ]
+    assert found[0] is not None
+    assert found[0].told_by == ("likeness",)
+    assert found[1] is None
+
+
 def test_times_and_places_that_nobody_knows() -> None:
     features, labels, series = drawn(3, size=3)
     nowhere = np.full((len(labels), 2), np.nan)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.views import average
 from photograft.core.arrays import Floats
+from photograft.core.feature_table import Table
 from photograft.core.progress import Progress, Silent
-from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.features.extraction import FLIPPED, PLAIN

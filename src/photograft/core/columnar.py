@@ -161,36 +161,6 @@ class Numbers:
         return found
 
 
-class Objects:
-    """Anything, as it is."""
-
-    def __init__(self) -> None:
-        self._objects: list[Any] = []
-
-    def __len__(self) -> int:
-        return len(self._objects)
-
-    def __getitem__(self, i: int) -> Any:
-        return self._objects[i]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._objects)
-
-    def extend(self, values: Iterable[Any]) -> None:
-        """Add values behind the others."""
-        self._objects.extend(values)
-
-    def some(self, start: int, stop: int) -> list[Any]:
-        """Return the values from one on, up to another, if there are so many."""
-        return self._objects[start:stop]
-
-    def take(self, order: npt.NDArray[np.intp]) -> Objects:
-        """Return a new column of some of the values."""
-        found = Objects()
-        found._objects = [self._objects[i] for i in order.tolist()]
-        return found
-
-
 class Records(Sequence[T]):
     """A sequence that does not change once it is handed on.
 

@@ -13,46 +13,28 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mmap
 import os
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
+from photograft.core.digests import Digests, digest_array
 from photograft.core.errors import StorageError
+from photograft.core.feature_table import FeatureTable, find_among, release
 from photograft.core.files import is_full
 from photograft.core.text import count as counted
 
 KEY = np.dtype([("digest", "S32"), ("crc", "<u4")])
-_DIGEST_BYTES = 32
 _READ_ROWS = 1024
 #: A look-up is begun so often where segments are dropped meanwhile.
 _TRIES = 3
-
-
-#: Which features of a row.
-Columns = npt.NDArray[np.intp] | slice
-
-
-class Table(Protocol):
-    """Features of photos, found by their content digests; see `FeatureTable`."""
-
-    num_features: int
-
-    def __contains__(self, digest: object) -> bool: ...
-
-    def __len__(self) -> int: ...
-
-    def rows(self, digests: Sequence[bytes], columns: Columns = ...) -> npt.NDArray[np.float32]:
-        """Return the rows of some photos; see `FeatureTable.rows`."""
-        ...
 
 
 class Space:
@@ -63,7 +45,7 @@ class Space:
         self.key = key
         self.num_features = num_features
 
-    def find(self, digests: Sequence[bytes]) -> FeatureTable:
+    def find(self, digests: Sequence[bytes] | Digests) -> FeatureTable:
         """Look photos up.
 
         Args:
@@ -72,42 +54,36 @@ class Space:
         Returns:
             The rows that are there; a row whose checksum is wrong counts as missing.
         """
+        wanted = np.unique(digest_array(digests))
         for _ in range(_TRIES):
-            found, is_whole = self._find(digests)
+            found, is_whole = self._find(wanted)
             if is_whole:
                 break
         return found
 
-    def _find(self, digests: Sequence[bytes]) -> tuple[FeatureTable, bool]:
+    def _find(self, wanted: Digests) -> tuple[FeatureTable, bool]:
         """Return what is found, and whether no segment was dropped on the way: see `upkeep`."""
-        # Not found: -1. The keys stay those that were asked for, so that nothing is held twice.
-        places: dict[bytes, int] = dict.fromkeys(digests, -1)
+        places = np.full(len(wanted), -1, np.intp)
         maps: list[npt.NDArray[np.float32]] = []
-        start, lacking, is_whole = 0, len(places), True
+        start, is_whole = 0, True
         for keys_path in sorted(self.folder.glob("*.keys")):
-            if not lacking:
+            if (places >= 0).all():
                 break
             keys, rows = self.open_segment(keys_path)
             if rows is None:
                 is_whole = is_whole and keys_path.exists()
                 continue
-            hits = [
-                (digest, i)
-                for i, digest in enumerate(digests_in(keys))
-                if places.get(digest, 0) == -1
-            ]
-            found = 0
-            for digest, i in intact(hits, keys, rows):
-                found += places[digest] == -1  # a segment may hold a photo twice
-                places[digest] = start + i
-            if found:
+            at = find_among(wanted, keys["digest"])
+            hits = intact(np.flatnonzero((at >= 0) & (places[at] < 0)), keys, rows)
+            if len(hits):
+                places[at[hits]] = start + hits
                 maps.append(rows)
-                start, lacking = start + len(rows), lacking - found
+                start += len(rows)
                 with contextlib.suppress(OSError):
                     os.utime(keys_path)
-        if lacking:
-            places = {digest: place for digest, place in places.items() if place >= 0}
-        return FeatureTable(self.num_features, maps, places), is_whole or not lacking
+        there = places >= 0
+        table = FeatureTable(self.num_features, maps, wanted[there], places[there])
+        return table, is_whole or bool(there.all())
 
     def writer(self) -> Writer:
         """Open a new segment for this process to write to."""
@@ -130,56 +106,6 @@ class Space:
         except OSError:
             return None, None
         return np.frombuffer(raw, KEY, count), rows
-
-
-class FeatureTable:
-    """Rows of a space, memory-mapped: nothing is in memory until it is asked for.
-
-    Args:
-        num_features: Length of a row.
-        maps: Segments, in order.
-        places: Of each photo, the number of its row, counted through all of these.
-    """
-
-    def __init__(
-        self, num_features: int, maps: list[npt.NDArray[np.float32]], places: dict[bytes, int]
-    ) -> None:
-        self.num_features = num_features
-        self._maps = maps
-        self._places = places
-        self._ends = np.cumsum([len(rows) for rows in maps])
-
-    def __contains__(self, digest: object) -> bool:
-        return digest in self._places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def rows(
-        self, digests: Sequence[bytes], columns: Columns = slice(None)
-    ) -> npt.NDArray[np.float32]:
-        """Return the rows of some photos, in their order.
-
-        Args:
-            digests: All of them must be in the table.
-            columns: Which features of each row.
-
-        Returns:
-            Float32, shape ``(len(digests), number of columns)``, a copy.
-        """
-        width = np.empty((1, self.num_features), np.bool_)[:, columns].shape[1]
-        found = np.empty((len(digests), width), np.float32)
-        places = np.fromiter((self._places[digest] for digest in digests), np.intp, len(digests))
-        segments = np.searchsorted(self._ends, places, side="right")
-        for start in range(0, len(places), _READ_ROWS):
-            part = slice(start, start + _READ_ROWS)
-            for segment in np.unique(segments[part]).tolist():
-                own = np.flatnonzero(segments[part] == segment)
-                rows = self._maps[segment]
-                within = places[part][own] - (self._ends[segment] - len(rows))
-                found[part][own] = np.asarray(rows)[within][:, columns]
-                _release(rows)
-        return found
 
 
 class Writer:
@@ -205,7 +131,7 @@ class Writer:
             self._rows = self._base.with_suffix(".rows").open("wb", buffering=0)
             self._keys = self._base.with_suffix(".keys").open("wb", buffering=0)
 
-    def append(self, digests: Sequence[bytes], features: npt.NDArray[np.float32]) -> None:
+    def append(self, digests: Sequence[bytes] | Digests, features: npt.NDArray[np.float32]) -> None:
         """Store the features of some photos.
 
         Args:
@@ -215,7 +141,9 @@ class Writer:
         rows = np.ascontiguousarray(features, dtype="<f4")
         if rows.shape != (len(digests), self._space.num_features):
             raise ValueError(f"{rows.shape} rows for {counted(len(digests), 'photo')}")
-        keys = np.array([(d, zlib.crc32(r)) for d, r in zip(digests, rows, strict=True)], KEY)
+        keys = np.empty(len(rows), KEY)
+        keys["digest"] = digest_array(digests)
+        keys["crc"] = [zlib.crc32(row) for row in rows]
         with _storage_errors(self._space.folder):
             _write_all(self._rows.fileno(), rows.tobytes())
             _write_all(self._keys.fileno(), keys.tobytes())
@@ -254,31 +182,17 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def digests_in(keys: Any) -> Iterator[bytes]:
-    """Yield each key's digest, trailing zero bytes kept (NumPy's own ``S32`` drops them)."""
-    raw = keys.tobytes()
-    for start in range(0, len(raw), KEY.itemsize):
-        yield raw[start : start + _DIGEST_BYTES]
-
-
 def intact(
-    hits: list[tuple[bytes, int]], keys: Any, rows: npt.NDArray[np.float32]
-) -> list[tuple[bytes, int]]:
-    """Return the hits, digests and places, whose row has the checksum that was written with it."""
-    crcs = keys["crc"]
+    hits: npt.NDArray[np.intp], keys: Any, rows: npt.NDArray[np.float32]
+) -> npt.NDArray[np.intp]:
+    """Return those of some places whose row has the checksum that was written with it."""
     good = []
     for start in range(0, len(hits), _READ_ROWS):
         part = hits[start : start + _READ_ROWS]
-        good += [(digest, i) for digest, i in part if zlib.crc32(rows[i]) == crcs[i]]
-        _release(rows)
-    return good
-
-
-def _release(rows: npt.NDArray[np.float32]) -> None:
-    """Let go of the pages that were read, so that what was looked at does not count as memory."""
-    mapped = getattr(rows, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+        sums = np.fromiter((zlib.crc32(rows[i]) for i in part.tolist()), np.uint32, len(part))
+        good.append(part[sums == keys["crc"][part]])
+        release(rows)
+    return np.concatenate(good) if good else hits
 
 
 @contextlib.contextmanager

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from photograft.core.segments import KEY, Space, digests_in, intact, let_go
+from photograft.core.digests import digest_array
+from photograft.core.feature_table import find_among
+from photograft.core.segments import KEY, Space, intact, let_go
 
 #: Segments of fewer bytes are small; they are merged once there are more than so many of them; and
 #: into such of so many bytes: what was not used for long is dropped a segment at a time.
@@ -69,17 +70,6 @@ def merge_segments(
         lock.release()
 
 
-def _intact_rows(space: Space, keys: Path) -> tuple[list[tuple[bytes, int]], Any] | None:
-    """Return the digest and the place of each row of a segment that is undamaged, and the rows.
-
-    None where it can't be opened.
-    """
-    raw, rows = space.open_segment(keys)
-    if rows is None:
-        return None
-    return intact([(digest, i) for i, digest in enumerate(digests_in(raw))], raw, rows), rows
-
-
 def segment_stat(keys: Path) -> tuple[int, int, float]:
     """Return a segment's bytes, rows and time of last use."""
     size, rows, used = 0, 0, 0.0
@@ -112,23 +102,23 @@ def _merge(space: Space, old: list[Path]) -> int:
     if len(old) < 2:
         return 0
     used = max(segment_stat(keys)[2] for keys in old)
-    there: set[bytes] = set()
+    there = digest_array([])
     copied = []
     before = set(space.folder.glob("*.keys"))
     with space.writer() as writer:
-        for keys in old:
-            found = _intact_rows(space, keys)
-            if found is None:  # it may hold rows all the same
+        for path in old:
+            keys, rows = space.open_segment(path)
+            if rows is None:  # it may hold rows all the same
                 continue
-            copied.append(keys)
-            digests, rows = found
-            for start in range(0, len(digests), _ROWS):
-                part = range(start, min(start + _ROWS, len(digests)))
-                new = [i for i in part if digests[i][0] not in there]
-                there.update(digests[i][0] for i in new)
-                if new:
-                    places = np.array([digests[i][1] for i in new])
-                    writer.append([digests[i][0] for i in new], rows[places])
+            copied.append(path)
+            good = intact(np.arange(len(rows)), keys, rows)
+            own, first = np.unique(keys["digest"][good], return_index=True)
+            new = find_among(there, own) < 0
+            there = np.sort(np.concatenate([there, own[new]]))
+            places = np.sort(good[first[new]])
+            for start in range(0, len(places), _ROWS):
+                part = places[start : start + _ROWS]
+                writer.append(keys["digest"][part], rows[part])
     for path in set(space.folder.glob("*.keys")) - before:
         with contextlib.suppress(OSError):
             os.utime(path, (used, used))

@@ -20,6 +20,8 @@ Indices = npt.NDArray[np.intp]
 #: Photos that are compared with all others at once.
 BLOCK = 512
 
+#: Photos of a class at most: time grows with their square, and is some seconds for so many.
+MOST_PHOTOS = 20_000
 #: The neighbours whose distances tell how many dimensions there are, photos of a class at least,
 #: how improbable a distance is at most, and how many times as many there must be as by chance.
 #: (What is taken for chance is generous: independent photos show about a quarter of it.)
@@ -58,12 +60,24 @@ def nearness(looks: Floats, usual: Floats, first: Indices, second: Indices) -> F
 
 
 def links_by_likeness(
-    looks: Floats, usual: Floats, groups: Labels, members: Sequence[Indices]
+    looks: Floats,
+    usual: Floats,
+    groups: Labels,
+    members: Sequence[Indices],
+    most_photos: int = MOST_PHOTOS,
 ) -> Links | None:
-    """Return pairs that are nearer to each other than chance brings photos of their class."""
+    """Return pairs that are nearer to each other than chance brings photos of their class.
+
+    Args:
+        looks: Of all photos, shape ``(n, k)``.
+        usual: How far from others of its class each photo usually is, shape ``(n,)``.
+        groups: Of photos that are known to belong together, shape ``(n,)``.
+        members: The photos of each class.
+        most_photos: Classes of more are passed over.
+    """
     chances, parts = [], []
     for own in members:
-        if len(np.unique(groups[own])) >= _LEAST_PHOTOS:
+        if len(np.unique(groups[own])) >= _LEAST_PHOTOS and len(own) <= most_photos:
             rows, distances = _neighbours(looks, groups, own)
             dimensions = _dimensions(rows, distances)
             ratio = distances[:, 0] / np.maximum(distances[:, _NEXT - 1], 1e-12)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from photograft.core.columnar import Codes, Column, Numbers, Objects, Records, Texts
+from photograft.core.columnar import Codes, Column, Numbers, Records, Texts
+from photograft.core.digests import DigestColumn, Digests, digest_array
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent, Step
@@ -74,7 +75,7 @@ class Photos(Records[Photo]):
             "label": Codes(),
             "split": Codes(),
             "group": Codes(),
-            "digest": Objects(),
+            "digest": DigestColumn(),
             "num_bytes": Numbers(),
             "format": Codes(),
             "width": Numbers(),
@@ -106,6 +107,13 @@ def digests_of(photos: Sequence[Photo]) -> list[bytes]:
     if isinstance(photos, Photos):
         return list(photos.columns["digest"])
     return [photo.digest for photo in photos]
+
+
+def digest_array_of(photos: Sequence[Photo]) -> Digests:
+    """Return the same side by side, shape ``(n,)``; see `core.digests`."""
+    if isinstance(photos, Photos):
+        return cast("DigestColumn", photos.columns["digest"]).array
+    return digest_array([photo.digest for photo in photos])
 
 
 def examine(

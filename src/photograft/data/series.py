@@ -10,7 +10,8 @@ from a backbone's features, inside each class, in two ways:
   be (Barber & Candès, 2015).
 * *By likeness alone.* How the distances of a photo's neighbours grow tells of how many dimensions
   the photos around it are (Levina & Bickel, 2004; Facco et al., 2017), and so how near the nearest
-  may be by chance. Only where many more are nearer than that, they are joined.
+  may be by chance. Only where many more are nearer than that, they are joined. Not in classes of
+  more than `likeness.MOST_PHOTOS`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from photograft.core.blas import one_thread
 from photograft.core.text import natural_key
 from photograft.data.likeness import (
     BLOCK,
+    MOST_PHOTOS,
     Indices,
     Labels,
     Links,
@@ -36,7 +38,7 @@ from photograft.data.likeness import (
 )
 
 #: Raise it whenever other series are found.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 #: Photos in series are worth a word from this share of all on.
 _LEAST_SHARE = 0.05
@@ -83,6 +85,7 @@ def find_series(
     taken: npt.NDArray[np.float64] | None = None,
     places: npt.NDArray[np.float64] | None = None,
     seed: int = 0,
+    most_photos: int = MOST_PHOTOS,
 ) -> Series | None:
     """Return the series among photos; None where there are none worth a word.
 
@@ -94,6 +97,7 @@ def find_series(
         taken: When each was taken, in seconds, shape ``(n,)``; NaN where nobody knows.
         places: Degrees north and east, shape ``(n, 2)``; likewise.
         seed: Of the pairs that are compared with.
+        most_photos: In classes of more, likeness alone is not asked.
     """
     if len(labels) <= 2 * _APART:
         return None
@@ -107,7 +111,7 @@ def find_series(
             links = _by_order(looks, usual, groups, rows, near, reach, rng)
             if links is not None:
                 found.setdefault(what, []).append(links)
-    links = links_by_likeness(looks, usual, groups, members)
+    links = links_by_likeness(looks, usual, groups, members, most_photos)
     if links is not None:
         found["likeness"] = [links]
     if not found:

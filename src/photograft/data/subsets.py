@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -23,6 +23,7 @@ from photograft.core.text import count, natural_key
 from photograft.data.dataset import Dataset, Photo
 from photograft.data.empty_classes import nothing_usable
 from photograft.data.images import read_header
+from photograft.data.names import free_name, safe_name
 from photograft.data.photo import PIXELS, find_faults
 from photograft.data.sources.base import HIDDEN, Item, Listing, SkippedFile, make_listing
 from photograft.data.sources.tree import is_hidden
@@ -32,9 +33,6 @@ _ELSEWHERE = "Choose another folder."
 #: Where a photo's class is told: by its folder (or whatever the source says), or by its name.
 LABELS_FROM = ("folder", "name")
 
-# Leaves room, of the 255 bytes that file systems allow, for what tells equal names apart.
-_MAX_NAME_BYTES = 200
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 _EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif", "PPM": ".ppm", "JPEG2000": ".jp2", "HEIF": ".heic"}
 
 
@@ -80,7 +78,7 @@ def make_subset(
     progress = progress or Silent()
     sizes = {"train": train, "validation": validation, "test": test}
     dataset, chosen = _choose(dataset, start, start + sum(sizes.values()), progress)
-    folders = dict(zip(chosen, _distinct([_safe(name) for name in chosen]), strict=True))
+    folders = dict(zip(chosen, _distinct([safe_name(name) for name in chosen]), strict=True))
     plan: list[tuple[Photo, PurePosixPath]] = []
     counts: dict[str, dict[str, int]] = {part: {} for part in sizes}
     for label, photos in chosen.items():
@@ -252,36 +250,12 @@ def _file_name(photo: Photo) -> str:
     if not re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{1,4}", suffix):
         kind = read_header(photo.read()).format if photo.format == PIXELS else photo.format
         suffix = _EXTENSIONS.get(kind, f".{kind.lower()}")
-        return _safe(name, suffix)
-    return _safe(name.removesuffix(suffix), suffix)
-
-
-def _safe(name: str, suffix: str = "") -> str:
-    r"""Return a name that is a file's or folder's on any system, and is not hidden.
-
-    >>> _safe("T-shirt/top"), _safe(".."), _safe("a" * 300, ".jpg")[-6:]
-    ('T-shirt_top', '__', 'aa.jpg')
-    """
-    name = _UNSAFE.sub("_", name)
-    room = _MAX_NAME_BYTES - len(suffix)
-    name = name.encode()[:room].decode("utf-8", "ignore")
-    name = re.sub(r"^\.+|[~. ]+$", lambda match: "_" * len(match[0]), name) or "_"
-    return f"_{name}{suffix}" if is_hidden(name + suffix) else name + suffix
+        return safe_name(name, suffix)
+    return safe_name(name.removesuffix(suffix), suffix)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
     """Return the names told apart, also where upper and lower case are the same."""
     repeated = Counter(name.casefold() for name in names)
     taken = {name for name, count in repeated.items() if count == 1}
-    return [name if repeated[name.casefold()] == 1 else next(_free(name, taken)) for name in names]
-
-
-def _free(name: str, taken: set[str]) -> Iterator[str]:
-    path = PurePosixPath(name)
-    number = 1
-    while True:
-        other = name if number == 1 else f"{path.stem}_{number}{path.suffix}"
-        if other.casefold() not in taken:
-            taken.add(other.casefold())
-            yield other
-        number += 1
+    return [name if repeated[name.casefold()] == 1 else free_name(name, taken) for name in names]

@@ -17,15 +17,17 @@ import numpy.typing as npt
 import PIL
 from PIL import Image
 
+from photograft.core.digests import Digests, first_of_each
 from photograft.core.errors import ImageError
+from photograft.core.feature_table import FeatureTable
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress, Silent
-from photograft.core.segments import FeatureTable, Writer
+from photograft.core.segments import Writer
 from photograft.core.store import FeatureStore
 from photograft.core.upkeep import merge_segments
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
-from photograft.data.photo import digests_of
+from photograft.data.photo import digest_array_of
 from photograft.data.sources.base import num_readers
 
 #: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
@@ -111,16 +113,16 @@ def load_thumbnails(
         "versions": {"pillow": PIL.__version__},
     }
     space = store.space(key, _WIDTH)
-    distinct = {digest: i for i, digest in enumerate(digests_of(photos))}
-    table = space.find(list(distinct))
-    missing = [digest for digest in distinct if digest not in table]
+    digests = digest_array_of(photos)
+    first = first_of_each(digests)
+    distinct = digests[first]
+    table = space.find(distinct)
+    missing = first[~table.holds(distinct)].tolist()
     failures: dict[bytes, ImageError] = {}
 
-    def look(digest: bytes) -> npt.NDArray[np.float32] | ImageError:
+    def look(i: int) -> npt.NDArray[np.float32] | ImageError:
         try:
-            return measure_thumbnail(
-                read_as_listed(photos[distinct[digest]]), max_pixels=max_pixels
-            )
+            return measure_thumbnail(read_as_listed(photos[i]), max_pixels=max_pixels)
         except ImageError as error:
             return error
         except OSError as error:
@@ -128,33 +130,32 @@ def load_thumbnails(
 
     if missing:
         rows: list[npt.NDArray[np.float32]] = []
-        digests: list[bytes] = []
+        own: list[int] = []
 
         def flush(writer: Writer) -> None:
             if rows:
-                writer.append(digests, np.stack(rows))
+                writer.append(digests[own], np.stack(rows))
             rows.clear()
-            digests.clear()
+            own.clear()
 
         looks = in_order(look, missing, num_threads=num_readers(photos))
         with (
             (progress or Silent()).step("Looking at photos", len(missing), "photos") as step,
             space.writer() as writer,
         ):
-            for digest, found in zip(missing, looks, strict=True):
+            for i, found in zip(missing, looks, strict=True):
                 if isinstance(found, ImageError):
-                    failures[digest] = found
+                    failures[photos[i].digest] = found
                 else:
                     rows.append(found)
-                    digests.append(digest)
+                    own.append(i)
                 if len(rows) == _BATCH:
                     flush(writer)
                 step.advance()
             flush(writer)
         merge_segments(space)
-        table = space.find(list(distinct))
-    wanted = [digest for digest in digests_of(photos) if digest not in failures]
-    return _unpacked(table, wanted), failures
+        table = space.find(distinct)
+    return _unpacked(table, digests[table.holds(digests)]), failures
 
 
 def measure_thumbnail(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32]:
@@ -184,7 +185,7 @@ def measure_thumbnail(data: bytes, *, max_pixels: int) -> npt.NDArray[np.float32
 _PACKING = np.array([65536, 256, 1], np.float32)
 
 
-def _unpacked(table: FeatureTable, digests: Sequence[bytes]) -> Thumbnails:
+def _unpacked(table: FeatureTable, digests: Digests) -> Thumbnails:
     n = len(digests)
     pixels = np.empty((n, SIDE * SIDE), np.uint8)
     others = np.empty((n, _WIDTH - _NUM_PACKED), np.float32)

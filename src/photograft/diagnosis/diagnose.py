@@ -6,9 +6,9 @@ import hashlib
 
 from photograft.core.blas import one_thread
 from photograft.core.choices import STREAM_ABOVE
+from photograft.core.feature_table import Table
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
-from photograft.core.segments import Table
 from photograft.core.text import size
 from photograft.data.dataset import Dataset
 from photograft.data.thumbnails import load_thumbnails

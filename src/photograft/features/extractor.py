@@ -11,14 +11,16 @@ from typing import Any
 from photograft.backbones.engines import Engine, Network, open_network
 from photograft.backbones.joined import join
 from photograft.backbones.registry import Backbone
+from photograft.core.digests import first_of_each
 from photograft.core.errors import ConversionError, ImageError
+from photograft.core.feature_table import FeatureTable, Table
 from photograft.core.progress import Progress, Silent
-from photograft.core.segments import FeatureTable, Space, Table, Writer
+from photograft.core.segments import Space, Writer
 from photograft.core.store import FeatureStore
 from photograft.core.upkeep import merge_segments
 from photograft.data import images
 from photograft.data.dataset import Photo
-from photograft.data.photo import digests_of
+from photograft.data.photo import digest_array_of
 from photograft.features.extraction import (
     PLAIN,
     View,
@@ -189,25 +191,27 @@ def extract(
         A table that holds every photo which could be decoded, and for each other content digest
         what was wrong with it.
     """
-    distinct = {digest: i for i, digest in enumerate(digests_of(photos))}
-    table = space.find(list(distinct))
-    missing = [digest for digest in distinct if digest not in table]
+    digests = digest_array_of(photos)
+    first = first_of_each(digests)
+    distinct = digests[first]
+    table = space.find(distinct)
+    missing = first[~table.holds(distinct)]
     failures: dict[bytes, ImageError] = {}
-    if not missing:
+    if not len(missing):
         return table, failures
     work = Looking(backbone, network, view, max_pixels)
     with (progress or Silent()).step(what, len(missing), "photos") as step:
         writer: Writer | None = None
         with contextlib.ExitStack() as stack:
             # Made as they are needed: of many photos, what reads each takes more than its name.
-            reads = (ListedPhoto(photos[distinct[digest]]) for digest in missing)
+            reads = (ListedPhoto(photos[i]) for i in missing.tolist())
             batches = look_at(reads, work, step.note)
             stack.enter_context(contextlib.closing(batches))
             for indices, features, failed in batches:
-                failures |= {missing[i]: error for i, error in failed}
+                failures |= {photos[missing[i]].digest: error for i, error in failed}
                 if indices:
                     writer = writer or stack.enter_context(space.writer())
-                    writer.append([missing[i] for i in indices], features)
+                    writer.append(digests[missing[indices]], features)
                 step.advance(len(indices) + len(failed))
     merge_segments(space)
-    return space.find(list(distinct)), failures
+    return space.find(distinct), failures

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from photograft.backbones.engines import Features, Network
 from photograft.backbones.registry import Backbone
-from photograft.core.segments import Columns, Table
+from photograft.core.feature_table import Columns, Table
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from photograft.core.feature_table import Table
 from photograft.core.memo import remembered
 from photograft.core.progress import Progress
-from photograft.core.segments import Table
 from photograft.core.text import count
 from photograft.data import series
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups, parted_series
+from photograft.data.likeness import MOST_PHOTOS
+from photograft.data.photo import digests_of
 from photograft.data.settings import DataSettings
 from photograft.data.thumbnails import load_thumbnails
 from photograft.features.extractor import Extractor
@@ -26,7 +28,12 @@ _PARTED = 0.1
 
 
 def with_series(
-    dataset: Dataset, extractor: Extractor, table: Table, settings: DataSettings, progress: Progress
+    dataset: Dataset,
+    extractor: Extractor,
+    table: Table,
+    settings: DataSettings,
+    progress: Progress,
+    most_photos: int = MOST_PHOTOS,
 ) -> Dataset:
     """Return a dataset that knows its series, if it has any that nobody has named.
 
@@ -39,15 +46,16 @@ def with_series(
         table: Their features.
         settings: The settings.
         progress: Told how far it is.
+        most_photos: In classes of more, likeness alone is not asked, and a note says so.
 
     Raises:
         StorageError: The cache can't be written.
     """
-    photos = dataset.photos
+    photos = dataset.records
     columns = last_columns(extractor.backbone.layers)
     if (
         settings.near_duplicates == "ignore"
-        or any(photo.group is not None for photo in photos)
+        or any(group is not None for group in photos.columns["group"])
         or len(columns) > _MOST_FEATURES
     ):
         return dataset
@@ -56,35 +64,45 @@ def with_series(
         "code": series.CODE_VERSION,
         "data": dataset.fingerprint(),
         "features": extractor.space_key(),
+        "most_photos": most_photos,
     }
 
     def make() -> Any:
         thumbnails, _ = load_thumbnails(
             photos, extractor.store, max_pixels=dataset.max_pixels, progress=progress
         )
-        digests = [photo.digest for photo in photos]
+        digests = digests_of(photos)
         with progress.step("Looking for series", 1, "sets") as step:
             found = series.find_series(
                 # Numbers may run on from one side of a given split to the other.
-                [p.name.partition("/")[2] or p.name if p.split else p.name for p in photos],
+                [
+                    name.partition("/")[2] or name if part else name
+                    for name, part in zip(
+                        photos.columns["name"], photos.columns["split"], strict=True
+                    )
+                ],
                 dataset.labels,
                 content_groups(dataset),
                 lambda rows: table.rows([digests[i] for i in rows.tolist()], columns),
                 taken=thumbnails.taken,
                 places=thumbnails.places,
+                most_photos=most_photos,
             )
             step.advance()
         return found and {"numbers": found.numbers.tolist(), "told_by": list(found.told_by)}
 
     answer = remembered(extractor.store.cache, key, make)
+    if np.bincount(dataset.labels).max() > most_photos:
+        bound = (
+            f"in classes of more than {count(most_photos, 'photo')}, series were looked for by "
+            "file names, times and places, not by likeness"
+        )
+        dataset = replace(dataset, notes=(*dataset.notes, bound))
     if answer is None:
         return dataset
     numbers = np.array(answer["numbers"])
-    marked = tuple(
-        replace(photo, series=number) if number >= 0 else photo
-        for photo, number in zip(photos, numbers.tolist(), strict=True)
-    )
-    found = replace(dataset, photos=marked)
+    marked = [number if number >= 0 else None for number in numbers.tolist()]
+    found = replace(dataset, photos=photos.having(series=marked))
     parted = len(parted_series(found)) > _PARTED * (numbers.max() + 1)
     note = (
         f"{count(int((numbers >= 0).sum()), 'photo')} are in "

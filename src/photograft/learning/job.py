@@ -14,8 +14,8 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.learned import Learned
 from photograft.classifier.scoring import score
 from photograft.core.arrays import Floats
+from photograft.core.feature_table import Table
 from photograft.core.progress import Progress
-from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups

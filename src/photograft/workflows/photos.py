@@ -12,8 +12,8 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.scoring import extractor_of, score
 from photograft.core.arrays import Floats
 from photograft.core.errors import DatasetError
+from photograft.core.feature_table import Table
 from photograft.core.progress import Silent
-from photograft.core.segments import Table
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.inputs import is_column as is_column

@@ -10,23 +10,21 @@ taken away, it alone is made again.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.digest import digest_of
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.errors import InputError, StorageError
+from photograft.core.exclusive import exclusive
 from photograft.core.executors.choosing import OFF, executing
 from photograft.core.files import make_folder, new_file, write_json
 from photograft.data.photo_inputs import PhotoInput
@@ -77,7 +75,15 @@ def write_shards(
     top = min(top, len(classifier.class_names))
     key = _key(classifier, top, rules, shard_rows)
     make_folder(folder, fix=_FIX)
-    with executing(ray), _alone(folder):
+    with (
+        executing(ray),
+        exclusive(
+            folder,
+            taken=f"another command is writing to {folder}",
+            wait="Wait until it is done, or choose another folder with --output.",
+            fix=_FIX,
+        ),
+    ):
         noted = _read(folder, key)
         counts, left = no_counts(classifier.class_names, rules), iter(paths)
 
@@ -206,24 +212,3 @@ def _add(counts: Counts, more: dict[str, Any]) -> None:
 def _names_digest(paths: Sequence[AnyFile]) -> str:
     names = (path.name if isinstance(path, PhotoInput) else path for path in paths)
     return hashlib.sha256(b"\0".join(map(os.fsencode, names))).hexdigest()
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StorageError(
-            f"another command is writing to {folder}",
-            fix="Wait until it is done, or choose another folder with --output.",
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"{folder} can't be written ({error.strerror or error})", fix=_FIX
-        ) from error
-    try:
-        yield
-    finally:
-        # The file stays: another process may be about to lock this one, and a third a new one.
-        lock.release()

@@ -40,6 +40,26 @@ def test_streamed_is_what_it_is_in_memory(
     assert told[-1].endswith(": 100%")
 
 
+def test_it_stops_where_no_step_is_any_better() -> None:
+    features, labels = problem(1000)
+    calls, told = [0], list[str]()
+
+    def read(part: slice) -> Floats:
+        # The shift, the sums, the sample and the first loss are of the true features: what comes
+        # after is worse at whatever step.
+        calls[0] += 1
+        return features[part].copy() if calls[0] <= 4 else -features[part]
+
+    weights = np.ones(len(labels), np.float32)
+    rows = Rows(read, labels, weights, (features.shape[1],))
+    (head,) = fit_streaming(rows, [Wanted(0.03, 0.03, 1)], told.append)
+    assert len(told) == 22  # the sums, the first loss, and the twenty steps that are tried
+    # What it ends with is the head that it began with, the sample's.
+    true = Rows(lambda part: features[part].copy(), labels, weights, (features.shape[1],))
+    (wanted,) = fit_streaming(true, [Wanted(0.03, 0.03, 1)])
+    np.testing.assert_allclose(logits(head, features), logits(wanted, features), atol=1e-2)
+
+
 def test_what_fits_is_not_streamed() -> None:
     features, labels = problem()
     found = choose(features, labels)

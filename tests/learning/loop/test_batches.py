@@ -14,7 +14,7 @@ import photograft.learning.loop.batches
 from drawing import MakePhotos
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ImageError
-from photograft.core.segments import FeatureTable
+from photograft.core.feature_table import FeatureTable
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.features import preprocessing
@@ -112,8 +112,7 @@ def test_views_that_few_epochs_do_not_come_to_are_not_needed(tmp_path: Path, epo
         own = seen_in_view(v, 3, 7, epochs)
         kept = [DIGESTS[i] for i in own]
         counts.append(len(own))
-        places = {digest: i for i, digest in enumerate(kept)}
-        found.append(FeatureTable(rows.num_features, [rows.rows(kept)], places))
+        found.append(FeatureTable(rows.num_features, [rows.rows(kept)], kept, np.arange(len(kept))))
     assert sum(counts) == 7 * min(epochs, 3)
     fewer = ViewBatches(found, DIGESTS)
     for epoch in range(epochs):

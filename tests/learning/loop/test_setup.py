@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from drawing import draw_folder
-from photograft.core.segments import FeatureTable
+from photograft.core.feature_table import FeatureTable
 from photograft.learning.loop.setup import make_head
 from training_helpers import make_job, tiny_config
 
@@ -27,7 +27,7 @@ def test_features_that_hardly_moved_are_not_loud(
     rows = rng.normal(0, 1, (len(digests), 20)).astype(np.float32)
     rows[:, 0] = level
     rows[:, 1] = level + 0.01 * rows[:, 1]
-    table = FeatureTable(20, [rows], {digest: i for i, digest in enumerate(digests)})
+    table = FeatureTable(20, [rows], digests, np.arange(len(digests)))
     head = make_head(job, 20, hidden, table=table)
     usual = rows[:1].copy()
     with torch.no_grad():
@@ -49,6 +49,6 @@ def test_features_none_of_which_moved(tmp_path: Path, cache: Path) -> None:
     job = make_job(source, tiny_config("features", head="mlp"), cache, table=False)
     digests = job.digests("train")
     rows = np.ones((len(digests), 5), np.float32)
-    table = FeatureTable(5, [rows], {digest: i for i, digest in enumerate(digests)})
+    table = FeatureTable(5, [rows], digests, np.arange(len(digests)))
     head = make_head(job, 5, (4,), table=table)
     assert all(bool(p.isfinite().all()) for p in head.parameters())

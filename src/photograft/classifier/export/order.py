@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from photograft.classifier.classifier import Classifier
 from photograft.features.preprocessing import Pixels
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -51,8 +50,3 @@ class Artefact(Protocol):
 
     def answers(self, photo: Pixels) -> dict[str, Floats]:
         """Return what its users are told."""
-
-
-def brings_ranges(classifier: Classifier) -> bool:
-    """Return whether a classifier was calibrated for int8 when it was trained."""
-    return bool(classifier.engine.ranges) and not classifier.backbone.parts

@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from photograft.core.errors import StorageError
+from photograft.core.exclusive import exclusive
 from photograft.core.files import check_free
 
 
@@ -41,26 +40,24 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         StorageError: Another comparison is at work in it, or it can't be written.
     """
-    place, lock = folder / "candidates", FileLock(folder / ".lock")
+    place, fix = folder / "candidates", "Choose another folder with --out."
     try:
         # First of all: by this a later call knows the folder again, even after a kill.
         place.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StorageError(
-            f"another comparison is at work in {folder}",
-            fix="Wait until it is done, or choose another folder with --out.",
-        ) from error
     except OSError as error:
         raise StorageError(
-            f"{folder} can't be written ({error.strerror or error})",
-            fix="Choose another folder with --out.",
+            f"{folder} can't be written ({error.strerror or error})", fix=fix
         ) from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            place.rmdir()  # only where nothing was found out
-            (folder / ".lock").unlink()
-            folder.rmdir()
-        lock.release()
+    with exclusive(
+        folder,
+        taken=f"another comparison is at work in {folder}",
+        wait="Wait until it is done, or choose another folder with --out.",
+        fix=fix,
+    ):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                place.rmdir()  # only where nothing was found out
+                (folder / ".lock").unlink()
+                folder.rmdir()

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from photograft.backbones.registry import Layer
 from photograft.core.arrays import Floats
+from photograft.core.feature_table import Table
 from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress
-from photograft.core.segments import Table
 from photograft.features.layers import LayerSet, layer_sets
 from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.blending import blend, blended

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from photograft.core.arrays import Floats
+from photograft.core.feature_table import Table
 from photograft.core.progress import Progress
-from photograft.core.segments import Table
 from photograft.core.text import count, percent
 from photograft.data.splits import make_folds
 from photograft.features.extractor import Extractor

@@ -28,7 +28,7 @@ class Rows:
     """Rows that heads are fitted on.
 
     Attributes:
-        read: Gives a slice of them, float32, shape ``(m, d)``.
+        read: Gives a slice of them, float32, shape ``(m, d)``: a copy, which may be written to.
         labels: Class indices, shape ``(n,)``.
         weights: What each counts, float32, shape ``(n,)``.
         blocks: Lengths of the blocks of features, adding up to d.

@@ -22,8 +22,8 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.joined import join, layer_name, look_names, mirrored_names
 from photograft.core.deadline import BudgetSpentError, Until
 from photograft.core.errors import InputError
+from photograft.core.feature_table import Table
 from photograft.core.progress import Progress, Silent
-from photograft.core.segments import Table
 from photograft.core.statistics import NEGLIGIBLE, standard_error
 from photograft.core.text import duration
 from photograft.features.extractor import Extractor, join_extractors

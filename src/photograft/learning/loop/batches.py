@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
 from photograft.core.errors import ImageError, PhotograftError
+from photograft.core.feature_table import Table
 from photograft.core.parallel import in_order
-from photograft.core.segments import Table
 from photograft.data.dataset import Photo
 from photograft.features import preprocessing
 from photograft.features.augmentation import augment, generator

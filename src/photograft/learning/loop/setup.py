@@ -19,8 +19,8 @@ from photograft.backbones.pytorch.zoo import state_dict
 from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier
 from photograft.core.arrays import Floats
+from photograft.core.feature_table import Table
 from photograft.core.files import sha256_of
-from photograft.core.segments import Table
 from photograft.features.augmentation import view_name
 from photograft.features.settings import Augmentation
 from photograft.learning.history import Epoch, Follower, History

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
 from photograft.core.arrays import Floats
-from photograft.core.segments import Table
+from photograft.core.feature_table import Table
 from photograft.core.text import count, size
 from photograft.data.splits import Split
 from photograft.features.layers import layer_sets

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from photograft.core.segments import Table
+from photograft.core.feature_table import Table
 from photograft.data.photo import Photo
 from photograft.features.augmentation import augment, generator, view_name
 from photograft.features.extraction import View

@@ -12,7 +12,7 @@ from photograft.backbones.engines import Engine
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.head import Head
 from photograft.core.errors import InputError
-from photograft.core.segments import Table
+from photograft.core.feature_table import Table
 from photograft.core.statistics import NEGLIGIBLE
 from photograft.data.dataset import Photo
 from photograft.features.extraction import PLAIN, View, open_space

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from photograft.core.errors import PhotograftError, StorageError
 from photograft.core.files import is_full, make_folder, printable
 from photograft.data import images
+from photograft.data.names import free_name, safe_name
 from photograft.workflows.studio.files import PHOTOS
 from photograft.workflows.studio.journal import sync
 from photograft.workflows.studio.names import class_name, group_name
 from photograft.workflows.studio.photos import listed_photo
 from photograft.workflows.studio.project import Project
-from photograft.workflows.studio.saving import free_name, safe_name
 
 #: Bytes and pixels of a photo that is brought, at most.
 MAX_BYTES, MAX_PIXELS = 100_000_000, 100_000_000
@@ -114,7 +114,7 @@ class Intake:
         partial = folder / f".{uuid.uuid4().hex}"
         try:
             taken = {entry.casefold() for entry in os.listdir(folder)}
-            path = folder / free_name(safe_name(given.stem), suffix, taken)
+            path = folder / free_name(safe_name(given.stem, suffix), taken)
             with partial.open("xb") as file:
                 file.write(data)
                 file.flush()

@@ -10,19 +10,13 @@ from pathlib import Path, PurePosixPath
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import new_file, new_folder, printable
 from photograft.core.spreadsheets import csv_rows, new_csv
+from photograft.data.names import free_name, safe_name
 from photograft.data.sources.base import split_name, unique_names
-from photograft.data.sources.tree import is_hidden
 from photograft.workflows.studio.view import Row, View
 
 LABELS, CORRECTIONS = "labels.csv", "corrections.csv"
 _FIX = "Check that the project's folder may be written to."
 _TARGET = "Choose a new folder."
-#: What Windows has no file or folder called.
-_DEVICES = frozenset(
-    ("con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10)))
-)
-_FORBIDDEN = frozenset('<>:"/\\|?*')
-_MAX_NAME = 100
 
 
 def write_labels(view: View, folder: Path) -> Path:
@@ -154,37 +148,9 @@ def unique_folders(labels: list[str]) -> list[str]:
     ]
 
 
-def safe_name(text: str) -> str:
-    """Return text as the name of a file or folder that any system takes, and none hides.
-
-    >>> safe_name("a/b?"), safe_name(".."), safe_name("con"), safe_name("  ")
-    ('a_b_', '_', 'con_', '_')
-    """
-    name = "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in text).strip()
-    name = name.rstrip(". ")
-    encoded = name.encode("utf-8", "replace")
-    if len(encoded) > _MAX_NAME:
-        name = encoded[:_MAX_NAME].decode("utf-8", "ignore").rstrip(". ")
-    if not name:
-        return "_"
-    if name.partition(".")[0].lower() in _DEVICES:
-        name = f"{name}_"
-    return f"_{name.rstrip('~')}" if is_hidden(name) else name
-
-
-def free_name(stem: str, suffix: str, taken: set[str]) -> str:
-    """Return a name that is not among those in small letters in `taken`, and put it there."""
-    name, number = f"{stem}{suffix}", 2
-    while name.casefold() in taken:
-        name, number = f"{stem}-{number}{suffix}", number + 1
-    taken.add(name.casefold())
-    return name
-
-
 def _free(folder: PurePosixPath, row: Row, taken: set[str]) -> PurePosixPath:
     name = PurePosixPath(row.photo.name)
-    stem = safe_name(name.stem)
-    return PurePosixPath(free_name(f"{folder}/{stem}", name.suffix, taken))
+    return PurePosixPath(free_name(f"{folder}/{safe_name(name.stem, name.suffix)}", taken))
 
 
 def _said(row: Row, *, in_answered: bool) -> Iterator[tuple[str, str]]:

@@ -37,7 +37,7 @@ _NAMED = 4
 def build_web(
     classifier: Classifier,
     *,
-    precision: str = "fp32",
+    has_half_weights: bool = False,
     ranges: Sequence[Ranges] = (),
     neighbours: Neighbours | None = None,
     title: str = "",
@@ -48,8 +48,8 @@ def build_web(
 
     Args:
         classifier: The classifier.
-        precision: As in `Order`.
-        ranges: For int8 those of each look.
+        has_half_weights: Whether weights are kept as fp16.
+        ranges: Those of each look, for a network that computes in int8; none for fp32.
         neighbours: Training photos that are shown beside answers; None for none.
         title: Of the page; what the classifier tells apart where it is empty.
 
@@ -61,7 +61,7 @@ def build_web(
     """
     runtime = read_runtime()
     model = graph(classifier, prepared=True, ranges=ranges)
-    if precision == "fp16":
+    if has_half_weights:
         model = with_half_weights(model)
     if neighbours is not None:
         add_likeness(model, classifier, neighbours)

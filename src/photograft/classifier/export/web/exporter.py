@@ -38,7 +38,7 @@ def write(classifier: Classifier, folder: Path, order: Order) -> None:
             )
     files = build_web(
         classifier,
-        precision=order.precision,
+        has_half_weights=order.precision == "fp16",
         ranges=ranges,
         neighbours=neighbours,
         title=order.title,
