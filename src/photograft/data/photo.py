@@ -17,7 +17,8 @@ from photograft.core.progress import Progress, Silent, Step
 from photograft.data import formats
 from photograft.data.images import decode, expected_extension_note, read_header
 from photograft.data.known_files import MOST_FILES, FileOnDisk, KnownFiles, Read
-from photograft.data.sources.base import Item, Reads, SkippedFile, num_readers
+from photograft.data.sources.base import Item, SkippedFile
+from photograft.data.sources.reads import Reads, num_readers
 
 #: The format of photos that were arrays or pictures in memory.
 PIXELS = "pixels"

@@ -28,7 +28,7 @@ from photograft.core.upkeep import merge_segments
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
 from photograft.data.photo import digest_array_of
-from photograft.data.sources.base import num_readers
+from photograft.data.sources.reads import num_readers
 
 #: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
 SIDE = 48

@@ -18,7 +18,7 @@ from photograft.core.files import MAX_FILE_BYTES
 from photograft.data.sources.places import AnyFile
 
 #: About so many bytes of photos are decoded at once, and held altogether, by a process.
-_WINDOW_BYTES, _HELD_BYTES = 32 * 2**20, 192 * 2**20
+_WINDOW_BYTES, _HELD_BYTES = 16 * 2**20, 96 * 2**20
 #: Row groups in which windows are being read.
 _MOST_READING = 8
 #: Asked for at once.
