@@ -1,7 +1,8 @@
 """Extraction and fine-tuning on an accelerator, beside the bare network on data in its memory.
 
 ``python -m benchmarks.accelerator [--device cuda]``. Photos are drawn, 500 x 375, and weights are
-random: nothing is fetched. ``--compile`` also times the bare network after `torch.compile`.
+random: nothing is fetched. ``--compile`` also times fine-tuning, and the bare network, after
+`torch.compile`; ``--workers 2`` fine-tunes on two accelerators as well, by Ray.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     device = options.device or find_device()
     with tempfile.TemporaryDirectory() as folder:
@@ -53,6 +55,7 @@ def main() -> None:
             figures = {
                 **extraction(name, photos, device),
                 **fine_tuning(name, photos, Path(folder, name), device, options),
+                **more_fine_tuning(name, photos, Path(folder), device, options),
                 **bare(name, device, options),
             }
             report("accelerator", network=name, device=device, **figures)
@@ -83,8 +86,23 @@ def extraction(name: str, photos: Path, device: str) -> dict[str, float]:
     return {"extraction": (len(dataset.photos) - first) / seconds}
 
 
+def more_fine_tuning(
+    name: str, photos: Path, folder: Path, device: str, options: argparse.Namespace
+) -> dict[str, float]:
+    """Return the same compiled, and by several workers, where that is asked for."""
+    found: dict[str, float] = {}
+    for kind, is_wanted, how in (
+        ("compiled", options.compile, {"compile": "on"}),
+        ("together", options.workers > 1, {"ray": "local", "workers": options.workers}),
+    ):
+        if is_wanted:
+            own = fine_tuning(name, photos, folder / f"{name}-{kind}", device, options, **how)
+            found[f"fine_tuning_{kind}"] = own["fine_tuning"]
+    return found
+
+
 def fine_tuning(
-    name: str, photos: Path, out: Path, device: str, options: argparse.Namespace
+    name: str, photos: Path, out: Path, device: str, options: argparse.Namespace, **how: Any
 ) -> dict[str, float]:
     """Return photos a second in the last epoch, all of the network trained on new views."""
     run = photograft.train(
@@ -102,7 +120,10 @@ def fine_tuning(
         epochs=options.epochs,
         batch_size=options.batch,
         near_duplicates="ignore",
+        **{"compile": "off", **how},
     )
+    for note in run.info["notes"]:
+        print(note)
     if run.history is None:
         raise RuntimeError("nothing was trained")
     trained = sum(run.info["data"]["class_counts"]["train"])

@@ -177,7 +177,7 @@ def addresses(chance: random.Random) -> bytes:
         b"/../../etc/passwd", b"/%00", b"/predict/%2e%2e", b"/predict/" + b"a" * 3000, b"*",
         b"/v2/models/%ff%fe", b"/v2/models//infer", b"/v2/models/m/versions/1/infer", b"//",
         b"/predict?" + b"a=b&" * 900, b"/predict?model=%00", b"http://example.org/predict",
-        b"/page.js/../docs",
+        b"/docs/../classifiers",
         b"/v2/models/m/infer",
     )  # fmt: skip
     methods = (

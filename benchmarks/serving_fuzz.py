@@ -2,14 +2,13 @@
 
 Each is drawn by its number and the seed from the kinds in `hostile`. What must hold: no answer of
 5xx but 503 with ``Retry-After``, none that takes long, and memory that ends where it was once all
-kinds had come. With ``--soak``, so many small photos instead, well meant, and the curve of memory.
+kinds had come. `serving_soak` sends well meant ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import http.client
 import random
 import re
 import socket
@@ -19,11 +18,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from benchmarks.common import report
 from benchmarks.hostile import draw
-from benchmarks.hostile_parts import Attack, any_photo, photo, request
+from benchmarks.hostile_parts import Attack, photo, request
 from benchmarks.server import started
 
 #: Seconds after which an answer is a hang: more than the server gives any request.
@@ -79,34 +78,6 @@ def attack(server: Target, count: int, seed: int, num_threads: int = 24) -> Tall
         seed: What they are drawn by.
         num_threads: Senders at a time.
     """
-
-    def send(number: int) -> tuple[str, bytes, float]:
-        chosen = draw(random.Random(f"{seed} {number}"))
-        began = time.perf_counter()
-        return chosen.kind, _exchange(server, chosen), time.perf_counter() - began
-
-    return _all_of(server, count, num_threads, send)
-
-
-def soak(server: Target, count: int, seed: int, num_threads: int = 4) -> Tally:
-    """Send small photos, each on a connection that is kept, and return what came of them."""
-    local = threading.local()
-
-    def send(number: int) -> tuple[str, bytes, float]:
-        data = any_photo(random.Random(f"{seed} {number}"))
-        began = time.perf_counter()
-        if not hasattr(local, "connection"):
-            local.connection = http.client.HTTPConnection(server.host, server.port, timeout=HANG)
-        local.connection.request("POST", "/predict", data, {"Content-Type": "image/jpeg"})
-        response = local.connection.getresponse()
-        response.read()
-        found = f"HTTP/1.1 {response.status}\r\n{response.headers}".encode()
-        return "small photo", found, time.perf_counter() - began
-
-    return _all_of(server, count, num_threads, send)
-
-
-def _all_of(server: Target, count: int, num_threads: int, send: Any) -> Tally:
     tally, lock = Tally(), threading.Lock()
     numbers = iter(range(count))
     look = max(count // 40, 1)
@@ -119,9 +90,12 @@ def _all_of(server: Target, count: int, num_threads: int, send: Any) -> Tally:
                     tally.memory_mb.append((number, round(server.resident_mb(), 1)))
             if number is None:
                 return
-            kind, found, seconds = send(number)
+            chosen = draw(random.Random(f"{seed} {number}"))
+            began = time.perf_counter()
+            found = _exchange(server, chosen)
+            seconds = time.perf_counter() - began
             with lock:
-                judge(tally, f"{kind} {number}", kind, found, seconds)
+                judge(tally, f"{chosen.kind} {number}", chosen.kind, found, seconds)
 
     threads = [threading.Thread(target=work) for _ in range(num_threads)]
     for thread in threads:
@@ -190,19 +164,17 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--soak", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         with started(Path(folder), f"m={options.run}", *OPTIONS) as server:
             begin = time.perf_counter()
-            send = soak if options.soak else attack
-            tally = send(server, options.count, options.seed)
+            tally = attack(server, options.count, options.seed)
             seconds = time.perf_counter() - begin
             answers = still_answers(server)
         log = server.log.read_text()
         code = server.process.returncode
     report(
-        "serving_soak" if options.soak else "serving_fuzz",
+        "serving_fuzz",
         seed=options.seed,
         num_requests=options.count,
         requests_per_second=options.count / seconds,

@@ -19,9 +19,10 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.settings import DEFAULT_BACKBONE
 from photograft.core.progress import Silent
 from photograft.learning.loop.batches import Arrays
+from photograft.learning.loop.feeds import Feed, Setting
 from photograft.learning.loop.network import HeadModule, TransferNetwork
 from photograft.learning.loop.optimizer import make_optimizer
-from photograft.learning.loop.training import Feed, Setting, train_network
+from photograft.learning.loop.training import train_network
 from photograft.learning.settings import Training
 
 _BATCH = 32

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 import signal
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 import studio_helpers
 import system_helpers
 from drawing import MakePhotos, draw_folder
+from executor_helpers import Squares, results
+from photograft.core.executors.ray_cluster import OnRay
 from photograft.workflows.studio.project import Project
 from server_helpers import RunningServer, serving
 
@@ -35,6 +38,21 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, let files that take long come first.
+
+    Else one of them is left alone with such a file at the end. Files stay whole, since what a
+    module's fixtures made is not made twice.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    seconds: defaultdict[Path, float] = defaultdict(float)
+    for item in items:
+        names = {mark.name for mark in item.iter_markers()}
+        seconds[item.path] += 10 if "slow" in names else 3 if "browser" in names else 0.2
+    items.sort(key=lambda item: -seconds[item.path])
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +102,22 @@ def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def photo(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A file that shows a square."""
     return (system_helpers.shared_photos(tmp_path_factory) / "square" / "00.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[OnRay]:
+    """The session's cluster of this machine: to start one takes seconds."""
+    executor = OnRay("local")
+    assert results(executor, Squares(), [1]) == {0: 1}
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(scope="module")
+def on_ray(ray_cluster: OnRay) -> Iterator[OnRay]:
+    """Work on the session's cluster; its cores are free again for the next module."""
+    yield ray_cluster
+    ray_cluster.rest()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import signal
@@ -12,8 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from photograft.core.executors.base import Dealing, Done, Executor
 from photograft.core.parallel import num_cores
+
+#: What a test is marked with that works on Ray: on the cluster that all of them share.
+NEEDS_RAY = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed"),
+    # Ray's own processes outlive the objects that stand for them.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+    pytest.mark.usefixtures("on_ray"),
+]
 
 
 def end() -> None:

@@ -19,12 +19,25 @@ import system_helpers as system
 
 @dataclass
 class RunningStudio:
-    """A studio in a process of its own, and the cookie of a page that has it open."""
+    """A studio in a process of its own.
+
+    Attributes:
+        process: It.
+        way_in: With the token: opens the page once.
+        cookie: Of a page that has it open; empty as long as none has.
+    """
 
     process: subprocess.Popen[str]
-    port: int
-    address: str
+    way_in: str
     cookie: str = ""
+
+    @property
+    def address(self) -> str:
+        return self.way_in.partition("/?")[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -32,7 +45,7 @@ class RunningStudio:
     def enter(self) -> None:
         """Open the page by its address."""
         with contextlib.closing(self.connect()) as connection:
-            connection.request("GET", self.address.partition(str(self.port))[2])
+            connection.request("GET", self.way_in.removeprefix(self.address))
             reply = connection.getresponse()
             assert reply.status == 303
             self.cookie = reply.headers["Set-Cookie"].partition(";")[0]
@@ -55,6 +68,11 @@ class RunningStudio:
         assert status == 200, found
         return json.loads(found)
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Return the exit code, and what was said after the start."""
         self.process.send_signal(number)
@@ -63,10 +81,12 @@ class RunningStudio:
 
 
 @contextlib.contextmanager
-def running_studio(cache: Path, *arguments: object, port: int = 0) -> Iterator[RunningStudio]:
-    """Start a studio, open its page, and end it."""
+def open_studio(folder: Path | None, cache: Path, *arguments: object) -> Iterator[RunningStudio]:
+    """Start a studio, at any free port unless the arguments name one, and end it."""
+    where = [] if "--port" in arguments else ["--port", "0"]
+    command = system.command("studio", *([folder] if folder else []), *arguments, *where)
     process = subprocess.Popen(
-        system.command("studio", *arguments, "--port", port, "--no-browser"),
+        [*command, "--no-browser"],
         env={**os.environ, "PHOTOGRAFT_CACHE": str(cache)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -80,10 +100,8 @@ def running_studio(cache: Path, *arguments: object, port: int = 0) -> Iterator[R
             line = process.stdout.readline()
             said.append(line)
             assert line, said
-            found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=\S+", line)
-        studio = RunningStudio(process, int(found[1]), found[0])
-        studio.enter()
-        yield studio
+            found = re.search(r"http://\S+token=\S+", line)
+        yield RunningStudio(process, found[0])
     finally:
         if process.poll() is None:
             process.terminate()
@@ -94,3 +112,11 @@ def running_studio(cache: Path, *arguments: object, port: int = 0) -> Iterator[R
                 process.communicate()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextlib.contextmanager
+def entered_studio(folder: Path, cache: Path, *arguments: object) -> Iterator[RunningStudio]:
+    """Likewise, and open its page."""
+    with open_studio(folder, cache, *arguments) as studio:
+        studio.enter()
+        yield studio

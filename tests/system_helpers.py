@@ -36,16 +36,29 @@ class Result:
     err: str
 
 
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """What all processes of a session share: made by the first that needs it, under a lock."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def shared_cache(factory: pytest.TempPathFactory) -> Path:
-    """One cache for the whole session: the network is converted, and a photo looked at, once."""
-    folder = factory.getbasetemp() / "shared" / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
+    """One cache for all tests of a process: the network is converted, a photo looked at, once."""
+    folder = factory.getbasetemp() / "shared-cache"
+    if not folder.is_dir():
+        known = shared_folder(factory) / "known"
+        if known.is_dir():  # to another process of this session
+            shutil.copytree(known, folder)
+        else:
+            folder.mkdir()
     return folder
 
 
 def shared_photos(factory: pytest.TempPathFactory) -> Path:
     """Twenty photos of each of `CLASSES`; not to be changed."""
-    folder = shared_cache(factory).parent / "photos"
+    folder = shared_folder(factory) / "photos"
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
             draw_folder(folder, CLASSES, n=20)
@@ -58,8 +71,10 @@ def shared_run(factory: pytest.TempPathFactory) -> Path:
     folder = photos.parent / "run"
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
-            store = FeatureStore(shared_cache(factory))
-            photograft.train(photos, out=folder, store=store)
+            cache = shared_cache(factory)
+            photograft.train(photos, validation=0.15, out=folder, store=FeatureStore(cache))
+            shutil.copytree(cache, folder.parent / "knowing")
+            (folder.parent / "knowing").rename(folder.parent / "known")
     return folder
 
 

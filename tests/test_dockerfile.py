@@ -133,5 +133,5 @@ def test_what_it_copies_can_be_installed(tmp_path: Path) -> None:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    static = tmp_path / "t" / "photograft" / "interfaces" / "server" / "static"
-    assert {path.name for path in static.iterdir()} == {"page.html", "page.css", "page.js"}
+    assets = tmp_path / "t" / "photograft" / "classifier" / "export" / "web" / "assets"
+    assert {"page.html", "page.css", "served.js"} <= {path.name for path in assets.iterdir()}

@@ -21,14 +21,15 @@ from photograft.backbones.settings import Preprocessing
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
-from photograft.data.splits import make_split
+from photograft.data.loading import split_of
 from photograft.features.calibration import fit_to_photos
 from photograft.features.opening import open_extractor
 from photograft.learning.history import Epoch, History
 from photograft.learning.job import Job
+from photograft.learning.loop.feeds import Feed, Setting
 from photograft.learning.loop.network import HeadModule
 from photograft.learning.loop.setup import HeadOnly
-from photograft.learning.loop.training import Feed, Setting, train_network
+from photograft.learning.loop.training import train_network
 from photograft.learning.preparation import network_settings
 from photograft.learning.settings import TrainConfig, Training
 
@@ -149,7 +150,7 @@ def make_job(
     """What `workflow.train` hands a strategy."""
     progress = progress or Silent()
     dataset = Dataset.load(source)
-    split = make_split(dataset, validation=config.validation, test=config.test, seed=config.seed)
+    split = split_of(dataset, config)
     store = FeatureStore(cache)
     train = [dataset.photos[i] for i in split.train]
     settings = network_settings(config, train)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from photograft.backbones.registry import Backbone as Backbone
     from photograft.backbones.settings import Preprocessing as Preprocessing
     from photograft.classifier.classifier import Classifier as Classifier
-    from photograft.classifier.classifier import Prediction as Prediction
+    from photograft.classifier.prediction import Prediction as Prediction
     from photograft.core.errors import PhotograftError as PhotograftError
     from photograft.core.progress import Progress as Progress
     from photograft.core.store import FeatureStore as FeatureStore
@@ -62,7 +62,7 @@ _HOMES = {
     "LearningCurve": "evaluation.learning_curve.curve",
     "PhotoClassifier": "interfaces.sklearn.estimators",
     "PhotograftError": "core.errors",
-    "Prediction": "classifier.classifier",
+    "Prediction": "classifier.prediction",
     "Preprocessing": "backbones.settings",
     "Progress": "core.progress",
     "Run": "runs.run",

@@ -23,8 +23,9 @@ from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import EMBEDDED, INCLUDED_WEIGHTS
 from photograft.classifier import files as classifier_files
 from photograft.classifier import opening
-from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
+from photograft.classifier.prediction import Prediction
 from photograft.core.errors import ClassifierError, WeightsError
 from photograft.data import images
 from photograft.features import extraction

@@ -22,7 +22,8 @@ from photograft.core.errors import InputError, PhotograftError
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.interfaces.cli.commands import suggest as suggest_command
-from photograft.workflows.suggest import read_unlabelled, score_dataset
+from photograft.workflows.suggest import score_dataset
+from photograft.workflows.unlabelled import read_unlabelled
 
 Floats = npt.NDArray[np.float32]
 CLASSES = ("cat", "dog", "hen")
@@ -311,7 +312,7 @@ def test_a_trained_network_looks_at_the_photos_itself(
     Image.new("RGB", (40, 40)).save(unlabelled / "cut.png")
     data = (unlabelled / "cut.png").read_bytes()
     (unlabelled / "cut.png").write_bytes(data[: len(data) // 2])
-    dataset = read_unlabelled(unlabelled, frozen, Silent())
+    dataset = read_unlabelled(unlabelled, frozen.max_pixels, Silent())
     trained = replace(frozen, backbone=replace(frozen.backbone, weights="trained"))
     found, rows, _ = score_dataset(frozen, dataset, FeatureStore(), Silent())
     same, by_itself, _ = score_dataset(trained, dataset, FeatureStore(), Silent())

@@ -17,8 +17,9 @@ from PIL import Image
 
 from drawing import draw_folder
 from photograft.backbones.engines import Engine
-from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
+from photograft.classifier.prediction import Prediction
 from photograft.core.errors import InputError
 from photograft.data.dataset import Dataset
 from training_helpers import tiny_backbone

@@ -455,3 +455,30 @@ def test_group_larger_than_a_fold() -> None:
     assert len(set(folds[:20].tolist())) == 1
     assert set(folds.tolist()) == set(range(5))
     assert (np.bincount(np.delete(folds, np.s_[:20]), minlength=5) > 0).sum() == 4
+
+
+# Where cross-validation chooses
+
+
+def test_the_test_is_the_same_whether_photos_are_set_aside_or_not() -> None:
+    """So that strategies that need validation photos and those that don't have one test."""
+    photos = dataset(classes(a=50, b=23, c=6))
+    aside = make_split(photos, validation=0.15, test=0.15, seed=3)
+    whole = make_split(photos, validation=0.15, test=0.15, seed=3, sets_aside=False)
+    assert whole.test.tolist() == aside.test.tolist()
+    assert sorted([*aside.train, *aside.validation]) == whole.train.tolist()
+    assert not len(whole.validation)
+    assert any("nothing is set aside for validation" in note for note in whole.notes)
+    assert not any("set aside" in note for note in aside.notes)
+    # Nothing but validation tells how good it is where there is no test.
+    alone = make_split(photos, validation=0.15, test=0.0, seed=3, sets_aside=False)
+    assert len(alone.validation)
+
+
+def test_nothing_is_taken_from_a_given_training_part() -> None:
+    photos = dataset(given(a=(20, 0, 5), b=(20, 0, 5)))
+    whole = make_split(photos, validation=0.15, test=0.15, seed=0, sets_aside=False)
+    assert (len(whole.train), len(whole.validation), len(whole.test)) == (40, 0, 10)
+    own = dataset(given(a=(20, 7, 5), b=(20, 7, 5)))
+    kept = make_split(own, validation=0.15, test=0.15, seed=0, sets_aside=False)
+    assert len(kept.validation) == 14

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from drawing import draw_folder
-from executor_helpers import Sabotaged
+from executor_helpers import NEEDS_RAY, Sabotaged
 from photograft.backbones.engines import Engine
 from photograft.core.executors.base import Executor, InProcess
 from photograft.core.executors.choosing import executing
@@ -55,27 +54,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_folder(tmp_path_factory.mktemp("many") / "photos", n=75, size=48)
 
 
-@pytest.fixture(scope="module")
-def on_ray() -> Iterator[Executor]:
-    from photograft.core.executors.ray_cluster import OnRay
-
-    executor = OnRay("local")
-    yield executor
-    executor.close()
-
-
 @pytest.fixture(
     params=[
         "processes",
-        pytest.param(
-            "ray",
-            marks=[
-                pytest.mark.ray,
-                pytest.mark.slow,
-                pytest.mark.skipif(not HAS_RAY, reason="ray is not installed"),
-                pytest.mark.filterwarnings("ignore::ResourceWarning"),
-            ],
-        ),
+        pytest.param("ray", marks=NEEDS_RAY),
     ]
 )
 def executor(request: pytest.FixtureRequest) -> Executor:

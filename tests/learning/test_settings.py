@@ -14,6 +14,7 @@ from photograft.backbones.settings import DEFAULT_BACKBONE, Preprocessing
 from photograft.core import choices
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.schema import Schema, check_choice, check_range
+from photograft.data.settings import DataSettings
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.settings import DEFAULT_TRAINING, Training
 from photograft.learning.strategies import registry
@@ -180,7 +181,7 @@ class TestJson:
             (TrainConfig, {"hidden": [64, 1.5]}, "hidden is of another type; expected int"),
             (TrainConfig, {"preprocessing": None}, "preprocessing is of another type"),
             (TrainConfig, {"preprocessing": 224}, "expected Preprocessing, got 224"),
-            (TrainConfig, {"training": [1]}, "expected Training or NoneType, got [1]"),
+            (TrainConfig, {"training": [1]}, "expected Training, got [1]"),
             (TrainConfig, {"training": {"epochs": "2"}}, "epochs is of another type; expected int"),
             (Augmentation, {"rotation": "20"}, "rotation is of another type; expected float"),
             (Augmentation, {"horizontal_flip": 1}, "horizontal_flip is of another type"),
@@ -424,7 +425,7 @@ def test_defaults() -> None:
     made = TrainConfig()
     assert (made.strategy, made.backbone, made.weights) == ("features", "auto", "pretrained")
     assert DEFAULT_BACKBONE == "efficientnet_lite0"
-    assert (made.validation, made.test, made.seed) == (0.15, 0.15, 0)
+    assert (made.validation, made.test, made.seed) == (None, 0.15, 0)
     assert made.preprocessing == Preprocessing()
     assert (made.training, made.augmentation, made.head_training) == (None, None, None)
 
@@ -466,3 +467,25 @@ def test_default_loops_are_sensible() -> None:
 )
 def test_whether_augmentation_changes_anything(settings: Augmentation, changes: bool) -> None:
     assert settings.changes is changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "sets_aside"),
+    [
+        ({}, False),
+        ({"strategy": "features+augment"}, False),
+        ({"strategy": "features+augment", "views": -1}, True),
+        ({"head": "mlp"}, True),
+        ({"strategy": "finetune"}, True),
+        ({"strategy": "scratch"}, True),
+        ({"strategy": "auto"}, True),
+        ({"final": "train"}, True),
+    ],
+)
+def test_photos_are_set_aside_where_a_loop_needs_them(
+    changes: dict[str, object], sets_aside: bool
+) -> None:
+    config = TrainConfig(**changes)  # type: ignore[arg-type]
+    assert config.validation is None
+    assert config.sets_aside == sets_aside
+    assert config.part(DataSettings).sets_aside

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_run_page import HOSTILE, add_classifier
 
+from page_helpers import HOSTILE, add_classifier
 from photograft.core.palette import DARK, LIGHT
 from photograft.core.progress import Silent
 from photograft.workflows.report import write_report

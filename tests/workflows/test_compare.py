@@ -446,6 +446,24 @@ def test_the_winner_is_tested_on_photos_that_had_no_part_in_the_choice(
     assert found.info["data"]["class_counts"] == found.run.info["data"]["class_counts"]
 
 
+def test_a_photo_that_is_listed_twice_keeps_its_places(
+    photos: Path, tmp_path: Path, cache: Path
+) -> None:
+    """Once to learn from and once to be tested on: each row is on the side that it is listed on."""
+    rows = ["path,label,split"]
+    for path in sorted(photos.rglob("*.jpg")):
+        part = "test" if path.stem in ("00", "01", "02") else "train"
+        rows.append(f"{path},{path.parent.name},{part}")
+        if path.stem == "03":
+            rows.append(f"{path},{path.parent.name},test")
+    manifest = tmp_path / "listed.csv"
+    manifest.write_text("\n".join(rows) + "\n")
+    found = run(manifest, tmp_path / "out", cache, stored(TINY))
+    assert found.info["data"]["class_counts"]["test"] == [4, 4]
+    counts = found.run.info["data"]["class_counts"]
+    assert (counts["train"], counts["test"]) == ([17, 17], [4, 4])
+
+
 def test_default_folder(
     photos: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

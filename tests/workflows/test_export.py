@@ -136,14 +136,25 @@ def test_openvino_model_server_finds_its_version(made: Callable[[str, str], Path
 
 
 @pytest.mark.slow
-def test_photos_of_ones_own(run_path: Path, photos: Path, warm_cache: Path, tmp_path: Path) -> None:
-    own = tmp_path / "own"
+def test_the_command_with_photos_of_ones_own(
+    run_path: Path,
+    photos: Path,
+    warm_cache: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own, out = tmp_path / "own", tmp_path / "out"
     shutil.copytree(photos / "circle", own / "circle")
     (own / "notes.txt").write_text("no photo")
-    found = export(run_path, tmp_path / "out", photos=own, num_photos=100, progress=None)
-    assert found.certificate["own"]["num_photos"] == 20
-    assert found.certificate["accuracy"]["num_photos"] == 20
-    assert [row["name"] for row in found.certificate["not_compared"]] == ["notes.txt"]
+    given = ("--photos", own, "--num-photos", 100, "--out", out)
+    found = invoke(capsys, "export", run_path, *given)
+    assert found.code == 0, found.err
+    assert "decides as the library does for all 47 photos" in found.out
+    assert f"Next:        python {out / 'example.py'} PHOTOS..." in found.out
+    certificate = json.loads((out / "certificate.json").read_text("utf-8"))
+    assert certificate["own"]["num_photos"] == 20
+    assert certificate["accuracy"]["num_photos"] == 20
+    assert [row["name"] for row in certificate["not_compared"]] == ["notes.txt"]
 
 
 @pytest.mark.slow
@@ -199,17 +210,6 @@ def test_a_folder_that_is_taken(run_path: Path, tmp_path: Path) -> None:
 def test_no_photos_in_a_folder(run_path: Path, warm_cache: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no photos"):
         export(run_path, tmp_path / "out", photos=tmp_path, progress=None)
-
-
-@pytest.mark.slow
-def test_the_command(
-    run_path: Path, warm_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    found = invoke(capsys, "export", run_path, "--num-photos", 2, "--out", out)
-    assert found.code == 0, found.err
-    assert "decides as the library does for all 29 photos" in found.out
-    assert f"Next:        python {out / 'example.py'} PHOTOS..." in found.out
 
 
 def test_hard_photos_are_hard() -> None:

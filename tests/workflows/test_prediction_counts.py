@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from photograft.classifier.classifier import Prediction
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.workflows.prediction_counts import Counts
 from photograft.workflows.prediction_rows import write_rows

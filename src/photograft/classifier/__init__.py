@@ -11,9 +11,9 @@ from photograft.core.lazy import hand_out
 
 if TYPE_CHECKING:
     from photograft.classifier.classifier import Classifier as Classifier
-    from photograft.classifier.classifier import Prediction as Prediction
     from photograft.classifier.head import Head as Head
     from photograft.classifier.heat_maps import HeatMaps as HeatMaps
+    from photograft.classifier.prediction import Prediction as Prediction
     from photograft.classifier.reference import Reference as Reference
     from photograft.classifier.scoring import score as score
     from photograft.classifier.uncertainty.uncertainty import Uncertainty as Uncertainty
@@ -24,7 +24,7 @@ __getattr__, __dir__, __all__ = hand_out(
         "Classifier": "classifier",
         "Head": "head",
         "HeatMaps": "heat_maps",
-        "Prediction": "classifier",
+        "Prediction": "prediction",
         "Reference": "reference",
         "Uncertainty": "uncertainty.uncertainty",
         "score": "scoring",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from photograft.classifier.classifier import Prediction
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import Rules
 
 

@@ -24,17 +24,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from photograft.backbones.engines import Engine, weights_bytes
-from photograft.backbones.registry import Backbone, included_name
+from photograft.backbones.engines import Engine
+from photograft.backbones.registry import Backbone
 from photograft.classifier.display import classifier_html, classifier_line
 from photograft.classifier.files import find_folder
-from photograft.classifier.folder import read_fields, write_fields
+from photograft.classifier.folder import read_fields, write_fields, write_weights
 from photograft.classifier.head import Head
 from photograft.classifier.learned import Learned
 from photograft.classifier.opening import ClassifierNetwork, Look, find_looks, kept_network
+from photograft.classifier.prediction import Prediction, predict_in_order
 from photograft.classifier.reference import Reference
 from photograft.classifier.uncertainty.uncertainty import Uncertainty, logs_of
 from photograft.classifier.views import ScoredBatch, average
+from photograft.core.arrays import Floats
 from photograft.core.bars import followed
 from photograft.core.files import path_of
 from photograft.core.progress import Watched
@@ -46,32 +48,6 @@ from photograft.data.photo_inputs import PhotoInput
 from photograft.features.layers import named_layers
 from photograft.features.looking import Looking, look_at
 from photograft.features.looks import JoinedNetwork
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a classifier says of one photo.
-
-    Attributes:
-        name: The file, as it was given; of what is no file, its place, such as ``"x[3]"``.
-        label: The most probable class; None where the file can't be read.
-        probability: Of that class, in [0, 1]; None likewise.
-        probabilities: Of every class, float32, shape ``(num_classes,)``; None likewise.
-        error: Why the file can't be read; empty where it can.
-        ood_score: How unlike every class the photo is: higher is less like them (see
-            `ood_detector`); None where the file can't be read or the classifier can't tell.
-        answer: The class, ``"unknown"`` or ``"unsure"``, by rules; None where there are none.
-        classes: The classes that may be right, by rules; None likewise.
-    """
-
-    name: str
-    label: str | None = None
-    probability: float | None = None
-    probabilities: npt.NDArray[np.float32] | None = field(default=None, repr=False)
-    error: str = ""
-    ood_score: float | None = None
-    answer: str | None = None
-    classes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +119,7 @@ class Classifier:
         folder = path_of(folder, "the folder")
         folder.mkdir(parents=True, exist_ok=True)
         if include_weights or self.is_trained:
-            self._save_weights(folder)
+            write_weights(folder, self.backbone, self.looks())
         write_fields(folder, vars(self))
 
     @overload
@@ -183,7 +159,7 @@ class Classifier:
         answers = self._watched(photos, progress)
         return answers[0] if isinstance(photos, PhotoInput) else answers
 
-    def predict_proba(self, x: Any, *, progress: Watched = True) -> npt.NDArray[np.float32]:
+    def predict_proba(self, x: Any, *, progress: Watched = True) -> Floats:
         """Return the probabilities of the classes: of one photo, or of several.
 
         Args:
@@ -232,37 +208,8 @@ class Classifier:
     def _answers(
         self, photos: PhotoInput | Iterable[PhotoInput]
     ) -> Generator[Prediction, None, None]:
-        # The names of what is under way; every position comes up exactly once.
-        names: dict[int, str] = {}
-        rows: dict[int, Prediction] = {}
-        turn = 0
-
-        def reads() -> Iterable[Callable[[], bytes]]:
-            for i, photo in enumerate([photos] if isinstance(photos, PhotoInput) else photos):
-                names[i] = photo.name
-                yield photo.read
-
-        looks = self.score_batches(reads())
-        try:
-            for indices, features, probabilities, failed in looks:
-                ood_scores = self.ood_scores(features, probabilities)
-                rows |= {
-                    i: Prediction(
-                        names[i],
-                        self.class_names[int(row.argmax())],
-                        float(row.max()),
-                        row,
-                        ood_score=None if ood_scores is None else float(ood_scores[k]),
-                    )
-                    for k, (i, row) in enumerate(zip(indices, probabilities, strict=True))
-                }
-                rows |= {i: Prediction(names[i], error=str(error)) for i, error in failed}
-                while turn in rows:  # batches that others did come in any order
-                    del names[turn]
-                    yield rows.pop(turn)
-                    turn += 1
-        finally:
-            looks.close()
+        several = [photos] if isinstance(photos, PhotoInput) else photos
+        return predict_in_order(several, self.score_batches, self.ood_scores, self.class_names)
 
     def score_batches(
         self, reads: Iterable[Callable[[], bytes]]
@@ -283,9 +230,7 @@ class Classifier:
             for indices, features, failed in batches:
                 yield ScoredBatch(indices, *self.score_features(features), failed)
 
-    def score_features(
-        self, features: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def score_features(self, features: Floats) -> tuple[Floats, Floats]:
         """Return features and probabilities of photos, from those of all their views.
 
         Args:
@@ -301,9 +246,7 @@ class Classifier:
         ]
         return features[:, :width], average(parts)
 
-    def ood_scores(
-        self, features: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32] | None:
+    def ood_scores(self, features: Floats, probabilities: Floats) -> Floats | None:
         """Return how unlike every class photos are, shape ``(n,)``; None where it can't tell.
 
         Args:
@@ -314,7 +257,7 @@ class Classifier:
             return None
         return self.uncertainty.ood_detector.scores(features, logs_of(probabilities))
 
-    def classify(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def classify(self, features: Floats) -> Floats:
         """Return probabilities ``(n, num_classes)`` for stored rows ``(n, num_features)``."""
         return self.head.predict_proba(features[:, self.columns()])
 
@@ -352,8 +295,3 @@ class Classifier:
         """
         looks = self.looks()
         return self if self.backbone.parts else replace(self, weights_path=looks[0].path)
-
-    def _save_weights(self, folder: Path) -> None:
-        for number, look in enumerate(self.looks(), 1):
-            name = included_name(look.backbone, number if self.backbone.parts else 0)
-            (folder / name).write_bytes(weights_bytes(look.backbone, look.path))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import save
 
 from photograft._version import __version__
-from photograft.backbones.engines import Engine
+from photograft.backbones.engines import Engine, weights_bytes
 from photograft.backbones.joined import MOST_LOOKS
 from photograft.backbones.registry import (
     INCLUDED_ONNX,
@@ -28,6 +28,7 @@ from photograft.classifier.files import (
 from photograft.classifier.head import Head
 from photograft.classifier.learned import FILE_NAME as LEARNED_NAME
 from photograft.classifier.learned import read_learned, write_learned
+from photograft.classifier.opening import Look
 from photograft.classifier.reference import FILE_NAME as REFERENCE_NAME
 from photograft.classifier.reference import read_reference, write_reference
 from photograft.classifier.uncertainty import uncertainty as carried
@@ -121,3 +122,16 @@ def write_fields(folder: Path, fields: Mapping[str, Any]) -> None:
         "files": {p.name: sha256_of(p) for p in sorted(folder.iterdir()) if p.name in _FILES},
     }
     write_json(folder / "classifier.json", {**manifest, "checksum": checksum(manifest)})
+
+
+def write_weights(folder: Path, backbone: Backbone, looks: Sequence[Look]) -> None:
+    """Write a backbone's weights into an existing folder.
+
+    Args:
+        folder: It.
+        backbone: The record.
+        looks: Its looks, found.
+    """
+    for number, look in enumerate(looks, 1):
+        name = included_name(look.backbone, number if backbone.parts else 0)
+        (folder / name).write_bytes(weights_bytes(look.backbone, look.path))

@@ -7,6 +7,7 @@ ENGINES = ("auto", "openvino", "onnxruntime", "torch")
 PRECISIONS = ("auto", "bf16", "fp32", "int8")
 DEVICES = ("auto", "cpu", "cuda", "mps", "tensorrt", "coreml", "directml", "gpu", "npu")
 POOLINGS = ("avg", "flatten")
+COMPILES = ("auto", "on", "off")
 #: The cheapest first.
 EFFORTS = ("quick", "standard", "thorough")
 FINALS = ("all", "train")

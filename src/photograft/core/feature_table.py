@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.digests import Digests, digest_array
+from photograft.core.errors import StorageError
 
 _READ_ROWS = 1024
 
@@ -53,6 +54,29 @@ class FeatureTable:
         order = np.argsort(own := digest_array(digests))
         self._digests, self._places = own[order], places[order]
         self._ends = np.cumsum([len(rows) for rows in maps])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is sent to another process: where the rows are, and not they themselves."""
+        maps = [
+            (rows.filename, rows.shape) if isinstance(rows, np.memmap) else rows
+            for rows in self._maps
+        ]
+        return {**vars(self), "_maps": maps}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        try:
+            state["_maps"] = [
+                np.memmap(rows[0], np.float32, "r", shape=rows[1])
+                if isinstance(rows, tuple)
+                else rows
+                for rows in state["_maps"]
+            ]
+        except OSError as error:
+            raise StorageError(
+                f"a worker can't read the features that are kept in {error.filename}",
+                fix="Give, in the environment variable PHOTOGRAFT_CACHE, a folder that all see.",
+            ) from error
+        vars(self).update(state)
 
     def __contains__(self, digest: object) -> bool:
         return isinstance(digest, bytes) and bool(self.holds([digest])[0])

@@ -123,5 +123,6 @@ def _read(name: str, value: Any, hint: Any) -> Any:
             return float(value)
         if isinstance(option, type) and type(value) is option:
             return value
-    kinds = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    named = [option for option in options if option is not type(None)]
+    kinds = " or ".join(getattr(option, "__name__", str(option)) for option in named)
     raise InputError(f"the setting {name} is of another type", expected=kinds, got=repr(value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from photograft.data.account import account_rows, photo_frame
 from photograft.data.empty_classes import refuse
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.photo import Photo as Photo
-from photograft.data.photo import Photos, digests_of, examine_all, find_faults
+from photograft.data.photo import Photos, examine_all, find_faults, part_faulty
 from photograft.data.photo import read_as_listed as read_as_listed
 from photograft.data.settings import check_max_pixels
 from photograft.data.sources.base import Listing, SkippedFile
@@ -159,11 +158,9 @@ label; expected paths of files that are there, each with a label, got 'missing':
 no /photos/gone.jpg. Paths are taken relative to root, /photos.
         """
         columns = {"path": path, "label": label, "split": split, "group": group}
-        listing = read_frame(frame, columns, root)
-        source = Path(root or "").expanduser().absolute()
         return cls.from_listing(
-            source,
-            listing,
+            Path(root or "").expanduser().absolute(),
+            read_frame(frame, columns, root),
             max_pixels=max_pixels,
             empty_classes=empty_classes,
             progress=progress,
@@ -287,12 +284,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over every photo's name, label, split, group and content."""
-        total = hashlib.sha256()
-        columns = self.records.columns
-        own = ("name", "label", "split", "group", "digest")
-        for *told, digest in zip(*(columns[name] for name in own), strict=True):
-            total.update(repr((*told, digest.hex())).encode())
-        return total.hexdigest()
+        return self.records.fingerprint()
 
     def class_counts(self) -> dict[str, int]:
         """Return the number of photos of each class."""
@@ -325,19 +317,9 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         """
         if not failures:
             return self
-        fails = [digest in failures for digest in digests_of(self.photos)]
-        bad = self.records.take(np.flatnonzero(fails))
-        causes = [(photo, failures[photo.digest]) for photo in bad]
-        more = [
-            SkippedFile(photo.name, cause.reason, cause.detail, photo.label)
-            for photo, cause in causes
-        ]
-        left = replace(
-            self,
-            photos=self.records.take(np.flatnonzero(~np.array(fails))),
-            skipped=tuple(sorted([*self.skipped, *more], key=lambda file: file.name)),
-        )
-        return left._less({photo.label for photo in bad})
+        left, bad = part_faulty(self.records, failures)
+        skipped = tuple(sorted([*self.skipped, *bad], key=lambda file: file.name))
+        return replace(self, photos=left, skipped=skipped)._less({file.label for file in bad})
 
     def _less(self, named: set[str]) -> Dataset:
         """Return the dataset that drops the classes of `named` without a photo, or raise."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from photograft.core.errors import InputError, as_typed
 from photograft.core.text import count
 from photograft.data.dataset import Dataset
+from photograft.data.joining import Joining
 from photograft.data.photo import digests_of
 
 
@@ -31,14 +32,7 @@ def content_groups(dataset: Dataset, *, with_series: bool | None = None) -> npt.
     """
     are_kept = dataset.keeps_series if with_series is None else with_series
     columns = dataset.records.columns
-    parent = list(range(len(dataset.photos)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    joining = Joining(len(dataset.photos))
     first: dict[object, int] = {}
     fields: list[Iterable[Any]] = [columns[name] for name in ("digest", "group", "alike")]
     if are_kept:
@@ -46,11 +40,8 @@ def content_groups(dataset: Dataset, *, with_series: bool | None = None) -> npt.
     for i, keys in enumerate(zip(*fields, strict=True)):
         for key in keys:
             if key is not None:
-                a, b = root(first.setdefault(key, i)), root(i)
-                parent[max(a, b)] = min(a, b)
-    roots = [root(i) for i in range(len(parent))]
-    number = {r: k for k, r in enumerate(dict.fromkeys(roots))}
-    return np.array([number[r] for r in roots], dtype=np.int64)
+                joining.join(first.setdefault(key, i), i)
+    return joining.groups()
 
 
 def same_content(dataset: Dataset) -> list[list[int]]:

@@ -25,7 +25,7 @@ from photograft.data.settings import DataSettings
 from photograft.data.sources.folder import refuse_our_own
 from photograft.data.sources.named_sets import short_name
 from photograft.data.sources.open import source_path
-from photograft.data.splits import Split, make_split
+from photograft.data.splits import DEFAULT_SHARE, Split, make_split
 from photograft.data.thumbnails import load_thumbnails
 
 #: What is read, or what was read already.
@@ -116,8 +116,13 @@ def with_near_duplicates(
 
 def split_of(dataset: Dataset, settings: DataSettings) -> Split:
     """Return the split that the settings ask for."""
+    share = settings.validation
     return make_split(
-        dataset, validation=settings.validation, test=settings.test, seed=settings.seed
+        dataset,
+        validation=DEFAULT_SHARE if share is None else share,
+        test=settings.test,
+        seed=settings.seed,
+        sets_aside=share is not None or settings.sets_aside,
     )
 
 

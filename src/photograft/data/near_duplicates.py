@@ -21,6 +21,7 @@ from photograft.core.blas import one_thread
 from photograft.core.parallel import in_order, num_cores
 from photograft.core.progress import Progress, Silent
 from photograft.data.alignment import alike, detail, shrink
+from photograft.data.joining import Joining
 from photograft.data.neighbour_lists import NUM_TIMES, neighbour_lists
 from photograft.data.thumbnails import Thumbnails
 
@@ -127,20 +128,10 @@ def find_near_duplicates(
 
 def near_groups(pairs: Sequence[Pair], num_photos: int) -> npt.NDArray[np.int64]:
     """Return the group of each photo, shape ``(n,)``: pairs joined, numbered by the first photo."""
-    parent = list(range(num_photos))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    joining = Joining(num_photos)
     for pair in pairs:
-        a, b = sorted((root(pair.first), root(pair.second)))
-        parent[b] = a
-    roots = [root(i) for i in range(num_photos)]
-    number = {r: k for k, r in enumerate(dict.fromkeys(roots))}
-    return np.array([number[r] for r in roots], np.int64)
+        joining.join(pair.first, pair.second)
+    return joining.groups()
 
 
 def _coarse(thumbnails: Thumbnails) -> Floats:

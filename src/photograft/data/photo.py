@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
+
+import numpy as np
 
 from photograft.core.columnar import Codes, Column, Numbers, Records, Texts
 from photograft.core.digests import DigestColumn, Digests, digest_array
@@ -92,6 +94,14 @@ class Photos(Records[Photo]):
     def labels(self) -> Codes:
         """The names of their classes."""
         return cast("Codes", self.columns["label"])
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over every photo's name, label, split, group and content."""
+        total = hashlib.sha256()
+        own = ("name", "label", "split", "group", "digest")
+        for *told, digest in zip(*(self.columns[name] for name in own), strict=True):
+            total.update(repr((*told, digest.hex())).encode())
+        return total.hexdigest()
 
     def having(self, **values: Sequence[Any]) -> Photos:
         """Return the same photos with other values in some fields."""
@@ -238,6 +248,22 @@ def find_faults(
                 failures[digest] = failure
             step.advance()
     return failures
+
+
+def part_faulty(
+    photos: Photos, failures: Mapping[bytes, ImageError]
+) -> tuple[Photos, list[SkippedFile]]:
+    """Return the photos without fault, and an account of the others.
+
+    Args:
+        photos: The photos.
+        failures: As `find_faults` gives them.
+    """
+    fails = np.array([digest in failures for digest in digests_of(photos)], np.bool_)
+    bad = [(photo, failures[photo.digest]) for photo in photos.take(np.flatnonzero(fails))]
+    return photos.take(np.flatnonzero(~fails)), [
+        SkippedFile(photo.name, cause.reason, cause.detail, photo.label) for photo, cause in bad
+    ]
 
 
 def read_as_listed(photo: Photo) -> bytes:

@@ -14,7 +14,8 @@ class DataSettings(Schema):
     """The settings of `data`.
 
     Attributes:
-        validation: Share of the photos for validation where the source gives no split, in [0, 0.5].
+        validation: Share of the photos for validation where the source gives no split, in [0, 0.5];
+            None for 0.15, but none where cross-validation chooses and there is a test.
         test: Likewise for the test.
         near_duplicates: Photos that are nearly the same are kept on one side of every split and
             fold that is made here (``"group"``), or not looked for (``"ignore"``).
@@ -31,7 +32,7 @@ class DataSettings(Schema):
         InputError: A value is not one of those.
     """
 
-    validation: float = 0.15
+    validation: float | None = None
     test: float = 0.15
     near_duplicates: str = "group"
     group_by: str = ""
@@ -47,7 +48,7 @@ class DataSettings(Schema):
         check_choice("empty_classes", self.empty_classes, choices.EMPTY_CLASSES)
         for name in ("validation", "test"):
             share = getattr(self, name)
-            if not 0 <= share <= 0.5:
+            if share is not None and not 0 <= share <= 0.5:
                 raise InputError(
                     f"{name} is a share of the photos", expected="0 to 0.5", got=f"{share:g}"
                 )
@@ -56,6 +57,11 @@ class DataSettings(Schema):
                 "that can't be a seed", expected=f"0 to {2**32 - 1:,}", got=str(self.seed)
             )
         check_max_pixels(self.max_pixels)
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether photos are set aside for validation where the user does not say."""
+        return True
 
 
 def check_max_pixels(value: int) -> None:

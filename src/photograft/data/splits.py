@@ -28,6 +28,10 @@ Indices = npt.NDArray[np.intp]
 MIN_TRAIN_PHOTOS = 2
 
 
+#: Share of the photos for validation where nobody says.
+DEFAULT_SHARE = 0.15
+
+
 @dataclass(frozen=True)
 class Split:
     """Which photos are for training, validation and test.
@@ -52,7 +56,9 @@ class Split:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
-def make_split(dataset: Dataset, *, validation: float, test: float, seed: int) -> Split:
+def make_split(
+    dataset: Dataset, *, validation: float, test: float, seed: int, sets_aside: bool = True
+) -> Split:
     """Split a dataset: as its source says, else seeded, stratified and grouped.
 
     Args:
@@ -60,21 +66,33 @@ def make_split(dataset: Dataset, *, validation: float, test: float, seed: int) -
         validation: Share of each class for validation, where the source does not say.
         test: Share of each class for the test, where the source does not say.
         seed: The same seed and photos give the same split.
+        sets_aside: Whether photos are set aside for validation. Where not, those that would be are
+            for training, and the test is the same; but without a test they are set aside.
 
     Raises:
         DatasetError: There is one class only, or a class has too few photos to train on.
     """
     _check_classes(dataset)
     given = set(dataset.records.columns["split"]) - {None}
-    split = _given_split(dataset, validation, seed) if given else None
+    own = validation if sets_aside else 0.0
+    split = _given_split(dataset, own, seed) if given else None
     if split is None:
         parts = _deal_classes(dataset, np.arange(len(dataset.photos)), (validation, test), seed)
+        notes = _small_class_notes(dataset, parts)
+        if not sets_aside and len(parts[1]) and len(parts[2]):
+            train, held, tested = parts
+            parts = np.sort(np.concatenate([train, held])), held[:0], tested
+            notes.insert(
+                0,
+                "nothing is set aside for validation: cross-validation chooses, and does it the "
+                f"better the more photos there are (--validation {validation:g} sets some aside)",
+            )
         split = Split(
             *parts,
             notes=(
                 f"split by seed {seed}, class by class: {len(parts[0]):,} train, "
                 f"{len(parts[1]):,} validation, {len(parts[2]):,} test",
-                *_small_class_notes(dataset, parts),
+                *notes,
             ),
         )
     _check_train(dataset, split)

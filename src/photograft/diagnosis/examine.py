@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +10,13 @@ import numpy.typing as npt
 
 from photograft.core.arrays import Floats
 from photograft.core.progress import Progress, Silent
-from photograft.core.statistics import wilson_interval
 from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
 from photograft.data.thumbnails import Thumbnails
 from photograft.diagnosis.display import findings_html
-from photograft.diagnosis.findings import Finding, Flagged, ranked
+from photograft.diagnosis.findings import Finding, Flagged, ranked, severity_of
+from photograft.diagnosis.groups import compare_groups, group_findings
 from photograft.diagnosis.hard_pairs import hard_pairs
 from photograft.diagnosis.oddities import check_class_sizes, find_oddities, find_shortcuts
 from photograft.diagnosis.outliers import find_outliers
@@ -25,11 +24,7 @@ from photograft.diagnosis.series import compare_series, series_findings
 from photograft.diagnosis.suspects import Judgement, judge_labels
 from photograft.diagnosis.unusable import find_unusable
 from photograft.diagnosis.wording import counted
-from photograft.learning.head.basis import Basis, make_basis
-from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
-
-#: What costs this share of the photos, or of accuracy that is not there, is serious.
-_SERIOUS = 0.01
+from photograft.learning.head.basis import make_basis
 
 Labels = npt.NDArray[np.int64]
 
@@ -91,14 +86,14 @@ def examine(
         with (progress or Silent()).step(
             "Comparing random with grouped cross-validation", 1, "splits"
         ) as step:
-            figures["cross_validated"] = _compared(dataset, basis, judgement, groups, seed)
+            figures["cross_validated"] = compare_groups(
+                dataset, basis, judgement, groups, seed=seed
+            )
             figures["series"] = compare_series(dataset, basis, judgement, seed=seed)
             step.advance()
     findings = [
         *find_unusable(dataset),
-        *_conflicts(dataset, groups),
-        *_leaks(dataset, groups, figures),
-        *_near_duplicates(dataset, groups, figures),
+        *group_findings(dataset, groups, figures.get("cross_validated")),
         *series_findings(dataset, figures.get("series")),
         *find_shortcuts(dataset),
         *find_oddities(dataset, thumbnails),
@@ -109,101 +104,6 @@ def examine(
         findings += _outliers(dataset, features, groups, judgement)
         findings += _hard_pairs(dataset, judgement)
     return Diagnosis(tuple(ranked(findings)), figures)
-
-
-def _compared(
-    dataset: Dataset, basis: Basis, judgement: Judgement, groups: Labels, seed: int
-) -> dict[str, Any] | None:
-    """Return the accuracy that a random split shows and that of one that keeps groups whole."""
-    if len(np.unique(groups)) == len(groups):
-        return None
-    labels, keys = dataset.labels, [photo.digest for photo in dataset.photos]
-    apart = repeated_folds(labels, np.arange(len(labels)), keys, seed=seed)
-    random = out_of_fold(basis, labels, apart, judgement.l2)
-    found = {}
-    for name, logs in (("random", random), ("grouped", judgement.log_probabilities)):
-        hits = logs.argmax(axis=2) == labels[:, None]
-        found[name] = float(hits.mean())
-    shared = np.bincount(groups)[groups] > 1
-    return {**found, "num_grouped": int(shared.sum()), "num_groups": len(np.unique(groups))}
-
-
-def _conflicts(dataset: Dataset, groups: Labels) -> list[Finding]:
-    """Return photos of the same or nearly the same content under several labels."""
-    members = _members(dataset, groups)
-    wrong = [rows for rows in members if len({dataset.photos[i].label for i in rows}) > 1]
-    if not wrong:
-        return []
-    cost = sum(map(len, wrong)) / len(dataset.photos)
-    return [
-        Finding(
-            "conflicting labels",
-            _graded(cost),
-            cost,
-            f"{count(len(wrong), 'group')} of photos that are nearly or exactly the same "
-            f"{'stands' if len(wrong) == 1 else 'stand'} under several labels, "
-            f"{count(sum(map(len, wrong)), 'photo')} in all",
-            "Where they show the same, at most one of the labels is right: relabel or exclude the "
-            "others.",
-            _flagged(dataset, wrong),
-        )
-    ]
-
-
-def _leaks(dataset: Dataset, groups: Labels, figures: dict[str, Any]) -> list[Finding]:
-    """Return what the source puts on several sides of its own split."""
-    by_group: dict[int, list[int]] = {}
-    for i, group in enumerate(groups.tolist()):
-        by_group.setdefault(group, []).append(i)
-    across = [
-        rows
-        for rows in by_group.values()
-        if len({dataset.photos[i].split for i in rows} - {None}) > 1
-    ]
-    if not across:
-        return []
-    later = sum(dataset.photos[i].split != "train" for rows in across for i in rows)
-    total = sum(photo.split != "train" for photo in dataset.photos)
-    said = _said(figures)
-    cost = max(later / max(total, 1), _flattery(figures))
-    return [
-        Finding(
-            "leak",
-            _graded(cost),
-            cost,
-            f"{count(len(across), 'group')} of photos that belong together "
-            f"{'lies' if len(across) == 1 else 'lie'} on several sides of the given split, "
-            f"{later:,} of them in validation or test{said}",
-            "What is learned by heart counts as known: put each group on one side, or take the "
-            "split away and let Photograft make one.",
-            _flagged(dataset, sorted(across, key=len, reverse=True)),
-        )
-    ]
-
-
-def _near_duplicates(dataset: Dataset, groups: Labels, figures: dict[str, Any]) -> list[Finding]:
-    members = _members(dataset, groups)
-    if not members:
-        return []
-    num_photos = sum(map(len, members))
-    flattery = _flattery(figures)
-    given = any(photo.split for photo in dataset.photos)
-    kept = (
-        "Groups are kept on one side wherever Photograft splits; the given split is as it is."
-        if given
-        else "Photograft keeps each group on one side of the split, so scores are not flattered."
-    )
-    return [
-        Finding(
-            "near duplicates",
-            "worth a look" if flattery >= _SERIOUS else "note",
-            max(num_photos / len(dataset.photos) / 10, flattery),
-            f"{count(num_photos, 'photo')} are copies or near duplicates of others, in "
-            f"{count(len(members), 'group')}{_said(figures)}",
-            f"{kept} Exclude copies that add nothing; --near-duplicates ignore parts them.",
-            _flagged(dataset, members),
-        )
-    ]
 
 
 def _suspects(dataset: Dataset, judgement: Judgement) -> list[Finding]:
@@ -217,7 +117,7 @@ def _suspects(dataset: Dataset, judgement: Judgement) -> list[Finding]:
             float(suspect.score),
             "",
         )
-        for rank, suspect in enumerate(judgement.ranking.suspects[: judgement.ranking.count])
+        for rank, suspect in enumerate(judgement.ranking.flagged)
         if photos[suspect.index].name not in dataset.right
     ]
     if not found:
@@ -226,7 +126,7 @@ def _suspects(dataset: Dataset, judgement: Judgement) -> list[Finding]:
     return [
         Finding(
             "suspect labels",
-            _graded(share),
+            severity_of(share),
             share,
             f"{count(len(found), 'label')} {'looks' if len(found) == 1 else 'look'} wrong to what "
             "was learned from the other photos",
@@ -291,43 +191,3 @@ def _hard_pairs(dataset: Dataset, judgement: Judgement) -> list[Finding]:
         )
         for pair in pairs
     ]
-
-
-def _members(dataset: Dataset, groups: Labels) -> list[list[int]]:
-    """Return the photos of each group of copies or near duplicates, the largest first."""
-    found: dict[tuple[int, object], list[int]] = {}
-    for i, (group, photo) in enumerate(zip(groups.tolist(), dataset.photos, strict=True)):
-        kin = photo.digest if photo.alike is None else photo.alike
-        found.setdefault((group, kin), []).append(i)
-    several = [rows for rows in found.values() if len(rows) > 1]
-    return sorted(several, key=lambda rows: (-len(rows), rows))
-
-
-def _flagged(dataset: Dataset, members: Sequence[Sequence[int]]) -> tuple[Flagged, ...]:
-    return tuple(
-        Flagged(photo.name, photo.label, number, "", None, photo.split or "")
-        for number, rows in enumerate(members)
-        for photo in (dataset.photos[i] for i in rows)
-    )
-
-
-def _graded(cost: float) -> str:
-    return "serious" if cost >= _SERIOUS else "worth a look"
-
-
-def _flattery(figures: dict[str, Any]) -> float:
-    compared = figures.get("cross_validated")
-    return max(0.0, compared["random"] - compared["grouped"]) if compared else 0.0
-
-
-def _said(figures: dict[str, Any]) -> str:
-    """Return what a random and a grouped split say, as the end of a sentence."""
-    compared = figures.get("cross_validated")
-    if not compared:
-        return ""
-    n = figures["num_photos"]
-    shown = []
-    for name in ("random", "grouped"):
-        low, high = wilson_interval(compared[name] * n, n)
-        shown.append(f"{compared[name]:.1%} ({low:.1%} to {high:.1%})")
-    return f"; cross-validated, a random split says {shown[0]}, a grouped one {shown[1]}"

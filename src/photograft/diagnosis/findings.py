@@ -12,6 +12,9 @@ from photograft.core.text import count, short, shown
 #: How grave a finding is, the most severe first.
 SEVERITIES = ("serious", "worth a look", "note")
 
+#: What costs this share of the photos, or of accuracy that is not there, is serious.
+SERIOUS_COST = 0.01
+
 #: Findings of what is no photo that could be read.
 _OF_FILES = ("lost class", "unusable")
 
@@ -82,6 +85,15 @@ class Finding:
             paragraph(self.fix),
             *([table(names, rows, most=_MOST_SHOWN)] if rows else []),
         )
+
+
+def severity_of(cost: float) -> str:
+    """Return the severity of what is wrong and costs so much, as in `Finding.cost`.
+
+    >>> severity_of(0.02), severity_of(0.001)
+    ('serious', 'worth a look')
+    """
+    return SEVERITIES[0] if cost >= SERIOUS_COST else SEVERITIES[1]
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from photograft.core.text import count, percent
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups, parted_series
-from photograft.diagnosis.findings import Finding, Flagged
+from photograft.diagnosis.findings import Finding
+from photograft.diagnosis.groups import flag_groups
 from photograft.diagnosis.suspects import Judgement
 from photograft.learning.head.basis import Basis
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
@@ -104,13 +105,7 @@ def series_findings(dataset: Dataset, compared: dict[str, Any] | None) -> list[F
             f"{count(compared['num_photos'], 'photo')} look like series of the same thing or "
             f"scene, {compared['num_series']:,} of them; {series_sentence(compared)}",
             f"{given} --group-by says what belongs together, --near-duplicates ignore parts all.",
-            tuple(
-                Flagged(photo.name, photo.label, number, "", None, photo.split or "")
-                for number, rows in enumerate(
-                    sorted(members.values(), key=lambda rows: (-len(rows), rows))
-                )
-                for photo in (dataset.photos[i] for i in rows)
-            ),
+            flag_groups(dataset, sorted(members.values(), key=lambda rows: (-len(rows), rows))),
         )
     ]
 

@@ -18,9 +18,17 @@ _RECALL_GAP = 0.10
 
 
 def warnings(
-    dataset: Dataset, split: Split, validation: Scored | None, config: TrainConfig
+    dataset: Dataset, split: Split, held_out: Scored | None, config: TrainConfig
 ) -> list[str]:
-    """Return what the user should be warned of, a sentence each."""
+    """Return what the user should be warned of, a sentence each.
+
+    Args:
+        dataset: The photos.
+        split: Theirs.
+        held_out: Scores of validation photos, or of training photos held out in turn; None where
+            there are neither.
+        config: The settings.
+    """
     found = _without_effect(config)
     if split.num_leaks:
         leaks = count(split.num_leaks, "group of photos", "groups of photos")
@@ -45,8 +53,8 @@ def warnings(
             )
     counts = np.bincount(labels, minlength=len(dataset.class_names))
     small = counts * _IMBALANCE < counts.max()
-    if small.any() and config.class_weight == "none" and validation is not None:
-        scores = validation.evaluation
+    if small.any() and config.class_weight == "none" and held_out is not None:
+        scores = held_out.evaluation
         for c in np.flatnonzero(small).tolist():
             row = scores.classes[c]
             if row["recall"] is not None and row["recall"] < scores.accuracy - _RECALL_GAP:

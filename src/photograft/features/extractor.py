@@ -85,6 +85,11 @@ class Extractor:
         mirrored, others, ran = ran._seen(photos, mirrored_view(view), f"{what}, mirrored")
         return MeanTable([own, mirrored]), {**others, **failures}, ran
 
+    def told(self, progress: Progress) -> Extractor:
+        """Return the same, which tells somebody else how far it is."""
+        parts = tuple(part.told(progress) for part in self.parts)
+        return replace(self, progress=progress, parts=parts)
+
     def folder(self) -> Path:
         """Return where the prepared network of one look is kept."""
         return open_space(self.store, self.backbone, self.engine).folder

@@ -31,7 +31,7 @@ _PREPROCESSING = ("input_size",)
 class DataOptions(TypedDict, total=False):
     """Options of the split and of what belongs together; see `DataSettings`."""
 
-    validation: float
+    validation: float | None
     test: float
     near_duplicates: str
     group_by: str
@@ -72,6 +72,7 @@ class LearningOptions(ExtractionOptions, total=False):
     dropout: float
     target_encoding: str
     class_weight: str
+    compile: str
     unfreeze: str | int
     head_first: bool
     head_training: Training

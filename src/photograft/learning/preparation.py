@@ -15,8 +15,9 @@ from photograft.features.opening import open_extractor
 from photograft.features.pixel_statistics import small_input_size
 from photograft.features.series import with_series
 from photograft.features.settings import ExtractionSettings
+from photograft.learning.feasibility import check_can_run
 from photograft.learning.job import Job, needs_features
-from photograft.learning.settings import TrainConfig, check_can_run
+from photograft.learning.settings import TrainConfig
 
 
 def prepare(source: Source, config: TrainConfig, *, store: FeatureStore, progress: Progress) -> Job:

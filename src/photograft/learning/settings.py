@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from photograft.backbones.joined import is_more_than_one
-from photograft.backbones.onnx_files.record import is_file_name
 from photograft.core import choices
 from photograft.core.errors import InputError
-from photograft.core.optional import need_torch
 from photograft.core.schema import Schema, check_choice, check_range
 from photograft.features.settings import Augmentation, ExtractionSettings
 
@@ -150,9 +147,10 @@ class LearningSettings(Schema):
         effort: How many looks at each photo are tried where no backbone is named: ``"quick"`` one,
             ``"standard"`` a second one, ``"thorough"`` more; see `photograft.learning.looks`. What
             is tried is kept only where it is better beyond noise.
-        budget: Seconds to spend on these looks besides the first one; what has not been tried by
-            then is left out. 0 for as many as it takes: the same photos then give the same
-            classifier on a slow machine and on a fast one.
+        budget: Seconds to spend on these looks besides the first one, or in ``"auto"`` on the
+            strategies besides the first; what has not been tried by then is left out. 0 for as many
+            as it takes: the same photos then give the same classifier on a slow machine and on a
+            fast one.
         strategy: How to learn: ``"features"`` (a frozen backbone, looked at once),
             ``"features+augment"`` (the same on several views of each photo), ``"finetune"`` (its
             top trained as well), ``"scratch"`` (a small network from random weights), or
@@ -179,6 +177,9 @@ class LearningSettings(Schema):
         test_views: ``"flip"`` averages over each photo and its mirror image in prediction.
         augmentation: Random changes of training photos; None for the strategy's own.
         training: The training loop; None for the strategy's own.
+        compile: Whether `torch.compile` makes a faster network of the trained part: ``"on"``,
+            ``"off"``, or ``"auto"``, where it is trained long enough on an NVIDIA GPU. Where it
+            fails, the network is trained as it is.
         stream_above: Where the features of all training photos take more bytes than this, heads
             on them are fitted in passes over the store, and labels are not judged.
 
@@ -204,6 +205,7 @@ class LearningSettings(Schema):
     test_views: str = "plain"
     augmentation: Augmentation | None = None
     training: Training | None = None
+    compile: str = "auto"
     stream_above: int = choices.STREAM_ABOVE
 
     def __post_init__(self) -> None:
@@ -216,6 +218,7 @@ class LearningSettings(Schema):
             ("target_encoding", choices.TARGET_ENCODINGS),
             ("class_weight", choices.CLASS_WEIGHTS),
             ("test_views", choices.TEST_VIEWS),
+            ("compile", choices.COMPILES),
         ):
             check_choice(name, getattr(self, name), words)
         check_range("budget", self.budget, 0, 1e6)
@@ -240,53 +243,6 @@ def trains_network(config: LearningSettings) -> bool:
     """Return whether a network is trained, or run by torch beside the training of a head."""
     anew = config.strategy == "features+augment" and config.views == -1
     return config.strategy in LOOPS or anew
-
-
-def can_be_trained(backbone: str) -> bool:
-    """Return whether a backbone's name is that of one network that may be trained."""
-    return not is_file_name(backbone) and not is_more_than_one(backbone)
-
-
-def check_can_run(config: TrainConfig) -> None:
-    """Make sure that what the settings ask for can run here, before a photo is looked at.
-
-    Raises:
-        InputError: It takes torch, which is not installed, would train an ONNX file, or asks for
-            int8, or several looks, of what learns in a loop.
-    """
-    if is_file_name(config.backbone) and trains_network(config):
-        raise InputError(
-            f"{config.backbone} is an ONNX file, which can't be trained",
-            expected="the strategy features, or features+augment with stored views",
-            got=config.strategy,
-            fix="To fine-tune the same network, name it as timm does, with --weights FILE.",
-        )
-    if is_more_than_one(config.backbone) and (config.has_loop or config.precision == "int8"):
-        raise InputError(
-            f"{config.backbone} is several looks, which are for a frozen network and a linear head",
-            expected="the strategy features, or features+augment with stored views; not int8",
-            got=f"the strategy {config.strategy}, the head {config.head}, {config.precision}",
-            fix="Name one network with --backbone.",
-        )
-    if config.precision == "int8" and config.has_loop:
-        raise InputError(
-            "int8 is for a frozen network and a linear head",
-            expected="the strategy features, or features+augment with views that are stored",
-            got=f"the strategy {config.strategy}, the head {config.head}",
-            fix="Leave --precision out.",
-        )
-    if config.strategy in LOOPS:
-        need_torch(f"the strategy {config.strategy}")
-    elif config.head == "mlp":
-        need_torch(f"the head {config.head}")
-    elif config.has_loop:
-        need_torch("augmenting anew in every epoch")
-    elif (
-        config.strategy == "features+augment"
-        and config.augmentation is not None
-        and config.augmentation.rand_augment
-    ):
-        need_torch("the augmentation rand_augment")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -325,7 +281,7 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
 
     * `LearningSettings`: effort, budget, strategy, final, head, hidden, dropout, target_encoding,
       class_weight, unfreeze, head_first, head_training, views, test_views, augmentation, training,
-      stream_above
+      compile, stream_above
     * `BackboneSettings`: backbone, weights, layer, pooling, preprocessing
     * `ExecutionSettings`: engine, precision, device
     * `DataSettings`: validation, test, near_duplicates, group_by, corrections, new_class, seed,
@@ -338,3 +294,13 @@ class TrainConfig(OutcomeSettings, ExtractionSettings, LearningSettings):
     >>> TrainConfig(strategy="finetune", seed=1).part(LearningSettings).strategy
     'finetune'
     """
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether photos are set aside for validation where the user does not say.
+
+        Networks that are trained need them, to tell which epoch or which of two is better; a head
+        that is solved on stored features is chosen by cross-validation. Nor are they learned from
+        in the end where the user says so.
+        """
+        return self.has_loop or self.final == "train"

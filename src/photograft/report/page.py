@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from photograft._version import __version__
 from photograft.core import palette
 from photograft.core import text as wording
 from photograft.core.files import new_file
+
+if TYPE_CHECKING:
+    import jinja2
 
 #: Characters that could end a script's text or make a line of it, as JSON writes them.
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -36,8 +40,26 @@ def write_page(path: Path, template: str, context: dict[str, Any]) -> None:
 
 def render(template: str, context: dict[str, Any]) -> str:
     """Return a page's HTML."""
-    import jinja2  # slow to import
     from markupsafe import Markup
+
+    style, script = page_style(), _own_file("page.js")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **context,
+            version=__version__,
+            policy=policy(style, script),
+            # Our own files; nothing of the user's is in them.
+            style=Markup(style),  # noqa: S704
+            script=Markup(script),  # noqa: S704
+        )
+    )
+
+
+@functools.cache  # most of the time that a page takes is the compiling of its templates
+def _environment() -> jinja2.Environment:
+    import jinja2  # slow to import
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("photograft", "report/templates"),
@@ -48,15 +70,7 @@ def render(template: str, context: dict[str, Any]) -> str:
     )
     for name in ("shown", "short", "percent", "number", "count", "brief", "size", "duration"):
         environment.filters[name] = getattr(wording, name)
-    style, script = page_style(), _own_file("page.js")
-    return environment.get_template(template).render(
-        **context,
-        version=__version__,
-        policy=policy(style, script),
-        # Our own files; nothing of the user's is in them.
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-    )
+    return environment
 
 
 def page_style() -> str:

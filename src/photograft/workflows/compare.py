@@ -20,7 +20,7 @@ from photograft.core.files import path_of
 from photograft.core.progress import Watched
 from photograft.core.schema import check_choice
 from photograft.core.store import FeatureStore
-from photograft.core.text import command_line, count, parse_duration
+from photograft.core.text import command_line, parse_duration
 from photograft.data.dataset import Dataset
 from photograft.data.empty_classes import left_out
 from photograft.data.groups import content_groups
@@ -32,40 +32,28 @@ from photograft.data.loading import (
     with_near_duplicates,
 )
 from photograft.data.sources.base import IN_MEMORY
-from photograft.data.splits import Split
 from photograft.evaluation.comparison.candidates import (
     Candidate,
     make_candidates,
 )
 from photograft.evaluation.comparison.choice import PREFERENCES, choose
+from photograft.evaluation.comparison.fitting import fit_for_good
 from photograft.evaluation.comparison.folders import alone, check_folder
 from photograft.evaluation.comparison.leaderboard import Row, make_rows
 from photograft.evaluation.comparison.scheduler import run_trials
 from photograft.evaluation.comparison.series import fingerprint_of, mark_series
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
-from photograft.evaluation.comparison.trials import TrialContext, try_stored
-from photograft.learning.head.selection import Selection, to_json
+from photograft.evaluation.comparison.trials import TrialContext
+from photograft.evaluation.comparison.wording import TEST, on_the_test, worn_out
 from photograft.learning.head.trying import NUM_FOLDS, NUM_REPEATS
-from photograft.learning.job import Fitted, Job, OutOfFold
 from photograft.learning.options import Config, LearningOptions, read_settings
-from photograft.learning.preparation import prepare_dataset
 from photograft.learning.settings import TrainConfig
-from photograft.learning.strategies import features_augment
-from photograft.learning.strategies.features import count_params, fit_chosen
-from photograft.learning.strategies.registry import find_strategy
 from photograft.report.comparison_page import write_comparison_page
 from photograft.runs.comparison import WINNER, Comparison, complete, read_earlier, write_comparison
 from photograft.runs.folder import PAGE, RUN, load_facts
 from photograft.runs.record import describe_data
 from photograft.runs.run import Clock, Run, environment, now, safe_name
 from photograft.workflows.train import Finished, finish
-
-_TEST = (
-    "Accuracies are compared photo by photo on the same folds, the variance raised for overlapping "
-    "training sets (Nadeau & Bengio, 2003; Bayle et al., 2020); 'worse' is what is so at the 5% "
-    "level after Bonferroni's correction for the number of candidates."
-)
-
 
 #: Options that the command has, too.
 _OPTIONS = {
@@ -248,19 +236,10 @@ def compare_candidates(
             progress.say(f"Fitting {chosen.name} for good")
             shutil.rmtree(run, ignore_errors=True)
             selection = found.selections.get(chosen.name)
-            job, result = _fit(context, dataset, split, chosen, selection, verdict)
+            job, result = fit_for_good(context, dataset, split, chosen, selection, verdict)
             fitted = finish(job, result, run, started=started, seconds=timer() - start)
             tested += [name for name in [chosen.name] if name not in tested]
-        scores = fitted.run.scores["test"]
-        if not scores:
-            verdict += " There is no test part: nothing else tells how good it is."
-        else:
-            low, high = scores["accuracy_interval"]
-            verdict += (
-                f" On the {count(scores['num_photos'], 'test photo')}, which had no part in the "
-                f"choice, {scores['accuracy']:.1%} are right (95% interval {low:.1%} to "
-                f"{high:.1%})."
-            )
+        verdict = f"{verdict} {on_the_test(fitted.run.scores['test'])}"
         info = {
             "name": dataset.name,
             "started": started.isoformat(),
@@ -279,10 +258,10 @@ def compare_candidates(
                 "num_repeats": NUM_REPEATS,
                 "num_photos": winner["num_photos"],
             },
-            "test": _TEST,
+            "test": TEST,
             "data": describe_data(dataset, split),
             "notes": left_out(dataset.dropped, dataset.skipped),
-            "warnings": [*fitted.run.info["warnings"], *_reuse(tested)],
+            "warnings": [*fitted.run.info["warnings"], *worn_out(tested)],
             "candidates": rows,
             **environment(),
         }
@@ -301,50 +280,6 @@ def compare_candidates(
         return Comparison(folder, info, fitted.run)
 
 
-def _fit(
-    context: TrialContext,
-    dataset: Dataset,
-    split: Split,
-    chosen: Candidate,
-    selection: Selection | None,
-    verdict: str,
-) -> tuple[Job, Fitted]:
-    """Fit the chosen candidate: a head on all photos but the test's, a network as `train` does."""
-    config, notes = chosen.config, (f"chosen by comparison: {verdict}",)
-    if not chosen.is_stored:
-        job = prepare_dataset(
-            dataset, config, store=context.store, progress=context.progress, finds_series=False
-        )
-        fitted = find_strategy(config.strategy)(job)
-        return job, replace(fitted, notes=(*fitted.notes, *notes))
-    if selection is None:
-        selection = try_stored(context, chosen)[1]
-    extractor = context.extractor(chosen)
-    table, failures, extractor = extractor.extract(dataset.photos)
-    clean = dataset.without(failures)
-    names = list(dataset.records.columns["name"])
-    pool = {names[i] for part in (split.train, split.validation) for i in part}
-    test = {names[i] for i in split.test}
-    train, held = (
-        np.flatnonzero([name in part for name in clean.records.columns["name"]])
-        for part in (pool, test)
-    )
-    whole = replace(split, train=train, validation=train[:0], test=held)
-    job = Job(clean, whole, extractor, table, config, context.progress)
-    tables = features_augment.view_tables(job) if selection.num_views > 1 else [table]
-    classifier = fit_chosen(job, tables, selection)
-    params = count_params(job, classifier.head)
-    fitted = Fitted(
-        classifier,
-        config.strategy,
-        to_json(selection),
-        notes=notes,
-        params=params,
-        out_of_fold=OutOfFold.of(selection),
-    )
-    return job, fitted
-
-
 def _names(what: str, given: Sequence[str | os.PathLike[str]]) -> list[str]:
     is_list = isinstance(given, (list, tuple))
     if not is_list or not all(isinstance(name, (str, os.PathLike)) for name in given):
@@ -355,13 +290,3 @@ def _names(what: str, given: Sequence[str | os.PathLike[str]]) -> list[str]:
 def _check_folder(folder: Path, source: Source) -> None:
     check_folder(folder)
     check_outside(folder, source)
-
-
-def _reuse(tested: Sequence[str]) -> list[str]:
-    """Return the warning that a test that chooses is no test any more, where that is so."""
-    if len(tested) < 2:
-        return []
-    return [
-        f"the test photos have now judged {len(tested)} winners of this comparison "
-        f"({', '.join(tested)}): its figures are the less a test the more often one looks"
-    ]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.classifier import Classifier
 from photograft.classifier.heat_maps import HeatMaps
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.bars import followed
 from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError

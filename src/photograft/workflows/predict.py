@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from photograft.classifier.answering import answered
-from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.classifier import Classifier
 from photograft.classifier.files import is_classifier
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
 from photograft.core.addresses import is_address

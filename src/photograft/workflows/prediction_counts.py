@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from photograft.classifier.classifier import Prediction
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import UNKNOWN, UNSURE
 from photograft.core.text import count, of, short
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from photograft.classifier.answering import answered
-from photograft.classifier.classifier import Prediction
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import UNKNOWN, Rules
 from photograft.core.errors import InputError, as_typed, either
 from photograft.core.files import new_file

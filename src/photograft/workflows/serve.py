@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photograft.classifier.classifier import Prediction
+from photograft.classifier.prediction import Prediction
 from photograft.core.errors import ImageError, PhotograftError
 from photograft.workflows.prediction_counts import sent_away
 from photograft.workflows.serving.decoding import Decoders
 from photograft.workflows.serving.limits import Limits
 from photograft.workflows.serving.model import Model
 from photograft.workflows.serving.models import Models, Served
+from photograft.workflows.serving.pages import Pages
 
 
 class OverloadedError(PhotograftError):
@@ -68,10 +69,12 @@ class Service:
         folders: Of classifiers or their runs, by the names that they are asked by.
         asked: Of the rules, as `read_rules` takes them.
         limits: What is refused beyond.
+        hands_out: Whether those who may ask get a classifier itself, too, as a page.
 
     Attributes:
         is_draining: Whether it takes on nothing more.
         num_waiting: Photos that are under way.
+        pages: Its classifiers as pages.
 
     Raises:
         ClassifierError: There is none somewhere, or it is damaged.
@@ -84,12 +87,15 @@ class Service:
         folders: Mapping[str, Path],
         asked: Mapping[str, Any] | None = None,
         limits: Limits | None = None,
+        *,
+        hands_out: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self.is_draining = False
         self.num_waiting = 0
         self._decoders = Decoders(self.limits)  # they start while the classifiers are loaded
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self.pages = Pages(are_had=hands_out)
         self._watch: asyncio.Task[None] | None = None
         try:
             self.models = Models(folders, asked or {}, self._engine)
@@ -106,6 +112,7 @@ class Service:
         if self._watch is not None:
             with suppress(RuntimeError):  # its loop is closed, and it with it
                 self._watch.cancel()
+        self.pages.close()
         self._decoders.close()
         self._engine.shutdown()
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +16,17 @@ from photograft.classifier.suggestion import choose_suggestions
 from photograft.core.arrays import Floats
 from photograft.core.bars import progress_of
 from photograft.core.errors import InputError, did_you_mean
-from photograft.core.files import check_file, path_of, printable, read_file
+from photograft.core.files import check_file, path_of
 from photograft.core.progress import Progress, Watched
 from photograft.core.schema import check_range
 from photograft.core.spreadsheets import new_csv, no_table
 from photograft.core.store import FeatureStore
 from photograft.core.text import count, short, times
 from photograft.data.dataset import Dataset, Photo
-from photograft.data.sources.base import Item, SkippedFile, make_listing
+from photograft.data.sources.base import SkippedFile
 from photograft.features.similarity import unit_rows
-from photograft.workflows.predict import AnyClassifier, check_apart, expand_inputs, load_classifier
+from photograft.workflows.predict import AnyClassifier, check_apart, load_classifier
+from photograft.workflows.unlabelled import read_unlabelled
 
 _FIX = "Choose another file with --out."
 
@@ -133,7 +132,7 @@ def suggest(
         check_file(out, fix=_FIX)
     store, progress = store or FeatureStore(), progress_of(progress)
     loaded = load_classifier(classifier, max_pixels, [folder])
-    dataset = read_unlabelled(path_of(folder, "the folder"), loaded, progress)
+    dataset = read_unlabelled(path_of(folder, "the folder"), loaded.max_pixels, progress)
     dataset, rows, said = score_dataset(loaded, dataset, store, progress)
     if not dataset.photos:
         got = times(dataset.skipped_counts()) or "none"
@@ -187,29 +186,6 @@ def suggest(
         dataset.skipped_counts(),
         unreadable,
         tuple(notes),
-    )
-
-
-def read_unlabelled(folder: Path, classifier: Classifier, progress: Progress) -> Dataset:
-    """Return the photos of a folder at every depth; hidden files and linked folders are left out.
-
-    Raises:
-        InputError: It is no folder.
-    """
-    if not folder.is_dir():
-        raise InputError(
-            f"{printable(folder)} is no folder",
-            expected="a folder with photos",
-            fix="Give a folder in place of a pattern."
-            if glob.has_magic(os.fspath(folder))
-            else "Check its name.",
-        )
-    items = [
-        Item(_name(path, folder), "", None, None, partial(read_file, Path(path)))
-        for path in expand_inputs([os.path.abspath(folder)])
-    ]
-    return Dataset.from_listing(
-        folder, make_listing("folder", items), max_pixels=classifier.max_pixels, progress=progress
     )
 
 
@@ -275,12 +251,6 @@ def _first_of_each(photos: Sequence[Photo]) -> npt.NDArray[np.intp]:
     for i, photo in enumerate(photos):
         first.setdefault(photo.digest, i)
     return np.array(list(first.values()), np.intp)
-
-
-def _name(path: str, folder: Path) -> str:
-    """Return what a file is called, relative to the folder; another folder has ``/`` at its end."""
-    name = printable(os.path.relpath(path, folder))
-    return f"{name}/" if path.endswith(os.sep) else name
 
 
 def _not_known(source: Dataset, class_names: Sequence[str]) -> list[str]:

@@ -6,9 +6,10 @@ import datetime
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from photograft.classifier.classifier import Classifier
 from photograft.core.arrays import Floats
 from photograft.core.bars import progress_of
 from photograft.core.executors.choosing import OFF, executing
+from photograft.core.executors.launched import launched
 from photograft.core.files import new_folder, path_of
+from photograft.core.optional import need_torch
 from photograft.core.progress import Silent, Watched
 from photograft.core.store import FeatureStore
 from photograft.data.loading import Source, check_out, name_of
@@ -46,6 +49,8 @@ from photograft.runs.record import (
 )
 from photograft.runs.run import Clock, Run, default_path, environment, now
 
+R = TypeVar("R")
+
 
 def train(
     source: Source,
@@ -56,12 +61,16 @@ def train(
     progress: Watched = True,
     clock: Clock = now,
     ray: str = OFF,
+    workers: int = 1,
     **options: Unpack[TrainOptions],
 ) -> Run:
     """Train a classifier on labelled photos, evaluate it, and write a run folder.
 
     Features are kept in the store as they are computed: interrupted, the same call goes on from
     there, and gives the very same result.
+
+    Called in each of several processes that ``torchrun`` has started, it trains networks in all of
+    them; the first one does the rest, and all return its run.
 
     Args:
         source: A folder of class folders (flat or split into train, validation and test), a CSV or
@@ -74,6 +83,7 @@ def train(
         clock: Tells the time.
         ray: What looks at the photos: ``"off"``, this process; ``"local"``, a Ray cluster that is
             started here; ``"auto"``, or an address, one that runs. The result is the same.
+        workers: How many processes on Ray train a network together.
         options: Settings by name, as the command has them, that change `config`: ``strategy``,
             ``backbone``, ``epochs``, ``seed`` and so on; see `TrainOptions`.
 
@@ -84,10 +94,30 @@ def train(
         InputError: The source, or a setting, can't be used.
         WeightsError: The backbone's weights are not here and can't be fetched.
         StorageError: The run folder or the cache can't be written.
+        WorkersLostError: A process that trains together with others is gone.
     """
     settings = read_settings(config, **options)
-    with executing(ray):
-        return train_with(source, settings, out=out, store=store, progress=progress, clock=clock)
+    with executing(ray, workers=workers):
+        return in_step(
+            lambda: train_with(
+                source, settings, out=out, store=store, progress=progress, clock=clock
+            )
+        )
+
+
+def in_step(lead: Callable[[], R]) -> R:
+    """Do work; where ``torchrun`` has started several processes, in the first one.
+
+    Args:
+        lead: The work. The others help where it trains a network, and return the same.
+    """
+    launch = launched()
+    if launch is None:
+        return lead()
+    need_torch("training in several processes")
+    from photograft.learning.loop.launched import lead_or_help  # torch, only where needed
+
+    return lead_or_help(launch, lead)
 
 
 def train_with(
@@ -190,6 +220,7 @@ def finish(
         StorageError: The folder can't be written.
     """
     job = fitted.as_seen(job)
+    held_out = _held_out(job, fitted)
     assessed = fit_uncertainty(job, fitted)
     fitted = assessed.fitted
     dataset, split, config = job.dataset, job.split, job.config
@@ -207,7 +238,7 @@ def finish(
         started=started,
         seconds=seconds,
         certainty=describe(classifier.uncertainty) if classifier.uncertainty else {},
-        warnings=warnings(dataset, split, scored["validation"], config),
+        warnings=warnings(dataset, split, scored["validation"] or held_out, config),
         diagnosis=diagnosis,
         recipe=recipe,
     )
@@ -245,6 +276,18 @@ def _scored(
         found = job.score(classifier, part)
     scores = evaluate_probabilities(found, labels, job.dataset.class_names, majority)
     return Scored(indices, labels, found, scores)
+
+
+def _held_out(job: Job, fitted: Fitted) -> Scored | None:
+    """Score training photos that were held out in turn, where they were."""
+    found = fitted.out_of_fold
+    if found is None:
+        return None
+    labels, missing = job.labels("train"), job.num_classes - found.log_probs.shape[2]
+    said = np.pad(np.exp(found.log_probs[:, 0]), ((0, 0), (0, missing)))
+    majority, own = int(np.bincount(labels).argmax()), labels[found.rows]
+    scores = evaluate_probabilities(said, own, job.dataset.class_names, majority)
+    return Scored(job.split.train[found.rows], own, said, scores)
 
 
 def _carries_weights(config: TrainConfig, classifier: Classifier) -> bool:

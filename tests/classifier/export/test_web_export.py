@@ -26,7 +26,8 @@ from photograft.classifier.export.graph import graph
 from photograft.classifier.export.names import FEATURES
 from photograft.classifier.export.order import Order
 from photograft.classifier.export.parity import Sample
-from photograft.classifier.export.web.building import build_web, title_of
+from photograft.classifier.export.web.about import title_of
+from photograft.classifier.export.web.building import build_web
 from photograft.classifier.export.web.neighbours import LIKENESS, add_likeness, load_neighbours
 from photograft.classifier.export.web.page import facts_in
 from photograft.classifier.export.web.pixels import page_pixels

@@ -19,9 +19,9 @@ from browser_helpers import BROWSER_MARKS, chromium
 from photograft.backbones.get import get_backbone
 from photograft.backbones.registry import Backbone
 from photograft.classifier.answering import answered
-from photograft.classifier.classifier import Prediction
 from photograft.classifier.export.resizing import begins_vertically_here
 from photograft.classifier.export.web.page import asset
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.core.spreadsheets import guarded
 from photograft.data.images import decode
@@ -222,7 +222,7 @@ def test_tables_open_in_spreadsheets_and_run_nothing(page: Page) -> None:
         }
         for name in names
     ]
-    rows.append({"name": "broken.jpg", "error": "unreadable"})
+    rows.append({"name": "broken.jpg", "error": "it is none"})
     given = [rows, CLASSES, told(RULES), json.loads(asset("texts.json"))]
     text = page.evaluate("([r, c, rules, t]) => csvOf(tableOf(r, c, rules, t))", given)
     assert text.startswith("\ufeff")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -16,25 +15,21 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from executor_helpers import Deadly, Dividing, Killed, Slow, Squares, Where, results
+from executor_helpers import NEEDS_RAY, Deadly, Dividing, Killed, Slow, Squares, Where, results
 from photograft.core.errors import InputError
+from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 
 SQUARES = {i: i * i for i in range(60)}
 
-pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed"),
-    # Ray's own processes outlive the objects that stand for them.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
+pytestmark = NEEDS_RAY
 
 
 KILLED = """
 import os, pathlib, signal, sys
 from executor_helpers import Killed, Squares, results
 from photograft.core.errors import InputError
+from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 try:
     OnRay("auto")
@@ -66,15 +61,6 @@ def python(code: str, *arguments: str, timeout: float = 120) -> subprocess.Compl
 def killed(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     """A process that looked for a cluster in vain, started one, lost a worker, and was killed."""
     return python(KILLED, str(tmp_path_factory.mktemp("killed")))
-
-
-@pytest.fixture(scope="module")
-def on_ray(killed: object) -> Iterator[OnRay]:
-    """A cluster of this machine with two cores."""
-    del killed
-    executor = OnRay("local")
-    yield executor
-    executor.close()
 
 
 def test_an_address_that_nobody_answers_at() -> None:
@@ -117,10 +103,9 @@ def test_what_ends_each_worker_is_told_by_itself(on_ray: OnRay, tmp_path: Path) 
     assert results(on_ray, work, range(60)) == {**SQUARES, 13: None}
 
 
-@pytest.mark.usefixtures("on_ray")
-def test_nobody_else_can_reach_it() -> None:
+def test_nobody_else_can_reach_it(on_ray: OnRay) -> None:
     """Nor is there a dashboard, and nothing is reported."""
-    results(OnRay("local"), Squares(), [1])
+    results(on_ray, Squares(), [1])
     import ray
 
     assert {node["NodeManagerAddress"] for node in ray.nodes()} == {"127.0.0.1"}
@@ -132,23 +117,20 @@ def test_nobody_else_can_reach_it() -> None:
     assert not ray._private.worker._global_node.webui_url  # type: ignore[attr-defined, unused-ignore]
 
 
-def test_nothing_is_left_of_one_that_was_killed(
-    killed: subprocess.CompletedProcess[str], on_ray: OnRay
+def test_work_for_accelerators_and_other_work_in_turn(
+    killed: subprocess.CompletedProcess[str],
 ) -> None:
-    """Once another one has started."""
+    """Those that wait hold no cores that others need; of a cluster that was killed before, once
+    another one has started, nothing is left.
+    """
     answer, _, folder = killed.stdout.strip().rpartition(" ")
     assert answer == "{0: 0, 1: 1, 2: 4}", killed.stderr
     assert killed.stderr == ""  # none of Ray's own words
-    assert results(on_ray, Squares(), [2]) == {0: 4}
     assert Path(folder).name.startswith("photograft-ray-")
-    assert not Path(folder).exists()
-
-
-def test_work_for_accelerators_and_other_work_in_turn() -> None:
-    """Those that wait hold no cores that others need."""
     code = """
 from executor_helpers import Squares
 from photograft.core.executors.base import Dealing
+from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 executor = OnRay("local")
 for accelerated in (False, True, False):
@@ -158,6 +140,7 @@ executor.close()
 """
     done = python(code)
     assert done.stdout.split() == ["2470"] * 3, done.stderr[-2000:]
+    assert not Path(folder).exists()
 
 
 def test_two_nodes() -> None:
@@ -169,6 +152,7 @@ cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 other = cluster.add_node(num_cpus=1)
 from executor_helpers import Slow
 from photograft.core.executors.base import Dealing
+from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 executor = OnRay(cluster.address)
 places, found = [], []
@@ -246,3 +230,23 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'photograft\[ray\]'"):
         OnRay("local")
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "accelerated", "expected"),
+    [
+        (8, 0, False, (8, 1, 0.0)),
+        (8, 2, False, (8, 1, 0.0)),
+        (8, 0, True, (1, 8, 0.0)),
+        (4, 1, True, (1, 4, 1.0)),
+        (16, 1, True, (4, 4, 0.25)),
+        (64, 1, True, (4, 16, 0.25)),
+        (16, 2, True, (4, 4, 0.5)),
+        (4, 8, True, (8, 1, 1.0)),
+    ],
+)
+def test_actors_and_what_each_has(
+    cpus: int, gpus: int, accelerated: bool, expected: tuple[int, int, float]
+) -> None:
+    """Enough of them decode for an accelerator, which they share."""
+    assert shares(cpus, gpus, accelerated=accelerated) == expected

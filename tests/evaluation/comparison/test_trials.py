@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,16 @@ import pytest
 import photograft
 import system_helpers as system
 from drawing import draw_folder
+from executor_helpers import NEEDS_RAY
 from photograft.backbones.settings import Preprocessing
+from photograft.core.deadline import BudgetSpentError, Until
+from photograft.core.executors.choosing import executing
+from photograft.core.executors.processes import Processes
 from photograft.core.progress import Silent, Step
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
 from photograft.evaluation.comparison.candidates import Candidate
+from photograft.evaluation.comparison.folds import Folds
 from photograft.evaluation.comparison.trials import TrialContext, try_folds
 from recording import Recorder
 from training_helpers import tiny_config
@@ -68,6 +74,60 @@ def test_statistics_are_those_of_a_folds_own_photos(
         measured.clear()
         assert number == len(trial.done)
     assert len(known) == 30
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [
+        pytest.param("processes", marks=pytest.mark.slow),
+        pytest.param("ray", marks=NEEDS_RAY),
+    ],
+)
+def test_folds_side_by_side_are_those_of_this_process(
+    executor: str, photos: Path, cache: Path
+) -> None:
+    """Bit for bit, in the same order; a network that is trained, and its frozen features."""
+    candidate = Candidate(tiny_config("finetune", weights="random", keep="always"))
+    context = TrialContext(Dataset.load(photos), FeatureStore(cache), Silent(), seed=0)
+    here = list(try_folds(context, candidate, None))
+    with executing(Processes(2) if executor == "processes" else "local"):
+        there = list(
+            try_folds(replace(context, progress=(recorder := Recorder())), candidate, None)
+        )
+        rest = list(try_folds(context, candidate, here[2]))
+    assert len(here) == len(there) == 5
+    for one, other in zip([*here, here[-1]], [*there, rest[-1]], strict=True):
+        assert np.array_equal(one.predicted, other.predicted)
+        assert np.array_equal(one.losses, other.losses, equal_nan=True)
+        assert one.done == other.done
+        assert one.train_accuracies == other.train_accuracies
+        assert one.costs.keys() == other.costs.keys()
+    assert len(rest) == 2
+    assert recorder.done["Trying convnet:c8 p c16 p c24 finetune"] == 5
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Work that is never done."""
+
+    def __call__(self, batch: object) -> object:
+        while True:
+            time.sleep(1)
+
+    stream = __call__
+
+
+def test_the_budget_stops_folds_that_are_tried_elsewhere(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Folds, "__reduce__", lambda folds: (Endless, ()))
+    candidate = Candidate(tiny_config("scratch"))
+    end = time.monotonic() + 3
+    context = TrialContext(Dataset.load(photos), FeatureStore(cache), Silent(), seed=0)
+    late = replace(context, progress=Until(Silent(), time.monotonic, end))
+    with executing(Processes(1)), pytest.raises(BudgetSpentError):
+        list(try_folds(late, candidate, None))
+    assert time.monotonic() > end
 
 
 def test_a_head_on_stored_features_needs_no_folds_of_its_own() -> None:

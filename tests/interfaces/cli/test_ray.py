@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import photograft
+from executor_helpers import NEEDS_RAY
 from photograft.core.executors.choosing import executing
 from photograft.core.executors.processes import Processes
 from photograft.interfaces.cli import main
@@ -42,16 +42,17 @@ def test_answers_come_in_the_order_of_the_photos(run_path: Path, photos: Path) -
         assert one.probability == pytest.approx(other.probability, abs=1e-6)
 
 
-@pytest.mark.ray
-@pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("where", [pytest.param("local", marks=NEEDS_RAY)])
 def test_the_same_run(
-    photos: Path, run_path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    where: str,
+    photos: Path,
+    run_path: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Of a cache that holds nothing yet; `run_path` was made by this process."""
     out = tmp_path / "run"
-    assert main.run(["train", str(photos), "--ray", "local", "--out", str(out)]) == 0
+    assert main.run(["train", str(photos), "--ray", where, "--out", str(out)]) == 0
     here, there = (
         json.loads((run / "metrics.json").read_text(encoding="utf-8")) for run in (run_path, out)
     )

@@ -50,6 +50,19 @@ def test_what_must_not_be_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert faults == [1, 1, 0, 1, 1, 0]
 
 
+@pytest.mark.slow
+def test_well_meant_requests_of_all_kinds_are_answered(
+    warm_cache: Path, run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    soak = importlib.import_module("benchmarks.serving_soak")
+    with serving(warm_cache, f"m={run_path}") as server:
+        found = soak.soak(server, 201, 0, 2, 200.0)
+    assert found.statuses == {200: 201}
+    assert found.kinds.keys() == {"raw", "form", "json", "binary"}
+    assert found.curve[-1][0] == 201
+
+
 def test_attacks_are_told_by_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
     hostile = importlib.import_module("benchmarks.hostile")

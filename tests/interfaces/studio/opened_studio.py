@@ -1,21 +1,15 @@
-"""A studio in a process of its own, and what a person does at its page."""
+"""What a person does at the page of a studio."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import system_helpers as system
+from studio_process import RunningStudio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -28,66 +22,13 @@ PLACES = ("photos", "health", "train", "understand", "try", "hand-over")
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
-@dataclass
-class OpenStudio:
-    """A studio that runs."""
-
-    process: subprocess.Popen[str]
-    #: With the token: opens the page once.
-    way_in: str
-
-    @property
-    def address(self) -> str:
-        return self.way_in.partition("/?")[0]
-
-    @property
-    def port(self) -> int:
-        return int(self.address.rpartition(":")[2])
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-@contextmanager
-def open_studio(folder: Path | None, cache: Path, *arguments: object) -> Iterator[OpenStudio]:
-    """Start a studio, at any free port unless the arguments name one, and end it."""
-    where = [] if "--port" in arguments else ["--port", "0"]
-    command = system.command("studio", *([folder] if folder else []), *arguments, *where)
-    process = subprocess.Popen(
-        [*command, "--no-browser"],
-        env={**os.environ, "PHOTOGRAFT_CACHE": str(cache)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        found = None
-        while not found:
-            line = process.stdout.readline()
-            assert line, process.wait()
-            found = re.search(r"http://\S+token=\S+", line)
-        yield OpenStudio(process, found[0])
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def enter(page: Page, studio: OpenStudio) -> None:
+def enter(page: Page, studio: RunningStudio) -> None:
     """Open the page by the address that the terminal shows."""
     page.goto(studio.way_in)
     page.wait_for_selector("body[data-ready]")
 
 
-def visit(page: Page, studio: OpenStudio, place: str) -> None:
+def visit(page: Page, studio: RunningStudio, place: str) -> None:
     """Open a place by its address."""
     page.goto(f"{studio.address}/{place}")
     page.wait_for_selector("body[data-ready]")

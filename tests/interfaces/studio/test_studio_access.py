@@ -8,22 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from opened_studio import (
-    CAMERA,
-    NARROW,
-    NEEDS_AXE,
-    PLACES,
-    WIDE,
-    OpenStudio,
-    enter,
-    open_studio,
-    post,
-    violations,
-    visit,
-)
+from opened_studio import CAMERA, NARROW, NEEDS_AXE, PLACES, WIDE, enter, post, violations, visit
 
 import system_helpers
 from browser_helpers import BROWSER_MARKS, chromium
+from studio_process import RunningStudio, open_studio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -48,7 +37,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStudio]:
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
     """With three classes, some photos that have none, and findings."""
     photos = tmp_path_factory.mktemp("studio") / "shapes"
     shutil.copytree(system_helpers.shared_photos(tmp_path_factory), photos)
@@ -60,7 +49,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStudio]:
 
 
 @pytest.fixture(scope="module")
-def entered(browser: Browser, studio: OpenStudio) -> Iterator[Page]:
+def entered(browser: Browser, studio: RunningStudio) -> Iterator[Page]:
     """A page that may see the studio, in which a classifier was trained."""
     context = browser.new_context(reduced_motion="reduce")
     page = context.new_page()
@@ -75,7 +64,7 @@ def entered(browser: Browser, studio: OpenStudio) -> Iterator[Page]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("place", PLACES)
-def test_places(entered: Page, studio: OpenStudio, place: str, scheme: str) -> None:
+def test_places(entered: Page, studio: RunningStudio, place: str, scheme: str) -> None:
     entered.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     for size in (WIDE, NARROW):
         entered.set_viewport_size(size)  # type: ignore[arg-type]
@@ -86,7 +75,7 @@ def test_places(entered: Page, studio: OpenStudio, place: str, scheme: str) -> N
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_what_opens(entered: Page, studio: OpenStudio, scheme: str) -> None:
+def test_what_opens(entered: Page, studio: RunningStudio, scheme: str) -> None:
     """Dialogs, menus, what is chosen, the large photo, the webcam, a cell's photos."""
     page = entered
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +10,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from starlette.testclient import TestClient
 
-from photograft.interfaces.studio.app import make_app
 from photograft.interfaces.studio.events import Events
 from photograft.interfaces.studio.sessions import Sessions, key_of
 from photograft.interfaces.studio.state import Studio
 from photograft.workflows.studio.project import Project
 from studio_helpers import ids_of, label_all
-from studio_process import running_studio
-
-PORT = 8765
-MARK = {"X-Photograft": "studio"}
+from studio_page import PORT, StudioPage
+from studio_process import entered_studio
 
 
 class Noted(Events):
@@ -37,32 +32,14 @@ class Noted(Events):
         super().publish(event)
 
 
-class Page:
+class Page(StudioPage):
     """A browser at a studio that works."""
 
     def __init__(self, project: Project) -> None:
         self.told = Noted()
-        self.studio = Studio(project, self.told)
-        sessions = Sessions(key_of(project.folder), PORT)
-        self.client = TestClient(
-            make_app(self.studio, sessions),
-            f"http://127.0.0.1:{PORT}",
-            raise_server_exceptions=False,
-            follow_redirects=False,
-        )
-        self.client.get(f"/?token={sessions.token}")
+        super().__init__(Studio(project, self.told), Sessions(key_of(project.folder), PORT))
+        self.enter()
         self.studio.start()
-
-    def get(self, place: str, status: int = 200) -> Any:
-        reply = self.client.get(place)
-        assert reply.status_code == status, reply.text
-        return reply.json()
-
-    def post(self, place: str, body: Any = None, status: int = 200) -> Any:
-        content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
-        reply = self.client.post(place, content=content, headers=MARK)
-        assert reply.status_code == status, reply.text
-        return reply.json()
 
     def do(self, kind: str, **options: Any) -> dict[str, Any]:
         """Have a job done, and return what is told of it."""
@@ -115,6 +92,8 @@ def test_what_is_asked_wrongly(page: Page) -> None:
     page.post("/api/jobs", {"kind": "train", "options": ["quick"]}, 400)
     page.post("/api/jobs/stop", {"id": "gone"}, 400)
     page.post("/api/answers", {"ids": ["0" * 16], "action": "ok"}, 404)
+    gone = {"ids": ["0" * 16], "action": None, "finding": "0-near-duplicates"}
+    assert "no longer" in page.post("/api/answers", gone, 400)["detail"]
     page.get("/api/run/cell?actual=a&predicted=b", 400)
     page.get("/exports/gone.csv", 404)
     page.get("/heat/0", 400)
@@ -199,16 +178,15 @@ def test_a_killed_studio_trains_on_at_its_next_start(
     photos: Path, tmp_path: Path, warm_cache: Path
 ) -> None:
     place = tmp_path / "project"
-    with running_studio(warm_cache, photos, "--project", place) as studio:
+    with entered_studio(photos, warm_cache, "--project", place) as studio:
         order = {"kind": "train", "options": {"effort": "quick"}}
         job_id = studio.json("/api/jobs", order)["id"]
         while not (studio.json("/api/jobs")["current"] or {}).get("step"):
             time.sleep(0.02)
         photo = studio.json("/api/shelf?name=circle")["ids"][0]
         studio.json("/api/label", {"ids": [photo], "label": "square"})
-        studio.process.kill()
-        studio.process.wait()
-    with running_studio(warm_cache, photos, "--project", place) as studio:
+        studio.kill()
+    with entered_studio(photos, warm_cache, "--project", place) as studio:
         past: list[dict[str, Any]] = []
         deadline = time.monotonic() + 120
         while not past and time.monotonic() < deadline:

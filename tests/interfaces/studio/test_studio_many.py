@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opened_studio import WIDE, OpenStudio, enter, open_studio
+from opened_studio import WIDE, enter
 
 from browser_helpers import BROWSER_MARKS, chromium
 from drawing import draw_folder
+from studio_process import RunningStudio, open_studio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -55,7 +56,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStudio]:
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
     """Many photos, of which a hundred differ."""
     folder = tmp_path_factory.mktemp("many")
     drawn = draw_folder(folder / "drawn", ("circle", "square"), n=50, size=64)
@@ -68,7 +69,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStudio]:
 
 
 @pytest.mark.timeout(600)
-def test_twenty_thousand_photos_scroll(browser: Browser, studio: OpenStudio) -> None:
+def test_twenty_thousand_photos_scroll(browser: Browser, studio: RunningStudio) -> None:
     context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]
     page = context.new_page()
     enter(page, studio)

@@ -8,21 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from opened_studio import (
-    CAMERA,
-    NARROW,
-    WIDE,
-    OpenStudio,
-    ask,
-    drop,
-    enter,
-    open_studio,
-    shelves,
-    visit,
-)
+from opened_studio import CAMERA, NARROW, WIDE, ask, drop, enter, shelves, visit
 
 import system_helpers
 from browser_helpers import BROWSER_MARKS, chromium
+from studio_process import RunningStudio, open_studio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -37,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def studio(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStudio]:
+def studio(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
     """Thirty photos: ten circles, ten squares, ten without a class."""
     photos = tmp_path / "shapes"
     shared = system_helpers.shared_photos(tmp_path_factory)
@@ -58,7 +48,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, studio: OpenStudio) -> Iterator[Page]:
+def page(context: BrowserContext, studio: RunningStudio) -> Iterator[Page]:
     """The shelf of photos without a class; nothing is to go wrong on the way."""
     made = context.new_page()
     wrong: list[str] = []
@@ -195,7 +185,7 @@ def test_the_large_photo_labels_and_goes_on(page: Page) -> None:
 
 
 def test_two_tabs_show_the_same_and_a_reload_finds_it_again(
-    page: Page, context: BrowserContext, studio: OpenStudio
+    page: Page, context: BrowserContext, studio: RunningStudio
 ) -> None:
     other = context.new_page()
     visit(other, studio, "photos?shelf=circle")
@@ -285,7 +275,7 @@ def test_the_server_goes_and_comes_back(
         waits(page, {"circle": 19, "star": 1})
 
 
-def test_a_phone_labels_by_taps(browser: Browser, studio: OpenStudio) -> None:
+def test_a_phone_labels_by_taps(browser: Browser, studio: RunningStudio) -> None:
     context = browser.new_context(viewport=NARROW, has_touch=True, is_mobile=True)  # type: ignore[arg-type]
     page = context.new_page()
     enter(page, studio)

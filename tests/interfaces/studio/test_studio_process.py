@@ -18,7 +18,7 @@ import pytest
 import system_helpers as system
 from drawing import MakePhotos
 from photograft.workflows.studio.project import Project
-from studio_process import RunningStudio, running_studio
+from studio_process import RunningStudio, entered_studio
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def photos(tmp_path: Path, make_photos: MakePhotos) -> Path:
 def test_it_stops_in_good_order_though_a_page_listens(
     photos: Path, cache: Path, number: int
 ) -> None:
-    with running_studio(cache, photos) as studio:
+    with entered_studio(photos, cache) as studio:
         listening = studio.connect()
         listening.request("GET", "/api/events", headers=dict(studio.headers))
         stream = listening.getresponse()
@@ -43,7 +43,7 @@ def test_it_stops_in_good_order_though_a_page_listens(
 
 
 def test_events_reach_all_pages(photos: Path, cache: Path) -> None:
-    with running_studio(cache, photos) as studio:
+    with entered_studio(photos, cache) as studio:
         pages = []
         for _ in range(2):
             connection = studio.connect()
@@ -67,7 +67,7 @@ def test_events_reach_all_pages(photos: Path, cache: Path) -> None:
 def test_a_second_studio_says_who_has_the_project(
     photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with running_studio(cache, photos) as studio:
+    with entered_studio(photos, cache) as studio:
         result = system.invoke(capsys, "studio", photos, "--no-browser", "--port", 0)
         told = (f"process {studio.process.pid}", f"http://127.0.0.1:{studio.port}")
         assert result.code == 2
@@ -92,7 +92,7 @@ def test_what_can_not_be_opened(
 def test_a_port_that_is_taken(
     photos: Path, cache: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with running_studio(cache, photos) as studio:
+    with entered_studio(photos, cache) as studio:
         other = ("--project", tmp_path / "other", "--port", studio.port)
         result = system.invoke(capsys, "studio", photos, "--no-browser", *other)
         assert result.code == 2
@@ -124,7 +124,7 @@ def test_kill_9_loses_no_label(photos: Path, cache: Path) -> None:
     expected: dict[str, set[str]] = {}
     port, cookie = 0, ""
     for time_around in range(3):
-        with running_studio(cache, photos, port=port) as studio:
+        with entered_studio(photos, cache, "--port", port) as studio:
             if cookie:
                 studio.cookie = cookie
             port, cookie = studio.port, studio.cookie
@@ -160,7 +160,7 @@ def test_kill_9_loses_no_label(photos: Path, cache: Path) -> None:
 
 
 def test_a_studio_that_was_killed_leaves_no_lock(photos: Path, cache: Path) -> None:
-    with running_studio(cache, photos) as studio:
+    with entered_studio(photos, cache) as studio:
         studio.process.send_signal(signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             studio.process.wait(20)

@@ -15,6 +15,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from photograft.core.arrays import Floats
 from photograft.learning.head.basis import Basis, make_basis
+from photograft.learning.head.candidates import discriminant_path
 from photograft.learning.head.discriminant import (
     LEDOIT_WOLF,
     SHRINKAGES,
@@ -236,6 +237,25 @@ def test_views_are_held_out_together_and_the_plain_one_is_scored() -> None:
         basis = basis_of(np.concatenate([first, second]))
         said, _ = out_of_fold_discriminants(basis, labels, folds, ones(60), (0.3,))
         assert ((said[0, :, 0].argmax(axis=1) == labels).mean() > 0.85) == right
+
+
+def test_a_class_that_lies_in_one_fold_is_not_recognised_there() -> None:
+    """Its mean of nothing would lie nearer to its photos than the means of all the others."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    centres = np.array([[8.0, 8.0], [-8.0, 8.0], [0.0, 0.0]])
+    features = (centres[labels] + rng.normal(0, 1, (90, 2))).astype(np.float32)
+    features = np.concatenate([features, rng.normal(0, 1, (90, 8)).astype(np.float32)], axis=1)
+    folds = np.where(labels == 2, 0, np.arange(90) // 3 % 5)[:, None]
+    basis = basis_of(features)
+    said, _ = out_of_fold_discriminants(basis, labels, folds, ones(90))
+    right = said[:, :, 0].argmax(axis=2) == labels
+    assert not right[:, labels == 2].any()
+    assert right[:, labels != 2].all()
+    np.testing.assert_allclose(np.exp(said).sum(axis=3), 1, atol=1e-5)
+    # Nor are heads less sure of the others for it.
+    for point in discriminant_path(basis, labels, folds, ones(90)):
+        assert np.exp(-point.losses[labels != 2]).mean() > 0.9
 
 
 def test_same_bits_whatever_the_threads() -> None:

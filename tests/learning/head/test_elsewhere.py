@@ -14,12 +14,12 @@ from PIL import Image
 
 import photograft
 from photograft.classifier.classifier import Classifier
-from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.splits import Split, make_split
-from photograft.learning.head.elsewhere import Disagreement, choose_by_validation, disagreement
+from photograft.learning.head.elsewhere import Disagreement, disagreement
 from photograft.learning.job import Fitted, Job, learned_photos
+from photograft.learning.looks.search import Search
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.features import choose_head, fit_chosen
 from photograft.learning.strategies.registry import find_strategy
@@ -116,7 +116,7 @@ def test_what_validation_chooses_is_learned_from_training_photos(
 ) -> None:
     """Each validation photo is judged by what the others chose, not by what it chose itself."""
     job = make_job(shifted, config(), cache)
-    found = choose_by_validation(job, job.extractor, job.features(), Silent())
+    found = Search(job).by_validation().selection
     num_train = len(job.split.train)
     assert found.judges == "validation"
     assert found.num_learned == num_train
@@ -289,5 +289,5 @@ def test_a_store_is_all_that_is_looked_at(level: Path, tmp_path: Path) -> None:
     job = make_job(level, config(), tmp_path / "cache")
     store = FeatureStore(tmp_path / "cache")
     before = {path: path.stat().st_size for path in store.cache.rglob("*.keys")}
-    choose_by_validation(job, job.extractor, job.features(), Silent())
+    Search(job).by_validation()
     assert {path: path.stat().st_size for path in store.cache.rglob("*.keys")} == before

@@ -20,16 +20,17 @@ from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
-from photograft.data.splits import make_split
+from photograft.data.loading import split_of
 from photograft.features.opening import extractor_for
 from photograft.learning.head.selection import to_json
 from photograft.learning.job import Job
 from photograft.learning.looks import plan
 from photograft.learning.looks.plan import PLANS, Plan, plan_for
-from photograft.learning.looks.search import Found, search
+from photograft.learning.looks.search import Found, Search, search
 from photograft.learning.looks.steps import Step, told
 from photograft.learning.options import read_settings
 from photograft.learning.settings import TrainConfig
+from photograft.learning.strategies import features
 from recording import InterruptedByTestError, Interrupting, Recorder
 from system_helpers import read_json
 
@@ -69,7 +70,7 @@ def job_of(
     config: TrainConfig = CONFIG,
 ) -> Job:
     dataset = Dataset.load(photos)
-    split = make_split(dataset, validation=config.validation, test=config.test, seed=0)
+    split = split_of(dataset, config)
     extractor = extractor_for(
         get_backbone(first), config, store=store, progress=progress or Silent()
     )
@@ -261,6 +262,64 @@ def test_what_the_user_names_is_taken_alone(changes: dict[str, object]) -> None:
     assert plan_for(config) == PLANS["thorough"]
     assert plan_for(dataclasses.replace(config, **changes)) == PLANS["quick"]  # type: ignore[arg-type]
     assert PLANS["quick"].looks == ()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Striped photos whose shade tells the class in training as well, and nothing in validation."""
+    root = tmp_path_factory.mktemp("elsewhere")
+    for part, count in (("train", 40), ("validation", 30)):
+        for number, name in enumerate(("across", "down")):
+            (root / part / name).mkdir(parents=True)
+            for i in range(count):
+                rng = np.random.default_rng([len(part), number, i])
+                stripes = np.where(np.arange(96) // 2 % 2, -12.0, 12.0)
+                stripes = stripes + rng.normal(0, 20, (96, 96))
+                told = number if part == "train" else rng.integers(0, 2)
+                shade = np.array([135.0, 120.0, 105.0])[:: 1 - 2 * int(told)] + rng.normal(0, 3, 3)
+                pixels = (stripes.T if number else stripes)[..., None] + shade
+                path = root / part / name / f"{i}.png"
+                Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    return root
+
+
+@pytest.mark.usefixtures("planned")
+def test_validation_photos_from_elsewhere_choose_looks_too(
+    elsewhere: Path, store: FeatureStore
+) -> None:
+    """By the training photos there is nothing left to mend, and one look is enough."""
+    job = job_of(elsewhere, store)
+    by_training = search(job)
+    assert names(by_training) == [FIRST]
+    assert by_training.selection.accuracy == 1
+    fitted = features.fit(job)
+    assert any("from elsewhere" in note for note in fitted.notes)
+    assert fitted.classifier.backbone.name == SHARP
+    assert fitted.extractor is not None
+    assert [step["look"] for step in fitted.selection["steps"]][:2] == [FIRST, SHARP]
+    assert fitted.selection["judges"] == "validation"
+    (note,) = [note for note in fitted.notes if note.startswith(f"a look with {SHARP}")]
+    assert "of validation photos right with it" in note
+    # What is said of them is said by what others of them chose, and learned from training photos.
+    by_validation = Search(job).by_validation()
+    assert by_validation.selection.num_learned == len(job.split.train)
+    before, after = by_validation.steps[:2]
+    assert before.accuracy is not None
+    assert after.accuracy is not None
+    assert after.accuracy > before.accuracy + 0.3
+    assert 0 < by_validation.selection.log_loss < 0.1
+
+
+def test_both_searches_are_paid_for_once(
+    elsewhere: Path, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a look saw for the one is there for the other."""
+    cost = costs_of(get_backbone(SHARP))[0] / costs_of(get_backbone(FIRST))[0]
+    allow(monkeypatch, [SHARP], most=1 + 1.5 * cost)
+    searching = Search(job_of(elsewhere, store))
+    for _ in range(2):
+        found = searching.by_validation()
+        assert SHARP in {step.look for step in found.steps if step.accuracy is not None}
 
 
 def test_whatever_is_found_can_be_exported() -> None:

@@ -21,8 +21,8 @@ from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import locate_weights
 from photograft.classifier.head import Head
 from photograft.core.errors import InputError, UnknownNameError
+from photograft.learning.loop.feeds import Feed
 from photograft.learning.loop.network import HeadModule, TransferNetwork
-from photograft.learning.loop.training import Feed
 
 NORMS = nn.modules.batchnorm._BatchNorm
 LABELS = np.arange(8) % 2

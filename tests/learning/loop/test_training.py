@@ -19,8 +19,9 @@ from photograft.core.choices import OPTIMIZERS
 from photograft.core.errors import InputError, StorageError
 from photograft.learning.history import History
 from photograft.learning.loop.checkpoints import Checkpoint
+from photograft.learning.loop.compiling import pays
+from photograft.learning.loop.feeds import Feed
 from photograft.learning.loop.targets import class_weights
-from photograft.learning.loop.training import Feed
 from photograft.learning.settings import Training
 from recording import EpochRecorder, InterruptedByTestError, Interrupting, Recorder
 
@@ -306,7 +307,7 @@ def scripted(logits: list[float], signs: list[float], settings: Training) -> tup
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(
-            "photograft.learning.loop.training.make_optimizer",
+            "photograft.learning.loop.passes.make_optimizer",
             lambda blocks, _: Counting([{"params": blocks[0].parameters(), "rate": 1.0}], lr=1.0),
         )
         where = small.setting(2, target_encoding="binary")
@@ -616,3 +617,92 @@ def test_statistics_of_norms_are_averaged_too() -> None:
     history = small.run(Normed(), train_on(), validation(), replace(LOOP, ema_decay=0.5, epochs=2))
     assert int(model[1].num_batches_tracked) == 10  # type: ignore[arg-type]
     assert math.isfinite(history.epochs[-1].val_loss or math.nan)
+
+
+# Compiled
+
+
+def plain(function: Any, *, dynamic: bool) -> Any:
+    """Stands for `torch.compile`: counts the batches that go through what it gives."""
+    assert not dynamic
+
+    def compiled(x: Tensor) -> Tensor:
+        plain.sizes.append(len(x))  # type: ignore[attr-defined]
+        found: Tensor = function(x)
+        return found
+
+    return compiled
+
+
+def broken(function: Any, *, dynamic: bool) -> Any:
+    """Fails where it is first used, as compilers do."""
+    del dynamic
+
+    def compiled(x: Tensor) -> Tensor:
+        torch.rand(3)
+        function(x).sum().backward()
+        raise RuntimeError("no compiler\nis here")
+
+    return compiled
+
+
+class Backwards(torch.autograd.Function):
+    """Fails on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        del ctx
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        raise RuntimeError("no way back")
+
+
+def broken_backwards(function: Any, *, dynamic: bool) -> Any:
+    del dynamic
+    return lambda x: Backwards.apply(function(x))
+
+
+def compiled_outcome(compiler: Any) -> tuple[Any, History]:
+    model = small.head_model(hidden=(8,), dropout=0.3)
+    where = replace(small.setting(target_encoding="categorical"), compiler=compiler)
+    settings = replace(LOOP, accumulate=2)
+    history = small.run(model, small.feed(X[:37], Y[:37]), validation(), settings, where=where)
+    return small.weights_of(model), history
+
+
+def test_whole_batches_in_training_go_through_what_is_compiled() -> None:
+    plain.sizes = []  # type: ignore[attr-defined]
+    found, expected = compiled_outcome(plain), compiled_outcome(None)
+    assert plain.sizes == [8] * 4 * LOOP.epochs  # type: ignore[attr-defined]
+    assert small.same_tensors(found[0], expected[0])
+    assert found[1].notes == ()
+
+
+@pytest.mark.parametrize(
+    ("compiler", "words"),
+    [(broken, "no compiler"), (broken_backwards, "no way back")],
+)
+def test_where_compiling_fails_it_is_trained_without(compiler: Any, words: str) -> None:
+    """The very same weights, dropout included; and that is said."""
+    found, expected = compiled_outcome(compiler), compiled_outcome(None)
+    assert small.same_tensors(found[0], expected[0])
+    assert found[1].notes == (
+        f"torch.compile failed ({words}): the network was trained without it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "num_batches", "expected"),
+    [
+        ("auto", "cpu", 10**6, False),
+        ("auto", "cuda", 999, False),
+        ("auto", "cuda", 1000, True),
+        ("auto", "mps", 10**6, False),
+        ("on", "cpu", 1, True),
+        ("off", "cuda", 10**6, False),
+    ],
+)
+def test_when_compiling_pays(wanted: str, device: str, num_batches: int, expected: bool) -> None:
+    assert pays(wanted, device, num_batches) is expected

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from photograft.backbones.running import num_at_once
-from photograft.classifier.classifier import Prediction
+from photograft.classifier.prediction import Prediction
 from photograft.workflows.serving.batching import MAX_WAIT, Batcher
 from photograft.workflows.serving.figures import ModelFigures
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+from PIL import Image
+
+from photograft.core.errors import InputError
+from photograft.diagnosis.findings import SEVERITIES, Finding, Flagged
+from photograft.diagnosis.tables import write_findings
 from photograft.workflows.studio.health import Health
 from photograft.workflows.studio.jobs import Jobs
 from photograft.workflows.studio.project import Project
@@ -81,3 +88,35 @@ def test_a_finding_of_no_photo_has_no_answers(unlabelled: Project) -> None:
         jobs.wait(jobs.add("doctor"))
         few = _card(Health(unlabelled, jobs), "few photos")
     assert (few["photos"], few["actions"]) == ([], [])
+
+
+def test_a_group_is_answered_whole_where_no_card_shows_all_of_it(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(75):
+        Image.new("RGB", (2, 2), (i, 0, 0)).save(photos / f"{i:02}.png")
+    job = {"id": "1", "kind": "doctor", "options": {}, "order": {}, "state": "done"}
+    past = [{**job, "result": {"num_photos": 75}}]
+    with Project.open(photos) as project:
+        noted = {"format": 1, "jobs": [], "past": past}
+        (project.folder / "jobs.json").write_text(json.dumps(noted), "utf-8")
+        (project.folder / "checkup").mkdir()
+        paths = [row.photo.path for row in project.view().rows]
+        flagged = tuple(Flagged(path, "", int(i >= 70)) for i, path in enumerate(paths))
+        finding = Finding("near duplicates", SEVERITIES[0], 0.1, "Copies", "", flagged)
+        write_findings(project.folder / "checkup", [finding])
+        health = Health(project, Jobs(project))
+        card = _card(health, "near duplicates")
+        shown = [one["id"] for one in card["photos"]]
+        assert len(shown) == 60
+        assert (card["photos"][0]["num_together"], card["photos"][0]["num_open"]) == (70, 70)
+        together = health.together(card["id"], shown[:1], rest=False)
+        assert {project.row(one).photo.path for one in together} == set(paths[:70])
+        assert health.together(card["id"], shown[:3], rest=True) == together[1:]
+        said = project.answer(together, "group", "together-x")
+        assert said == "Group 70 photos"
+        assert project.answer(together, None) == "Take the answer to 70 photos back"
+        assert all(project.row(one).answer is None for one in together)
+        for finding_id, ids in (("9-near-duplicates", shown[:1]), (card["id"], ["0" * 16])):
+            with pytest.raises(InputError, match="no longer"):
+                health.together(finding_id, ids, rest=False)

@@ -226,11 +226,14 @@ def test_jobs_that_leave_the_project_or_are_of_no_known_kind_are_left_out(
         row("up", out="../x"),
         row("away", out=away),
         row("run", "export", run="runs/../../x"),
+        row("link", out="linked/quick-1"),
         row("kind", "shell"),
         row("option", options=1) | {"options": {"effort": "heroic"}},
     ]
+    (unlabelled.folder / "linked").symlink_to(tmp_path, target_is_directory=True)
     past = [
-        {**row("old"), "state": "done", "result": {"path": path}} for path in ("runs/quick-1", away)
+        {**row("old"), "state": "done", "result": {"path": path}}
+        for path in ("runs/quick-1", away, "linked/run")
     ]
     noted = {"format": 1, "jobs": queued, "past": past}
     (unlabelled.folder / "jobs.json").write_text(json.dumps(noted), "utf-8")

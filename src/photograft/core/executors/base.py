@@ -6,9 +6,10 @@ of the store, in no run folder, and in no classifier.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -49,11 +50,13 @@ class Dealing(Generic[T_contra]):
         batch_size: Things in a batch, at most.
         num_bytes: About how many bytes it takes to send a thing: batches are bounded in these, too.
         accelerated: Whether each worker needs an accelerator.
+        check: Called about each second while workers are at work; what it raises ends the work.
     """
 
     batch_size: int = BATCH_SIZE
     num_bytes: Callable[[T_contra], int] = lambda thing: 0
     accelerated: bool = False
+    check: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,39 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End what was started for it."""
+        ...
+
+
+@runtime_checkable
+class Team(Protocol):
+    """Workers that do one work together, such as training a network.
+
+    Attributes:
+        workers: How many.
+    """
+
+    workers: int
+
+    def together(
+        self, work: Callable[[Callable[[object], None]], None], *, folder: Path, accelerated: bool
+    ) -> Iterator[object]:
+        """Have each worker do the same work, connected by `torch.distributed` with the others.
+
+        Where a worker dies, all begin anew: the work is to go on from where it was.
+
+        Args:
+            work: Picklable; is given what takes things that are to be told.
+            folder: For what they write of their own; all machines see it.
+            accelerated: Whether each worker needs an accelerator.
+
+        Yields:
+            What is told, as long as they are at work.
+
+        Raises:
+            InputError: There is no room for so many.
+            WorkersLostError: They die again and again.
+            Exception: What the work raised.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from photograft.core.errors import InputError
 from photograft.core.executors.base import Executor, InProcess
 
 #: What `--ray` is where nobody says otherwise.
@@ -20,24 +21,32 @@ def current() -> Executor:
 
 
 @contextmanager
-def executing(where: str | Executor = OFF) -> Iterator[Executor]:
+def executing(where: str | Executor = OFF, *, workers: int = 1) -> Iterator[Executor]:
     """Choose what does the work that is asked for in a ``with`` block.
 
     Args:
         where: ``"off"`` for what was chosen before, this process by default; ``"local"``,
             ``"auto"`` or an address for Ray (see `OnRay`); or an executor, which stays open.
+        workers: How many train a network together, on Ray.
 
     Raises:
-        InputError: Ray is not installed, or no cluster is there.
+        InputError: There are to be several workers, and no Ray; or Ray is not installed, or no
+            cluster is there.
     """
     if where == OFF:
+        if workers > 1:
+            raise InputError(
+                f"{workers} workers that train together need Ray, or torchrun",
+                fix="Add --ray local, or run: "
+                f"torchrun --nproc-per-node {workers} -m photograft train …",
+            )
         yield current()
         return
     executor: Executor
     if isinstance(where, str):
         from photograft.core.executors.ray_cluster import OnRay
 
-        executor = OnRay(where)
+        executor = OnRay(where, workers=workers)
     else:
         executor = where
     token = _CHOSEN.set(executor)

@@ -23,6 +23,8 @@ W = TypeVar("W", bound=Hashable)
 _DEPTH = 2
 #: Deaths of a worker at the same batch that are put down to it.
 _DEATHS = 2
+#: Seconds to wait for an answer before anything else is seen to.
+WAIT = 1.0
 #: Bytes of a batch, at most, unless one thing has more.
 _MOST_BYTES = 16 * 2**20
 
@@ -66,7 +68,7 @@ class Workers(Protocol[W]):
         ...
 
     def answers(self) -> list[Answer[W]]:
-        """Wait for answers, and return one at least, one a worker at most."""
+        """Wait a second for answers, and return those that came, one a worker at most."""
         ...
 
 
@@ -92,7 +94,7 @@ def deal(
 
     Raises:
         WorkersLostError: They die one after another.
-        Exception: What the work raised.
+        Exception: What the work raised, or `Dealing.check`.
     """
     fresh = _batches(things, dealing)
     again: deque[_Batch[T]] = deque()
@@ -104,6 +106,7 @@ def deal(
         _hire(workers, len(held), coming, fresh, again)
         if not again and not any(held.values()):
             return
+        dealing.check()
         for answer in workers.answers():
             coming.discard(answer.worker)
             if answer.error is not None:

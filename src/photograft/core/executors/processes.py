@@ -14,7 +14,7 @@ from typing import Any
 
 from photograft.core.errors import first_line
 from photograft.core.executors.base import Dealing, Done, R, T, Work
-from photograft.core.executors.dealing import Answer, deal
+from photograft.core.executors.dealing import WAIT, Answer, deal
 from photograft.core.executors.frames import receive, send
 from photograft.core.parallel import num_cores
 
@@ -85,7 +85,10 @@ class _Pool:
         self._send(worker, batch)
 
     def answers(self) -> list[Answer[int]]:
-        answer = self._answers.get()
+        try:
+            answer = self._answers.get(timeout=WAIT)
+        except queue.Empty:
+            return []
         if answer.died:
             self._processes[answer.worker].kill()  # where the pipe alone is broken
             _end(self._processes.pop(answer.worker))

@@ -9,7 +9,7 @@ from typing import Any
 
 from photograft.core.errors import first_line
 from photograft.core.executors.base import Work
-from photograft.core.executors.dealing import Answer
+from photograft.core.executors.dealing import WAIT, Answer
 from photograft.core.executors.worker import Reply, reply_to
 from photograft.core.parallel import keep_to
 
@@ -51,6 +51,31 @@ class Worker:
         return reply_to(self._work.__call__, batch), place
 
 
+#: Cores whose threads decode in one process: of more, most wait for the interpreter.
+_CORES = 4
+#: Processes that share an accelerator: each holds the network, and some 0.5 GB besides.
+_SHARING = 4
+
+
+def shares(cpus: int, gpus: int, *, accelerated: bool) -> tuple[int, int, float]:
+    """Return how many actors there are to be, and the cores and accelerators of each.
+
+    One process can't decode as fast as an accelerator looks: where there are cores for it, several
+    share one.
+
+    Args:
+        cpus: Cores of the cluster.
+        gpus: Accelerators that Ray knows of. Of others, such as Apple's, there is one.
+        accelerated: Whether each actor needs one.
+    """
+    if not accelerated:
+        return max(1, cpus), 1, 0.0
+    if not gpus:
+        return 1, max(1, cpus), 0.0
+    sharing = min(_SHARING, max(1, cpus // gpus // _CORES))
+    return gpus * sharing, max(1, cpus // (gpus * sharing)), 1 / sharing
+
+
 class Pool:
     """Actors, which stay for the next run; a worker is known by its number."""
 
@@ -59,10 +84,8 @@ class Pool:
 
         there = ray.cluster_resources()
         cpus, gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
-        # Of accelerators that Ray does not know of, such as Apple's, there is one.
-        self.size = max(1, gpus if accelerated else cpus)
-        self._cores = max(1, cpus // self.size)
-        options = {"num_gpus": 1} if accelerated and gpus else {}
+        self.size, self._cores, part = shares(cpus, gpus, accelerated=accelerated)
+        options = {"num_gpus": part} if part else {}
         # Whose death is put down to what is for us to say: Ray tries nothing again.
         self._class = ray.remote(
             num_cpus=self._cores, max_restarts=0, max_task_retries=0, **options
@@ -128,7 +151,10 @@ class Pool:
         if self._there:
             return [Answer(self._there.pop(), is_ready=True)]
         first = {held[0]: worker for worker, held in self._under_way.items() if held}
-        (reference,), _ = ray.wait([*first, *self._coming], num_returns=1)
+        answered, _ = ray.wait([*first, *self._coming], num_returns=1, timeout=WAIT)
+        if not answered:
+            return []
+        (reference,) = answered
         if reference in first:
             return [self._answer(first[reference], reference)]
         worker = self._coming.pop(reference)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class OnRay:
         address: ``"local"`` for a cluster of this machine, started at the first work and ended by
             `close`; ``"auto"`` for the one that runs here, or is named by ``RAY_ADDRESS``; or where
             one is, such as ``"10.0.0.1:6379"``.
+        workers: How many train a network together.
 
     Raises:
         InputError: Ray is not installed, or no cluster is there.
@@ -48,12 +49,12 @@ class OnRay:
 
     is_remote = True
 
-    def __init__(self, address: str = "local") -> None:
+    def __init__(self, address: str = "local", *, workers: int = 1) -> None:
         need_packages("--ray", ["ray"], "ray")
         # Read as Ray is imported: nothing of what is done here is told to anybody.
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        self.address = address
+        self.address, self.workers = address, workers
         self._folder: Path | None = None
         self._is_ours = False
         self._printing: Any = None
@@ -72,9 +73,7 @@ class OnRay:
         dealing = dealing or Dealing()
         if dealing.accelerated not in self._pools:
             # Actors that wait for work hold the cores that those of the other pool need.
-            for other, idle in [*self._pools.items()]:
-                if idle.is_idle:
-                    self._pools.pop(other).close()
+            self.rest()
             self._pools[dealing.accelerated] = Pool(accelerated=dealing.accelerated)
         pool = self._pools[dealing.accelerated]
         pool.begin(work)
@@ -82,6 +81,22 @@ class OnRay:
             yield from deal(pool, things, dealing)  # type: ignore[misc]  # the work's own results
         finally:
             pool.end()
+
+    def together(
+        self, work: Callable[[Callable[[object], None]], None], *, folder: Path, accelerated: bool
+    ) -> Iterator[object]:
+        """Have workers do the same work; see `Team`."""
+        from photograft.core.executors.ray_training import train_together
+
+        self._connect()
+        self.rest()
+        yield from train_together(work, self.workers, folder=folder, accelerated=accelerated)
+
+    def rest(self) -> None:
+        """End the actors that wait for work, so that others may have their cores."""
+        for kind, pool in [*self._pools.items()]:
+            if pool.is_idle:
+                self._pools.pop(kind).close()
 
     def close(self) -> None:
         """Leave the cluster; end it, and remove what it wrote, where it was started here."""

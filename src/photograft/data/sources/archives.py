@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import MAX_FILE_BYTES, printable
@@ -104,11 +105,10 @@ class _Contents:
 
 def _list_zip(file: AnyFile, contents: _Contents) -> None:
     try:
-        archive = zipfile.ZipFile(file.path if isinstance(file, LocalFile) else file.open())
+        members = _ZipMembers(file)
     except DAMAGED as error:
         raise damaged(file.shown, error) from error
-    members = _ZipMembers(archive)
-    for info in archive.infolist():
+    for info in members.archive.infolist():
         mode = stat.S_IFMT(info.external_attr >> 16)
         fault = ""
         if mode == stat.S_IFLNK:
@@ -139,17 +139,21 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
 
 
 class _ZipMembers:
-    """Reads members of an open zip file from any thread."""
+    """Reads members of a zip file from any thread."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
+    def __init__(self, file: AnyFile) -> None:
+        self._file = file
+        self.archive = zipfile.ZipFile(file.path if isinstance(file, LocalFile) else file.open())
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ZipMembers, (self._file,)
 
     def read(self, info: zipfile.ZipInfo) -> bytes:
         try:
             # zipfile guards its reads, but not its count of open members.
             with self._lock:
-                member = self._archive.open(info)
+                member = self.archive.open(info)
             try:
                 data = member.read(MAX_FILE_BYTES + 1)
             finally:

@@ -13,7 +13,7 @@ from photograft.core.errors import SourceError, described
 from photograft.data.sources.base import Listing
 from photograft.data.sources.manifest import list_rows
 from photograft.data.sources.manifest_places import Places
-from photograft.data.sources.tables import Rows, cell_text
+from photograft.data.sources.table_rows import Rows, cell_text
 
 #: The names that columns have where they are not given, by what they hold.
 DEFAULT_COLUMNS = {"path": "path", "label": "label", "split": "split", "group": "group"}

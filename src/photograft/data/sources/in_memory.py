@@ -14,7 +14,7 @@ from photograft.data.sources.base import Item, Listing, SkippedFile, make_listin
 from photograft.data.sources.frames import texts
 from photograft.data.sources.labels import Array, read_class_names, read_labels
 from photograft.data.sources.manifest import check_splits, group_notes
-from photograft.data.sources.tables import Rows
+from photograft.data.sources.table_rows import Rows
 
 
 def read_in_memory(

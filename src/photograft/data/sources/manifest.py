@@ -16,7 +16,8 @@ from photograft.core.text import count
 from photograft.data.sources.base import Items, Listing, SkippedFile, make_listing, split_name
 from photograft.data.sources.manifest_places import AnyPlaces, FarPlaces, Places
 from photograft.data.sources.places import FarFile, copied
-from photograft.data.sources.tables import Rows, read_rows
+from photograft.data.sources.table_rows import Rows
+from photograft.data.sources.tables import read_rows
 
 #: Rows that are looked at together.
 _BATCH = 16_384

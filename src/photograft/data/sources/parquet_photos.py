@@ -15,7 +15,7 @@ from photograft.data.sources.parquet_columns import Columns, find_columns
 from photograft.data.sources.parquet_rows import ParquetColumn, open_parquet
 from photograft.data.sources.places import AnyFile
 from photograft.data.sources.shards import Shard, each_shard
-from photograft.data.sources.tables import cell_text
+from photograft.data.sources.table_rows import cell_text
 
 _EXPECTED = (
     "a column of photos' bytes (image, img or bytes) and a column label, and optionally split, "

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import csv
 import itertools
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from photograft.core.addresses import is_address
-from photograft.core.columnar import Codes, Column, Numbers, Records, Texts
 from photograft.core.errors import SourceError, first_line
 from photograft.core.files import printable
 from photograft.core.spreadsheets import open_csv
 from photograft.core.text import count
+from photograft.data.sources.table_rows import Rows, cell_text
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -26,46 +25,6 @@ PARQUET_MAGIC = b"PAR1"
 _REQUIRED = ("path", "label")
 _OPTIONAL = ("split", "group")
 _EXPECTED = "a header with the columns path and label, and optionally split and group"
-
-
-class Row(NamedTuple):
-    """One row, each value stripped text that is empty where there is none.
-
-    Attributes:
-        where: Which row it is, such as ``"line 7"``.
-        path: The photo's path as it is written.
-        label: Its class.
-        split: The name of its split.
-        group: The name of its group.
-    """
-
-    where: str
-    path: str
-    label: str
-    split: str
-    group: str
-
-
-class Rows(Records[Row]):
-    """Rows, a column for each of their fields.
-
-    Args:
-        where: What a row is called by its number, such as ``"line {}"``.
-    """
-
-    def __init__(self, where: str) -> None:
-        def make(number: int, *cells: str) -> Row:
-            return Row(where.format(number), *cells)
-
-        columns: dict[str, Column] = {
-            "number": Numbers(),
-            "path": Texts(),
-            "label": Codes(),
-            "split": Codes(),
-            "group": Codes(),
-        }
-        super().__init__(make, columns)
-
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 #: So many rows are read at once.
@@ -290,29 +249,3 @@ def _parquet_rows(path: Path) -> Rows:
             got=first_line(error).rstrip("."),
             fix="Write it again; it may have been cut short.",
         ) from error
-
-
-def cell_text(value: object) -> str:
-    """Return a cell as stripped text, empty where it holds nothing.
-
-    >>> cell_text(3.0), cell_text(float("nan")), cell_text(" cat ")
-    ('3', '', 'cat')
-
-    Raises:
-        UnicodeDecodeError: It is bytes that are not UTF-8.
-    """
-    if type(value) is str:
-        return value.strip()
-    # Not by importing pandas: it is no dependency.
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return ""
-    if isinstance(value, os.PathLike):
-        return os.fsdecode(value)
-    if isinstance(value, bytes):
-        return value.decode("utf-8").strip()
-    if isinstance(value, float):
-        if math.isnan(value):
-            return ""
-        # A column of whole numbers becomes one of floats where a value is missing.
-        return str(int(value)) if value.is_integer() else repr(value)
-    return str(value).strip()

@@ -10,7 +10,7 @@ import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from photograft.core.errors import SourceError
 from photograft.core.files import MAX_FILE_BYTES, printable
@@ -73,6 +73,12 @@ def open_tar(file: AnyFile) -> tuple[TarMembers, TarFile | None]:
         SourceError: It is damaged or too large, or compressed and at an address.
         StorageError: There is no room to decompress it.
     """
+    members = TarMembers(file)
+    return members, None if members.is_copy else TarFile(file)
+
+
+def _open(file: AnyFile) -> tuple[IO[bytes], bool]:
+    """Return a tar file's bytes as a file in which can be sought, and whether that is a copy."""
     opened = file.open()
     head = opened.read(max(map(len, COMPRESSIONS)))
     opened.seek(0)
@@ -86,37 +92,43 @@ def open_tar(file: AnyFile) -> tuple[TarMembers, TarFile | None]:
                         fix="Unpack it there, or copy it to this machine.",
                     )
                 with opener(opened) as stream:
-                    return TarMembers(spool(stream, file.shown), file.shown), None
-    return TarMembers(opened, file.shown), TarFile(file)
+                    return spool(stream, file.shown), True
+    return opened, False
 
 
 class TarMembers:
-    """Lists and reads the members of an uncompressed tar file, and closes it at the end.
+    """Lists and reads the members of a tar file; pickled, it is opened anew where it is sent.
 
     Args:
-        file: The tar file, open.
-        source: What messages call it.
+        file: The tar file; see `open_tar`.
+
+    Attributes:
+        is_copy: Whether it was decompressed: places in it are not those in the file.
 
     Raises:
         SourceError: It is none. Also while it is listed, where it is damaged.
     """
 
-    def __init__(self, file: IO[bytes], source: str) -> None:
-        self._file = file
-        self._source = source
+    def __init__(self, file: AnyFile) -> None:
+        self._of, self._source = file, file.shown
+        self._file, self.is_copy = _open(file)
         self._lock = threading.Lock()
         try:
-            self._archive = tarfile.TarFile(fileobj=file)
+            self._archive = tarfile.TarFile(fileobj=self._file)
         except DAMAGED as error:
-            file.close()
+            self._file.close()
             raise SourceError(
-                f"{source} is no archive that can be read",
+                f"{self._source} is no archive that can be read",
                 expected="a zip file, or a tar file that may be compressed with gzip, bzip2 or xz",
                 got=str(error),
             ) from error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TarMembers, (self._of,)
+
     def __del__(self) -> None:
-        self._file.close()
+        if hasattr(self, "_file"):
+            self._file.close()
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
         last = -1

@@ -17,7 +17,7 @@ from photograft.core.text import count
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
 from photograft.data.sources.places import AnyFile
 from photograft.data.sources.shards import Shard, each_shard, is_photo_name
-from photograft.data.sources.tables import cell_text
+from photograft.data.sources.table_rows import cell_text
 from photograft.data.sources.tars import TarFile, TarMembers, is_safe, open_tar
 from photograft.data.sources.tree import is_hidden
 

@@ -18,13 +18,12 @@ from photograft.core.schema import check_choice
 from photograft.features.augmentation import view_name
 from photograft.features.calibration import goes_by_photos
 from photograft.features.settings import DEFAULT_AUGMENTATION, ExtractionSettings
+from photograft.learning.feasibility import can_be_trained, check_can_run
 from photograft.learning.recipes import get_recipe
 from photograft.learning.settings import (
     LOOPS,
     LearningSettings,
     TrainConfig,
-    can_be_trained,
-    check_can_run,
 )
 
 #: Raised when the scores of the same candidate would be other ones.

@@ -1,38 +1,30 @@
-"""Spending a budget of time on the candidates that may still win, the cheap ones first."""
+"""The candidates of a comparison, for the scheduler that tries candidates of all kinds.
+
+See `photograft.learning.scheduling.schedule`. Here a stage is all folds at once where a head is
+solved on stored features, else one fold; what a stage takes is time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-
-import numpy as np
 
 from photograft.backbones.costs import costs_of
 from photograft.core.choices import STRATEGIES
-from photograft.core.deadline import BudgetSpentError, Until
 from photograft.core.errors import ConversionError, InputError, PhotograftError, WeightsError
 from photograft.core.text import rough_duration
 from photograft.evaluation.comparison.candidates import Candidate
+from photograft.evaluation.comparison.estimates import fold_seconds, stored_seconds
 from photograft.evaluation.comparison.leaderboard import Row
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.evaluation.comparison.trials import TrialContext, try_folds, try_stored
-from photograft.features.extraction import PLAIN, mirrored_view, open_space
 from photograft.features.extractor import Extractor
 from photograft.learning.head.selection import Selection
-from photograft.learning.head.trying import NUM_FOLDS
-from photograft.learning.job import Job
-from photograft.learning.strategies import features_augment
+from photograft.learning.scheduling.schedule import Budget, Entry, Price, run
 
 #: Strategies by what they cost: those after the first have to be worth it.
 _ROUNDS = {"features": 0, "features+augment": 1}
 _LAST_ROUND = 2
-
-#: An epoch takes about as long as looking at the photos so many times, and a fold without epochs so
-#: many: for a first guess, before a fold was measured.
-_LOOKS_AN_EPOCH = 1.0
-_LOOKS_A_FOLD = 2.0
-
-_SPENT = "the budget was spent in the middle of it: with a larger one it goes on from there"
 
 MakeRows = Callable[[dict[str, Trial], dict[str, str]], list[Row]]
 
@@ -51,6 +43,36 @@ class Found:
     reasons: dict[str, str] = field(default_factory=dict)
     selections: dict[str, Selection] = field(default_factory=dict)
 
+    def is_any_complete(self) -> bool:
+        """Return whether a candidate was tried to the end."""
+        return any(trial.is_complete for trial in self.trials.values())
+
+
+@dataclass
+class _Comparing:
+    """What the candidates of a comparison share.
+
+    Attributes:
+        context: Where they are tried.
+        candidates: All of them.
+        trial_store: Where their trials are kept.
+        make_rows: As in `run_trials`.
+        found: What was found out so far.
+        errors: Of those that can't learn from these photos.
+    """
+
+    context: TrialContext
+    candidates: Sequence[Candidate]
+    trial_store: TrialStore
+    make_rows: MakeRows
+    found: Found = field(default_factory=Found)
+    errors: list[PhotograftError] = field(default_factory=list)
+
+    def keep(self, candidate: Candidate, trial: Trial) -> None:
+        """Keep what was found out about a candidate."""
+        self.trial_store.save(candidate, trial)
+        self.found.trials[candidate.name] = trial
+
 
 def run_trials(
     context: TrialContext,
@@ -62,10 +84,8 @@ def run_trials(
 ) -> Found:
     """Try candidates until all are tried, passed over, or the budget is spent.
 
-    Races are from Maron & Moore (1994, "Hoeffding races"): who is already behind beyond noise is
-    not tried further. The first candidate is tried whatever the budget; any other one is stopped
-    when it is spent. One that can't learn from these photos, or whose weights can't be fetched, is
-    left out.
+    The first candidate is tried whatever the budget; any other one is stopped when it is spent. One
+    that can't learn from these photos, or whose weights can't be fetched, is left out.
 
     Args:
         context: Where they are tried.
@@ -78,44 +98,28 @@ def run_trials(
         WeightsError: No candidate's weights are here or can be fetched.
         InputError: No candidate can learn from these photos.
     """
-    found = Found()
+    comparing = _Comparing(context, candidates, trial_store, make_rows)
+    found = comparing.found
     for candidate in candidates:
         known = trial_store.load(candidate)
         if known is not None:
             found.trials[candidate.name] = known
             context.times.setdefault(candidate.network, known.costs["ms_per_photo"])
-    missing = [c for c in candidates if not _is_done(found, c)]
+    done = {name for name, trial in found.trials.items() if trial.is_complete}
+    missing = [candidate for candidate in candidates if candidate.name not in done]
     # Opened at first: weights that are not here are better missed before any work than after it.
     extractors = _open(context, missing, found)
-    missing = [c for c in missing if c.name in extractors]
-    costs = {c.name: costs_of(extractors[c.name].backbone)[0] for c in missing}
-    missing.sort(key=lambda c: (_round(c), costs[c.name]))
-    end = context.timer() + budget
-    errors: list[PhotograftError] = []
-    for number, candidate in enumerate(missing, 1):
-        left = end - context.timer()
-        reason = _not_worth(context, candidate, extractors, found, candidates, left, make_rows)
-        if reason:
-            found.reasons[candidate.name] = reason
-            continue
+    time = Budget(seconds=budget, timer=context.timer)
+    entries = [_Entry(comparing, c, extractors[c.name]) for c in missing if c.name in extractors]
+
+    def begin(number: int, entry: Entry) -> None:
+        left = time.seconds_left
         spare = f"; {rough_duration(left)} left" if left > 0 else ""
-        context.progress.say(f"{number} of {len(missing)}: {candidate.name}{spare}")
-        watched = context
-        if _is_any_complete(found):
-            watched = replace(context, progress=Until(context.progress, context.timer, end))
-        try:
-            if candidate.is_stored:
-                trial, found.selections[candidate.name] = try_stored(watched, candidate)
-                _keep(found, candidate, trial, trial_store)
-            else:
-                _try_folds(watched, candidate, found, end, trial_store, make_rows)
-        except BudgetSpentError:
-            found.reasons[candidate.name] = _SPENT
-        except (InputError, ConversionError) as error:
-            found.reasons[candidate.name] = str(error).partition(". ")[0]
-            errors.append(error)
-    if errors and not _is_any_complete(found):
-        raise errors[0]
+        context.progress.say(f"{number} of {len(entries)}: {entry.name}{spare}")
+
+    found.reasons |= run(entries, time, is_any_done=found.is_any_complete, begin=begin)
+    if comparing.errors and not found.is_any_complete():
+        raise comparing.errors[0]
     return found
 
 
@@ -138,177 +142,92 @@ def _open(
             lacking[weights] = error
         if weights in lacking:
             found.reasons[candidate.name] = str(lacking[weights]).partition(". ")[0]
-    if lacking and not extractors and not _is_any_complete(found):
+    if lacking and not extractors and not found.is_any_complete():
         raise next(iter(lacking.values()))
     return extractors
 
 
-def _not_worth(
-    context: TrialContext,
-    candidate: Candidate,
-    extractors: Mapping[str, Extractor],
-    found: Found,
-    candidates: Sequence[Candidate],
-    left: float,
-    make_rows: MakeRows,
-) -> str:
-    """Return why a candidate is not worth beginning or going on with; or nothing."""
-    behind = _behind(candidate, make_rows(found.trials, {}))
-    if behind:
-        return f"{behind} is worse than the best beyond noise: not worth more time"
-    trial = found.trials.get(candidate.name)
-    if trial is not None and _is_behind(candidate.name, found, make_rows):
-        return _gave_up(trial)
-    extractor, what = extractors[candidate.name], "it"
-    if candidate.is_stored:
-        seconds = _stored_seconds(context, candidate, extractor, found, candidates)
-    else:
-        seconds, what = _fold_seconds(context, candidate, extractor, found, candidates), "a fold"
-    return _too_long(seconds, left, what) if _is_any_complete(found) and seconds > left else ""
+@dataclass
+class _Entry:
+    """A candidate of a comparison, as the scheduler asks for it.
 
+    Attributes:
+        comparing: What it shares with the others.
+        candidate: The candidate.
+        extractor: Its backbone.
+        folds: Its trial, fold by fold, once it has begun.
+    """
 
-def _try_folds(
-    context: TrialContext,
-    candidate: Candidate,
-    found: Found,
-    end: float,
-    trial_store: TrialStore,
-    make_rows: MakeRows,
-) -> None:
-    """Train a candidate fold by fold while it may still win and there is time."""
-    is_first = not _is_any_complete(found)
-    for trial in try_folds(context, candidate, found.trials.get(candidate.name)):
-        _keep(found, candidate, trial, trial_store)
-        if trial.is_complete:
-            return
-        if _is_behind(candidate.name, found, make_rows):
-            found.reasons[candidate.name] = _gave_up(trial)
-            return
-        seconds, left = trial.seconds / len(trial.done), end - context.timer()
-        if seconds > left and not is_first:
-            found.reasons[candidate.name] = _too_long(seconds, left, "a further fold")
-            return
+    comparing: _Comparing
+    candidate: Candidate
+    extractor: Extractor
+    folds: Iterator[Trial] | None = None
 
+    @property
+    def name(self) -> str:
+        return self.candidate.name
 
-def _keep(
-    found: Found,
-    candidate: Candidate,
-    trial: Trial,
-    trial_store: TrialStore,
-) -> None:
-    trial_store.save(candidate, trial)
-    found.trials[candidate.name] = trial
+    def order(self) -> tuple[float, ...]:
+        strategy = "" if self.candidate.recipe else self._strategy
+        return _ROUNDS.get(strategy, _LAST_ROUND), costs_of(self.extractor.backbone)[0]
 
+    def hopeless(self) -> str:
+        behind = self._cheaper_one_behind()
+        if behind:
+            return f"{behind} is worse than the best beyond noise: not worth more time"
+        trial = self.comparing.found.trials.get(self.name)
+        if trial is None or not self._is_behind(trial):
+            return ""
+        return f"after {len(trial.done)} of {trial.wanted} folds it is behind beyond noise"
 
-def _is_done(found: Found, candidate: Candidate) -> bool:
-    trial = found.trials.get(candidate.name)
-    return trial is not None and trial.is_complete
-
-
-def _is_any_complete(found: Found) -> bool:
-    return any(trial.is_complete for trial in found.trials.values())
-
-
-def _round(candidate: Candidate) -> int:
-    if candidate.recipe:
-        return _LAST_ROUND
-    return _ROUNDS.get(candidate.config.strategy, _LAST_ROUND)
-
-
-def _behind(candidate: Candidate, rows: Sequence[Row]) -> str:
-    """Return a cheaper strategy on the same backbone that is worse than the best; or nothing."""
-    if candidate.recipe or candidate.config.strategy == "scratch":
-        return ""
-    order = STRATEGIES.index(candidate.config.strategy)
-    for row in rows:
-        same = row["backbone"] == candidate.config.backbone and not row["recipe"]
-        if same and row["verdict"] == "worse" and STRATEGIES.index(row["strategy"]) < order:
-            return str(row["id"])
-    return ""
-
-
-def _is_behind(name: str, found: Found, make_rows: MakeRows) -> bool:
-    """Return whether a candidate is worse already on the folds that it was tried on."""
-    trials = {n: t for n, t in found.trials.items() if t.is_complete}
-    # As if it were complete: whom it is compared with has been tested on these folds, too.
-    own = found.trials[name]
-    trials[name] = Trial(**{**vars(own), "wanted": len(own.done)})
-    row = next(row for row in make_rows(trials, {}) if row["id"] == name)
-    return bool(row["verdict"] == "worse")
-
-
-def _stored_seconds(
-    context: TrialContext,
-    candidate: Candidate,
-    extractor: Extractor,
-    found: Found,
-    candidates: Sequence[Candidate],
-) -> float:
-    """Estimate how long a candidate on stored features takes: what is not stored, and the head."""
-    rate, head = _rates(found, candidates)
-    pool = context.pool
-    job = Job(pool, context.everything(pool), extractor, None, candidate.config, context.progress)
-    views = [PLAIN]
-    if candidate.config.strategy == "features+augment":
-        views += features_augment.make_views(job, features_augment.augmentation_of(job))
-    digests = list({photo.digest for photo in pool.photos})
-    seconds = len(views) * head
-    for look in extractor.parts or (extractor,):
-        seen = [*views, *map(mirrored_view, views)] if look.backbone.mirror else views
-        missing = sum(
-            len(digests)
-            - len(open_space(context.store, look.backbone, look.engine, view).find(digests))
-            for view in seen
+    def price(self) -> Price:
+        context, candidates = self.comparing.context, self.comparing.candidates
+        about = (context, self.candidate, self.extractor, self.comparing.found.trials, candidates)
+        if self.candidate.is_stored:
+            return Price(seconds=stored_seconds(*about))
+        return Price(
+            seconds=fold_seconds(*about), what="a further fold" if self.folds else "a fold"
         )
-        seconds += missing * rate * costs_of(replace(look.backbone, mirror=False))[0]
-    return seconds
 
+    def advance(self, budget: Budget) -> bool:
+        found, before = self.comparing.found, self.comparing.context
+        context = replace(before, progress=budget.watch(before.progress))
+        try:
+            if self.candidate.is_stored:
+                trial, found.selections[self.name] = try_stored(context, self.candidate)
+            else:
+                known = found.trials.get(self.name)
+                self.folds = self.folds or try_folds(context, self.candidate, known)
+                trial = next(self.folds)
+        except (InputError, ConversionError) as error:
+            found.reasons[self.name] = str(error).partition(". ")[0]
+            self.comparing.errors.append(error)
+            return True
+        self.comparing.keep(self.candidate, trial)
+        return trial.is_complete
 
-def _fold_seconds(
-    context: TrialContext,
-    candidate: Candidate,
-    extractor: Extractor,
-    found: Found,
-    candidates: Sequence[Candidate],
-) -> float:
-    """Estimate how long a fold takes: as others of its strategy did, or by the number of epochs."""
-    trial = found.trials.get(candidate.name)
-    if trial is not None and trial.done:
-        return trial.seconds / len(trial.done)
-    photos = len(context.pool.photos) * (1 - 1 / NUM_FOLDS)
-    multiply_adds = costs_of(extractor.backbone)[0]
-    rates = [photos * _rates(found, [])[0]]
-    for other in candidates:
-        known = found.trials.get(other.name)
-        is_alike = other.config.strategy == candidate.config.strategy and not other.is_stored
-        # A much smaller network's time is not that of its arithmetic.
-        if known is not None and is_alike and known.costs["multiply_adds"] * 4 > multiply_adds:
-            looked = known.costs["multiply_adds"] * _looks(other)
-            rates.append(known.seconds / len(known.done) / looked)
-    # The slowest: what is not begun can be asked for, what was begun in vain is time lost.
-    return max(rates) * multiply_adds * _looks(candidate)
+    @property
+    def _strategy(self) -> str:
+        return self.candidate.config.strategy
 
+    def _rows(self, trials: Mapping[str, Trial]) -> list[Row]:
+        return self.comparing.make_rows(dict(trials), {})
 
-def _looks(candidate: Candidate) -> float:
-    return _LOOKS_A_FOLD + _LOOKS_AN_EPOCH * candidate.config.loop.epochs
+    def _cheaper_one_behind(self) -> str:
+        """Return a cheaper strategy on the same backbone that is worse than the best; or ""."""
+        if self.candidate.recipe or self._strategy == "scratch":
+            return ""
+        order = STRATEGIES.index(self._strategy)
+        for row in self._rows(self.comparing.found.trials):
+            same = row["backbone"] == self.candidate.config.backbone and not row["recipe"]
+            if same and row["verdict"] == "worse" and STRATEGIES.index(row["strategy"]) < order:
+                return str(row["id"])
+        return ""
 
-
-def _rates(found: Found, candidates: Sequence[Candidate]) -> tuple[float, float]:
-    """Return the seconds of a multiply-add, and of choosing a head on one view of the photos."""
-    stored = {candidate.name for candidate in candidates if candidate.is_stored}
-    rates = [
-        t.costs["ms_per_photo"] / 1000 / t.costs["multiply_adds"]
-        for t in found.trials.values()
-        if t.costs["multiply_adds"]
-    ]
-    heads = [t.seconds / t.chosen["num_views"] for n, t in found.trials.items() if n in stored]
-    return (float(np.median(rates)) if rates else 0.0, float(np.median(heads)) if heads else 0.0)
-
-
-def _gave_up(trial: Trial) -> str:
-    return f"after {len(trial.done)} of {trial.wanted} folds it is behind beyond noise"
-
-
-def _too_long(seconds: float, left: float, what: str = "it") -> str:
-    rest = f"with {rough_duration(left)} left" if left > 0 else "and the budget is spent"
-    return f"{what} would take about {rough_duration(seconds)}, {rest}"
+    def _is_behind(self, own: Trial) -> bool:
+        """Return whether it is worse already on the folds that it was tried on."""
+        trials = {n: t for n, t in self.comparing.found.trials.items() if t.is_complete}
+        # As if it were complete: whom it is compared with has been tested on these folds, too.
+        trials[self.name] = replace(own, wanted=len(own.done))
+        row = next(row for row in self._rows(trials) if row["id"] == self.name)
+        return bool(row["verdict"] == "worse")

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import statistics
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.costs import costs_of
 from photograft.backbones.registry import BATCH_SIZE, Backbone
+from photograft.core.errors import InputError
+from photograft.core.executors.base import Dealing
+from photograft.core.executors.choosing import current
 from photograft.core.progress import Progress
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
-from photograft.data.splits import Split, make_folds
+from photograft.data.photo import digests_of
+from photograft.data.splits import Split
 from photograft.evaluation.comparison.candidates import Candidate, NetworkKey
+from photograft.evaluation.comparison.folds import Folds, Tested
 from photograft.evaluation.comparison.trial_store import Trial
-from photograft.features.calibration import fit_to_photos, goes_by_photos
+from photograft.features.calibration import goes_by_photos
 from photograft.features.extraction import feature_batches
 from photograft.features.extractor import Extractor
 from photograft.features.opening import open_extractor
-from photograft.features.settings import ExtractionSettings
 from photograft.learning.head.selection import Selection
 from photograft.learning.head.trying import NUM_FOLDS, NUM_REPEATS
 from photograft.learning.job import Job, needs_features
 from photograft.learning.preparation import network_settings
 from photograft.learning.strategies import features_augment
 from photograft.learning.strategies.features import choose_head
-from photograft.learning.strategies.registry import find_strategy
 
 #: Photos that the time to classify one is measured on.
 _TIMED_PHOTOS = 48
-
-#: Of a fold's training photos, one in so many is set aside for the training loop to watch.
-_WATCHED = 6
-
-_EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def try_stored(context: TrialContext, candidate: Candidate) -> tuple[Trial, Sele
     start = context.timer()
     selection = choose_head(job, tables)
     seconds = context.timer() - start
-    held, places = selection.held_out, _places(context.pool, clean)
+    held, places = selection.held_out, places_of(context.pool, clean)
     shape = (len(context.pool.photos), held.folds.shape[1])
     predicted, losses = np.full(shape, -1, np.int64), np.full(shape, np.nan)
     predicted[places[held.rows]], losses[places[held.rows]] = held.predicted, held.losses
@@ -129,77 +127,80 @@ def try_folds(
     """
     config = candidate.config
     extractor = context.extractor(candidate)
-    by_photos = goes_by_photos(config)
-    if needs_features(config) and not by_photos:
+    if needs_features(config) and not goes_by_photos(config):
         table, failures, extractor = extractor.extract(context.pool.photos)
         clean = context.pool.without(failures)
     else:
         table, clean = None, context.pool.verified(progress=context.progress)
     whole = Job(clean, context.everything(clean), extractor, table, config, context.progress)
-    labels, groups, keys = whole.labels("train"), whole.groups("train"), whole.digests("train")
-    folds = make_folds(labels, groups, keys, num_folds=NUM_FOLDS, seed=context.seed * 1000)
-    places, shape = _places(context.pool, clean), (len(context.pool.photos), NUM_REPEATS)
-    milliseconds = before.costs["ms_per_photo"] if before else None
+    work = Folds.of(whole, context.seed * 1000, context.timer)
+    missing = [fold for fold in work.numbers() if before is None or (0, fold) not in before.done]
+    if not missing:
+        return
+    places, shape = places_of(context.pool, clean), (len(context.pool.photos), NUM_REPEATS)
+    milliseconds = (
+        before.costs["ms_per_photo"]
+        if before
+        else time_photos(context, work.job_of(missing[0]).extractor, candidate)
+    )
     trial = before
-    for fold in range(NUM_FOLDS):
-        held = np.flatnonzero(folds == fold)
-        if (trial and (0, fold) in trial.done) or not len(held):
-            continue
-        others = np.flatnonzero(folds != fold)
-        inner = make_folds(
-            labels[others],
-            groups[others],
-            [keys[i] for i in others],
-            num_folds=_WATCHED,
-            seed=context.seed * 1000,
-        )
-        split = Split(others[inner != 0], others[inner == 0], held)
-        job = replace(whole, split=split)
-        if by_photos:  # each fold's own: what is held out has no part in them
-            job = _fit_to_photos(job)
-        milliseconds = milliseconds or time_photos(context, job.extractor, candidate)
-        start = context.timer()
-        fitted = find_strategy(config.strategy)(job)
-        job = fitted.as_seen(job)
-        found = job.score(fitted.classifier, "test").astype(np.float64)
-        seconds = context.timer() - start
+    for tested in _tested(context, candidate, work, missing):
         predicted = np.full(shape, -1, np.int64) if trial is None else trial.predicted.copy()
         losses = np.full(shape, np.nan) if trial is None else trial.losses.copy()
-        own = found[np.arange(len(held)), labels[held]]
-        predicted[places[held], 0] = found.argmax(axis=1)
-        losses[places[held], 0] = -np.log(np.clip(own, _EPSILON, 1))
-        if fitted.history:
-            learned = fitted.history.epochs[fitted.history.kept - 1].accuracy
-        else:
-            said = job.score(fitted.classifier, "train").argmax(axis=1)
-            learned = float(np.mean(said == job.labels("train")))
-        total, trained = fitted.params["total"], fitted.params["trained"]
-        head = total - fitted.classifier.backbone.num_params
+        predicted[places[tested.held], 0] = tested.predicted
+        losses[places[tested.held], 0] = tested.losses
+        head, trained = tested.params["head"], tested.params["trained"]
         trial = Trial(
             predicted=predicted,
             losses=losses,
-            done=(*(trial.done if trial else ()), (0, fold)),
-            wanted=len(np.unique(folds)),
-            train_accuracies=(*(trial.train_accuracies if trial else ()), float(learned)),
-            seconds=seconds + (trial.seconds if trial else 0.0),
-            costs=_costs(candidate, extractor.backbone, head, trained, seconds, milliseconds),
-            chosen={"layers": list(fitted.classifier.layers)},
+            done=(*(trial.done if trial else ()), (0, tested.fold)),
+            wanted=len(work.numbers()),
+            train_accuracies=(*(trial.train_accuracies if trial else ()), tested.learned),
+            seconds=tested.seconds + (trial.seconds if trial else 0.0),
+            costs=_costs(
+                candidate, extractor.backbone, head, trained, tested.seconds, milliseconds
+            ),
+            chosen={"layers": list(tested.layers)},
         )
-        for leftover in fitted.leftovers:
-            shutil.rmtree(leftover, ignore_errors=True)
         yield trial
 
 
-def _fit_to_photos(job: Job) -> Job:
-    """Return a job whose network goes by its training photos."""
-    settings = job.config.part(ExtractionSettings)
-    extractor = fit_to_photos(job.extractor, job.photos("train"), settings)
-    table = None
-    if needs_features(job.config):
-        table, failures, extractor = extractor.extract(job.dataset.photos)
-        for error in failures.values():
-            raise error
-    return replace(job, extractor=extractor, table=table)
+def _tested(
+    context: TrialContext, candidate: Candidate, work: Folds, missing: Sequence[int]
+) -> Iterator[Tested]:
+    """Yield what becomes of folds, in their order, by what was chosen to do it.
+
+    Where that is other processes, folds are tried side by side. The order is the same all the same:
+    whoever asks for the next one may have seen enough.
+
+    Raises:
+        InputError: A fold ends each process that tries it.
+    """
+    executor = current()
+    with contextlib.ExitStack() as stack:
+        dealing = None
+        if executor.is_remote:
+            title = f"Trying {candidate.name}"
+            step = stack.enter_context(context.progress.step(title, len(missing), "folds"))
+            dealing = Dealing[int](
+                batch_size=1,
+                accelerated=work.whole.extractor.engine.device != "cpu",
+                check=lambda: step.advance(0),  # raises where the budget is spent
+            )
+        results = executor.run(work, missing, dealing)
+        stack.enter_context(contextlib.closing(results))
+        early: dict[int, Tested] = {}
+        following = iter(missing)
+        fold = next(following)
+        for done in results:
+            if done.result is None:
+                raise InputError(f"each process that tried a fold of {candidate.name} has died")
+            early |= {tested.fold: tested for tested in done.result}
+            if executor.is_remote:
+                step.advance(len(done.result))
+            while fold in early:
+                yield early.pop(fold)
+                fold = next(following, -1)
 
 
 def time_photos(context: TrialContext, extractor: Extractor, candidate: Candidate) -> float:
@@ -262,7 +263,12 @@ def _costs(
     }
 
 
-def _places(pool: Dataset, clean: Dataset) -> npt.NDArray[np.intp]:
-    """Return where in the pool each photo is that could be decoded."""
-    kept = set(clean.records.columns["name"])
-    return np.flatnonzero([name in kept for name in pool.records.columns["name"]])
+def places_of(dataset: Dataset, clean: Dataset) -> npt.NDArray[np.intp]:
+    """Return where in a dataset each photo is that could be decoded, in their order.
+
+    Args:
+        dataset: The photos.
+        clean: The same, less those that do not decode: all of one content do or do not.
+    """
+    kept = set(digests_of(clean.photos))
+    return np.flatnonzero([digest in kept for digest in digests_of(dataset.photos)])

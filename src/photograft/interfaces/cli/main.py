@@ -12,6 +12,7 @@ import traceback
 from typing import Any, NoReturn
 
 from photograft.core.errors import PhotograftError, one_line
+from photograft.core.executors.launched import is_first
 from photograft.interfaces.cli.interrupts import INTERRUPTED, MESSAGE, Interrupts
 
 #: What an option's type says of a wrong value, and what is said in place of that.
@@ -87,5 +88,6 @@ def _plain(said: str) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    print(one_line(message), file=sys.stderr)
+    if is_first():  # of those that torchrun has started
+        print(one_line(message), file=sys.stderr)
     return code

@@ -16,7 +16,7 @@ from photograft.interfaces.server.docs_page import docs_page
 from photograft.interfaces.server.guard import Access, Guard
 from photograft.interfaces.server.metrics import MEDIA_TYPE, HttpFigures, metrics_text
 from photograft.interfaces.server.open_inference import OpenInference
-from photograft.interfaces.server.page import page_routes
+from photograft.interfaces.server.page import PageAPI
 from photograft.interfaces.server.predict_api import PredictAPI
 from photograft.workflows.serve import Service
 
@@ -57,7 +57,7 @@ def make_app(
         return Response(metrics_text(service, figures), media_type=MEDIA_TYPE)
 
     routes = [
-        *page_routes(),
+        *PageAPI(service).routes(),
         Route("/docs", docs),
         Route("/openapi.json", openapi),
         Route("/metrics", metrics),

@@ -45,6 +45,8 @@ def describe(limits: Limits, names: Sequence[str], *, needs_token: bool) -> JSON
             }
         },
         "/metrics": {"get": _metrics()},
+        "/classifiers": {"get": _get("What the page at / shows of the classifiers", "Any")},
+        "/classifiers/{model}/page": {"get": _page()},
     }
     for place in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
         one: tuple[str, ...] = ("not-found",)
@@ -184,6 +186,21 @@ def _metrics() -> JSON:
     return {
         "summary": "Counts, for Prometheus",
         "responses": {"200": {"description": "In its text format", "content": text}},
+    }
+
+
+def _page() -> JSON:
+    text = {"text/html": {"schema": {"type": "string"}}}
+    return {
+        "summary": "A classifier as a page that answers in a browser, without this server",
+        "description": (
+            "The same as photograft export --to web writes. It is made when it is first asked for. "
+            "404 where the server hands no classifier out, or there can't be a page of it."
+        ),
+        "responses": {
+            "200": {"description": "The page", "content": text},
+            **_problems("not-found", "busy"),
+        },
     }
 
 

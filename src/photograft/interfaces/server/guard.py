@@ -31,9 +31,7 @@ from photograft.workflows.serve import Service
 _LOG = logging.getLogger("photograft")
 
 #: What answers without the token: it says nothing of the classifiers.
-OPEN = frozenset(
-    ("/", "/page.js", "/page.css", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready")
-)
+OPEN = frozenset(("/", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready"))
 #: What Starlette says of what it does not know.
 _KINDS = {404: "not-found", 405: "wrong-method"}
 

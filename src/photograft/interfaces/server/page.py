@@ -1,36 +1,75 @@
-"""The page at ``/``: drop a photo, see its probabilities. Nothing in it comes from elsewhere."""
+"""The page at ``/``: the web export's, answered by this server; and each classifier as an export.
+
+Nothing in it comes from elsewhere, and without the token it says nothing of the classifiers.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+import json
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-_FOLDER = Path(__file__).parent / "static"
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; "
-    "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
-)
-#: The addresses of its files, and their types.
-_FILES = {
-    "/": ("page.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
-}
+from photograft.interfaces.server.predict_api import served_by
+from photograft.interfaces.server.problems import ProblemError, busy
+from photograft.workflows.serve import Service
+from photograft.workflows.serving.models import Served
+from photograft.workflows.serving.pages import PageError, build_served_page, facts_of
+
+#: Seconds after which it is worth to ask again for a page that is being made.
+_AGAIN = 2
 
 
-def page_routes() -> list[Route]:
-    """Return what answers for the page."""
-    return [_route(place, name, kind) for place, (name, kind) in _FILES.items()]
+class PageAPI:
+    """Answers for the page.
 
+    Args:
+        service: What the page asks.
+    """
 
-def _route(place: str, name: str, kind: str) -> Route:
-    content = (_FOLDER / name).read_bytes()
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        page, policy = build_served_page()
+        self._page = page.encode()
+        self._headers = {"Content-Security-Policy": f"{policy}; frame-ancestors 'none'"}
 
-    async def page(request: Request) -> Response:
-        headers = {"Content-Security-Policy": _POLICY}
-        return Response(content, headers=headers, media_type=kind)
+    def routes(self) -> list[Route]:
+        """Return what answers for the page."""
+        return [
+            Route("/", self.page),
+            Route("/classifiers", self.classifiers),
+            Route("/classifiers/{model}/page", self.alone),
+        ]
 
-    return Route(place, page)
+    async def page(self, request: Request) -> Response:
+        """Answer the page."""
+        return Response(self._page, headers=self._headers, media_type="text/html")
+
+    async def classifiers(self, request: Request) -> Response:
+        """Answer what the page shows of the classifiers."""
+        found = [await asyncio.to_thread(self._facts, each) for each in self._service.models.all()]
+        text = json.dumps({"classifiers": found}, ensure_ascii=False)
+        return Response(text.encode("utf-8", "backslashreplace"), media_type="application/json")
+
+    def _facts(self, served: Served) -> dict[str, object]:
+        model, pages = served.model, self._service.pages
+        page = {
+            "is_had": pages.are_had,
+            "hindered_by": pages.hindrance(model) if pages.are_had else "",
+            "address": f"/classifiers/{model.name}/page",
+        }
+        return {**facts_of(model), "page": page}
+
+    async def alone(self, request: Request) -> Response:
+        """Answer a classifier as a page that needs no server."""
+        served = served_by(self._service, request.path_params["model"])
+        try:
+            async with asyncio.timeout(self._service.limits.timeout):
+                path = await self._service.pages.get(served.model)
+        except PageError as error:
+            raise ProblemError("not-found", f"there is no page of it: {error}") from error
+        except TimeoutError as error:
+            raise busy("the page is still being made", _AGAIN) from error
+        return FileResponse(path, media_type="text/html", filename=f"{served.model.name}.html")

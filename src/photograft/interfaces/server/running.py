@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ def run_server(
     *,
     say: Callable[[Service], None],
     log: bool = False,
+    hands_out: bool = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then finish what is under way.
 
@@ -43,21 +45,22 @@ def run_server(
         listening: From `open_socket`.
         say: Called once photos would be answered.
         log: Whether each request is logged.
+        hands_out: As in `Service`.
     """
     give_memory_back()
-    asyncio.run(_serve(folders, asked, limits, access, listening, say, log))
+    service = functools.partial(Service, folders, asked, limits, hands_out=hands_out)
+    asyncio.run(_serve(service, limits, access, listening, say, log))
 
 
 async def _serve(
-    folders: Mapping[str, Path],
-    asked: Mapping[str, Any],
+    open_service: Callable[[], Service],
     limits: Limits,
     access: Access,
     listening: socket.socket,
     say: Callable[[Service], None],
     log: bool,
 ) -> None:
-    service = Service(folders, asked, limits)
+    service = open_service()
     try:
         figures = HttpFigures()
         app = make_app(service, access, figures, log=log)

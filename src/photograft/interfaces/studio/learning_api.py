@@ -59,9 +59,17 @@ class LearningAPI:
         return await told(lambda: self._studio.learning.health.cards())
 
     async def answer(self, request: Request) -> Response:
-        """Answer a finding."""
+        """Answer a finding; with its id, for all that lies together with the photos in it."""
         asked, project = await Asked.read(request), self._studio.project
         ids, action = asked.ids(), asked.text_or_none("action")
         value = asked.text_or_none("value") if action in ("relabel", "group") else None
-        what = await run_in_threadpool(project.answer, ids, action, value)
+        finding, health = asked.text_or_none("finding"), self._studio.learning.health
+
+        def answer() -> str:
+            # Of copies, one stays.
+            is_rest = action == "exclude"
+            all_ids = health.together(finding, ids, rest=is_rest) if finding else ids
+            return project.answer(all_ids, action, value)
+
+        what = await run_in_threadpool(answer)
         return json_response({"revision": project.revision, "what": what})

@@ -26,6 +26,9 @@ _MOST_ELEMENTS = 2_000_000
 _PSEUDO_PHOTOS = 0.25
 #: Added to it where photos are few, divided by n: of five a class heads are too sure otherwise.
 _FOR_FEW = 10.0
+#: What c is of photos of another kind, whose mistakes show how unsure heads ought to be: for where
+#: they make none.
+_OF_ANOTHER_KIND = 0.05
 #: A slight pull towards equal weights, for heads that say nearly the same.
 _PULL = 3e-3
 #: Heads with a smaller share are left out.
@@ -63,8 +66,7 @@ def blend(
             shape ``(n, r, num_classes)``; rows may lack a constant.
         labels: Class indices, shape ``(n,)``.
         shares: What each photo counts, summing to 1, shape ``(n,)``; 0 leaves it out.
-        is_own_kind: Whether the photos are of the kind that the heads learned from. Those that are
-            not show by their mistakes how unsure heads ought to be.
+        is_own_kind: Whether the photos are of the kind that the heads learned from.
     """
     kept = np.flatnonzero(shares > 0)
     kept = kept[:: 1 + kept.size * log_probs[0][0].size // _MOST_ELEMENTS]
@@ -81,17 +83,21 @@ def blend(
     spreads = np.array([np.sqrt(weights @ np.square(z).sum(axis=1)) for z in scaled])
     # What is best not listened to can be of no help to others.
     members = np.flatnonzero(spreads > 0)
-    if not members.size:
-        only = np.eye(1, len(logits))[0]
-        return Blend(only * _UNSURE, only)
-    while True:
+    while members.size:
         start = np.full(len(members), 1 / len(members))
         found = _fit([scaled[i] for i in members], targets, weights, start, _PULL)
-        brought = found * spreads[members] / (found @ spreads[members])
+        total = found @ spreads[members]
+        if not total > 0:
+            members = members[:0]
+            break
+        brought = found * spreads[members] / total
         slight = brought < _LEAST_SHARE
         if not slight.any():
             break
         members = members[~slight]
+    if not members.size:
+        only = np.eye(1, len(logits))[0]
+        return Blend(only * _UNSURE, only)
     result = Blend(np.zeros(len(scaled)), np.zeros(len(scaled)))
     result.weights[members] = found * scales[members]
     result.shares[members] = brought
@@ -112,7 +118,7 @@ def _targets(
 ) -> Doubles:
     """Return targets: of n photos a class 1 - c / (n + 2 c), the rest for the other classes."""
     count = len(labels) / num_classes
-    pseudo = _PSEUDO_PHOTOS + _FOR_FEW / count if is_own_kind else 0.0
+    pseudo = _PSEUDO_PHOTOS + _FOR_FEW / count if is_own_kind else _OF_ANOTHER_KIND
     rest = pseudo / (count + 2 * pseudo)
     found = np.full((len(labels), num_classes), rest / max(num_classes - 1, 1))
     found[np.arange(len(labels)), labels] = 1 - rest

@@ -18,7 +18,7 @@ from photograft.core.progress import Progress
 from photograft.features.layers import LayerSet, layer_sets
 from photograft.learning.head.basis import Basis, make_basis
 from photograft.learning.head.blending import blend, blended
-from photograft.learning.head.cross_validation import HeadResult, cross_validate
+from photograft.learning.head.cross_validation import HeadResult, counted_of, cross_validate
 from photograft.learning.head.discriminant import SHRINKAGES, out_of_fold_discriminants
 
 LOGISTIC, DISCRIMINANT = "logistic", "discriminant"
@@ -177,10 +177,12 @@ def discriminant_path(
     """
     scored = np.where((folds >= 0).all(axis=1), photo_weights, 0).astype(np.float64)
     shares = scored / scored.sum()
+    counted = counted_of(labels, folds)
+    own = shares if counted is None else np.where(counted, shares, 0) / shares[counted].sum()
     said, accuracies = out_of_fold_discriminants(basis, labels, folds, photo_weights)
     found = []
     for strength, raw, accuracy in zip(SHRINKAGES, said, accuracies.tolist(), strict=True):
-        scale = blend([raw], labels, shares, is_own_kind=bool(scored.all())).weights
+        scale = blend([raw], labels, own, is_own_kind=bool(scored.all())).weights
         log_probs = blended([raw], scale)
         losses = -np.take_along_axis(log_probs, labels[:, None, None], axis=2)[..., 0]
         predicted = log_probs.argmax(axis=2)

@@ -110,6 +110,7 @@ def held_out(
     folds: npt.NDArray[np.int64],
     *,
     blends: bool,
+    counted: Counted = None,
 ) -> OutOfFoldScores:
     """Return the scores of every fold's photos by what the other folds' photos chose.
 
@@ -119,6 +120,7 @@ def held_out(
         rows: What the photos are, indices into all those that were given, shape ``(n,)``.
         folds: Of each photo in each repeat, shape ``(n, r)``; -1 for those that are not scored.
         blends: As in `choose`.
+        counted: Likewise; all are scored.
     """
     num_classes = int(labels.max()) + 1
     log_probs = np.zeros((*folds.shape, num_classes), np.float32)
@@ -128,7 +130,8 @@ def held_out(
             if fold < 0:
                 continue
             out = folds[:, repeat] == fold
-            chosen = choose(candidates, labels, None if out.all() else ~out, blends=blends)
+            others = _both(None if out.all() else ~out, counted)
+            chosen = choose(candidates, labels, others, blends=blends)
             said = [one.point.log_probs[out] for one in chosen if one.point.log_probs is not None]
             weights = np.array([one.weight for one in chosen])
             log_probs[out, repeat] = blended(said, weights)[:, repeat]
@@ -138,3 +141,11 @@ def held_out(
     return OutOfFoldScores(
         rows, folds, log_probs, predicted, losses.astype(np.float64), float(np.mean(learned))
     )
+
+
+def _both(one: Counted, other: Counted) -> Counted:
+    """Return which photos count by the one and by the other; by the one where none do."""
+    if one is None or other is None:
+        return other if one is None else one
+    both = one & other
+    return both if both.any() else one

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core.arrays import Floats
-from photograft.core.statistics import NEGLIGIBLE, standard_error
+from photograft.core.statistics import standard_error
 from photograft.learning.head.basis import Basis
 from photograft.learning.head.solver import log_probabilities, solve
+from photograft.learning.scheduling.judging import Gain
 
 #: Penalties that are tried, the strongest first; see `cross_validate` for where the search ends.
 PENALTIES = tuple(float(f"{m}e{e}") for e in range(1, -6, -1) for m in (3, 1))[1:]
@@ -108,7 +109,7 @@ def cross_validate(
     blocks = [slice(i, i + size) for i in range(0, num_problems, size)]
     w = np.zeros((len(basis.variances), num_problems, num_classes), np.float32)
     scored = np.where((folds >= 0).all(axis=1), photo_weights, 0).astype(np.float64)
-    shares = scored / scored.sum()
+    shares, counted = scored / scored.sum(), counted_of(labels, folds)
     path: list[HeadResult] = []
     near = min(max(1, _MAX_KEPT // (n * num_repeats * num_classes)), _NEAR)
     for l2 in PENALTIES:
@@ -137,11 +138,31 @@ def cross_validate(
             )
         )
         # The strong ones that are far behind take memory and will not be chosen.
-        if len(path) > near and is_worse(path[-1 - near], path[-1]):
+        if len(path) > near and is_worse(path[-1 - near], path[-1], counted):
             path[-1 - near] = replace(path[-1 - near], log_probs=None)
-        if len(path) > 1 and not is_worse(path[-2], path[-1]):
+        if len(path) > 1 and not is_worse(path[-2], path[-1], counted):
             break
     return path
+
+
+def counted_of(labels: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]) -> Counted:
+    """Return which photos count in a choice: those whose class is known wherever they are held out.
+
+    Of a class that lies in one fold as a whole nothing is learned there. That its photos are missed
+    is the truth; it is no reason to be less sure of the others, or to shrink heads the more.
+
+    Args:
+        labels: Class indices, shape ``(n,)``.
+        folds: Of each photo in each repeat, shape ``(n, r)``; -1 where it is never held out.
+    """
+    found, sizes = np.ones(len(labels), np.bool_), np.bincount(labels)
+    for own in folds.T:
+        for fold in np.unique(own[own >= 0]).tolist():
+            out = own == fold
+            known = sizes > np.bincount(labels[out], minlength=len(sizes))
+            found[out] &= known[labels[out]]
+    scored = found[(folds >= 0).all(axis=1)]
+    return found if scored.any() and not scored.all() else None
 
 
 def strongest_of_the_best(path: Sequence[HeadResult], counted: Counted = None) -> HeadResult:
@@ -156,9 +177,8 @@ def strongest_of_the_best(path: Sequence[HeadResult], counted: Counted = None) -
 
 def is_worse(point: HeadResult, other: HeadResult, counted: Counted = None) -> bool:
     """Return whether a point's log loss is higher than another's, beyond noise."""
-    difference = (point.losses - other.losses).mean(axis=1)
-    shares = _shares(point, counted)
-    return bool(difference @ shares > max(standard_error(difference, shares), NEGLIGIBLE))
+    before, after = point.losses.mean(axis=1), other.losses.mean(axis=1)
+    return Gain.of(before, after, _shares(point, counted)).is_real
 
 
 def is_lower(point: HeadResult, other: HeadResult, counted: Counted = None) -> bool:

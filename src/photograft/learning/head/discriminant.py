@@ -33,6 +33,8 @@ _WHOLE = 512
 
 #: What a class that no photo is of gets for its share.
 _LEAST_SHARE = 1e-9
+#: The logarithm of its probability, at most.
+_UNKNOWN = -10.0
 
 
 class Fold(NamedTuple):
@@ -79,6 +81,9 @@ def out_of_fold_discriminants(
 ) -> tuple[Floats, npt.NDArray[np.float64]]:
     """Return what heads say of held-out photos, before their confidence is set right.
 
+    A class all of whose photos are held out lies nowhere: its mean of nothing would win where the
+    others' are far away, and it would seem to be recognised. It is said of no photo.
+
     Args:
         basis: As in `fit_discriminant`; a held-out photo's views are held out with it.
         labels: Likewise.
@@ -104,7 +109,8 @@ def out_of_fold_discriminants(
         shares = class_shares(labels[~out], photo_weights[~out], num_classes)
         found_each = solutions(moments, shares, shrinkages)
         plain = np.flatnonzero(~out)
-        said = [_log_probs(basis.rotated[:n], solution) for solution in found_each]
+        known = np.bincount(labels[~out], minlength=num_classes) > 0
+        said = [_log_probs(basis.rotated[:n], solution, known) for solution in found_each]
         right = [float((log[plain].argmax(1) == labels[plain]).mean()) for log in said]
         return Fold(repeat, out, np.stack([log[out] for log in said]), np.array(right))
 
@@ -220,8 +226,9 @@ def class_shares(
     return found
 
 
-def _log_probs(rotated: Floats, solution: Floats) -> Floats:
+def _log_probs(rotated: Floats, solution: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     z = (rotated @ solution).astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)
+    z -= z[:, known].max(axis=1, keepdims=True)
+    z[:, ~known] = _UNKNOWN
     z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
     return z.astype(np.float32)

@@ -25,6 +25,7 @@ from photograft.learning.head.candidates import (
     nested_columns,
 )
 from photograft.learning.head.choosing import choose, held_out
+from photograft.learning.head.cross_validation import counted_of
 from photograft.learning.head.discriminant import fit_discriminant
 from photograft.learning.head.out_of_fold import repeated_folds
 
@@ -32,8 +33,6 @@ from photograft.learning.head.out_of_fold import repeated_folds
 NUM_DIRECTIONS = 384
 #: With fewer photos than this the folds are drawn twice: it costs nothing and is less noisy.
 _FEW = 500
-#: The logarithm of the probability of a class that was not learned.
-_UNKNOWN = -30.0
 
 
 @dataclass(frozen=True)
@@ -139,39 +138,22 @@ def refit(
     weights = np.ones(len(labels), np.float32)
     path = discriminant_path(basis, labels, folds, weights)
     tried = [HeadCandidate(DISCRIMINANT, directions.layers, directions.columns, tuple(path))]
-    (chosen,) = choose(tried, labels, blends=False)
-    judged = held_out(tried, labels, np.arange(len(labels)), folds, blends=False)
+    counted = counted_of(labels, folds)
+    (chosen,) = choose(tried, labels, counted, blends=False)
+    everyone = np.arange(len(labels))
+    judged = held_out(tried, labels, everyone, folds, blends=False, counted=counted)
     found = fit_discriminant(basis, labels, weights, chosen.point.strength)
     solution = (found * np.float32(chosen.weight * chosen.point.scale)).astype(np.float32)
     head = basis.head(solution)
     order = np.argsort(directions.columns, kind="stable")
     in_order = Head((np.ascontiguousarray(head.weights[0][order]),), head.biases)
-    said = _of_known_classes(judged.log_probs, labels, folds)
-    return Refitted(in_order, solution, _normalised(said.mean(axis=1)))
+    return Refitted(in_order, solution, _normalised(judged.log_probs.mean(axis=1)))
 
 
 def class_probabilities(solution: Floats, rows: Floats) -> Floats:
     """Return probabilities ``(n, num_classes)`` for rows that `Directions.rows` gave."""
     found = np.exp(_normalised(rows @ solution))
     return found.astype(np.float32)
-
-
-def _of_known_classes(
-    log_probs: Floats, labels: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]
-) -> Floats:
-    """Return held-out log-probabilities in which no class is said that was not learned.
-
-    A class all of whose photos are held out lies nowhere: where others are far away, its place
-    would win, and it would seem to be known.
-    """
-    found = log_probs.copy()
-    for repeat in range(folds.shape[1]):
-        for fold in np.unique(folds[:, repeat]).tolist():
-            out = folds[:, repeat] == fold
-            unknown = np.setdiff1d(np.arange(found.shape[2]), labels[~out])
-            if len(unknown) < found.shape[2]:
-                found[np.ix_(np.flatnonzero(out), np.array([repeat]), unknown)] = _UNKNOWN
-    return _normalised(found)
 
 
 def _normalised(logits: Floats) -> Floats:

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from photograft.backbones.registry import Layer
 from photograft.core.blas import one_thread
 from photograft.core.progress import Progress, Silent
-from photograft.core.statistics import NEGLIGIBLE, standard_error
+from photograft.core.statistics import standard_error
 from photograft.learning.head.basis import Basis
 from photograft.learning.head.candidates import Gather, HeadCandidate
 from photograft.learning.head.choosing import OutOfFoldScores, choose, held_out
-from photograft.learning.head.cross_validation import strongest_of_the_best
+from photograft.learning.head.cross_validation import counted_of, strongest_of_the_best
 from photograft.learning.head.trying import (
     NUM_FOLDS,
     NUM_REPEATS,
@@ -29,6 +29,7 @@ from photograft.learning.head.trying import (
     ask,
     try_look,
 )
+from photograft.learning.scheduling.judging import Gain
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def settle(
         start += sum(layer.num_features for layer in look.layers)
         layers += look.layers
     blends = head == "auto" or len(looks) > 1
-    chosen = choose(candidates, asked.labels, blends=blends)
+    counted = counted_of(asked.labels, asked.folds)
+    chosen = choose(candidates, asked.labels, counted, blends=blends)
     seen = {name for one in chosen for name in one.candidate.layers}
     whole = len(asked.rows) == asked.num_photos
     return Selection(
@@ -157,6 +159,7 @@ def settle(
             asked.rows,
             asked.folds if judges is None else judges,
             blends=blends,
+            counted=counted,
         ),
         num_learned=asked.num_photos if whole else len(asked.rows),
         num_views=asked.num_views,
@@ -214,9 +217,7 @@ def select(
 
 def is_better(selection: Selection, other: Selection) -> bool:
     """Return whether a selection is better than another on the same photos, beyond noise."""
-    difference = other.losses - selection.losses
-    noise = standard_error(difference, selection.shares)
-    return bool(difference @ selection.shares > max(noise, NEGLIGIBLE))
+    return Gain.of(other.losses, selection.losses, selection.shares).is_real
 
 
 def to_json(selection: Selection) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Searching for looks that make a better classifier: auditioned on some photos, then tried on all.
 
 A greedy search forwards (Caruana et al., "Ensemble selection from libraries of models", 2004, with
-the members' features stored): each round, every look that may still be paid for is tried on a
-seeded sample of the training photos beside what was kept so far; the one that promises most sees
-all photos; and it is kept where cross-validation, on the same folds, says that it is better beyond
-noise: alone, unless it is better still together with the others, since each costs time for ever.
+the members' features stored), by the scheduler that tries candidates of all kinds
+(`photograft.learning.scheduling.schedule`). A look's first stage is an audition: beside what was
+kept so far, on a seeded sample of the photos. The one that promises most sees all photos, and is
+kept where it is better beyond noise: alone, unless it is better still together with the others,
+since each costs time for ever. Then the others are auditioned anew, beside what is kept now.
 """
 
 from __future__ import annotations
@@ -12,48 +13,25 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
-from photograft.backbones.costs import costs_of
-from photograft.backbones.get import get_backbone
 from photograft.backbones.joined import join, layer_name, look_names, mirrored_names
-from photograft.core.deadline import BudgetSpentError, Until
-from photograft.core.errors import InputError
 from photograft.core.feature_table import Table
 from photograft.core.progress import Progress, Silent
-from photograft.core.statistics import NEGLIGIBLE, standard_error
 from photograft.core.text import duration
 from photograft.features.extractor import Extractor, join_extractors
 from photograft.features.looks import JoinedTable
-from photograft.features.opening import extractor_for
 from photograft.learning.head.candidates import gather_from
-from photograft.learning.head.sampling import sample_photos
-from photograft.learning.head.selection import Selection, is_better, settle
-from photograft.learning.head.trying import Asked, LookHeads, ask, try_look
+from photograft.learning.head.selection import Selection, is_better
+from photograft.learning.head.trying import LookHeads, try_look
 from photograft.learning.job import Job
+from photograft.learning.looks.gallery import Gallery, Looked
 from photograft.learning.looks.narrowing import narrowed
-from photograft.learning.looks.plan import AUDITION_PHOTOS, Plan, plan_for
+from photograft.learning.looks.panels import Panel, of_training, of_validation
+from photograft.learning.looks.plan import AUDITION_PHOTOS, plan_for
 from photograft.learning.looks.steps import Step, told
-
-
-@dataclass
-class Looked:
-    """A look, and what it saw of every photo.
-
-    Attributes:
-        extractor: Of this look alone.
-        cost: Multiply-adds for a photo.
-        table: Its features of every photo; None where it has not seen them all.
-        heads: What was tried on the training photos' features; None likewise.
-    """
-
-    extractor: Extractor
-    cost: int
-    table: Table | None = None
-    heads: LookHeads | None = field(default=None, repr=False)
+from photograft.learning.scheduling.judging import Gain, cheapest_of_ties
+from photograft.learning.scheduling.schedule import Budget, Price, run
 
 
 @dataclass(frozen=True)
@@ -75,108 +53,178 @@ class Found:
     notes: tuple[str, ...]
 
 
-def search(job: Job, *, timer: Callable[[], float] = time.perf_counter) -> Found:
-    """Choose looks and the head on them; see the module.
+class Search:
+    """A search for looks, once by the training photos and, where asked for, by validation photos.
+
+    Both have one budget, and what a look saw for the one is there for the other.
 
     Args:
         job: Its extractor is the first look, or several, which then all are taken as one step.
         timer: Tells the time in seconds, for the settings' budget.
     """
-    return _Search(job, timer).run()
 
+    def __init__(self, job: Job, *, timer: Callable[[], float] = time.perf_counter) -> None:
+        self.job, self.plan, self.timer = job, plan_for(job.config), timer
+        self.gallery = Gallery(job, has_costs=bool(self.plan.looks))
+        self.budget: Budget | None = None
 
-class _Search:
-    def __init__(self, job: Job, timer: Callable[[], float]) -> None:
-        self.job, self.config, self.timer = job, job.config, timer
-        self.progress: Progress = job.progress
-        self.plan: Plan = plan_for(job.config)
-        self.labels, self.digests = job.labels("train"), job.digests("train")
-        self.asked = self._ask(np.arange(len(self.labels)))
-        parts = job.extractor.parts or (job.extractor,)
-        table = job.features()
-        tables = table.tables if isinstance(table, JoinedTable) else (table,)
-        self.kept = [
-            Looked(part, costs_of(part.backbone)[0] if self.plan.looks else 1, own)
-            for part, own in zip(parts, tables, strict=True)
+    def by_training(self) -> Found:
+        """Choose looks and the head on them by training photos, held out in turn."""
+        return self._by(of_training)
+
+    def by_validation(self) -> Found:
+        """Choose them by validation photos, which judge what is learned from training photos."""
+        return self._by(of_validation)
+
+    def _by(self, panel_of: Callable[[Job, int | None], Panel]) -> Found:
+        panel = panel_of(self.job, None)
+        some = panel_of(self.job, AUDITION_PHOTOS) if self.plan.looks else panel
+        contest = _Contest(self.job, self.gallery, panel, some)
+        if self.budget is None:  # which is for what is looked at besides the first look
+            self.budget = Budget(
+                work=self.plan.most - len(self.gallery.first),
+                seconds=self.job.config.budget or math.inf,
+                timer=self.timer,
+            )
+        entries = [_Entry(contest, name) for name in self.plan.looks]
+        run(entries, self.budget)
+        contest.steps += [
+            Step(entry.name, entry.cost, entry.promise, None, None, kept=False)
+            for entry in entries
+            if entry.promise is not None
         ]
-        self.first_cost = max(self.kept[0].cost, 1)
-        self.spent = float(len(self.kept))
-        self.steps: list[Step] = []
-        self.known: dict[str, Looked] = {}
+        return contest.found(was_spent=self.budget.was_spent)
 
-    def run(self) -> Found:
+
+class _Contest:
+    """What the looks of a search share.
+
+    Attributes:
+        kept: The looks that were kept so far.
+        selection: The head on them.
+        steps: What was tried on all photos.
+        is_over: Whether the look that promised most was no better.
+        rounds: How many looks were kept, one after another.
+    """
+
+    def __init__(self, job: Job, gallery: Gallery, panel: Panel, some: Panel) -> None:
+        self.job, self.plan, self.gallery = job, plan_for(job.config), gallery
+        self.panel, self.some = panel, some
+        self._heads: dict[str, LookHeads] = {}
+        self._auditioned: dict[str, LookHeads] = {}
+        self._before: Selection | None = None
+        self.kept, self.rounds, self.is_over = list(gallery.first), 0, False
         for looked in self.kept:
-            self._try(looked)
-        selection = self._settle(self.kept)
-        names = "+".join(looked.extractor.backbone.name for looked in self.kept)
-        self.steps.append(
-            Step(names, self.spent, None, selection.log_loss, selection.accuracy, kept=True)
-        )
-        if self.config.budget:
-            end = self.timer() + self.config.budget
-            self.progress = Until(self.job.progress, self.timer, end)
-        notes: list[str] = []
-        promises: dict[str, float] = {}
-        try:
-            while len(self.kept) < self.plan.most_kept and not math.isclose(selection.accuracy, 1):
-                better = self._round(selection, promises)
-                if better is None:
-                    break
-                selection = better
-        except BudgetSpentError:
-            budget = duration(self.config.budget)
-            notes = [f"--budget {budget} was spent before all looks were tried: more may help"]
-        self.steps += [
-            Step(name, self.known[name].cost / self.first_cost, gain, None, None, kept=False)
-            for name, gain in promises.items()
+            self._try(looked, self.job.progress)
+        self.selection = self._settle(self.kept)
+        names = "+".join(looked.name for looked in self.kept)
+        first = self.selection
+        self.steps = [
+            Step(names, float(len(self.kept)), None, first.log_loss, first.accuracy, kept=True)
         ]
-        return self._found(selection, notes)
 
-    def _round(self, selection: Selection, promises: dict[str, float]) -> Selection | None:
-        """Try one more look; return what is better with it, or None where nothing is.
+    def promise(self, looked: Looked) -> float:
+        """Return by how much a look lowers the log loss of some photos; 0 within noise."""
+        if self._before is None:
+            self._before = self._audition(self.kept)
+        after = self._audition([*self._others(looked), looked])
+        before = self._before
+        return Gain.of(before.losses, after.losses, before.shares).promise
+
+    def challenge(self, looked: Looked, promise: float, progress: Progress) -> None:
+        """Try a look that has seen all photos, and keep it where it is better beyond noise."""
+        self._try(looked, progress)
+        ways = [[looked], [*self._others(looked), looked]]
+        tried = [(looks, self._settle(looks)) for looks in ways[: 1 + (len(ways[1]) > 1)]]
+        looks, selection = cheapest_of_ties(tried, lambda one, other: is_better(one[1], other[1]))
+        is_kept = is_better(selection, self.selection)
+        self.steps.append(
+            Step(looked.name, looked.cost, promise, selection.log_loss, selection.accuracy, is_kept)
+        )
+        if not is_kept:
+            self.is_over = True
+            return
+        self.kept, self.selection, self._before = looks, selection, None
+        self.rounds += 1
+
+    def hopeless(self) -> str:
+        """Return why no look is worth trying any more; or nothing."""
+        if self.is_over:
+            return "the look that promised most was no better"
+        if len(self.kept) >= self.plan.most_kept:
+            return "as many looks are kept as may be"
+        if math.isclose(self.selection.accuracy, 1):
+            return "all photos are told apart already"
+        return ""
+
+    def found(self, *, was_spent: bool) -> Found:
+        """Return what the search came to.
 
         Args:
-            selection: What is to be beaten.
-            promises: Of looks that were auditioned and not tried on all photos; brought up to date.
-
-        Raises:
-            BudgetSpentError: There is no more time.
+            was_spent: Whether looks were left out for want of time.
         """
-        now = self._audition()
-        promises |= now
-        best = max(now, key=lambda name: (now[name], name), default="")
-        if not best or now[best] <= NEGLIGIBLE:
-            return None
-        looked = self.known[best]
-        self._see_all(looked)
-        looks, tried = [looked], self._settle([looked])
-        together = [*self._others(best), looked]
-        if len(together) > 1 and is_better(joined := self._settle(together), tried):
-            looks, tried = together, joined
-        kept = is_better(tried, selection)
-        cost, promised = looked.cost / self.first_cost, promises.pop(best)
-        self.steps.append(Step(best, cost, promised, tried.log_loss, tried.accuracy, kept))
-        if not kept:
-            return None
-        self.kept = looks
-        return tried
-
-    def _ask(self, rows: npt.NDArray[np.intp]) -> Asked:
-        return ask(
-            self.labels[rows],
-            self.job.groups("train")[rows],
-            [self.digests[i] for i in rows.tolist()],
-            balanced=self.config.class_weight == "balanced",
-            seed=self.config.seed,
+        used, chosen = narrowed([looked.extractor.backbone for looked in self.kept], self.selection)
+        looks = [self.kept[i] for i in used]
+        tables = [looked.table for looked in looks if looked.table is not None]
+        table = tables[0] if len(tables) == 1 else JoinedTable(tables)
+        # What looks at photos later is not stopped by the budget.
+        own = [replace(looked.extractor, progress=self.job.progress) for looked in looks]
+        extractor = join_extractors(own)
+        effort = self.job.config.effort if self.plan.looks else ""
+        notes = told(self.steps, effort, self.panel.judges)
+        if was_spent:
+            budget = duration(self.job.config.budget)
+            spent = f"--budget {budget} was spent before all looks were tried: more may help"
+            notes = (*notes, spent)
+        names = {look.name for look in extractor.backbone.looks}
+        steps = tuple(
+            replace(step, replaced=step.kept and names.isdisjoint(look_names(step.look)))
+            for step in self.steps
         )
+        return Found(extractor, table, chosen, steps, notes)
+
+    def see_all(self, looked: Looked) -> Table:
+        """Show a look all photos, where it has not seen them."""
+        what = f"Looking again with {looked.name}"
+        looked.table = looked.see(self.job.dataset.photos, what)
+        return looked.table
+
+    def _others(self, new: Looked) -> list[Looked]:
+        """Return what was kept, less the look whose mirror image a new one adds."""
+        return [looked for looked in self.kept if new.name not in mirrored_names(looked.name)]
+
+    def _try(self, looked: Looked, progress: Progress) -> None:
+        table = self.see_all(looked)
+        self._heads[looked.name] = self._heads_of(self.panel, looked, table, progress)
 
     def _settle(self, looks: Sequence[Looked]) -> Selection:
-        """Return the choice among the heads of some looks, tried on all training photos."""
-        heads = [looked.heads for looked in looks if looked.heads is not None]
-        return self._among(self.asked, looks, heads)
+        return self._among(self.panel, looks, [self._heads[looked.name] for looked in looks])
+
+    def _audition(self, looks: Sequence[Looked]) -> Selection:
+        heads = []
+        for looked in looks:
+            if looked.name not in self._auditioned:
+                what = f"Trying {looked.name} on some photos"
+                table = looked.see(self.some.photos, what)
+                found = self._heads_of(self.some, looked, table, Silent())
+                self._auditioned[looked.name] = found
+            heads.append(self._auditioned[looked.name])
+        return self._among(self.some, looks, heads)
+
+    def _heads_of(
+        self, panel: Panel, looked: Looked, table: Table, progress: Progress
+    ) -> LookHeads:
+        return try_look(
+            panel.asked,
+            gather_from(table, panel.digests),
+            looked.extractor.backbone.layers,
+            wanted=self.job.config.layer,
+            head=self.job.config.head,
+            progress=progress,
+        )
 
     def _among(
-        self, asked: Asked, looks: Sequence[Looked], heads: Sequence[LookHeads]
+        self, panel: Panel, looks: Sequence[Looked], heads: Sequence[LookHeads]
     ) -> Selection:
         record = join([looked.extractor.backbone for looked in looks])
         named = []
@@ -184,115 +232,54 @@ class _Search:
             look = looked.extractor.backbone
             layers = (replace(layer, name=layer_name(record, look, layer)) for layer in look.layers)
             named.append(own._replace(layers=tuple(layers)))
-        return settle(asked, named, head=self.config.head)
+        return panel.settle(named, self.job.config.head)
 
-    def _heads(
-        self, asked: Asked, looked: Looked, digests: Sequence[bytes], progress: Progress
-    ) -> LookHeads:
-        table = looked.table
-        if table is None:
-            raise InputError(f"{looked.extractor.backbone.name} has not seen these photos yet")
-        return try_look(
-            asked,
-            gather_from(table, digests),
-            looked.extractor.backbone.layers,
-            wanted=self.config.layer,
-            head=self.config.head,
-            progress=progress,
-        )
 
-    def _others(self, name: str) -> list[Looked]:
-        """Return what was kept, less the look whose mirror image a new one adds."""
-        return [
-            looked
-            for looked in self.kept
-            if name not in mirrored_names(looked.extractor.backbone.name)
-        ]
+class _Entry:
+    """A look, as the scheduler asks for it.
 
-    def _try(self, looked: Looked) -> None:
-        looked.heads = self._heads(self.asked, looked, self.digests, self.progress)
+    Attributes:
+        name: The look's.
+        cost: Of a photo, as a multiple of the first look's.
+        promise: Of its audition; None where it has none beside what is kept now, or was tried.
+    """
 
-    def _see_all(self, looked: Looked) -> None:
-        name = looked.extractor.backbone.name
-        table, failures, extractor = looked.extractor.extract(
-            self.job.dataset.photos, what=f"Looking again with {name}"
-        )
-        for error in failures.values():
-            raise error
-        looked.table, looked.extractor = table, extractor
-        self.spent += looked.cost / self.first_cost
-        self._try(looked)
+    def __init__(self, contest: _Contest, name: str) -> None:
+        self.contest, self.name = contest, name
+        self.cost = contest.gallery.cost(name)
+        self.promise: float | None = None
+        self._round = -1
 
-    def _audition(self) -> dict[str, float]:
-        """Return by how much each look that may be paid for lowers the log loss of some photos."""
-        rows = sample_photos(
-            self.labels,
-            self.job.groups("train"),
-            self.digests,
-            self.config.seed,
-            AUDITION_PHOTOS,
-        )
-        digests = [self.digests[i] for i in rows.tolist()]
-        photos = [self.job.photos("train")[i] for i in rows.tolist()]
-        asked = self._ask(rows)
-        heads = {
-            looked.extractor.backbone.name: self._heads(asked, looked, digests, Silent())
-            for looked in self.kept
-        }
-        before = self._among(asked, self.kept, list(heads.values()))
-        found: dict[str, float] = {}
-        for name in self.plan.looks:
-            if name in heads:
-                continue
-            looked = self.known.get(name)
-            if looked is None:
-                looked = self.known[name] = self._open(name)
-            cost = looked.cost / self.first_cost
-            if self.spent + cost > self.plan.most:
-                continue
-            if looked.table is None:
-                table, failures, looked.extractor = looked.extractor.extract(
-                    photos, what=f"Trying {name} on some photos"
-                )
-                for error in failures.values():
-                    raise error
-            else:
-                table = looked.table
-            own = Looked(looked.extractor, looked.cost, table)
-            others = self._others(name)
-            after = self._among(
-                asked,
-                [*others, own],
-                [
-                    *(heads[looked.extractor.backbone.name] for looked in others),
-                    self._heads(asked, own, digests, Silent()),
-                ],
-            )
-            difference = before.losses - after.losses
-            gain = float(difference @ before.shares)
-            found[name] = gain if gain > standard_error(difference, before.shares) / 2 else 0.0
-        return found
+    def order(self) -> tuple[float, ...]:
+        """Auditions before anything else, by cost; then the look that promises most."""
+        if self._round != self.contest.rounds or self.promise is None:
+            return 0.0, self.cost
+        return 1.0, -self.promise
 
-    def _open(self, name: str) -> Looked:
-        backbone = get_backbone(name)
-        settings = replace(self.config, backbone=name)
-        extractor = extractor_for(backbone, settings, store=self.job.store, progress=self.progress)
-        # The engine may have fallen back on another before.
-        extractor = replace(extractor, engine=self.kept[0].extractor.engine)
-        return Looked(extractor, costs_of(backbone)[0])
+    def hopeless(self) -> str:
+        """Return why it is not worth trying; or nothing."""
+        nothing = self._round == self.contest.rounds and not self.promise
+        return self.contest.hopeless() or ("it promised nothing on some photos" * nothing)
 
-    def _found(self, selection: Selection, more: Sequence[str]) -> Found:
-        used, chosen = narrowed([looked.extractor.backbone for looked in self.kept], selection)
-        looks = [self.kept[i] for i in used]
-        tables = [looked.table for looked in looks if looked.table is not None]
-        table = tables[0] if len(tables) == 1 else JoinedTable(tables)
-        # What looks at photos later is not stopped by the budget.
-        own = [replace(looked.extractor, progress=self.job.progress) for looked in looks]
-        extractor = join_extractors(own)
-        notes = told(self.steps, self.config.effort if self.plan.looks else "")
-        names = {look.name for look in extractor.backbone.looks}
-        steps = tuple(
-            replace(step, replaced=step.kept and names.isdisjoint(look_names(step.look)))
-            for step in self.steps
-        )
-        return Found(extractor, table, chosen, steps, (*notes, *more))
+    def price(self) -> Price:
+        """Return what looking at all photos takes: no audition is worth it that leads nowhere."""
+        return Price(work=0.0 if self.contest.gallery.has_seen_all(self.name) else self.cost)
+
+    def advance(self, budget: Budget) -> bool:
+        """Audition it, or try it on all photos."""
+        progress = budget.watch(self.contest.job.progress)
+        looked = self.contest.gallery.look(self.name, progress)
+        if self._round != self.contest.rounds:
+            self.promise, self._round = self.contest.promise(looked), self.contest.rounds
+            return False
+        promise, self.promise = self.promise or 0.0, None
+        if looked.table is None:
+            self.contest.see_all(looked)
+            budget.pay(self.cost)
+        self.contest.challenge(looked, promise, progress)
+        return True
+
+
+def search(job: Job, *, timer: Callable[[], float] = time.perf_counter) -> Found:
+    """Choose looks and the head on them by the training photos; see `Search`."""
+    return Search(job, timer=timer).by_training()

@@ -38,24 +38,26 @@ class Step:
         return dict(vars(self))
 
 
-def told(steps: Sequence[Step], effort: str) -> tuple[str, ...]:
+def told(steps: Sequence[Step], effort: str, judges: str = "train") -> tuple[str, ...]:
     """Return what users should know of a search.
 
     Args:
         steps: What was tried, the first look's first.
         effort: That was made; empty where the user named the looks.
+        judges: Whose photos decided: those of ``"train"`` or of ``"validation"``.
     """
     first, *more = steps
     if not effort or first.accuracy is None:
         return ()
     said, accuracy = [], first.accuracy
+    photos = "held-out training photos" if judges == "train" else "validation photos"
     for step in more:
         if step.accuracy is None:
             continue
         said.append(
             f"a look with {step.look} ({step.cost:.1f} times the work of the first) "
             + ("is kept" if step.kept else "does not help beyond noise")
-            + f": {percent(step.accuracy)} of held-out training photos right with it, "
+            + f": {percent(step.accuracy)} of {photos} right with it, "
             f"{percent(accuracy)} before"
         )
         accuracy = step.accuracy if step.kept else accuracy

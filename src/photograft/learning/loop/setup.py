@@ -27,9 +27,11 @@ from photograft.learning.history import Epoch, Follower, History
 from photograft.learning.job import Job
 from photograft.learning.loop.batches import PhotoBatches
 from photograft.learning.loop.checkpoints import Checkpoint
+from photograft.learning.loop.compiling import pays
+from photograft.learning.loop.feeds import Feed, Model, Setting
 from photograft.learning.loop.network import HeadModule, TransferNetwork
 from photograft.learning.loop.targets import choose_target_encoding, class_weights, num_outputs
-from photograft.learning.loop.training import Feed, Model, Setting, train_network
+from photograft.learning.loop.together import Task, carry_out
 from photograft.learning.settings import LearningSettings, Training
 
 #: Features whose deviation is less than this share of the usual one are constant.
@@ -152,28 +154,20 @@ def run_loop(
     if device not in DEVICES:  # one of another engine's, which trains nothing
         device = "cpu"
     precision = _precision(job, model, device)
+    steps = settings.steps_per_epoch or len(train.labels) // settings.batch_size
+    num_batches = settings.epochs * steps
     setting = Setting(
         target_encoding=target_encoding_of(job, settings),
         class_weights=class_weights(job.labels("train"), job.num_classes, config.class_weight),
         seed=config.seed,
         device=device,
         precision=precision,
+        compiler=torch.compile if pays(config.compile, device, num_batches) else None,
     )
-    if isinstance(model, nn.Module):
-        model.to(device)
     checkpoint = Checkpoint(job.store.cache, _key(job, settings, setting, stage))
-    history = train_network(
-        model,
-        train,
-        validation if len(validation.labels) else None,
-        settings,
-        setting,
-        checkpoint=checkpoint,
-        followers=_followers(job, checkpoint, stage),
-        progress=job.progress,
-    )
-    if isinstance(model, nn.Module):
-        model.to("cpu")
+    watched = validation if len(validation.labels) else None
+    task = Task(model, train, watched, settings, setting)
+    history = carry_out(task, checkpoint, _followers(job, checkpoint, stage), job.progress)
     return history, checkpoint
 
 

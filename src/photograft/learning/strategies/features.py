@@ -16,12 +16,12 @@ from photograft.core.text import count, size
 from photograft.data.splits import Split
 from photograft.features.layers import layer_sets
 from photograft.learning.head.candidates import KINDS, Gather
-from photograft.learning.head.elsewhere import choose_by_validation, disagreement
+from photograft.learning.head.elsewhere import disagreement
 from photograft.learning.head.fitting import fit_head, most_bytes
 from photograft.learning.head.selection import Selection, settle, to_json
 from photograft.learning.head.trying import ask, try_looks
 from photograft.learning.job import Fitted, Job, OutOfFold
-from photograft.learning.looks.search import search
+from photograft.learning.looks.search import Search
 
 
 def fit(job: Job) -> Fitted:
@@ -32,15 +32,20 @@ def fit(job: Job) -> Fitted:
     """
     if job.config.head == "mlp":
         return _fit_mlp(job)
-    found = search(job)
+    searching = Search(job)
+    found = searching.by_training()
     seen = replace(job, extractor=found.extractor, table=found.table)
-    selection, notes = found.selection, (*found.notes, *streamed_notes(seen, found.selection))
+    selection = found.selection
     classifier = fit_chosen(seen, [found.table], selection)
     asked = seen.score(classifier, "validation") if len(job.split.validation) else None
     apart = None if asked is None else disagreement(selection, job, asked)
     if apart is not None:
-        selection = choose_by_validation(seen, found.extractor, found.table, job.progress)
-        asked = np.exp(selection.held_out.log_probs[len(job.split.train) :, 0])
+        found = searching.by_validation()
+        seen = replace(job, extractor=found.extractor, table=found.table)
+        selection = found.selection
+        asked = np.exp(selection.held_out.log_probs[-len(job.split.validation) :, 0])
+    notes = (*found.notes, *streamed_notes(seen, selection))
+    if apart is not None:
         notes = (*notes, apart.sentence)
     refit = asked is not None and job.config.final == "all"
     if refit:
@@ -94,8 +99,17 @@ def choose_and_fit(
     return fit_chosen(job, tables, selection), selection
 
 
-def choose_head(job: Job, tables: Sequence[Table], *, layer: str = "") -> Selection:
-    """Choose layers, kind of head and regularisation by cross-validation; see `choose_and_fit`."""
+def choose_head(
+    job: Job, tables: Sequence[Table], *, layer: str = "", as_of_views: int = 0
+) -> Selection:
+    """Choose layers, kind of head and regularisation by cross-validation.
+
+    Args:
+        job: As in `choose_and_fit`.
+        tables: Likewise.
+        layer: Likewise.
+        as_of_views: On as few photos as where each has that many views, to be compared with that.
+    """
     config = job.config
     head = config.head if config.head in KINDS else "auto"
     asked = ask(
@@ -104,8 +118,8 @@ def choose_head(job: Job, tables: Sequence[Table], *, layer: str = "") -> Select
         job.digests("train"),
         balanced=config.class_weight == "balanced",
         seed=config.seed,
-        num_views=len(tables),
-    )
+        num_views=max(len(tables), as_of_views),
+    )._replace(num_views=len(tables))
     looks = try_looks(
         asked,
         _gather(job, tables),
@@ -180,8 +194,8 @@ def _gather(job: Job, tables: Sequence[Table]) -> Gather:
 
 def _fit_mlp(job: Job) -> Fitted:
     from photograft.learning.loop.batches import StoredBatches  # torch, only where needed
+    from photograft.learning.loop.feeds import Feed
     from photograft.learning.loop.setup import HeadOnly, make_head, run_loop, target_encoding_of
-    from photograft.learning.loop.training import Feed
 
     config, table = job.config, job.features()
     wanted = config.layer if config.layer != "auto" else "last"
@@ -189,7 +203,7 @@ def _fit_mlp(job: Job) -> Fitted:
     hidden = config.hidden or (256,)
     module = make_head(job, len(columns), hidden, table=table, columns=columns)
     feeds = [
-        Feed(StoredBatches(table, job.digests(part), columns), job.labels(part), lambda x: x)
+        Feed(StoredBatches(table, job.digests(part), columns), job.labels(part))
         for part in ("train", "validation")
     ]
     history, checkpoint = run_loop(

@@ -15,6 +15,7 @@ from photograft.features.preprocessing import CROP_MARGIN, Pixels
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.head.selection import Selection, is_better, to_json
 from photograft.learning.job import Fitted, Job, OutOfFold
+from photograft.learning.scheduling.judging import cheapest_of_ties
 from photograft.learning.strategies.features import (
     choose_head,
     count_params,
@@ -38,18 +39,67 @@ def fit(job: Job) -> Fitted:
         return _fit_fresh(job)
     if job.config.head == "mlp":
         return _fit_mlp(job)
-    choice = choose(job)
-    return refit(job, fit_choice(job, *choice), choice[0])
+    choice = Choice(choose_plain(job), choose_augmented(job))
+    return refit(job, fit_choice(job, choice), choice.selection)
 
 
-def fit_choice(job: Job, chosen: Selection, found: dict[str, Any], note: str) -> Fitted:
-    """Fit the head that `choose` chose on all training photos."""
+@dataclass(frozen=True)
+class Choice:
+    """A head on plain features, and one on all views, where that was tried.
+
+    Attributes:
+        plain: On plain features.
+        augmented: On all views; None where nobody has tried.
+    """
+
+    plain: Selection
+    augmented: Selection | None = None
+
+    @property
+    def selection(self) -> Selection:
+        """The one that is kept: on all views where that is better beyond noise."""
+        tried = [self.plain] if self.augmented is None else [self.plain, self.augmented]
+        return cheapest_of_ties(tried, is_better)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was chosen, and from what, as plain JSON types."""
+        found = to_json(self.selection)
+        if self.augmented is None:
+            return found
+        return {**found, "plain": to_json(self.plain), "augmented": to_json(self.augmented)}
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the user should know of it."""
+        if self.augmented is None:
+            return ()
+        losses = (
+            f"cross-validated log loss {self.augmented.log_loss:.4f} on "
+            f"{self.augmented.num_views} views a photo, {self.plain.log_loss:.4f} on plain ones"
+        )
+        if self.selection is self.augmented:
+            return (f"augmentation helps: {losses}",)
+        return (f"augmentation does not help beyond noise, plain features are kept: {losses}",)
+
+
+def choose_plain(job: Job) -> Selection:
+    """Choose a head on plain features: on the very photos that one on all views is chosen on."""
+    return choose_head(job, view_tables(job, 0), as_of_views=1 + num_views(job))
+
+
+def choose_augmented(job: Job) -> Selection:
+    """Choose a head on all views."""
+    return choose_head(job, view_tables(job))
+
+
+def fit_choice(job: Job, choice: Choice) -> Fitted:
+    """Fit the head that was chosen on all training photos."""
+    chosen = choice.selection
     classifier = fit_chosen(job, view_tables(job, chosen.num_views - 1), chosen)
     return Fitted(
         classifier,
         "features" if chosen.num_views == 1 else "features+augment",
-        found,
-        notes=(note, *streamed_notes(job, chosen)),
+        choice.to_json(),
+        notes=(*choice.notes(), *streamed_notes(job, chosen)),
         params=count_params(job, classifier.head),
         out_of_fold=OutOfFold.of(chosen),
     )
@@ -68,21 +118,6 @@ def refit(job: Job, fitted: Fitted, chosen: Selection) -> Fitted:
         before_refit=job.score(fitted.classifier, "validation"),
         has_learned_validation=True,
     )
-
-
-def choose(job: Job) -> tuple[Selection, dict[str, Any], str]:
-    """Choose a head on plain features, or on all views where that is better beyond noise.
-
-    Returns:
-        The choice, what it was chosen from as plain JSON types, and why in words.
-    """
-    tables = view_tables(job)
-    plain = choose_head(job, tables[:1])
-    augmented = choose_head(job, tables)
-    kept = is_better(augmented, plain)
-    chosen = augmented if kept else plain
-    found = {**to_json(chosen), "plain": to_json(plain), "augmented": to_json(augmented)}
-    return chosen, found, _note(plain, augmented, kept=kept)
 
 
 def augmentation_of(job: Job) -> Augmentation:
@@ -159,16 +194,6 @@ class _Change:
         return augment(pixels, self.settings, random, size=(height, width))
 
 
-def _note(plain: Selection, augmented: Selection, *, kept: bool) -> str:
-    losses = (
-        f"cross-validated log loss {augmented.log_loss:.4f} on "
-        f"{augmented.num_views} views a photo, {plain.log_loss:.4f} on plain ones"
-    )
-    if kept:
-        return f"augmentation helps: {losses}"
-    return f"augmentation does not help beyond noise, plain features are kept: {losses}"
-
-
 def _fit_fresh(job: Job) -> Fitted:
     """Train a head on a frozen network that sees a new random view of each photo every epoch."""
     from photograft.learning.loop.network import TransferNetwork  # torch, only where needed
@@ -208,20 +233,16 @@ def _fit_fresh(job: Job) -> Fitted:
 def _fit_mlp(job: Job) -> Fitted:
     """Train an MLP on the stored views."""
     from photograft.learning.loop.batches import StoredBatches, ViewBatches
+    from photograft.learning.loop.feeds import Feed
     from photograft.learning.loop.setup import HeadOnly, make_head, run_loop, target_encoding_of
-    from photograft.learning.loop.training import Feed
 
     config, last, columns = job.config, job.backbone.layers[-1], last_columns(job.backbone.layers)
     tables = view_tables(job, epochs=config.loop.epochs)
     hidden = config.hidden or (256,)
     head = make_head(job, last.num_features, hidden, table=tables[0], columns=columns)
-    train = Feed(
-        ViewBatches(tables, job.digests("train"), columns), job.labels("train"), lambda x: x
-    )
+    train = Feed(ViewBatches(tables, job.digests("train"), columns), job.labels("train"))
     validation = Feed(
-        StoredBatches(tables[0], job.digests("validation"), columns),
-        job.labels("validation"),
-        lambda x: x,
+        StoredBatches(tables[0], job.digests("validation"), columns), job.labels("validation")
     )
     history, checkpoint = run_loop(
         job, HeadOnly(head), train, validation, config.loop, stage="views"

@@ -13,13 +13,13 @@ from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.head import Head
 from photograft.core.errors import InputError
 from photograft.core.feature_table import Table
-from photograft.core.statistics import NEGLIGIBLE
 from photograft.data.dataset import Photo
 from photograft.features.extraction import PLAIN, View, open_space
 from photograft.features.extractor import extract
 from photograft.features.settings import Augmentation
 from photograft.learning.job import Fitted, Job
 from photograft.learning.loop.batches import ViewBatches, seen_in_view
+from photograft.learning.loop.feeds import Feed
 from photograft.learning.loop.network import TransferNetwork
 from photograft.learning.loop.setup import (
     count_trained,
@@ -29,7 +29,7 @@ from photograft.learning.loop.setup import (
     target_encoding_of,
     trained_classifier,
 )
-from photograft.learning.loop.training import Feed
+from photograft.learning.scheduling.judging import Doubles, Gain
 from photograft.learning.settings import DEFAULT_TRAINING
 from photograft.learning.strategies import features, features_augment
 
@@ -102,22 +102,13 @@ def better(job: Job, frozen: Fitted, tuned: Fitted) -> Fitted:
 
     Both are measured on the same photos: the noise is that of the difference, photo by photo.
     """
-    labels = job.labels("validation")
-    losses = []
-    for fitted in (tuned, frozen):
-        found = job.score(fitted.classifier, "validation").astype(np.float64)
-        own = found[np.arange(len(labels)), labels]
-        losses.append(-np.log(np.clip(own, 1e-7, 1)))
-        losses.append((found.argmax(axis=1) == labels).astype(np.float64))
-    loss_gain, hit_gain = losses[2] - losses[0], losses[1] - losses[3]
-    kept = bool(
-        loss_gain.mean() > max(_noise(loss_gain), NEGLIGIBLE)
-        and hit_gain.mean() >= -_noise(hit_gain)
-    )
+    (losses, misses), (before, missed) = (on_validation(job, one) for one in (tuned, frozen))
+    gain, more_right = Gain.of(before, losses), Gain.of(missed, misses)
+    kept = gain.is_real and more_right.mean >= -more_right.noise
     words = (
-        f"on validation its log loss is {losses[0].mean():.4f} to the frozen classifier's "
-        f"{losses[2].mean():.4f} (noise of the difference {_noise(loss_gain):.4f}), its accuracy "
-        f"{losses[1].mean():.1%} to {losses[3].mean():.1%}"
+        f"on validation its log loss is {losses.mean():.4f} to the frozen classifier's "
+        f"{before.mean():.4f} (noise of the difference {gain.noise:.4f}), its accuracy "
+        f"{1 - misses.mean():.1%} to {1 - missed.mean():.1%}"
     )
     verdict = (
         f"{tuned.strategy} is kept: {words}"
@@ -134,8 +125,12 @@ def better(job: Job, frozen: Fitted, tuned: Fitted) -> Fitted:
     )
 
 
-def _noise(differences: npt.NDArray[np.float64]) -> float:
-    return float(differences.std() / np.sqrt(len(differences)))
+def on_validation(job: Job, fitted: Fitted) -> tuple[Doubles, Doubles]:
+    """Return the log loss of each validation photo in nats, and whether it was missed, 0 or 1."""
+    labels = job.labels("validation")
+    found = job.score(fitted.classifier, "validation").astype(np.float64)
+    own = found[np.arange(len(labels)), labels]
+    return -np.log(np.clip(own, 1e-7, 1)), (found.argmax(axis=1) != labels).astype(np.float64)
 
 
 def _fit_frozen(job: Job) -> Fitted:
@@ -197,7 +192,7 @@ class Boundary:
             for i, view in enumerate(views)
         ]
         batches = ViewBatches(tables, job.digests(part), shape=shape)
-        return Feed(batches, labels, lambda x: x)
+        return Feed(batches, labels)
 
     def _shape(self) -> tuple[int, ...]:
         blank = torch.zeros(1, *self.job.backbone.input_size, 3, dtype=torch.uint8)

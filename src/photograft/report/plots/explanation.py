@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from photograft.backbones.registry import Backbone
-from photograft.classifier.heat_maps import Floats
 from photograft.classifier.reference import Neighbour
+from photograft.core.arrays import Floats
 from photograft.core.drawing.sheet import Sheet, fitted, pixels
 from photograft.core.errors import ImageError
 from photograft.core.look import FAINT

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from photograft.backbones.registry import Backbone
-from photograft.classifier.heat_maps import Floats, in_photo, seen_box
+from photograft.classifier.heat_placement import in_photo, seen_box
+from photograft.core.arrays import Floats
 
 #: How much of the photo its colours hide where it is warmest, and how light the rest of it is.
 _MOST_HIDDEN = 0.72

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.running import num_at_once
-from photograft.classifier.classifier import Prediction
+from photograft.classifier.prediction import Prediction
 from photograft.workflows.serving.figures import ModelFigures
 
 Pixels = npt.NDArray[np.uint8]

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.classifier.answering import answered
-from photograft.classifier.classifier import Classifier, Prediction
+from photograft.classifier.classifier import Classifier
 from photograft.classifier.digest import digest_of
 from photograft.classifier.files import checksum, find_folder, read_manifest
+from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.uncertainty import Rules
 from photograft.classifier.views import looking_at
 from photograft.core.errors import ClassifierError
@@ -32,6 +33,7 @@ class Model:
 
     Attributes:
         name: What it is asked by.
+        folder: That it was loaded from.
         digest: SHA-256 of all that answers are computed from, in hexadecimal, as in certificates;
             what runs the network is no part of it.
         checksum: Of its folder: of another one, more may have changed than the digest has in it.
@@ -42,9 +44,11 @@ class Model:
         rules: When no class is to be named.
         record: How its photos are prepared.
         loaded_at: Seconds since the epoch.
+        classifier: What it was loaded as.
     """
 
     name: str
+    folder: Path
     digest: str
     checksum: str
     class_names: tuple[str, ...]
@@ -54,7 +58,7 @@ class Model:
     rules: Rules
     record: Record
     loaded_at: float
-    _classifier: Classifier = field(repr=False)
+    classifier: Classifier = field(repr=False)
     _network: JoinedNetwork = field(repr=False)
 
     @property
@@ -74,7 +78,7 @@ class Model:
         return [self._answer(features[i : i + 1]) for i in range(len(features))]
 
     def _answer(self, features: npt.NDArray[np.float32]) -> Prediction:
-        classifier = self._classifier
+        classifier = self.classifier
         plain, probabilities = classifier.score_features(features)
         ood_scores = classifier.ood_scores(plain, probabilities)
         row = probabilities[0]
@@ -125,6 +129,7 @@ def load_model(name: str, folder: Path, asked: Mapping[str, Any]) -> Model:
     uncertainty = classifier.uncertainty
     model = Model(
         name,
+        folder,
         digest_of(classifier),
         before,
         classifier.class_names,

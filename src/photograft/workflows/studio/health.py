@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +49,9 @@ class Health:
         ``state`` is ``"fresh"`` where photos and labels are those that were examined, else
         ``"stale"``, and ``"none"`` where nobody has looked.
         """
-        job = self._jobs.latest("doctor")
-        path = self._project.folder / CHECKUP / PARQUET_NAME
-        if job is None or job.result is None or not path.is_file():
+        job, findings = self._jobs.latest("doctor"), self._findings()
+        if job is None or job.result is None or findings is None:
             return {"state": "none", "num_photos": 0, "findings": []}
-        try:
-            findings = _read(path, path.stat().st_mtime_ns)
-        except (InputError, OSError):  # it is being written
-            findings = ()
         is_fresh = job.labels == labels_key(self._project.snapshot())
         rows = self._project.view().by_id
         return {
@@ -65,40 +60,91 @@ class Health:
             "findings": [self._card(number, one, rows) for number, one in enumerate(findings)],
         }
 
-    def _card(self, number: int, finding: Finding, rows: Mapping[str, Row]) -> dict[str, Any]:
-        known = [
+    def together(self, finding_id: str, photo_ids: Sequence[str], *, rest: bool) -> list[str]:
+        """Return all photos that lie together with some in a finding, shown on a card or not.
+
+        Args:
+            finding_id: Of the finding, as `cards` has it.
+            photo_ids: Of its photos, one of each group or more.
+            rest: Leave the first of each group out, where there are others.
+
+        Raises:
+            InputError: There is no such finding, or not those photos in it.
+        """
+        findings = dict(map(_named, enumerate(self._findings() or ())))
+        groups: defaultdict[int, list[str]] = defaultdict(list)
+        for photo_id, photo in self._known(findings[finding_id]) if finding_id in findings else ():
+            groups[photo.group].append(photo_id)
+        asked = set(photo_ids)
+        found = [members for members in groups.values() if asked & set(members)]
+        if not asked <= {photo_id for members in found for photo_id in members}:
+            raise InputError("what was found is no longer that", fix="Load the page again.")
+        shown = (members[1:] if rest and len(members) > 1 else members for members in found)
+        return [photo_id for members in shown for photo_id in members]
+
+    def _findings(self) -> tuple[Finding, ...] | None:
+        """Return what was found last; None where nobody has looked."""
+        path = self._project.folder / CHECKUP / PARQUET_NAME
+        try:
+            return _read(path, path.stat().st_mtime_ns) if path.is_file() else None
+        except (InputError, OSError):  # it is being written
+            return ()
+
+    def _known(self, finding: Finding) -> list[tuple[str, Flagged]]:
+        """Return the photos of a finding that the project has."""
+        return [
             (photo_id, photo)
             for photo in finding.photos
             if (photo_id := self._project.id_of(photo.name)) is not None
         ]
-        together: defaultdict[int, list[str]] = defaultdict(list)
+
+    def _card(self, number: int, finding: Finding, rows: Mapping[str, Row]) -> dict[str, Any]:
+        known = self._known(finding)
+        members: defaultdict[int, list[str]] = defaultdict(list)
         for photo_id, photo in known:
-            together[photo.group].append(photo_id)
+            members[photo.group].append(photo_id)
+        num_open = {
+            group: sum(_answer(rows[one]) is None for one in ids) for group, ids in members.items()
+        }
         return {
-            "id": f"{number}-{finding.kind.replace(' ', '-')}",
+            "id": _named((number, finding))[0],
             "kind": finding.kind,
             "title": finding.title,
             "text": finding.fix,
             "severity": _GRADES[finding.severity],
             "num_photos": len(finding.photos),
             "photos": [
-                _told(photo_id, photo, rows[photo_id], together[photo.group])
+                {
+                    **_told(photo_id, photo, rows[photo_id], members[photo.group]),
+                    "num_open": num_open[photo.group],
+                }
                 for photo_id, photo in known[:_MOST_PHOTOS]
             ],
             "actions": list(_ACTIONS.get(finding.kind, _OTHERS)) if known else [],
         }
 
 
+def _named(numbered: tuple[int, Finding]) -> tuple[str, Finding]:
+    """Return a finding with its id before it."""
+    number, finding = numbered
+    return f"{number}-{finding.kind.replace(' ', '-')}", finding
+
+
 def _told(photo_id: str, photo: Flagged, row: Row, group: list[str]) -> dict[str, Any]:
-    answer = "exclude" if row.is_excluded else row.answer[0] if row.answer else None
     return {
         "id": photo_id,
         "label": row.label,
         "suggested": photo.suggestion or None,
         "why": photo.detail,
-        "answer": answer,
-        "with": [one for one in group if one != photo_id][:_MOST_PHOTOS],
+        "answer": _answer(row),
+        "group": photo.group,
+        "num_together": len(group),
+        "with": [one for one in group[: _MOST_PHOTOS + 1] if one != photo_id][:_MOST_PHOTOS],
     }
+
+
+def _answer(row: Row) -> str | None:
+    return "exclude" if row.is_excluded else row.answer[0] if row.answer else None
 
 
 @functools.lru_cache(maxsize=2)

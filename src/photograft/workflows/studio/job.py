@@ -90,9 +90,11 @@ def read_jobs(path: Path) -> tuple[list[Job], list[Job]]:
 
 
 def _is_inside(job: Job, folder: Path) -> bool:
+    """Return whether all that a job names lies in the project, wherever links lead."""
     told = (job.order.get("out"), job.order.get("run"), (job.result or {}).get("path"))
-    places = (os.path.normpath(folder / str(place)) for place in told if place is not None)
-    return all(Path(place).is_relative_to(folder) for place in places)
+    own = os.path.realpath(folder)
+    places = (os.path.realpath(folder / str(place)) for place in told if place is not None)
+    return all(Path(place).is_relative_to(own) for place in places)
 
 
 def _told_anew(job: Job, project: Path) -> bool:

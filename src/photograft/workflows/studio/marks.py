@@ -41,6 +41,8 @@ class Mark:
 
 
 _NO_MARK = Mark()
+#: Begins the names of groups that nobody chose a name for.
+_UNNAMED = "together-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,17 +252,21 @@ def _told(do: str, number: int, record: Record) -> str:
         return f"Leave {photos} out" if record["excluded"] else f"Take {photos} back in"
     if do == "group":
         group = record["group"]
-        return f"Group {photos} as {group}" if group is not None else f"Ungroup {photos}"
+        return _grouped(photos, group) if group is not None else f"Ungroup {photos}"
     if do == "bring":
         return f"Bring {photos}"
     action, value = record["action"], record.get("value")
     return {
         "relabel": f"Label {photos} {value}",
         "exclude": f"Leave {photos} out",
-        "group": f"Group {photos} as {value}",
+        "group": _grouped(photos, str(value)),
         "ok": f"Call {photos} right",
         None: f"Take the answer to {photos} back",
     }[action]
+
+
+def _grouped(photos: str, group: str) -> str:
+    return f"Group {photos}" if group.startswith(_UNNAMED) else f"Group {photos} as {group}"
 
 
 def replayed(records: Iterable[Record]) -> Marks:

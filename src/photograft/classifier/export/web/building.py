@@ -17,12 +17,13 @@ from photograft.classifier.export.metadata import describe
 from photograft.classifier.export.names import OOD_SCORE, PIXELS, PROBABILITIES
 from photograft.classifier.export.precision import with_half_weights
 from photograft.classifier.export.resizing import begins_vertically_here
+from photograft.classifier.export.web.about import about, title_of
 from photograft.classifier.export.web.checks import checks
 from photograft.classifier.export.web.neighbours import LIKENESS, Neighbours, add_likeness
 from photograft.classifier.export.web.page import PageParts, build_folder, build_page
 from photograft.classifier.export.web.runtime import Runtime, read_runtime
 from photograft.core.errors import InputError
-from photograft.core.text import count, percent, size
+from photograft.core.text import size
 from photograft.features.packing import look_shapes, packed_shape
 from photograft.features.preprocessing import Pixels
 
@@ -30,8 +31,6 @@ from photograft.features.preprocessing import Pixels
 MAX_BYTES = 256 * 2**20
 #: What of each look's record says how a page resizes.
 RESIZING = ("input_size", "crop_pct", "crop_mode", "interpolation")
-#: So many class names make a title.
-_NAMED = 4
 
 
 def build_web(
@@ -86,15 +85,6 @@ def build_web(
     return build_folder(page, title)
 
 
-def title_of(classifier: Classifier) -> str:
-    """Return what a classifier is called, for people."""
-    names = classifier.class_names
-    if len(names) <= _NAMED:
-        return f"{' or '.join([', '.join(names[:-1]), names[-1]][not names[:-1] :])}?"
-    name = classifier.trained.get("name")
-    return name if isinstance(name, str) and name else count(len(names), "class", "classes")
-
-
 def _facts(
     classifier: Classifier,
     known: dict[str, Any],
@@ -139,34 +129,8 @@ def _about(
     classifier: Classifier, known: dict[str, Any], runtime: Runtime
 ) -> list[tuple[str, list[str]]]:
     """Return what a page says of its classifier."""
-    trained, backbone = classifier.trained, classifier.backbone
-    about = [("Classes", [", ".join(known["classes"])])]
-    if isinstance(trained.get("num_train"), int):
-        about.append(("Learned from", [count(trained["num_train"], "photo")]))
-    for part in ("test", "validation"):
-        scores = trained.get(part)
-        if scores and scores.get("accuracy_interval"):
-            low, high = (percent(end) for end in scores["accuracy_interval"])
-            about.append(
-                (
-                    "Accuracy",
-                    [
-                        f"{percent(scores['accuracy'])} of {count(scores['num_photos'], 'photo')} "
-                        f"of the {part} part; 95% interval {low} to {high}. Photos of another kind "
-                        "than these may be told apart less well."
-                    ],
-                )
-            )
-            break
-    rules = known["rules"]
-    if rules["unknown"]:
-        threshold, kept = rules["unknown"]["ood_threshold"], rules["unknown"]["kept"]
-        said = f"An OOD score of more than {threshold:.3f}, which about {percent(1 - kept)} of "
-        about.append(("Unknown", [f"{said}photos of its classes have."]))
-    if rules["unsure"]:
-        about.append(("Unsure", [rule["sentence"] for rule in rules["unsure"]]))
-    about += [
-        ("Network", [f"{backbone.name}; weights: {backbone.licence}"]),
+    return [
+        *about(classifier, known),
         (
             "Pictures",
             [
@@ -180,7 +144,6 @@ def _about(
         ),
         ("Digest", [known["digest"]]),
     ]
-    return about
 
 
 def _paragraphs(runtime: Runtime) -> list[str]:

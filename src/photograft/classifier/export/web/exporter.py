@@ -9,7 +9,8 @@ from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.metadata import describe
 from photograft.classifier.export.order import Order
 from photograft.classifier.export.precision import ranges_for
-from photograft.classifier.export.web.building import build_web, title_of
+from photograft.classifier.export.web.about import title_of
+from photograft.classifier.export.web.building import build_web
 from photograft.classifier.export.web.neighbours import load_neighbours
 from photograft.classifier.export.web.page import asset
 from photograft.classifier.export.web.runtime import read_runtime

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -21,11 +22,13 @@ from photograft.classifier.export.web.runtime import Runtime
 from photograft.core.errors import ConversionError
 from photograft.core.palette import DARK, LIGHT, contrast, mix, variables
 
-#: Scripts in the order in which they are put together: those of the page, and of its worker.
-_PAGE = ("view.js", "rules.js", "intake.js", "camera.js", "app.js")
+#: Scripts in the order in which they are put together: those of the page, what answers for it, and
+#: those of its worker.
+_PAGE = ("view.js", "rules.js", "intake.js", "camera.js")
+_ALONE, _SERVED = ("alone.js", "app.js"), ("thumbnail.js", "served.js", "app.js")
 _WORKER = (
     *("resample.js", "jpeg_head.js", "jpeg.js", "jpeg_pixels.js"),
-    *("decoding.js", "worker.js"),
+    *("decoding.js", "thumbnail.js", "worker.js"),
 )
 
 #: The colour of lines round what can be used.
@@ -41,7 +44,7 @@ class PageParts:
     Attributes:
         title: What the classifier is called, for people.
         network: An ONNX model, serialised.
-        facts: What the scripts are told, as plain JSON types: see ``app.js`` and ``worker.js``.
+        facts: What the scripts are told, as plain JSON types: see ``alone.js`` and ``worker.js``.
         about: What is said of the classifier: terms, and the paragraphs on each.
         runtime: What runs the network.
     """
@@ -55,28 +58,82 @@ class PageParts:
 
 def build_page(parts: PageParts) -> str:
     """Return the page as HTML that needs no other file."""
-    texts = json.loads(asset("texts.json"))
-    style = f"{_colours()}\n{asset('page.css')}"
-    script = "\n".join(['"use strict";', *map(asset, _PAGE)])
-    values = {
-        **{f"page.{key}": html.escape(text) for key, text in texts["page"].items()},
-        "status.starting": html.escape(texts["status"]["starting"]),
-        "title": html.escape(parts.title),
-        "policy": _policy(style, script),
-        "light_ground": LIGHT["ground"],
-        "dark_ground": DARK["ground"],
-        "icon": _base64(icon_svg().encode()),
-        "style": style,
-        "about": "\n".join(_facts(term, said) for term, said in parts.about),
-        "written": html.escape(f"Written by Photograft {__version__}."),
-        "facts": _json({**parts.facts, "texts": texts}),
+    early = asset("early.js")
+    carried = {
+        "early": early,
         "worker": "\n".join(map(asset, _WORKER)),
         "packed_runtime": _base64(parts.runtime.script),
         "packed_binary": _base64(parts.runtime.binary),
         "packed_network": _base64(gzip.compress(_planes(parts.network), 6, mtime=0)),
+    }
+    values = {
+        "title": html.escape(parts.title),
+        "about": "\n".join(_facts(term, said) for term, said in parts.about),
+        **dict.fromkeys(("top", "end"), ""),
+        "carried": _filled("alone_end.html", carried),
+    }
+    return _page(values, parts.facts, _texts(), _ALONE, functools.partial(_policy, early))[0]
+
+
+def build_served_page() -> tuple[str, str]:
+    """Return the page that has a server answer, as HTML, and its policy.
+
+    It is the same for all classifiers: what it shows of them, it asks the server for.
+    """
+    texts = _texts("served.json")
+    said = _said(texts)
+    values = {
+        "title": said["page.title"],
+        "about": "",
+        "top": _filled("served_top.html", said),
+        "end": _filled("served_end.html", said),
+        "carried": "",
+    }
+    return _page(values, {}, texts, _SERVED, _served_policy)
+
+
+def _page(
+    values: Mapping[str, str],
+    facts: Mapping[str, Any],
+    texts: Mapping[str, Any],
+    scripts: Sequence[str],
+    policy_of: Callable[[str, str], str],
+) -> tuple[str, str]:
+    """Return a page of the template, and its policy."""
+    style = f"{_colours()}\n{asset('page.css')}"
+    script = "\n".join(['"use strict";', *map(asset, (*_PAGE, *scripts))])
+    policy = policy_of(style, script)
+    common = {
+        "policy": policy,
+        "light_ground": LIGHT["ground"],
+        "dark_ground": DARK["ground"],
+        "icon": _base64(icon_svg().encode()),
+        "style": style,
+        "written": html.escape(f"Written by Photograft {__version__}."),
+        "facts": _json({**facts, "texts": texts}),
         "script": script,
     }
-    return _HOLE.sub(lambda hole: values[hole[1]], asset("page.html"))
+    return _filled("page.html", {**common, **_said(texts), **values}), policy
+
+
+def _filled(name: str, values: Mapping[str, str]) -> str:
+    """Return an asset with its holes filled."""
+    return _HOLE.sub(lambda hole: values[hole[1]], asset(name))
+
+
+def _texts(*more: str) -> dict[str, Any]:
+    """Return the page's texts by section, those of further files before the usual ones."""
+    found: dict[str, Any] = json.loads(asset("texts.json"))
+    for name in more:
+        for section, texts in json.loads(asset(name)).items():
+            found[section] = {**found[section], **texts}
+    return found
+
+
+def _said(texts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts that stand in the template, by the names of its holes."""
+    said = {f"page.{key}": html.escape(text) for key, text in texts["page"].items()}
+    return {**said, "status.starting": html.escape(texts["status"]["starting"])}
 
 
 def build_folder(page: str, title: str) -> dict[str, bytes]:
@@ -136,17 +193,13 @@ def asset(name: str) -> str:
     return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
+def _policy(early: str, style: str, script: str) -> str:
     """Return the policy that keeps the browser from asking any network for anything."""
-    hashes = [
-        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        for text in (script, style)
-    ]
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src 'sha256-{hashes[0]}' 'wasm-unsafe-eval' blob:",
-            f"style-src 'sha256-{hashes[1]}'",
+            f"script-src '{_hash(early)}' '{_hash(script)}' 'wasm-unsafe-eval' blob:",
+            f"style-src '{_hash(style)}'",
             # Beside a server's page: the worker that keeps it, and its icons.
             "worker-src blob: 'self'",
             "img-src blob: data: 'self'",
@@ -156,6 +209,25 @@ def _policy(style: str, script: str) -> str:
             "form-action 'none'",
         ]
     )
+
+
+def _served_policy(style: str, script: str) -> str:
+    """Return the policy that lets the page ask its own server alone."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src '{_hash(script)}'",
+            f"style-src '{_hash(style)}'",
+            "img-src blob: data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _colours() -> str:

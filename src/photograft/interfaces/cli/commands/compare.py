@@ -66,8 +66,9 @@ def compare(
         str, typer.Option(help="Make up for class sizes.", metavar="none|balanced")
     ] = "none",
     validation: Annotated[
-        float, typer.Option(help="Share for validation, where the source has no split.")
-    ] = 0.15,
+        float | None,
+        typer.Option(help="Share for validation, where the source has no split. [default: 0.15]"),
+    ] = None,
     test: Annotated[float, typer.Option(help="Share for the test, likewise.")] = 0.15,
     group_by: GroupBy = "",
     near_duplicates: NearDuplicates = "group",

@@ -66,6 +66,13 @@ def serve(
     timeout: Annotated[
         float, typer.Option(help="Seconds for a request to arrive, and again for its answer.")
     ] = 30.0,
+    hand_out: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether whoever may ask gets a classifier itself, too, as a page that needs no "
+            "server. Where neither is said: if the server listens on this machine alone.",
+        ),
+    ] = None,
     log: Annotated[
         bool, typer.Option("--log", help="Log each request: its status, time and digest.")
     ] = False,
@@ -109,7 +116,9 @@ def serve(
                     file=sys.stderr,
                 )
 
-        run_server(named_folders(classifiers), asked, limits, access, listening, say=say, log=log)
+        hands_out = is_loopback(host) if hand_out is None else hand_out
+        folders = named_folders(classifiers)
+        run_server(folders, asked, limits, access, listening, say=say, log=log, hands_out=hands_out)
     print("Stopped: what was under way has been answered.")
 
 

@@ -44,7 +44,11 @@ def train(
         ),
     ] = None,
     budget: Annotated[
-        str | None, _option("Time to spend on these looks, such as 90s or 5m. [default: no limit]")
+        str | None,
+        _option(
+            "Time to spend on these looks, or on what auto tries, such as 90s or 5m. [default: no "
+            "limit]"
+        ),
     ] = None,
     backbone: Annotated[
         str | None,
@@ -114,7 +118,10 @@ def train(
     ] = None,
     validation: Annotated[
         float | None,
-        _option("Share for validation, where the source has no split. [default: 0.15]"),
+        _option(
+            "Share for validation, where the source has no split. [default: 0.15 where a network "
+            "is trained, none where cross-validation chooses]"
+        ),
     ] = None,
     test: Annotated[float | None, _option("Share for the test, likewise.")] = None,
     group_by: Annotated[
@@ -154,6 +161,13 @@ def train(
     device: Annotated[
         str | None, _option("auto: an accelerator where there is one.", choices.DEVICES)
     ] = None,
+    compile: Annotated[  # noqa: A002 (the option's name)
+        str | None,
+        _option(
+            "torch.compile for networks in training. auto: where it pays on a GPU.",
+            choices.COMPILES,
+        ),
+    ] = None,
     max_pixels: Annotated[
         int | None, _option("Skip photos with more pixels than this. [default: 250000000]")
     ] = None,
@@ -175,11 +189,17 @@ def train(
         str | None, _option("Follow the training in an experiment tracker.", choices.TRACKERS)
     ] = None,
     ray: Ray = "off",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes on Ray that train a network together.")
+    ] = 1,
 ) -> None:
     """Train; the help text is above."""
     given = {name: value for name, value in locals().items() if value is not None}
-    options = {n: v for n, v in given.items() if n not in ("source", "out", "config", "ray")}
+    options = {
+        n: v for n, v in given.items() if n not in ("source", "out", "config", "ray", "workers")
+    }
 
+    from photograft.core.executors.launched import is_first
     from photograft.core.text import command_line
     from photograft.interfaces.cli.views.console import make_console
     from photograft.interfaces.cli.views.findings import show_brief
@@ -189,7 +209,9 @@ def train(
     from photograft.workflows.train import train as run
 
     settings = read_settings(config, **options)
-    finished = run(source, settings, out=out, progress=make_progress(), ray=ray)
+    finished = run(source, settings, out=out, progress=make_progress(), ray=ray, workers=workers)
+    if not is_first():  # of those that torchrun has started
+        return
     console = make_console()
     hint = command_line("doctor", [source], doctor_options(settings))
     show_brief(console, finished.findings(), hint)

@@ -1,9 +1,13 @@
-// The page: starts the worker, feeds it photos, shows what it says.
+// The page: takes photos, has them answered, shows what is said.
+//
+// What answers them is another script: `alone.js` has a worker of the page's own do it, `served.js`
+// asks the server. Each has `begin`, `classify`, `readyText` and `outside`.
 
-const facts = JSON.parse(byId("facts").textContent);
-const { texts, class_names: classNames } = facts;
+/** What the scripts are told of the classifier, and the page's `texts`. */
+let facts = JSON.parse(byId("facts").textContent);
+const { texts } = facts;
 /** When no class is named, as the user has it now. */
-const rules = { ood_threshold: null, confidence: null };
+const rules = { ood_threshold: null, confidence: null, are_asked: false };
 const CARDS = 200;
 const AT_ONCE = 3;
 const THUMBNAIL = 480;
@@ -16,74 +20,20 @@ let underWay = 0;
 let pasted = 0;
 let taken = 0;
 
-// --- the worker ---
-
-let worker;
-const asked = new Map();
-let lastId = 0;
-
-function ask(task, given, transfer = []) {
-  return new Promise((resolve, reject) => {
-    const id = ++lastId;
-    asked.set(id, { resolve, reject });
-    worker.postMessage({ id, task, given }, transfer);
-  });
-}
-
-function startWorker() {
-  const code = byId("worker").textContent;
-  worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
-  worker.onmessage = ({ data: { id, found, error, detail } }) => {
-    const { resolve, reject } = asked.get(id);
-    asked.delete(id);
-    if (error) reject(Object.assign(new Error(detail), { reason: error }));
-    else resolve(found);
-  };
-  worker.onerror = (event) => {
-    for (const { reject } of asked.values()) reject(new Error(event.message || "worker"));
-    asked.clear();
-  };
-}
-
-function take(id) {
-  const element = byId(id);
-  const text = element.textContent;
-  element.remove();
-  return text;
-}
+// --- the start ---
 
 function say(text, isWarning = false) {
   byId("status").textContent = text;
   byId("status").className = isWarning ? "warning" : "";
 }
 
-function missing() {
-  const needed = ["DecompressionStream", "WebAssembly", "OffscreenCanvas", "createImageBitmap"];
-  return needed.filter((name) => !(name in window));
-}
-
 async function start() {
-  const lacking = missing();
-  if (lacking.length) return say(filled(texts.status.old, { what: lacking.join(", ") }), true);
   try {
-    startWorker();
-    const packed = ["packed-runtime", "packed-binary", "packed-network"].map(take);
-    const { looks, shape, input, outputs, checks, max_pixels } = facts;
-    const given = { packed, facts: { looks, shape, input, outputs, checks, max_pixels } };
-    const { threads } = await ask("start", given);
-    say(texts.status.checking);
-    const checked = await ask("check");
-    window.photograft = { threads, checked }; // for whoever looks into it
-    const wrong = checked.find(({ agrees }) => !agrees);
-    if (wrong) {
-      worker.terminate();
-      const difference = wrong.difference.toPrecision(2);
-      return say(filled(texts.status.disagrees, { name: wrong.name, difference }), true);
-    }
-    say(filled(texts.status.ready, { count: checked.length }));
+    await begin();
   } catch (error) {
-    return say(filled(texts.status.failed, { detail: error.message }), true);
+    return say(error.words ?? filled(texts.status.failed, { detail: error.message }), true);
   }
+  say(readyText());
   for (const id of OPENERS) byId(id).disabled = id === "use-camera" && !navigator.mediaDevices;
   document.body.dataset.ready = "";
   next();
@@ -109,11 +59,10 @@ async function answer(photo, place) {
   const started = generation;
   let row;
   try {
-    const found = await ask("classify", { blob: photo.blob, side: THUMBNAIL });
-    row = found;
-    row.address = URL.createObjectURL(found.thumbnail);
+    row = await classify({ blob: photo.blob, side: THUMBNAIL });
+    row.address = row.thumbnail ? URL.createObjectURL(row.thumbnail) : null;
   } catch (error) {
-    row = { error: error.reason ?? "failed" };
+    row = { error: error.words ?? texts.errors[error.reason ?? "failed"] };
   }
   Object.assign(row, { name: photo.name, batch: photo.batch });
   underWay--;
@@ -139,8 +88,8 @@ function show() {
   const head = byId("rows").querySelector("thead tr");
   const fresh = [];
   while (shown < rows.length && rows[shown]) fresh.push(rows[shown++]);
-  for (const row of fresh) row.answer = row.error ? null : answerOf(row, classNames, rules);
-  const { header, cells } = tableOf(fresh, classNames, rules, texts);
+  for (const row of fresh) row.answer = row.error ? null : answerOf(row, facts.class_names, rules);
+  const { header, cells } = tableOf(fresh, facts.class_names, rules, texts);
   if (!head.children.length) {
     head.append(...header.map((text) => Object.assign(make("th", "", text), { scope: "col" })));
   }
@@ -205,16 +154,18 @@ function clear() {
     part.replaceChildren();
   }
   byId("answers").hidden = byId("progress").hidden = true;
-  say(filled(texts.status.ready, { count: facts.checks.length }));
-  byId("choose").focus();
 }
 
 function save() {
   const done = rows.filter(Boolean);
-  const text = csvOf(tableOf(done, classNames, rules, texts));
+  const text = csvOf(tableOf(done, facts.class_names, rules, texts));
+  saveAs(new Blob([text], { type: "text/csv" }), texts.csv);
+}
+
+function saveAs(blob, name) {
   const link = make("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  link.download = texts.csv;
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
@@ -224,25 +175,36 @@ function save() {
 /** Offer the rules that the classifier has; what it can't tell is not asked. */
 function offerRules() {
   const { unknown, unsure } = facts.rules;
+  const begun = facts.asked ?? {
+    ood_threshold: unknown && unknown.ood_threshold,
+    confidence: unsure[0]?.is_shown ? unsure[0].confidence : null,
+  };
+  const limit = begun.ood_threshold ?? unknown?.ood_threshold;
   byId("unknown-choice").hidden = !unknown;
   byId("unsure-choice").hidden = !unsure.length;
   byId("rules").hidden = !unknown && !unsure.length;
-  byId("say-unknown").checked = Boolean(unknown);
+  const check = byId("say-unknown");
+  check.checked = begun.ood_threshold !== null;
   const choice = byId("say-unsure");
-  choice.append(new Option(texts.rules.never, ""));
+  choice.replaceChildren(new Option(texts.rules.never, ""));
   for (const rule of unsure) {
     const values = { confidence: percent(rule.confidence), accuracy: roundPercent(rule.min_accuracy) };
     const words = filled(texts.rules[rule.is_shown ? "target" : "hoped"], values);
     choice.append(new Option(words, String(rule.confidence)));
   }
-  choice.value = unsure[0]?.is_shown ? String(unsure[0].confidence) : "";
+  const asked = begun.confidence === null ? "" : String(begun.confidence);
+  if (![...choice.options].some(({ value }) => value === asked)) {
+    const values = { confidence: percent(begun.confidence) };
+    choice.append(new Option(filled(texts.rules.asked, values), asked));
+  }
+  choice.value = asked;
   const take = () => {
-    rules.ood_threshold = byId("say-unknown").checked ? unknown.ood_threshold : null;
+    rules.ood_threshold = check.checked ? limit : null;
     rules.confidence = choice.value ? Number(choice.value) : null;
+    rules.are_asked = check.checked === (begun.ood_threshold !== null) && choice.value === asked;
     showAgain();
   };
-  byId("say-unknown").addEventListener("change", take);
-  choice.addEventListener("change", take);
+  check.onchange = choice.onchange = take;
   take();
 }
 
@@ -262,7 +224,11 @@ function listen() {
   on("keep", "click", keepPicture);
   on("stop", "click", stopCamera);
   on("save", "click", save);
-  on("clear", "click", clear);
+  on("clear", "click", () => {
+    clear();
+    say(readyText());
+    byId("choose").focus();
+  });
   addEventListener("paste", ({ clipboardData }) => {
     const photos = [...clipboardData.files].map((blob) => ({
       name: filled(texts.photo.pasted, { number: ++pasted }),
@@ -283,14 +249,6 @@ function listen() {
   });
 }
 
-/** Beside a server's page lie what makes it one that can be installed, and works offline then. */
-function beInstallable() {
-  if (!location.protocol.startsWith("http") || !navigator.serviceWorker) return;
-  document.head.append(Object.assign(make("link"), { rel: "manifest", href: "manifest.webmanifest" }));
-  navigator.serviceWorker.register("service-worker.js").catch(() => {});
-}
-
 listen();
-offerRules();
+outside();
 start();
-beInstallable();

@@ -20,12 +20,12 @@ async function watch(own) {
   while (stream === own) {
     try {
       const picture = await createImageBitmap(byId("video"));
-      const found = await ask("classify", { picture }, [picture]);
+      const found = await classify({ picture });
       if (stream !== own) return;
-      const answered = answerOf(found, classNames, rules);
+      const answered = answerOf(found, facts.class_names, rules);
       byId("live").replaceChildren(
         ...saidOf({ answer: answered, oodScore: found.oodScore }, rules, texts),
-        barsOf(answered, found.probabilities, classNames, texts),
+        barsOf(answered, found.probabilities, facts.class_names, texts),
       );
     } catch {
       // Between two pictures there is none; the next one will do.

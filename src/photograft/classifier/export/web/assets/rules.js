@@ -1,15 +1,20 @@
 // What the classifier answers by its rules, and tables of answers.
 
-/** Return the answer for probabilities and a score: as `Rules` and `row_of` have it. */
-function answerOf({ probabilities, oodScore }, classNames, rules) {
+/**
+ * Return the answer for probabilities and a score: as `Rules` and `row_of` have it; or what a server
+ * has `said`, where the rules are those that it was asked for.
+ */
+function answerOf({ probabilities, oodScore, said }, classNames, rules) {
   let best = 0;
   probabilities.forEach((p, i) => {
     if (p > probabilities[best]) best = i;
   });
-  const label = classNames[best];
+  const label = said?.label ?? classNames[best];
   const probability = probabilities[best];
   let kind = "class";
-  if (rules.ood_threshold !== null && oodScore !== null && oodScore > rules.ood_threshold) {
+  if (said && rules.are_asked) {
+    kind = said.kind;
+  } else if (rules.ood_threshold !== null && oodScore !== null && oodScore > rules.ood_threshold) {
     kind = "unknown";
   } else if (rules.confidence !== null && probability < rules.confidence) {
     kind = "unsure";
@@ -36,16 +41,18 @@ function tableOf(rows, classNames, rules, texts) {
   const answers = rules.ood_threshold !== null || rules.confidence !== null;
   const columns = ["file", "error", "label", "probability", "ood_score"];
   if (answers) columns.push("answer");
+  if (rules.has_sets) columns.push("classes");
   const header = columns.map((name) => texts.columns[name]);
   header.push(...classNames.map((label) => texts.columns.of.replace("{label}", () => label)));
-  const cells = rows.map(({ name, error, answer, probabilities, oodScore }) => {
+  const cells = rows.map(({ name, error, answer, probabilities, oodScore, classes }) => {
     const known = {
       file: name,
-      error: error ? texts.errors[error] : null,
+      error: error ?? null,
       label: answer?.label,
       probability: answer ? sixDigits(answer.probability) : null,
       ood_score: answer ? sixDigits(oodScore) : null,
       answer: answer && (answer.kind === "class" ? answer.label : answer.kind),
+      classes: classes?.join(" | "),
     };
     const each = classNames.map((_, i) => (answer ? sixDigits(probabilities[i]) : null));
     return [...columns.map((column) => known[column]), ...each];

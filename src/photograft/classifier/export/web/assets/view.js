@@ -58,6 +58,12 @@ function saidOf({ answer, oodScore }, rules, texts) {
   return [make("p", "said", badge), make("p", "note", notes.join(" "))];
 }
 
+/** The classes that may be right, where they are told. */
+function setOf({ classes }, texts) {
+  if (!classes) return [];
+  return [make("p", "note", filled(texts.answer.classes, { classes: classes.join(", ") }))];
+}
+
 /** The training photos that are most like a photo. */
 function nearOf(likeness, neighbours, classNames, texts) {
   if (!neighbours || !likeness) return [];
@@ -82,16 +88,14 @@ function cardOf(row, rules, facts) {
     picture.src = row.address;
   }
   const name = make("p", "name", make("bdi", "", row.name));
-  if (row.error) {
-    const words = texts.errors[row.error];
-    return make("li", "", picture, name, make("p", "said error", words));
-  }
+  if (row.error) return make("li", "", picture, name, make("p", "said error", row.error));
   return make(
     "li",
     "",
     picture,
     name,
     ...saidOf(row, rules, texts),
+    ...setOf(row, texts),
     barsOf(row.answer, row.probabilities, classNames, texts),
     ...nearOf(row.likeness, facts.neighbours, classNames, texts),
   );

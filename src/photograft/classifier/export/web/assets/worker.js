@@ -1,7 +1,10 @@
 // The worker: unpacks the runtime and the network, checks itself, classifies one photo after another.
 
+let ort;
+let preparing;
 let session;
 let facts;
+const PROVIDERS = { executionProviders: ["wasm"] };
 
 /** How much more than a probability an OOD score may be off: it has no upper bound. */
 const SCORES = 10;
@@ -25,18 +28,34 @@ function woven(planes) {
   return bytes;
 }
 
-async function start(given) {
-  facts = given.facts;
-  const packed = given.packed.map(bytesOf);
-  const [script, binary, network] = await Promise.all(packed.map(unpacked));
+/** A network that does nothing: opening it has the runtime compile itself. */
+const NOTHING =
+  "CAgSADo3ChAKAWESAWIiCElkZW50aXR5EgFnWg8KAWESCgoICAESBAoCCAFiDwoBYhIKCggIARIECgIIAUIECgAQDQ==";
+
+/** Start the runtime, while the network is being unpacked. */
+function prepare(given) {
+  preparing = started(given);
+  return preparing;
+}
+
+async function started(given) {
+  const [script, binary] = await Promise.all(given.packed.map(bytesOf).map(unpacked));
   const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-  const ort = await import(address);
+  ort = await import(address);
   ort.env.wasm.wasmBinary = binary.buffer;
   // More threads than one need memory that is shared, which only an isolated page has.
   const cores = Math.min(navigator.hardwareConcurrency || 1, 4);
   ort.env.wasm.numThreads = self.crossOriginIsolated ? cores : 1;
   ort.env.logLevel = "error";
-  session = await ort.InferenceSession.create(woven(network), { executionProviders: ["wasm"] });
+  await ort.InferenceSession.create(bytesOf(NOTHING), PROVIDERS);
+}
+
+/** Open the network. */
+async function open(given) {
+  facts = given.facts;
+  const network = woven(await unpacked(bytesOf(given.packed)));
+  await preparing;
+  session = await ort.InferenceSession.create(network, PROVIDERS);
   session.answer = async (pixels) => {
     const feeds = { [facts.input]: new ort.Tensor("uint8", pixels, [1, ...facts.shape]) };
     const found = await session.run(feeds);
@@ -83,22 +102,44 @@ async function classify({ blob, picture, side }) {
   return { ...(await session.answer(read.pixels)), thumbnail };
 }
 
-/** Return the largest difference of a probability from what the library says of embedded photos. */
+/** CRC-32, as zlib has it. */
+function checksumOf(bytes) {
+  const table = new Uint32Array(256).map((_, n) => {
+    for (let k = 0; k < 8; k++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1;
+    return n;
+  });
+  let sum = 0xffffffff;
+  for (const byte of bytes) sum = (sum >>> 8) ^ table[(sum ^ byte) & 255];
+  return (sum ^ 0xffffffff) >>> 0;
+}
+
+/**
+ * Return how far this browser is from the library on embedded photos. The first goes the whole way;
+ * of the others, pixels that are the same to the bit have the same answer.
+ */
 async function check() {
   const found = [];
-  for (const { name, data, probabilities, ood_score: score, tolerance } of facts.checks) {
-    const answer = await classify({ blob: new Blob([bytesOf(data)]) });
+  const { looks, max_pixels: most } = facts;
+  for (const { name, data, probabilities, ood_score: score, tolerance, pixels: sum } of facts.checks) {
+    const { pixels, picture } = await readPhoto(new Blob([bytesOf(data)]), looks, most);
+    picture.close();
+    const isSame = checksumOf(pixels) === sum;
+    if (found.length && isSame) {
+      found.push({ name, difference: 0, shift: 0, agrees: true, isSame });
+      continue;
+    }
+    const answer = await session.answer(pixels);
     const apart = answer.probabilities.map((p, i) => Math.abs(p - probabilities[i]));
     const difference = Math.max(...apart);
     const shift = score === null ? 0 : Math.abs(answer.oodScore - score);
     // What is no number is no agreement either.
     const agrees = difference <= tolerance && shift <= SCORES * tolerance;
-    found.push({ name, difference, shift, agrees });
+    found.push({ name, difference, shift, agrees, isSame });
   }
   return found;
 }
 
-const TASKS = { start, check, classify };
+const TASKS = { prepare, open, check, classify };
 
 self.onmessage = async ({ data: { id, task, given } }) => {
   try {

@@ -8,11 +8,14 @@ import { showPhoto } from "../parts/photo_sheet.js";
 
 /**
  * @param {any} finding as the server has it
- * @param {(photos: any[], action: string | null, value: string | null) => void} answer
+ * @param {(photos: any[], action: string | null, value: string | null, finding?: string) => any} give
  */
-export function findingCard(finding, answer) {
+export function findingCard(finding, give) {
   const { id, title, text, severity, photos, num_photos: count, actions } = finding;
-  const items = actions.includes("group") ? clusters(photos) : photos.map((one) => [one]);
+  const isOfGroups = actions.includes("group");
+  const items = isOfGroups ? clusters(photos) : photos.map((one) => [one]);
+  // A group may have more photos than are shown: the server knows them all.
+  const answer = isOfGroups ? (some, action, value) => give(some, action, value, id) : give;
   const left = items.filter((item) => !isAnswered(item));
   const isDone = items.length > 0 && !left.length;
   const head = make(
@@ -33,27 +36,23 @@ export function findingCard(finding, answer) {
   return card;
 }
 
-/** Photos that lie together become one item, the first of them in front. */
+/** Photos that lie together become one item, the first of them in front; it may lie alone there. */
 export function clusters(photos) {
   const found = new Map();
-  for (const photo of photos) {
-    const key = [photo.id, ...photo.with].sort().join();
-    found.set(key, [...(found.get(key) ?? []), photo]);
-  }
-  return [...found.values()];
+  for (const photo of photos) found.set(photo.group, [...(found.get(photo.group) ?? []), photo]);
+  return [...found.values()].map((item) => Object.assign(item, { isCluster: item[0].num_together > 1 }));
 }
 
 /** One photo may stay where the others are left out. */
 export function isAnswered(item) {
-  const open = item.filter((photo) => !photo.answer).length;
-  return item.length > 1 ? open <= 1 : !open;
+  const [{ answer, num_open: open }] = item;
+  return item.isCluster ? open <= 1 : Boolean(answer);
 }
 
 function flagged(item, actions, answer) {
-  const [{ id, label, suggested, why, with: others = [] }] = item;
-  const isCluster = item.length > 1;
-  const all = [id, ...others];
-  const shown = all.slice(0, all.length === 1 ? 1 : 4);
+  const [{ id, label, suggested, why, with: others, num_together: count }] = item;
+  const { isCluster = false } = item;
+  const shown = [id, ...others].slice(0, 4);
   const pictures = shown.map((other) =>
     make(
       "button",
@@ -67,14 +66,14 @@ function flagged(item, actions, answer) {
       if (action === "relabel" && !suggested) return choice(item[0], answer);
       const words = action === "relabel" ? t("health.actions.relabel", { label: suggested }) : t(isCluster && action === "exclude" ? "health.actions.keep_first" : `health.actions.${action}`);
       const kind = action === (suggested ? "relabel" : "group") ? "small" : "second small";
-      const act = () => answer(isCluster && action === "exclude" ? item.slice(1) : item, action, action === "relabel" ? suggested : null);
+      const act = () => answer(item, action, action === "relabel" ? suggested : null);
       return button(words, act, { kind, "data-action": action });
     });
   const isDone = isAnswered(item);
   const given = item.find((photo) => photo.answer)?.answer;
   const said = isDone && make("p", { class: "flagged-answer" }, make("span", { class: "badge right", text: t(`photos.answers.${given}`) }), button(t("health.change"), () => answer(item, null, null), { kind: "quiet small" }));
   const name = label ?? t("photos.unlabelled");
-  const words = isCluster ? t("health.together", { count: all.length, label: name }) : name;
+  const words = isCluster ? t("health.together", { count, label: name }) : name;
   return make(
     "li",
     { class: isDone ? "flagged answered" : "flagged", tabindex: "0", data: { id }, "aria-label": [words, why].filter(Boolean).join(", ") },
@@ -104,7 +103,6 @@ function forAll(left, actions, answer) {
     .filter((action) => action !== "relabel" || !suggested.has(null))
     .map((action) => {
       const act = async () => {
-        if (action === "exclude" && actions.includes("group")) return answer(clusters(left).flatMap((item) => (item.length > 1 ? item.slice(1) : item)), action, null);
         if (action === "group") {
           for (const item of clusters(left)) await answer(item, action, null);
           return undefined;

@@ -70,12 +70,11 @@ export function open(root, signal) {
 
   const find = ({ finding, id }) => cards.querySelector(`.finding[data-id="${CSS.escape(finding)}"] .flagged[data-id="${id}"]`);
 
-  async function answer(photos, action, value) {
-    const isGroup = action === "group";
-    const ids = isGroup ? [...new Set(photos.flatMap((photo) => [photo.id, ...(photo.with ?? [])]))] : photos.map(({ id }) => id);
+  async function answer(photos, action, value, finding) {
+    const ids = photos.map(({ id }) => id);
     // Nobody has to think of a name for what only has to stay together.
-    const name = isGroup ? `together-${Date.now().toString(36)}-${ids[0]}` : value;
-    const done = await attempt(() => post("/api/answers", { ids, action, value: name }));
+    const name = action === "group" ? `together-${Date.now().toString(36)}-${ids[0]}` : value;
+    const done = await attempt(() => post("/api/answers", { ids, action, value: name, finding }));
     if (!done) return;
     announce(done.what ?? t("health.answered"));
     await load();
