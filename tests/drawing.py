@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -51,3 +52,11 @@ def draw_photo(rng: np.random.Generator, number: int, size: int) -> Image.Image:
         draw.polygon([(x, box[1]), (box[0], box[3]), (box[2], box[3])], fill=fill)
     noise = rng.normal(0, 8, (size, size, 3))
     return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
+
+
+def draw_jpeg(seed: str) -> bytes:
+    """A small photo, another one of each seed, as the bytes of a JPEG file."""
+    rng = np.random.default_rng(list(seed.encode()))
+    stream = io.BytesIO()
+    draw_photo(rng, len(seed) % 2, 48).save(stream, "JPEG")
+    return stream.getvalue()

@@ -111,7 +111,8 @@ ONLY_IN = {
     "jinja2": {"report.page"},
     "markupsafe": {"report.comparison_page", "report.page", "report.run_page"},
     "threadpoolctl": {"core.blas"},
-    "urllib": {"backbones.weights"},
+    "fsspec": {"data.sources.addresses"},
+    "urllib": {"backbones.weights", "data.sources.addresses"},
     "http": {"backbones.weights"},
     **{
         name: set()
@@ -485,7 +486,7 @@ HEAVY = (
     "torch", "timm", "torchvision", "openvino", "onnxruntime", "onnx", "numpy", "PIL",
     "pyarrow", "rich", "h5py", "datasets", "tensorflow_datasets",
     "tensorboard", "sklearn", "pandas", "jinja2", "mlflow", "wandb", "pi_heif", "starlette",
-    "uvicorn", "h11", "python_multipart", "ray",
+    "uvicorn", "h11", "python_multipart", "ray", "fsspec",
 )  # fmt: skip
 
 

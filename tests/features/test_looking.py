@@ -16,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from drawing import draw_folder
@@ -31,10 +33,12 @@ from photograft.data.dataset import Dataset
 from photograft.features import Featurizer
 from photograft.features.extraction import PLAIN, View, mirrored_view, open_space
 from photograft.features.extractor import Extractor
+from photograft.features.looking import ListedPhoto, _is_address
 from photograft.features.opening import open_extractor
 from photograft.features.settings import DEFAULT_AUGMENTATION, ExtractionSettings
 from photograft.learning.strategies.features_augment import make_view
 from recording import Recorder
+from s3_server import s3_server
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 BACKBONES = {
@@ -103,6 +107,34 @@ def test_the_same_features(
 ) -> None:
     with executing(executor):
         assert extracted(tmp_path, many) == undisturbed
+
+
+def test_photos_in_a_bucket_are_read_by_workers(photos: Path, tmp_path: Path) -> None:
+    here = extracted(tmp_path / "here", photos)
+    with s3_server() as store:
+        for file in photos.rglob("*.jpg"):
+            store.files[f"bucket/{file.relative_to(photos)}"] = file.read_bytes()
+        dataset = Dataset.load(store.address("bucket"), progress=False)
+        extractor = extractor_in(tmp_path / "there")
+        assert all(map(_is_address, (ListedPhoto(photo) for photo in dataset.photos)))
+        with executing(Processes(2)):
+            _, failures, ran = extractor.extract(dataset.photos)
+        assert not failures
+        assert digest(open_space(ran.store, ran.backbone, ran.engine), dataset) == here
+
+
+def test_rows_of_parquet_are_sent_as_bytes(photos: Path, tmp_path: Path) -> None:
+    files = sorted(photos.rglob("*.jpg"))
+    columns = {
+        "bytes": [file.read_bytes() for file in files],
+        "label": [file.parent.name for file in files],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "p.parquet", row_group_size=5)
+    dataset = Dataset.load(tmp_path / "p.parquet", progress=False)
+    assert not any(map(_is_address, (ListedPhoto(photo) for photo in dataset.photos)))
+    with executing(Processes(2)):
+        there = extracted(tmp_path / "there", tmp_path / "p.parquet")
+    assert there == extracted(tmp_path / "here", photos)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+from photograft.core.addresses import shown_address
 from photograft.core.errors import InputError
 
 #: What rounds to no tenth of a point is no gain, in points.
@@ -236,7 +237,7 @@ def command_line(
 
     Args:
         command: Its name.
-        arguments: That stand without a name.
+        arguments: That stand without a name; addresses are written without their secrets.
         options: By their names in Python; those that are None, empty or as usual are left out. Of
             several values, each has the option's name before it.
         usual: What an option is where nobody gives it.
@@ -244,7 +245,7 @@ def command_line(
     >>> command_line("doctor", ["my photos"], {"group_by": "", "seed": 1, "out": None})
     "photograft doctor 'my photos' --seed 1"
     """
-    parts = ["photograft", command, *map(str, arguments)]
+    parts = ["photograft", command, *(shown_address(str(one)) for one in arguments)]
     for name, value in options.items():
         if value is None or value == "" or (usual and value == usual.get(name, object())):
             continue

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.core import choices
+from photograft.core.addresses import shown_address
 from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError
 from photograft.core.files import printable
@@ -33,7 +34,7 @@ from photograft.data.sources.named_sets import short_name
 from photograft.data.sources.open import open_source
 
 #: Kinds of sources whose photos are called by numbers.
-_NUMBERED = ("arrays", "memory", "tfds", "hf")
+_NUMBERED = ("arrays", "memory", "parquet", "tfds", "hf")
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Dataset:
 
     Attributes:
         source: Where it was read from, as the user gave it.
-        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"tfds"``, ``"hf"``,
-            ``"table"`` or ``"memory"``.
+        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"parquet"``,
+            ``"webdataset"``, ``"tfds"``, ``"hf"``, ``"table"`` or ``"memory"``.
         photos: The usable photos, sorted by name; a `Photo` is made as it is asked for.
         skipped: The other files, sorted by name.
         notes: How the source was understood, where that is not plain.
@@ -91,7 +92,8 @@ class Dataset:
 
         Args:
             source: A folder of class folders, a CSV or Parquet manifest, an ``.npz``, a ``.zip``
-                or ``.tar`` of class folders, or the name of a set: ``mnist``, ``tfds:NAME``,
+                or ``.tar`` of class folders, Parquet files or WebDataset's tars of photos, an
+                address of one of these, or the name of a set: ``mnist``, ``tfds:NAME``,
                 ``hf:NAME``. A dataset is returned as it is, so that either may be handed on.
             max_pixels: Photos with more pixels are skipped as ``"too large"``.
             empty_classes: Where no photo of a class can be used: ``"error"``, or ``"drop"`` it.
@@ -244,7 +246,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         )
         skipped += listing.skipped
         found = cls(
-            source=os.fspath(source),
+            source=shown_address(os.fspath(source)),
             kind=listing.kind,
             photos=photos,
             skipped=tuple(sorted(skipped, key=lambda file: file.name)),

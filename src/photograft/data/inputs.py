@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from photograft.core.addresses import is_address
 from photograft.core.errors import InputError, described
 from photograft.core.files import printable
+from photograft.data.containers import photos_at
 from photograft.data.dataset import Dataset
 from photograft.data.images import DEFAULT_MAX_PIXELS
 from photograft.data.photo import Photo
@@ -26,6 +28,7 @@ from photograft.data.photo_inputs import (
 )
 from photograft.data.photo_inputs import is_column as is_column
 from photograft.data.photo_inputs import understand as understand
+from photograft.data.sources.addresses import local_path
 from photograft.data.sources.base import Item, Listing
 from photograft.data.sources.tree import is_hidden
 
@@ -36,19 +39,19 @@ _ACCEPTED = (
 )
 
 # What is one photo by its type.
-_ONE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, Photo)
+_ONE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, Photo, PhotoInput)
 
 
 def photos_in(x: Any, place: str = "x") -> PhotoInput | Iterable[PhotoInput]:
     """Return the photo that something is, or the photos that it holds, in order.
 
     Args:
-        x: One photo: the path of a file, the bytes of one, a Pillow picture, a `Photo`, or an array
-            ``(height, width)`` or ``(height, width, channels)`` with 1, 3 or 4 channels, whole
-            numbers in [0, 255] or floats in [0, 1]. Or several: the path of a folder (see
-            `files_in`), a `Dataset`, an array ``(n, height, width)`` or
-            ``(n, height, width, channels)``, a column of a table, or any iterable of photos, each
-            of which gives one.
+        x: One photo: the path or the address of a file, the bytes of one, a Pillow picture, a
+            `Photo`, or an array ``(height, width)`` or ``(height, width, channels)`` with 1, 3 or 4
+            channels, whole numbers in [0, 255] or floats in [0, 1]. Or several: the path of a
+            folder (see `files_in`), the address of a folder, a table or a tar, a `Dataset`, an
+            array ``(n, height, width)`` or ``(n, height, width, channels)``, a column of a table,
+            or any iterable of photos, each of which gives one.
         place: What it is called, in errors and in the names of photos that are no files.
 
     Returns:
@@ -65,6 +68,8 @@ def photos_in(x: Any, place: str = "x") -> PhotoInput | Iterable[PhotoInput]:
     """
     if isinstance(x, Dataset):
         return [_one(photo, place) for photo in x.photos]
+    if isinstance(x, str) and is_address(local_path(x)):
+        return photos_at(x)
     if isinstance(x, (str, os.PathLike)) and os.path.isdir(x):
         return [_one(path, place) for path in files_in(os.fsdecode(x))]
     if isinstance(x, _ONE):
@@ -205,6 +210,8 @@ def refuse_unusable(dataset: Dataset) -> None:
 
 def _one(value: Any, place: str) -> PhotoInput:
     """Return the photo that one value is; a folder is a file that can't be read."""
+    if isinstance(value, PhotoInput):
+        return value
     if isinstance(value, Photo):
         return PhotoInput(value.name, value.read)
     if isinstance(value, (bytes, bytearray, memoryview)):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from photograft.core.addresses import is_address
 from photograft.core.errors import InputError, StorageError
 from photograft.core.files import check_free, printable
 from photograft.core.memo import remembered
@@ -129,7 +130,8 @@ def name_of(source: Source) -> str:
     """Return what a source is called, before it is read; see `Dataset.name`."""
     if isinstance(source, Dataset):
         return source.name
-    return short_name(source_path(source))
+    text = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
+    return short_name(text if is_address(text) else source_path(source))
 
 
 def check_out(folder: Path, source: Source) -> None:

@@ -19,7 +19,8 @@ from photograft.core.progress import Progress, Silent, Step
 from photograft.data import formats
 from photograft.data.images import decode, expected_extension_note, read_header
 from photograft.data.known_files import MOST_FILES, FileOnDisk, KnownFiles, Read
-from photograft.data.sources.base import Item, Reads, SkippedFile
+from photograft.data.sources.base import Item, SkippedFile
+from photograft.data.sources.reads import Reads, num_readers
 
 #: The format of photos that were arrays or pictures in memory.
 PIXELS = "pixels"
@@ -196,14 +197,16 @@ def examine_all(
     few = items if len(items) <= MOST_FILES else ()
     known = KnownFiles(cache, [i.read for i in few if isinstance(i.read, FileOnDisk)])
     skipped: list[SkippedFile] = []
+    threads = num_readers(items)
 
     def look(some: Sequence[Item]) -> list[Photo | SkippedFile]:
         return [examine(item, max_pixels, is_numbered=is_numbered, known=known) for item in some]
 
     def usable(step: Step) -> Iterator[Photo]:
         left = iter(items)
-        several = iter(lambda: list(itertools.islice(left, _AT_ONCE)), [])
-        for result in itertools.chain.from_iterable(in_order(look, several)):
+        several = iter(lambda: list(itertools.islice(left, 1 if threads else _AT_ONCE)), [])
+        results = in_order(look, several, num_threads=threads)
+        for result in itertools.chain.from_iterable(results):
             step.advance()
             if isinstance(result, Photo):
                 yield result
@@ -240,7 +243,7 @@ def find_faults(
         return photo.digest, None
 
     with (progress or Silent()).step("Decoding photos", len(distinct), "photos") as step:
-        for digest, failure in in_order(check, distinct.values()):
+        for digest, failure in in_order(check, distinct.values(), num_threads=num_readers(photos)):
             if failure is not None:
                 failures[digest] = failure
             step.advance()

@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from photograft.core.errors import InputError, described
-from photograft.core.files import read_file
+from photograft.core.addresses import is_address, shown_address
+from photograft.core.errors import InputError, SourceError, described
+from photograft.core.files import printable, read_file
 from photograft.data.encoding import encode_picture, encode_pixels
 from photograft.data.formats import refuse_by_name
+from photograft.data.sources.addresses import Address, local_path, parse_address
+from photograft.data.sources.members import Member
 from photograft.data.sources.pixels import Array, check_shape, find_scale
+from photograft.data.sources.places import FarFolder
 
 _EXPECTED = (
     "paths, arrays (height, width), (height, width, 1), (height, width, 3) or (height, width, 4), "
@@ -61,6 +65,37 @@ class PhotoFile:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PhotoFile, (os.path.abspath(self.path),)  # of other processes the folder is another
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Reads nothing.
+
+    Attributes:
+        why: What it says instead.
+    """
+
+    why: str
+
+    def __call__(self) -> bytes:
+        """Raise OSError."""
+        raise OSError(self.why)
+
+
+def far_photo(address: Address) -> PhotoInput:
+    """Return the photo at an address."""
+    read = Member(FarFolder(address.root), address.path)
+    return PhotoInput(printable(str(address)), read)
+
+
+def _far(text: str) -> PhotoInput:
+    try:
+        path = local_path(text)
+        if not is_address(path):
+            return PhotoInput(path, PhotoFile(path), is_path=True)
+        return far_photo(parse_address(text))
+    except SourceError as error:
+        return PhotoInput(printable(shown_address(text)), Refused(error.what))
 
 
 def understand(X: Any) -> list[PhotoInput]:
@@ -178,6 +213,8 @@ def one_photo(value: Any, place: str, *, expected: str = _EXPECTED) -> PhotoInpu
     Raises:
         InputError: It is something else.
     """
+    if isinstance(value, str) and is_address(value):
+        return _far(value)
     if isinstance(value, (str, os.PathLike)):
         name = str(os.fsdecode(value))  # of NumPy's text, too, plain text
         return PhotoInput(name, PhotoFile(name), is_path=True)

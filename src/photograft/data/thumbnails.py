@@ -28,6 +28,7 @@ from photograft.core.upkeep import merge_segments
 from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
 from photograft.data.photo import digest_array_of
+from photograft.data.sources.reads import num_readers
 
 #: Side of a thumbnail in pixels: small enough to compare many, large enough for a crop to show.
 SIDE = 48
@@ -137,11 +138,12 @@ def load_thumbnails(
             rows.clear()
             own.clear()
 
+        looks = in_order(look, missing, num_threads=num_readers(photos))
         with (
             (progress or Silent()).step("Looking at photos", len(missing), "photos") as step,
             space.writer() as writer,
         ):
-            for i, found in zip(missing, in_order(look, missing), strict=True):
+            for i, found in zip(missing, looks, strict=True):
                 if isinstance(found, ImageError):
                     failures[photos[i].digest] = found
                 else:

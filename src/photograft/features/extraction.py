@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from photograft.core.parallel import in_order
 from photograft.core.segments import Space
 from photograft.core.store import FeatureStore
 from photograft.data import images
+from photograft.data.sources.members import NUM_AT_ONCE, is_far
 from photograft.features import preprocessing
 from photograft.features.looks import JoinedNetwork
 
@@ -156,7 +158,11 @@ def feature_batches(
     batch: list[list[Pixels]] = []
     failed: list[tuple[int, ImageError]] = []
     nothing = np.empty((0, backbone.num_features), np.float32)
-    loaded = in_order(load, reads, window=_WINDOW)
+    left = iter(reads)
+    first = list(itertools.islice(left, 1))
+    # What waits for another machine, mostly, keeps no core busy.
+    threads = NUM_AT_ONCE if first and is_far(first[0]) else None
+    loaded = in_order(load, itertools.chain(first, left), window=_WINDOW, num_threads=threads)
     try:
         for i, pixels in enumerate(loaded):
             if isinstance(pixels, ImageError):

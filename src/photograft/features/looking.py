@@ -23,6 +23,7 @@ from photograft.data import images
 from photograft.data.dataset import Photo, read_as_listed
 from photograft.data.known_files import FileOnDisk
 from photograft.data.photo_inputs import PhotoFile
+from photograft.data.sources.members import Member, is_far
 from photograft.features.extraction import PLAIN, FeatureBatch, View, feature_batches
 from photograft.features.looks import JoinedNetwork
 from photograft.features.networks import SendableNetwork
@@ -96,6 +97,11 @@ class ListedPhoto:
     """Reads a photo, if it is still the one that was listed; see `read_as_listed`."""
 
     photo: Photo
+
+    @property
+    def is_far(self) -> bool:
+        """Whether its reading waits for another machine."""
+        return is_far(self.photo.read)
 
     def __call__(self) -> bytes:
         """Return its bytes."""
@@ -191,6 +197,8 @@ def _held(read: Read) -> _Held:
 def _is_address(read: Read) -> bool:
     if isinstance(read, ListedPhoto):
         read = read.photo.read
+    if isinstance(read, Member):
+        return read.family.is_address
     return isinstance(read, (FileOnDisk, PhotoFile))
 
 

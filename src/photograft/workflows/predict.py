@@ -15,12 +15,17 @@ from photograft.classifier.files import is_classifier
 from photograft.classifier.prediction import Prediction
 from photograft.classifier.uncertainty.ood_detector import DEFAULT_KEPT
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty
+from photograft.core.addresses import is_address
 from photograft.core.errors import ClassifierError, InputError, described
 from photograft.core.executors.choosing import OFF, executing
 from photograft.core.progress import Watched
+from photograft.data.containers import photos_at, photos_in_file
 from photograft.data.inputs import files_in, matching
 from photograft.data.loading import check_outside
+from photograft.data.photo_inputs import PhotoInput
 from photograft.data.settings import check_max_pixels
+from photograft.data.sources.addresses import local_path
+from photograft.data.sources.shards import expand_braces, has_braces
 from photograft.data.sources.tables import is_manifest, read_paths
 from photograft.runs.run import Run
 from photograft.workflows.prediction_counts import Counts
@@ -151,7 +156,7 @@ def predict(
 
 def write_predictions(
     classifier: Classifier,
-    paths: Iterable[str | os.PathLike[str]],
+    paths: Iterable[str | os.PathLike[str] | PhotoInput],
     format_: str,
     output: Path | None,
     stdout: IO[str],
@@ -165,7 +170,7 @@ def write_predictions(
 
     Args:
         classifier: Located.
-        paths: Files; a generator is read only a little ahead.
+        paths: Files, as `expand_inputs` gives them; a generator is read only a little ahead.
         format_: As `prediction_rows.output_format` gives it.
         output: The file to write, whole or not at all; None for standard output.
         stdout: Standard output.
@@ -200,6 +205,33 @@ def check_apart(
     for given in inputs:
         if os.path.isdir(given):
             check_outside(output, given, option=option)
+
+
+def expand_photos(
+    inputs: Iterable[str], stdin: IO[str] | None = None
+) -> Iterator[str | PhotoInput]:
+    """Yield the photos that inputs name or hold, one after another.
+
+    Args:
+        inputs: As in `expand_inputs`, and tars and Parquet files with photos in them, patterns with
+            braces such as ``{000..009}.tar``, and addresses of any of these.
+        stdin: As in `expand_inputs`.
+
+    Raises:
+        SourceError: A table, a tar or a folder at an address can't be read.
+    """
+    for given in inputs:
+        text = local_path(given)
+        if is_address(text):
+            photos = photos_at(text)
+            yield from [photos] if isinstance(photos, PhotoInput) else photos
+        elif os.path.isfile(text):
+            yield from photos_in_file(text)
+        else:
+            is_pattern = has_braces(text) and not os.path.lexists(text)
+            named = expand_braces(text) if is_pattern else [text]
+            for path in expand_inputs(named, stdin):
+                yield from photos_in_file(path)
 
 
 def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterator[str]:

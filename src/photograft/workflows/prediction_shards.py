@@ -27,9 +27,12 @@ from photograft.core.errors import InputError, StorageError
 from photograft.core.exclusive import exclusive
 from photograft.core.executors.choosing import OFF, executing
 from photograft.core.files import make_folder, new_file, write_json
+from photograft.data.photo_inputs import PhotoInput
 from photograft.workflows.prediction_counts import Counts
 from photograft.workflows.prediction_rows import no_counts, open_writer, write_rows
 
+#: What is classified.
+AnyFile = str | os.PathLike[str] | PhotoInput
 #: Photos of a shard, where nobody says.
 SHARD_ROWS = 50_000
 
@@ -40,7 +43,7 @@ _FIX = "Choose another folder with --output."
 
 def write_shards(
     classifier: Classifier,
-    paths: Iterable[str | os.PathLike[str]],
+    paths: Iterable[AnyFile],
     folder: Path,
     *,
     top: int = 1,
@@ -84,7 +87,7 @@ def write_shards(
         noted = _read(folder, key)
         counts, left = no_counts(classifier.class_names, rules), iter(paths)
 
-        def make(name: str, own: list[str | os.PathLike[str]]) -> dict[str, Any]:
+        def make(name: str, own: list[AnyFile]) -> dict[str, Any]:
             with open_writer("parquet", folder / name, io.StringIO(), top, rules) as write:
                 found = write_rows(
                     classifier.stream(own),
@@ -206,5 +209,6 @@ def _add(counts: Counts, more: dict[str, Any]) -> None:
             setattr(counts, name, (getattr(counts, name) or 0) + more[name])
 
 
-def _names_digest(paths: Sequence[str | os.PathLike[str]]) -> str:
-    return hashlib.sha256(b"\0".join(map(os.fsencode, paths))).hexdigest()
+def _names_digest(paths: Sequence[AnyFile]) -> str:
+    names = (path.name if isinstance(path, PhotoInput) else path for path in paths)
+    return hashlib.sha256(b"\0".join(map(os.fsencode, names))).hexdigest()

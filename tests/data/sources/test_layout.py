@@ -179,7 +179,7 @@ def test_classes_of_names_that_print_alike_stay_apart() -> None:
 
 def test_error_says_what_was_found_and_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
-        build_listing("folder", tmp_path, tree("1.jpg", "2.jpg"), lambda _: bytes)
+        build_listing("folder", str(tmp_path), tree("1.jpg", "2.jpg"), lambda _: bytes)
     message = str(caught.value)
     assert str(tmp_path) in message
     assert "class folders, each with photos" in message

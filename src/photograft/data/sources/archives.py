@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
-import os
-import re
 import stat
-import tarfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import MAX_FILE_BYTES, printable
 from photograft.data.sources.base import Listing, SkippedFile
 from photograft.data.sources.layout import build_listing
-from photograft.data.sources.spool import DAMAGED, damaged, spool
+from photograft.data.sources.places import AnyFile, FarFile, LocalFile, local_file
+from photograft.data.sources.spool import DAMAGED, damaged
+from photograft.data.sources.tars import TarFile, TarMembers, bounded, is_safe, open_tar
 from photograft.data.sources.tree import Passed, Tree
-
-#: How a file begins, and what opens it, for each compression that a tar file may have.
-COMPRESSIONS: Mapping[bytes, Callable[[Path], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]] = {
-    b"\x1f\x8b": gzip.GzipFile,
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
-}
+from photograft.data.sources.webdataset import holds_samples, list_samples
 
 #: How a zip file begins: with a member, or with the end of an empty one.
 ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -40,37 +30,41 @@ _MADE_ON_WINDOWS = 0
 _Reader = Callable[[], bytes]
 
 
-def read_archive(path: Path) -> Listing:
-    """List the photos in an archive of class folders, laid out as a folder may be.
+def read_archive(path: Path | FarFile) -> Listing:
+    """List the photos in an archive: class folders, laid out as a folder may be, or samples.
 
     Args:
-        path: A zip file, or a tar file that may be compressed with gzip, bzip2 or xz.
+        path: A zip file, or a tar file that may be compressed with gzip, bzip2 or xz; not so at an
+            address.
 
     Returns:
-        The listing, of kind ``"archive"``. Its items read from the open archive, so it must stay
-        where it is.
+        The listing, of kind ``"archive"``, or ``"webdataset"`` of a tar file with labels beside its
+        photos. Its items read from the archive, so it must stay where it is.
 
     Raises:
         SourceError: The archive is damaged or too large, or holds no file in a class folder.
         StorageError: There is no room to decompress it.
     """
-    path = path.absolute()
+    archive = path if isinstance(path, FarFile) else local_file(path)
     contents = _Contents()
     try:
         # Not zipfile.is_zipfile: that is true of a tar file whose last member is a zip file.
-        with path.open("rb") as file:
+        with archive.open() as file:
             is_zip = file.read(4) in ZIP_MAGICS
         if is_zip:
-            _list_zip(path, contents)
+            _list_zip(archive, contents)
         else:
-            _list_tar(path, contents)
+            members, tar = open_tar(archive)
+            if holds_samples(members):
+                return list_samples(archive, members, tar)
+            _list_tar(members, tar, contents)
     except PhotograftError:
         raise
     except OSError as error:
         raise SourceError(
-            f"{printable(path)} can't be read", got=error.strerror or str(error)
+            f"{archive.shown} can't be read", got=error.strerror or str(error)
         ) from error
-    return build_listing("archive", path, contents.tree(), contents.reader)
+    return build_listing("archive", archive.shown, contents.tree(), contents.reader)
 
 
 class _Contents:
@@ -87,7 +81,7 @@ class _Contents:
     ) -> None:
         """Add a member; ``fault`` says why it can't be used, and is empty where it can."""
         path = PurePosixPath(name)
-        if not _is_safe(name) or not (is_folder or path.parts):
+        if not is_safe(name) or not (is_folder or path.parts):
             self._outside.append(SkippedFile(printable(name), "unsafe path"))
         elif is_folder:
             self._folders.append(path)
@@ -109,24 +103,12 @@ class _Contents:
         return self._files[path]
 
 
-def _is_safe(name: str) -> bool:
-    r"""Return whether a member's name stays below the archive's root, on any system.
-
-    >>> _is_safe("cats/1.jpg"), _is_safe("../1.jpg"), _is_safe("/1.jpg"), _is_safe("C:\\1.jpg")
-    (True, False, False, False)
-    """
-    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", name):
-        return False
-    return ".." not in re.split(r"[/\\]", name)
-
-
-def _list_zip(path: Path, contents: _Contents) -> None:
+def _list_zip(file: AnyFile, contents: _Contents) -> None:
     try:
-        archive = zipfile.ZipFile(path)
+        members = _ZipMembers(file)
     except DAMAGED as error:
-        raise damaged(printable(path), error) from error
-    members = _ZipMembers(archive)
-    for info in archive.infolist():
+        raise damaged(file.shown, error) from error
+    for info in members.archive.infolist():
         mode = stat.S_IFMT(info.external_attr >> 16)
         fault = ""
         if mode == stat.S_IFLNK:
@@ -157,20 +139,21 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
 
 
 class _ZipMembers:
-    """Reads members of an open zip file from any thread."""
+    """Reads members of a zip file from any thread."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
+    def __init__(self, file: AnyFile) -> None:
+        self._file = file
+        self.archive = zipfile.ZipFile(file.path if isinstance(file, LocalFile) else file.open())
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened_zip, (os.path.abspath(str(self._archive.filename)),)
+        return _ZipMembers, (self._file,)
 
     def read(self, info: zipfile.ZipInfo) -> bytes:
         try:
             # zipfile guards its reads, but not its count of open members.
             with self._lock:
-                member = self._archive.open(info)
+                member = self.archive.open(info)
             try:
                 data = member.read(MAX_FILE_BYTES + 1)
             finally:
@@ -178,88 +161,17 @@ class _ZipMembers:
                     member.close()
         except DAMAGED as error:
             raise OSError(f"{printable(info.filename)} is damaged: {error}") from error
-        return _bounded(data, info.filename)
+        return bounded(data, info.filename)
 
 
-def _reopened_zip(path: str) -> _ZipMembers:
-    return _ZipMembers(zipfile.ZipFile(path))
-
-
-def _list_tar(path: Path, contents: _Contents) -> None:
-    members = _TarMembers(path)
+def _list_tar(members: TarMembers, tar: TarFile | None, contents: _Contents) -> None:
     for info in members:
         fault = "" if info.isreg() or info.isdir() else "not a regular file"
+        in_place = tar is not None and not info.issparse()
         contents.add(
             info.name,
             fault="link" if info.issym() or info.islnk() else fault,
             size=info.size,
             is_folder=info.isdir(),
-            read=partial(members.read, info),
+            read=tar.member(info) if tar and in_place else partial(members.read, info),
         )
-
-
-def _open_tar(path: Path) -> IO[bytes]:
-    """Return a tar file's bytes, decompressed, as a file in which can be sought."""
-    with path.open("rb") as file:
-        head = file.read(max(map(len, COMPRESSIONS)))
-    for magic, opener in COMPRESSIONS.items():
-        if head.startswith(magic):
-            with opener(path) as stream:
-                return spool(stream, printable(path))
-    return path.open("rb")
-
-
-class _TarMembers:
-    """Lists and reads the members of an uncompressed tar file, and closes it at the end."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        self._file = file = _open_tar(path)
-        self._source = source = printable(path)
-        self._lock = threading.Lock()
-        try:
-            self._archive = tarfile.TarFile(fileobj=file)
-        except DAMAGED as error:
-            raise SourceError(
-                f"{source} is no archive that can be read",
-                expected="a zip file, or a tar file that may be compressed with gzip, bzip2 or xz",
-                got=str(error),
-            ) from error
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            self._file.close()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _TarMembers, (self._path,)
-
-    def __iter__(self) -> Iterator[tarfile.TarInfo]:
-        last = -1
-        try:
-            for info in self._archive:
-                # A crafted header can lead tarfile back to where it has been, for ever.
-                if info.offset <= last or info.size < 0:
-                    raise tarfile.ReadError("a member that does not follow the one before it")
-                last = info.offset
-                yield info
-            # tarfile takes a damaged header for the end of the archive.
-            self._file.seek(self._archive.offset)
-            if self._file.read(tarfile.BLOCKSIZE).strip(b"\0"):
-                raise tarfile.ReadError(f"a damaged header at byte {self._archive.offset:,}")
-        except DAMAGED as error:
-            raise damaged(self._source, error) from error
-
-    def read(self, info: tarfile.TarInfo) -> bytes:
-        try:
-            with self._lock:
-                member = self._archive.extractfile(info)
-                data = b"" if member is None else member.read(MAX_FILE_BYTES + 1)
-        except DAMAGED as error:
-            raise OSError(f"{printable(info.name)} is damaged: {error}") from error
-        return _bounded(data, info.name)
-
-
-def _bounded(data: bytes, name: str) -> bytes:
-    if len(data) > MAX_FILE_BYTES:
-        raise OSError(f"{printable(name)} has more than {MAX_FILE_BYTES:,} bytes")
-    return data

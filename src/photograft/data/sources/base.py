@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from photograft.core.columnar import Codes, Column, Records, Texts
 from photograft.core.errors import SourceError
-from photograft.data.known_files import FileOnDisk
+from photograft.data.sources.reads import Reads
 
 #: Kinds of sources that only Python can name: tables and photos in memory.
 IN_MEMORY = ("table", "memory")
@@ -58,51 +54,6 @@ class Item:
     group: str | None
     read: Callable[[], bytes]
     is_pixels: bool = False
-
-
-class Reads:
-    """What reads each file: of files on the disk their paths alone."""
-
-    def __init__(self) -> None:
-        self._paths, self._others = Texts(), dict[int, Callable[[], bytes]]()
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, i: int) -> Callable[[], bytes]:
-        other = self._others.get(i)
-        return FileOnDisk(Path(self._paths[i])) if other is None else other
-
-    def __iter__(self) -> Iterator[Callable[[], bytes]]:
-        return map(self.__getitem__, range(len(self)))
-
-    def extend(self, values: Sequence[Callable[[], bytes] | str]) -> None:
-        """Add values behind the others, which may be paths, too."""
-        if set(map(type, values)) == {str}:
-            self._paths.extend(cast("Sequence[str]", values))
-            return
-        start, texts = len(self), list[str]()
-        for i, value in enumerate(values, start):
-            if isinstance(value, FileOnDisk):
-                value = os.fspath(value.path)
-            if not isinstance(value, str):
-                self._others[i] = value
-            texts.append(value if isinstance(value, str) else "")
-        self._paths.extend(texts)
-
-    def some(self, start: int, stop: int) -> list[Callable[[], bytes]]:
-        """Return the values from one on, up to another, if there are so many."""
-        return [self[i] for i in range(start, min(stop, len(self)))]
-
-    def take(self, order: npt.NDArray[np.intp]) -> Reads:
-        """Return a new column of some of the values."""
-        found = Reads()
-        found._paths = self._paths.take(order)
-        if self._others:
-            found._others = {
-                i: self._others[old] for i, old in enumerate(order.tolist()) if old in self._others
-            }
-        return found
 
 
 class Items(Records[Item]):
@@ -153,8 +104,8 @@ class Listing:
     """All that a source holds, sorted by name.
 
     Attributes:
-        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"tfds"``, ``"hf"``, or
-            one of `IN_MEMORY`.
+        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"parquet"``,
+            ``"webdataset"``, ``"tfds"``, ``"hf"``, or one of `IN_MEMORY`.
         items: The files that may be photos, sorted by name.
         skipped: The files known at sight not to be, sorted by name.
         notes: What the user should know about how the source was understood.

@@ -45,7 +45,20 @@ def read_folder(path: Path) -> Listing:
     """
     root = path.absolute()
     refuse_our_own(root)
-    return build_listing("folder", root, walk_folder(root), lambda inner: FileOnDisk(root / inner))
+    return list_folder(root, walk_folder(root))
+
+
+def list_folder(root: Path, tree: Tree) -> Listing:
+    """List the photos of a folder that was walked; see `read_folder`.
+
+    Args:
+        root: The folder, absolute.
+        tree: What lies in it.
+
+    Raises:
+        SourceError: No file lies in a class folder.
+    """
+    return build_listing("folder", printable(root), tree, lambda inner: FileOnDisk(root / inner))
 
 
 def walk_folder(root: Path, *, passed_over: Path | None = None) -> Tree:

@@ -12,6 +12,7 @@ import numpy as np
 from photograft.core.errors import SourceError, described
 from photograft.data.sources.base import Listing
 from photograft.data.sources.manifest import list_rows
+from photograft.data.sources.manifest_places import Places
 from photograft.data.sources.table_rows import Rows, cell_text
 
 #: The names that columns have where they are not given, by what they hold.
@@ -74,8 +75,8 @@ def read_frame(
         number=range(1, len(blank) + 1),
         **{what: found.get(what, blank) for what in DEFAULT_COLUMNS},
     )
-    place = Path(os.path.expanduser(root or "")).absolute()
-    return list_rows(rows, place, kind="table", shown="the table", root_is="root")
+    places = Places(Path(os.path.expanduser(root or "")).absolute())
+    return list_rows(rows, places, kind="table", shown="the table", root_is="root")
 
 
 def texts(values: Any, place: str, *, paths: bool = False) -> list[str]:

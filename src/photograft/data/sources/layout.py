@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from photograft.core.errors import SourceError
@@ -109,7 +109,7 @@ def arrange(tree: Tree) -> Layout:
 
 def build_listing(
     kind: str,
-    source: Path,
+    shown: str,
     tree: Tree,
     reader: Callable[[PurePosixPath], Callable[[], bytes]],
 ) -> Listing:
@@ -117,7 +117,7 @@ def build_listing(
 
     Args:
         kind: As in `Listing`.
-        source: Where it is, for the error.
+        shown: What the error calls the source.
         tree: The paths in it.
         reader: Returns the function that reads the file at such a path.
 
@@ -131,7 +131,7 @@ def build_listing(
     if not layout.placed:
         reasons = Counter(file.reason for file in layout.skipped)
         got = times(dict(reasons.most_common()))
-        raise nothing_here(printable(source), _EXPECTED, got or "no files")
+        raise nothing_here(shown, _EXPECTED, got or "no files")
     items = (  # made one after another: they end as columns
         Item(printable(path), label, split, None, reader(path))
         for path, label, split in layout.placed

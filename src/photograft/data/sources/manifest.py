@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import stat
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,32 +14,24 @@ from photograft.core.errors import SourceError
 from photograft.core.files import printable
 from photograft.core.text import count
 from photograft.data.sources.base import Items, Listing, SkippedFile, make_listing, split_name
+from photograft.data.sources.manifest_places import AnyPlaces, FarPlaces, Places
+from photograft.data.sources.places import FarFile, copied
 from photograft.data.sources.table_rows import Rows
 from photograft.data.sources.tables import read_rows
 
 #: Rows that are looked at together.
 _BATCH = 16_384
-#: A folder is listed once so many of its files are asked for, and no further than this.
-_MANY, _MOST_LISTED = 32, 4_000_000
-#: Among paths, each between two line ends: those that are not below the root as they are written.
-_ODD = (
-    "\0",
-    "//",
-    "\n/",
-    "/\n",
-    "\n\n",
-    *(f"{before}{dots}{after}" for dots in (".", "..") for before in "\n/" for after in "\n/"),
-)
 
 
-def read_manifest(path: Path) -> Listing:
+def read_manifest(source: Path | FarFile) -> Listing:
     """List the photos that a manifest names.
 
-    A manifest has the columns ``path`` (relative to its own folder, or absolute) and ``label``,
-    and optionally ``split`` and ``group``; case does not matter, and other columns are ignored.
+    A manifest has the columns ``path`` (relative to its own folder, or absolute, or an address) and
+    ``label``, and optionally ``split`` and ``group``; case does not matter, and other columns are
+    ignored.
 
     Args:
-        path: The CSV or Parquet file.
+        source: The CSV or Parquet file. At an address, it names no files of this machine.
 
     Returns:
         The listing, of kind ``"manifest"``.
@@ -52,26 +40,31 @@ def read_manifest(path: Path) -> Listing:
         SourceError: The file can't be read, lacks a column, gives a split for some rows only or
             one of another name, or names no photo that is there.
     """
-    path = path.absolute()
     notes: list[str] = []
-    rows = read_rows(path, notes.append)
+    places: AnyPlaces
+    if isinstance(source, FarFile):
+        shown, places = source.shown, FarPlaces(source.address.above())
+        with copied(source) as path:
+            rows = read_rows(path, notes.append)
+    else:
+        path = source.absolute()
+        shown, places = printable(path), Places(path.parent)
+        rows = read_rows(path, notes.append)
     if not len(rows):
         raise SourceError(
-            f"the manifest {printable(path)} has a header and no rows",
+            f"the manifest {shown} has a header and no rows",
             expected="one row for each photo",
         )
-    listing = list_rows(
-        rows, path.parent, kind="manifest", shown=printable(path), root_is="the manifest's folder"
-    )
+    listing = list_rows(rows, places, kind="manifest", shown=shown, root_is="the manifest's folder")
     return replace(listing, notes=(*notes, *listing.notes))
 
 
-def list_rows(rows: Rows, root: Path, *, kind: str, shown: str, root_is: str) -> Listing:
+def list_rows(rows: Rows, places: AnyPlaces, *, kind: str, shown: str, root_is: str) -> Listing:
     """List the photos that the rows of a table name.
 
     Args:
         rows: At least one.
-        root: What paths are relative to, absolute.
+        places: Where their files are.
         kind: As in `Listing`.
         shown: What errors call the table.
         root_is: What they call the root.
@@ -82,7 +75,7 @@ def list_rows(rows: Rows, root: Path, *, kind: str, shown: str, root_is: str) ->
     """
     has_splits = check_splits(rows, shown)
     items, skipped = Items(), list[SkippedFile]()
-    places, seen = _Places(root), dict[int, int]()
+    seen = dict[int, int]()
     for start in range(0, len(rows), _BATCH):
         own = ("path", "label", "split", "group")
         cells = {name: rows.columns[name].some(start, start + _BATCH) for name in own}
@@ -126,17 +119,17 @@ def list_rows(rows: Rows, root: Path, *, kind: str, shown: str, root_is: str) ->
             label=[cells["label"][i] for i in kept],
             split=[splits[i] for i in kept],
             group=[cells["group"][i] or None for i in kept],
-            read=[files[i] for i in kept],
+            read=places.reads([files[i] for i in kept]),
             is_pixels=[False] * len(kept),
         )
     if not len(items):
-        where = f"{root_is}, {printable(root)}"
+        where = f"{root_is}, {places.shown}"
         raise _nothing_usable(shown, where, rows, skipped)
     return make_listing(kind, items, skipped, group_notes(rows))
 
 
 def _find(
-    seen: dict[int, int], key: int, number: int, rows: Rows, places: _Places, has_splits: bool
+    seen: dict[int, int], key: int, number: int, rows: Rows, places: AnyPlaces, has_splits: bool
 ) -> str | None:
     """Return which row gave the same file, label and split before; note this one where none did."""
 
@@ -151,62 +144,6 @@ def _find(
         key += 1  # another row of the same hash
     seen[key] = number
     return None
-
-
-class _Places:
-    """Where the files of a manifest are, and whether they are there.
-
-    To list a folder once is far quicker than to ask for each of its files.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._prefix = os.path.join(root, "")
-        self._there: dict[str, set[str]] = {}
-        self._asked: Counter[str] = Counter()
-
-    def files(self, paths: Sequence[str]) -> list[str]:
-        """Return paths as absolute ones."""
-        if os.sep == "/" and _are_plain(paths):
-            return [self._prefix + path for path in paths]
-        are_absolute = os.sep == "/" and all(path.startswith("/") for path in paths)
-        if are_absolute and _are_plain([path[1:] for path in paths]):
-            return list(paths)
-        return [os.fspath(self._root / path) for path in paths]
-
-    def names(self, files: Sequence[str]) -> list[str]:
-        """Return what files are called: by their paths below the root, where they lie there."""
-        cut = len(self._prefix)
-        if all(file.startswith(self._prefix) for file in files):
-            below = [file[cut:] for file in files]
-            is_plain = os.sep == "/" and "".join(below).isascii()
-            return below if is_plain else [printable(path) for path in below]
-        return [_name(Path(file), self._root) for file in files]
-
-    def fault(self, file: str) -> tuple[str, str] | None:
-        """Return why a file can't be read, as reason and detail, or None; nothing is opened."""
-        folder, _, name = file.rpartition(os.sep)
-        there = self._there.get(folder)
-        if there is None:
-            self._asked[folder] += 1
-            if self._asked[folder] < _MANY:
-                return _fault(Path(file))
-            there = self._there[folder] = _regular_files(folder)
-        return None if name in there else _fault(Path(file))
-
-
-def _are_plain(paths: Sequence[str]) -> bool:
-    """Return whether paths are relative and written in the one shortest way."""
-    together = "\n".join(("", *paths, ""))
-    return not any(odd in together for odd in _ODD)
-
-
-def _regular_files(folder: str) -> set[str]:
-    """Return the names of a folder's files, as far as it can be listed, and is not huge."""
-    with contextlib.suppress(OSError, ValueError), os.scandir(folder or os.sep) as entries:
-        some = itertools.islice(entries, _MOST_LISTED)
-        return {entry.name for entry in some if entry.is_file(follow_symlinks=False)}
-    return set()
 
 
 def check_splits(rows: Rows, shown: str, column: str = "the column split") -> bool:
@@ -245,25 +182,6 @@ def check_splits(rows: Rows, shown: str, column: str = "the column split") -> bo
             fix=f"Fill {column}, or leave it out to have Photograft split the photos.",
         )
     return True
-
-
-def _name(file: Path, folder: Path) -> str:
-    return printable(file.relative_to(folder) if file.is_relative_to(folder) else file)
-
-
-def _fault(file: Path) -> tuple[str, str] | None:
-    """Return why a file can't be read, as reason and detail, or None; nothing is opened."""
-    try:
-        mode = os.stat(file).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        if file.is_symlink():
-            return "broken link", f"leads to {printable(os.readlink(file))}, which is not there"
-        return "missing", f"there is no {printable(file)}"
-    except ValueError:
-        return "missing", "the path holds a NUL character"
-    except OSError as error:
-        return "unreadable", error.strerror or str(error)
-    return None if stat.S_ISREG(mode) else ("not a regular file", printable(file))
 
 
 def _nothing_usable(

@@ -13,8 +13,9 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from photograft.core.addresses import is_address, shown_address
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
 from photograft.data.sources.base import split_name
@@ -27,6 +28,11 @@ SCHEMES = ("tfds", "hf")
 
 # Both bounds in rows or both in percent: `datasets` takes train[2:30%] for train[2%:30%].
 _TERM = re.compile(r"[\w.-]+?(?:\[(?:(?:-?\d+)?:(?:-?\d+)?|(?:-?\d+%)?:(?:-?\d+%)?)\])?")
+
+#: What stands for several files, and what goes before it.
+_PATTERN = re.compile(r"[-_.]?\{[^{}/]*(?:\.\.|,)[^{}/]*\}")
+#: How files at addresses end; what ends otherwise is a folder.
+_FILES = (".csv", ".parquet", ".tar", ".tsv", ".txt", ".zip")
 
 _EXAMPLES = "a part such as [train[:80%]], or one for each split: [train=train[:80%],test=test]"
 
@@ -96,7 +102,11 @@ def short_name(source: str | os.PathLike[str]) -> str:
     named = named_set(source)
     if named is not None:
         return printable(named.short_name)
-    path = Path(source).resolve()
+    text = _PATTERN.sub("", os.fsdecode(source))
+    if is_address(text):
+        last = PurePosixPath(shown_address(text).partition("?")[0]).name
+        return printable(last.split(".")[0] if last.lower().endswith(_FILES) else last)
+    path = Path(text).resolve()
     name = path.name if path.is_dir() else path.name.split(".")[0]
     return printable(name)
 

@@ -9,28 +9,36 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from photograft.core.addresses import is_address
 from photograft.core.errors import SourceError, nearest
 from photograft.core.files import path_of, printable
 from photograft.core.spreadsheets import is_workbook
-from photograft.data.sources.archives import COMPRESSIONS, ZIP_MAGICS, read_archive
+from photograft.data.sources.addresses import local_path
+from photograft.data.sources.archives import ZIP_MAGICS, read_archive
 from photograft.data.sources.arrays import read_arrays
 from photograft.data.sources.base import Listing
-from photograft.data.sources.folder import read_folder
+from photograft.data.sources.far import read_far, read_shards
+from photograft.data.sources.folder import list_folder, refuse_our_own, walk_folder
 from photograft.data.sources.hf import read_hub
 from photograft.data.sources.manifest import read_manifest
 from photograft.data.sources.mnist import read_mnist
 from photograft.data.sources.named_sets import PLAIN_NAMES, SCHEMES, NamedSet, named_set
+from photograft.data.sources.parquet_photos import holds_photos, read_parquet
+from photograft.data.sources.places import local_file
+from photograft.data.sources.shards import Shard, expand_braces, has_braces, shards_in
 from photograft.data.sources.spool import DAMAGED, damaged
 from photograft.data.sources.tables import PARQUET_MAGIC
+from photograft.data.sources.tars import is_tar
 from photograft.data.sources.tfds import read_tfds
+from photograft.data.sources.tree import Tree
 
 _HEAD_BYTES = 1024
 #: How alike a name has to be to be taken for what was meant.
 _CLOSE = 0.6
-_TAR_MAGIC_AT = slice(257, 262)
 
 _EXPECTED = (
-    "a folder of class folders, a zip or tar archive of one, a CSV or Parquet manifest, "
+    "a folder of class folders, a zip or tar archive of one, a CSV or Parquet manifest, Parquet "
+    "files or WebDataset's tars of photos, an address of any of these such as s3://BUCKET/PHOTOS, "
     "an .npz file of arrays, or the name of a set: mnist, tfds:NAME or hf:NAME"
 )
 
@@ -72,16 +80,19 @@ def source_path(source: object, expected: str = "a path, or a Dataset") -> Path:
         fix = "A table becomes one by Dataset.from_frame(table, path=..., label=...)."
     elif hasattr(source, "shape") or isinstance(source, (list, tuple)):
         fix = "Photos and their labels become one by Dataset.from_arrays(photos, labels)."
-    return path_of(source, "the source", expected, fix=fix)
+    found = path_of(source, "the source", expected, fix=fix)
+    return Path(local_path(source)) if isinstance(source, str) else found
 
 
 def open_source(source: str | os.PathLike[str]) -> Listing:
     """List the photos of a source, whatever kind it is of.
 
     Args:
-        source: A folder of class folders, an archive of one, a CSV or Parquet manifest, or an
-            ``.npz`` file. Files are told apart by content. Where nothing of that path is there,
-            the name of a set: ``mnist``, ``tfds:NAME``, ``hf:NAME``; see `named_sets`.
+        source: A folder of class folders, an archive of one, a CSV or Parquet manifest, Parquet
+            files or WebDataset's tars with the photos in them (one, a folder of them, or a pattern
+            such as ``train-{0000..0009}.tar``), or an ``.npz`` file. Files are told apart by
+            content. Or an address; see `addresses`. Where nothing of that path is there, the name
+            of a set: ``mnist``, ``tfds:NAME``, ``hf:NAME``; see `named_sets`.
 
     Returns:
         What the source holds; no photo has been read yet. A set that is not on this machine is
@@ -93,9 +104,11 @@ def open_source(source: str | os.PathLike[str]) -> Listing:
     """
     if not isinstance(source, (str, bytes, os.PathLike)):
         source_path(source, f"{_EXPECTED}, or a Dataset")
-    text = os.fsdecode(source)
+    text = local_path(os.fsdecode(source))
     if not text:
         raise SourceError("the source is an empty path", expected=_EXPECTED)
+    if is_address(text):
+        return read_far(text)
     named = named_set(text)
     if named is not None:
         return _open_set(named)
@@ -103,11 +116,15 @@ def open_source(source: str | os.PathLike[str]) -> Listing:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:
+        if has_braces(text):
+            return _open_pattern(path)
         raise _missing(path, text) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from error
     if stat.S_ISDIR(mode):
-        return read_folder(path)
+        refuse_our_own(path)
+        tree = walk_folder(path)
+        return _open_shards(path, tree) or list_folder(path, tree)
     if not stat.S_ISREG(mode):
         raise SourceError(
             f"{printable(path)} is no regular file", expected=_EXPECTED, got="a device or pipe"
@@ -118,6 +135,23 @@ def open_source(source: str | os.PathLike[str]) -> Listing:
     except OSError as error:
         raise _unreadable(path, error) from error
     return _open_file(path, head)
+
+
+def _open_shards(folder: Path, tree: Tree) -> Listing | None:
+    """Return what lies in the Parquet or tar files that a folder consists of, if it does."""
+    names = shards_in(tree)
+    files = [local_file(folder / name) for name in names]
+    first = next((f for f in files if f.name.lower().endswith(".parquet")), None)
+    if not files or not (first is None or holds_photos(first)):
+        return None
+    return read_shards(files, list(map(str, names)))
+
+
+def _open_pattern(pattern: Path) -> Listing:
+    paths = [Path(text) for text in expand_braces(str(pattern))]
+    folder = os.path.commonpath([path.parent for path in paths])
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return read_shards([local_file(path) for path in paths], names)
 
 
 def _open_set(named: NamedSet) -> Listing:
@@ -139,8 +173,9 @@ def _open_file(path: Path, head: bytes) -> Listing:
     if head.startswith(ZIP_MAGICS):
         return read_arrays(path) if _holds_arrays(path) else read_archive(path)
     if head.startswith(PARQUET_MAGIC):
-        return read_manifest(path)
-    if head.startswith(tuple(COMPRESSIONS)) or head[_TAR_MAGIC_AT] == b"ustar":
+        file = local_file(path)
+        return read_parquet([Shard(file, "")]) if holds_photos(file) else read_manifest(path)
+    if is_tar(head):
         return read_archive(path)
     if _is_image(head):
         raise SourceError(
@@ -197,19 +232,16 @@ def _missing(path: Path, given: str) -> SourceError:
             expected=_EXPECTED,
             fix="Give the folder that holds the class folders, or check the pattern.",
         )
-    if "://" in given:
-        fix = "Addresses on the web are not fetched; download the photos first."
-    else:
-        found = path
-        while not found.exists() and found != found.parent:
-            wanted, found = found.name, found.parent
-        near = _nearest(found, wanted)
-        if near:
-            fix = f"Did you mean {printable(found / near)}?"
-        elif found != path.parent:
-            fix = f"{printable(found)} is there, and holds no {wanted}."
-        elif near_set := _nearest_set(given):
-            fix = f"Did you mean {near_set}?"
+    found = path
+    while not found.exists() and found != found.parent:
+        wanted, found = found.name, found.parent
+    near = _nearest(found, wanted)
+    if near:
+        fix = f"Did you mean {printable(found / near)}?"
+    elif found != path.parent:
+        fix = f"{printable(found)} is there, and holds no {wanted}."
+    elif near_set := _nearest_set(given):
+        fix = f"Did you mean {near_set}?"
     return SourceError(f"there is no {shown}", expected=_EXPECTED, fix=fix)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from photograft.core.addresses import is_address
 from photograft.core.errors import SourceError, first_line
 from photograft.core.files import printable
 from photograft.core.spreadsheets import open_csv
@@ -62,7 +63,7 @@ def is_manifest(path: str) -> bool:
 
 
 def read_paths(path: Path) -> Iterator[str]:
-    """Yield the absolute paths that a manifest names, in its order, as they are asked for.
+    """Yield the absolute paths, or addresses, that a manifest names, in its order, one by one.
 
     Args:
         path: A CSV or Parquet file with a column ``path``. Other columns, and rows without a path,
@@ -72,11 +73,12 @@ def read_paths(path: Path) -> Iterator[str]:
         SourceError: It can't be read, or lacks the column.
     """
     root = path.absolute().parent
-    for batch in _path_batches(path):
-        yield from (os.fspath(root / text) for text in batch if text)
+    for batch in path_batches(path):
+        yield from (text if is_address(text) else os.fspath(root / text) for text in batch if text)
 
 
-def _path_batches(path: Path) -> Iterator[list[str]]:
+def path_batches(path: Path) -> Iterator[list[str]]:
+    """Yield the column ``path`` of a manifest, many rows at a time; see `read_paths`."""
     shown = printable(path)
     if not _is_parquet(path):
         try:

@@ -25,10 +25,14 @@ _SYSTEM_NAMES = {
 
 # Only for telling a photo that lies beside the class folders from a README; what is used as a
 # photo is decided by its content.
-_PHOTO_SUFFIXES = {
+PHOTO_SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".gif", ".webp", ".bmp"),
     *(".tif", ".tiff", ".heic", ".heif", ".avif", ".ppm", ".pgm"),
 }
+
+
+#: What files of many photos are called.
+SHARD_SUFFIXES = (".parquet", ".tar")
 
 
 class Passed(NamedTuple):
@@ -98,7 +102,7 @@ class TreeView:
             if not self._note_hidden(path, is_folder=False):
                 self.files.append(path)
                 self._register(path.parts[:-1])
-                if path.suffix.lower() in _PHOTO_SUFFIXES:
+                if path.suffix.lower() in PHOTO_SUFFIXES:
                     self._with_photos.add(path.parts[:-1])
         for passed in tree.passed:
             if self._note_hidden(passed.path, is_folder=passed.is_folder):

@@ -13,7 +13,9 @@ from photograft.core.errors import one_line
 LAYOUTS = """SOURCE is a folder of class folders, flat (cat/, dog/) or already split
 (train/cat/, test/cat/, …); a CSV or Parquet manifest with the columns path and label, and
 optionally split and group; an .npz with X_train, y_train, X_test, y_test or X, y; a .zip or
-.tar of class folders; mnist; or tfds:NAME or hf:NAME. Nothing in it is ever changed."""
+.tar of class folders; Parquet files with photos in them, or WebDataset's tars (one, a folder of
+them, or train-{0000..0009}.tar); an address of any of these, such as s3://BUCKET/PHOTOS; mnist;
+or tfds:NAME or hf:NAME. Nothing in it is ever changed."""
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Labelled photos.")]
 ClassifierPath = Annotated[str, typer.Argument(metavar="CLASSIFIER", help="A run folder.")]

@@ -22,7 +22,8 @@ from photograft.interfaces.cli.commands.options import (
 HELP = (
     "Classify photos.\n\n"
     "PATHS are files, folders, glob patterns in quotes, CSV or Parquet manifests with a column "
-    "path, or - for a list on standard input. "
+    "path, tars and Parquet files of photos, addresses such as s3://BUCKET/new, or - for a list on "
+    "standard input. "
     "A file that can't be read gets a row with its error, and the exit code is then 2. The "
     "out-of-distribution (OOD) score says how unlike every class a photo is.\n\n"
     "Examples:\n\n"
@@ -71,7 +72,7 @@ def predict(
     from photograft.interfaces.cli.views.progress import make_progress
     from photograft.workflows.predict import (
         check_apart,
-        expand_inputs,
+        expand_photos,
         load_classifier,
         read_rules,
         write_predictions,
@@ -103,10 +104,11 @@ def predict(
         print(sentence, file=sys.stderr)
     progress = make_progress(quiet=output is None and sys.stdout.isatty())
     total = 0
-    if "-" not in paths:  # a list on standard input can be read once only
-        total = sum(1 for _ in expand_inputs(paths, sys.stdin))
+    # A list on standard input can be read once only, and what is elsewhere not as quickly.
+    if "-" not in paths and not any("://" in path for path in paths):
+        total = sum(1 for _ in expand_photos(paths, sys.stdin))
     with progress.step("Classifying", total, "photos") as step:
-        files = expand_inputs(paths, sys.stdin)
+        files = expand_photos(paths, sys.stdin)
         if output is not None and in_shards:
             counts = write_shards(
                 loaded,
