@@ -296,6 +296,21 @@ def test_refuses_where_the_browser_disagrees(
     assert page.locator("#answers").is_hidden()
 
 
+def test_a_browser_that_does_not_let_it_compute(browser: Browser, site: Path) -> None:
+    """A worker that can't be loaded answers nothing: the page says so, and does not wait for it."""
+    context = browser.new_context()
+    context.add_init_script(
+        "window.Worker = class { constructor() "
+        "{ setTimeout(() => this.onerror({ message: 'workers are off' })); } "
+        "postMessage() {} terminate() {} };"
+    )
+    page = context.new_page()
+    page.goto((site / "index.html").as_uri())
+    page.wait_for_selector("#status.warning")
+    assert "workers are off" in page.inner_text("#status")
+    context.close()
+
+
 def test_camera(opened: Callable[..., Page], site: Path, said: list[str]) -> None:
     page = opened((site / "index.html").as_uri())
     page.get_by_role("button", name="Use the camera").click()

@@ -113,6 +113,10 @@ def test_a_group_is_answered_whole_where_no_card_shows_all_of_it(tmp_path: Path)
         together = health.together(card["id"], shown[:1], rest=False)
         assert {project.row(one).photo.path for one in together} == set(paths[:70])
         assert health.together(card["id"], shown[:3], rest=True) == together[1:]
+        project.answer(together[:1], "exclude")
+        left = health.together(card["id"], shown[:3], rest=True)
+        assert left == [together[0], *together[2:]], "one that is not excluded is spared"
+        project.answer(together[:1], None)
         said = project.answer(together, "group", "together-x")
         assert said == "Group 70 photos"
         assert project.answer(together, None) == "Take the answer to 70 photos back"

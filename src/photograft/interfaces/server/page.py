@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from photograft.interfaces.server.predict_api import served_by
-from photograft.interfaces.server.problems import ProblemError
+from photograft.interfaces.server.problems import ProblemError, busy
 from photograft.workflows.serve import Service
 from photograft.workflows.serving.models import Served
 from photograft.workflows.serving.pages import PageError, build_served_page, facts_of
+
+_LOG = logging.getLogger("photograft")
 
 #: Seconds after which it is worth to ask again for a page that is being made.
 _AGAIN = 2
@@ -33,6 +36,8 @@ class PageAPI:
         self._service = service
         page, policy = build_served_page()
         self._page = page.encode()
+        #: By the classifier's name: its checksum, and what is told of it.
+        self._told: dict[str, tuple[str, dict[str, object]]] = {}
         self._headers = {"Content-Security-Policy": f"{policy}; frame-ancestors 'none'"}
 
     def routes(self) -> list[Route]:
@@ -55,20 +60,32 @@ class PageAPI:
 
     def _facts(self, served: Served) -> dict[str, object]:
         model, pages = served.model, self._service.pages
+        checksum, told = self._told.get(model.name, ("", {}))
+        if checksum == model.checksum:
+            return told
         page = {
             "is_had": pages.are_had,
             "hindered_by": pages.hindrance(model) if pages.are_had else "",
             "address": f"/classifiers/{model.name}/page",
         }
-        return {**facts_of(model), "page": page}
+        told = {**facts_of(model), "page": page}
+        self._told[model.name] = model.checksum, told
+        return told
 
     async def alone(self, request: Request) -> Response:
         """Answer a classifier as a page that needs no server."""
         served = served_by(self._service, request.path_params["model"])
+        if self._service.is_draining:
+            raise busy("the server is stopping", _AGAIN)
         try:
             async with asyncio.timeout(self._service.limits.timeout):
                 path = await self._service.pages.get(served.model)
         except PageError as error:
+            if error.kind == "busy":
+                raise busy(str(error), _AGAIN) from error
+            if error.kind == "failed":
+                _LOG.error("the page of %s could not be made: %s", served.model.name, error)
+                raise ProblemError("failed", "making the page failed; the log says why") from error
             raise ProblemError("not-found", f"there is no page of it: {error}") from error
         except TimeoutError:
             text = json.dumps({"detail": "the page is still being made"})

@@ -29,7 +29,25 @@ __all__ = ["PageError", "Pages", "build_served_page", "facts_of"]
 
 
 class PageError(PhotograftError):
-    """A classifier can't be had as a page."""
+    """A classifier can't be had as a page.
+
+    Attributes:
+        kind: ``"not-found"``; ``"busy"``, where it can later; ``"failed"``, by a fault of ours.
+    """
+
+    kind = "not-found"
+
+
+class PageBusyError(PageError):
+    """A classifier can't be had as a page just now."""
+
+    kind = "busy"
+
+
+class PageFailedError(PageError):
+    """A classifier's page could not be made, and should have been."""
+
+    kind = "failed"
 
 
 def facts_of(model: Model) -> dict[str, Any]:
@@ -97,9 +115,9 @@ class Pages:
         if not self.are_had:
             raise PageError("this server does not hand its classifiers out")
         checksum, task = self._making.get(model.name, ("", None))
-        if task is None or checksum != model.checksum or _has_failed(task):
+        if task is None or checksum != model.checksum or _is_worth_another(task):
             task = asyncio.create_task(self._made(model, checksum))
-            task.add_done_callback(_has_failed)  # nobody may be there to hear of it
+            task.add_done_callback(_is_worth_another)  # nobody may be there to hear of it
             self._making[model.name] = model.checksum, task
         return await asyncio.shield(task)
 
@@ -114,18 +132,28 @@ class Pages:
 
     async def _made(self, model: Model, before: str) -> Path:
         async with self._one_at_a_time:
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="photograft-pages-")
-            place = Path(self._folder.name, model.name)
-            await asyncio.to_thread(shutil.rmtree, place / before, ignore_errors=True)
-            out = place / model.checksum
-            out.parent.mkdir(exist_ok=True)
-            code, said = await asyncio.to_thread(self._run, model.folder, out)
+            try:
+                return await asyncio.to_thread(self._make, model, before)
+            except OSError as error:
+                raise PageFailedError(f"it can't be written ({error.strerror or error})") from error
+
+    def _make(self, model: Model, before: str) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="photograft-pages-")
+        place = Path(self._folder.name, model.name)
+        out = place / model.checksum
+        out.parent.mkdir(exist_ok=True)
+        shutil.rmtree(out, ignore_errors=True)
+        code, said = self._run(model.folder, out)
         if code:
-            raise PageError(" ".join(said.split()) if code == 2 else "making it failed")
+            message = " ".join(said.split())
+            raise PageError(message) if code == 2 else PageFailedError(message or "it was ended")
         written = json.loads((out / "metadata.json").read_text(encoding="utf-8"))
         if written["digest"] != model.digest:
-            raise PageError("the classifier is being changed; try again")
+            raise PageBusyError("the classifier is being changed; try again")
+        # Those who asked for the one before have opened it by now, or come again.
+        if before:
+            shutil.rmtree(place / before, ignore_errors=True)
         return out / "index.html"
 
     def _run(self, folder: Path, out: Path) -> tuple[int, str]:
@@ -146,5 +174,9 @@ class Pages:
         return process.returncode, said
 
 
-def _has_failed(task: asyncio.Task[Path]) -> bool:
-    return task.done() and (task.cancelled() or task.exception() is not None)
+def _is_worth_another(task: asyncio.Task[Path]) -> bool:
+    """Return whether it failed, and not because the classifier can't be a page."""
+    if not task.done() or task.cancelled():
+        return task.done()
+    error = task.exception()
+    return error is not None and not (isinstance(error, PageError) and error.kind == "not-found")

@@ -66,7 +66,8 @@ class Health:
         Args:
             finding_id: Of the finding, as `cards` has it.
             photo_ids: Of its photos, one of each group or more.
-            rest: Leave the first of each group out, where there are others.
+            rest: Leave one of each group out, where there are others: the first that is not
+                excluded already.
 
         Raises:
             InputError: There is no such finding, or not those photos in it.
@@ -79,8 +80,12 @@ class Health:
         found = [members for members in groups.values() if asked & set(members)]
         if not asked <= {photo_id for members in found for photo_id in members}:
             raise InputError("what was found is no longer that", fix="Load the page again.")
-        shown = (members[1:] if rest and len(members) > 1 else members for members in found)
-        return [photo_id for members in shown for photo_id in members]
+        spared = {self._first_left(members) for members in found if rest and len(members) > 1}
+        return [one for members in found for one in members if one not in spared]
+
+    def _first_left(self, members: Sequence[str]) -> str:
+        left = (one for one in members if not self._project.row(one).is_excluded)
+        return next(left, members[0])
 
     def _findings(self) -> tuple[Finding, ...] | None:
         """Return what was found last; None where nobody has looked."""

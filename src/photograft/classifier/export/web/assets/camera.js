@@ -2,6 +2,10 @@
 
 let stream = null;
 
+// Seconds of rest after a refusal, doubled by each that follows.
+const REST = 1;
+const LONGEST_REST = 30;
+
 async function openCamera() {
   try {
     const video = { facingMode: "environment", width: { ideal: 1280 } };
@@ -17,6 +21,7 @@ async function openCamera() {
 }
 
 async function watch(own) {
+  let rest = REST;
   while (stream === own) {
     try {
       const picture = await createImageBitmap(byId("video"));
@@ -27,8 +32,15 @@ async function watch(own) {
         ...saidOf({ answer: answered, oodScore: found.oodScore }, rules, texts),
         barsOf(answered, found.probabilities, facts.class_names, texts),
       );
-    } catch {
-      // Between two pictures there is none; the next one will do.
+      rest = REST;
+    } catch (error) {
+      // Between two pictures there is none, and the next one will do; what is refused is said, and
+      // whoever refuses is not asked again at once.
+      if (error.words) {
+        byId("live").replaceChildren(make("p", "", error.words));
+        await new Promise((resolve) => setTimeout(resolve, 1000 * rest));
+        rest = Math.min(2 * rest, LONGEST_REST);
+      }
     }
     await new Promise(requestAnimationFrame);
   }

@@ -4,8 +4,10 @@
 let worker;
 const asked = new Map();
 let lastId = 0;
+let broken = null;
 
 function ask(task, given, transfer = []) {
+  if (broken) return Promise.reject(broken); // it would never answer
   return new Promise((resolve, reject) => {
     const id = ++lastId;
     asked.set(id, { resolve, reject });
@@ -23,7 +25,8 @@ function startWorker() {
     else resolve(found);
   };
   worker.onerror = (event) => {
-    for (const { reject } of asked.values()) reject(new Error(event.message || "worker"));
+    broken = new Error(event.message || "worker");
+    for (const { reject } of asked.values()) reject(broken);
     asked.clear();
   };
 }

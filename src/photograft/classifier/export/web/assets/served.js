@@ -41,7 +41,8 @@ async function begin() {
   let response = await fetched("/classifiers");
   for (let words = texts.status.token; response.status === 401; words = texts.status.wrong_token) {
     await tokenGiven(words);
-    response = await fetched("/classifiers");
+    // What can't be sent in a header is no token of this server's.
+    response = await fetched("/classifiers").catch(() => ({ status: 401 }));
   }
   if (!response.ok) throw new Error(await detailOf(response));
   byId("access").hidden = true;
