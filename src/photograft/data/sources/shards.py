@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
 
+from photograft.core.addresses import shown_address
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import printable
 from photograft.core.parallel import in_order
@@ -174,6 +175,6 @@ def _split_of(stem: str) -> str | None:
 
 def _too_many(pattern: str) -> SourceError:
     return SourceError(
-        f"{printable(pattern)} stands for too many files",
+        f"{printable(shown_address(pattern))} stands for too many files",
         expected=f"{count(_MOST_SHARDS, 'file')} at most",
     )
