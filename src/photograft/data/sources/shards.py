@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import re
 from collections.abc import Callable, Generator, Sequence
@@ -10,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from photograft.core.addresses import shown_address
-from photograft.core.errors import PhotograftError, SourceError
+from photograft.core.errors import PhotograftError, SourceError, StorageError
 from photograft.core.files import printable
 from photograft.core.parallel import in_order
 from photograft.core.text import count, listed
@@ -144,12 +145,19 @@ def each_shard(
 
     Raises:
         SourceError: None of them can be read.
+        StorageError: Too many files are open, which is no fault of a shard.
     """
 
     def attempt(shard: Shard) -> T | PhotograftError:
         try:
             return look(shard)
         except SourceError as error:
+            if _is_of_too_many_files(error):
+                raise StorageError(
+                    f"{shard.file.shown} can't be opened",
+                    got="too many open files",
+                    fix="Raise the limit (`ulimit -n`), or make fewer and larger shards.",
+                ) from error
             return error
 
     threads = _AT_ONCE if any(shard.file.is_far for shard in shards) else 1
@@ -164,6 +172,14 @@ def each_shard(
             yield shard, found
     if first is not None and not read:
         raise first
+
+
+def _is_of_too_many_files(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _split_of(stem: str) -> str | None:
