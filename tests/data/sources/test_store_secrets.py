@@ -12,7 +12,7 @@ from drawing import draw_jpeg
 from photograft.core.addresses import shown_address
 from photograft.core.errors import SourceError
 from photograft.data.dataset import Dataset
-from photograft.data.sources.addresses import Address, parse_address
+from photograft.data.sources.addresses import Address, local_path, parse_address
 from photograft.data.sources.open import open_source
 from photograft.data.sources.places import FarFile, FarFolder
 from photograft.data.sources.stores import cause_of, unreachable
@@ -92,6 +92,11 @@ def test_a_secret_with_a_slash_is_refused_and_not_shown(text: str) -> None:
         open_source(text)
     shown = str(error.value) + shown_address(text)
     assert not any(part in shown for part in ("half", "other", "AKIA"))
+
+
+def test_another_machine_s_file_is_told_without_its_user() -> None:
+    with pytest.raises(SourceError, match=r"^file://server/photos is an address"):
+        local_path("file://me:secret@server/photos")
 
 
 def test_ports_and_signs_in_paths_are_no_secrets() -> None:

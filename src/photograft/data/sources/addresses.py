@@ -18,6 +18,7 @@ from photograft.core.addresses import (
     SHOWN,
     holds_open_secret,
     is_address,
+    shown_address,
     shown_place,
 )
 from photograft.core.errors import SourceError, first_line
@@ -122,7 +123,8 @@ def parse_address(text: str) -> Address:
         raise SourceError(
             f"an address of {scheme}:// holds a colon and no @ before its first slash",
             expected=f"such as {scheme}://KEY:SECRET@PLACE/PATH",
-            fix="In a key or a secret write / as %2F, ? as %3F and @ as %40.",
+            fix="In a key or a secret write / as %2F, ? as %3F and @ as %40"
+            + ("; a port belongs into ?endpoint_override=HOST:PORT." if scheme == "s3" else "."),
         )
     user, _, place = authority.rpartition("@")
     found = Address(scheme.lower(), place, path.strip("/"), user, options or "")
@@ -168,7 +170,8 @@ def local_path(text: str) -> str:
     host, _, path = text[7:].partition("/")
     if host not in ("", "localhost"):
         raise SourceError(
-            f"{printable(text)} is an address of another machine", expected="file:///PATH"
+            f"{printable(shown_address(text))} is an address of another machine",
+            expected="file:///PATH",
         )
     path = unquote(path)
     return path if re.match(r"[A-Za-z]:[/\\]", path) else f"/{path}"
