@@ -111,8 +111,8 @@ ONLY_IN = {
     "jinja2": {"report.page"},
     "markupsafe": {"report.comparison_page", "report.page", "report.run_page"},
     "threadpoolctl": {"core.blas"},
-    "fsspec": {"data.sources.addresses"},
-    "urllib": {"backbones.weights", "data.sources.addresses"},
+    "fsspec": {"data.sources.stores"},
+    "urllib": {"backbones.weights", "data.sources.addresses", "data.sources.stores"},
     "http": {"backbones.weights"},
     **{
         name: set()

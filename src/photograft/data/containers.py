@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
+from photograft.core.errors import SourceError
 from photograft.core.files import printable
 from photograft.data.photo_inputs import PhotoInput, Refused, far_photo
 from photograft.data.sources.addresses import Address, parse_address
@@ -30,11 +31,14 @@ from photograft.data.sources.webdataset import photos_in_tar
 def photos_in_file(path: str) -> Iterator[str | PhotoInput]:
     """Yield the photos that a file of this machine holds or names; else the path itself.
 
+    A tar or a Parquet file that can't be read is one photo that can't.
+
     Args:
         path: Of a tar, a Parquet file with photos, a manifest, or anything else.
 
     Raises:
-        SourceError: It can't be read as what its name says.
+        SourceError: A manifest can't be read.
+        StorageError: There is no room to decompress a tar.
     """
     if path.lower().endswith((".tar", ".parquet")) and os.path.isfile(path):
         file = local_file(Path(path))
@@ -102,6 +106,9 @@ def _named(places: FarPlaces, file: str) -> PhotoInput:
 
 
 def _inner(file: AnyFile, shown: str) -> Iterator[PhotoInput]:
-    photos = photos_in_tar(file) if shown.lower().endswith(".tar") else photos_in_parquet(file)
-    for name, read in photos:
-        yield PhotoInput(f"{printable(shown)}/{name}", read)
+    try:
+        photos = photos_in_tar(file) if shown.lower().endswith(".tar") else photos_in_parquet(file)
+        for name, read in photos:
+            yield PhotoInput(f"{printable(shown)}/{name}", read)
+    except SourceError as error:
+        yield PhotoInput(printable(shown), Refused(str(error)))

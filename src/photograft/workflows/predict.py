@@ -218,7 +218,7 @@ def expand_photos(
         stdin: As in `expand_inputs`.
 
     Raises:
-        SourceError: A table, a tar or a folder at an address can't be read.
+        SourceError: A table, or a folder at an address, can't be read.
     """
     for given in inputs:
         text = local_path(given)

@@ -230,3 +230,11 @@ def test_names_and_what_is_shown() -> None:
     assert short_name("s3://k:s@b/photos/m.csv?region=r") == "m"
     assert short_name("gs://b/v1.2") == "v1.2"
     assert short_name("sets/train-{000..009}.tar") == "train"
+
+
+def test_braces_in_a_name_and_patterns_of_other_files(s3: Store) -> None:
+    s3.files["bucket/sets/{a,b}.tar"] = tar_of(PHOTOS)
+    assert len(load(s3.address("bucket/sets/{a,b}.tar")).photos) == len(PHOTOS)
+    for pattern in ("{c,d}.csv", "{c,d}/", "{c,d}.zip"):
+        with pytest.raises(SourceError, match="can't be one of several files of a set"):
+            open_source(s3.address(f"bucket/{pattern}"))

@@ -22,6 +22,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.photo_inputs import PhotoInput
 from photograft.data.sources import parquet_rows
 from photograft.data.sources.open import open_source
+from photograft.data.sources.places import local_file
 
 PHOTOS = [draw_jpeg(f"photo{i}") for i in range(6)]
 LABELS = ["cat", "dog", "cat", "dog", "cat", "dog"]
@@ -195,3 +196,27 @@ def test_large_row_groups_are_read_in_windows(
         assert list(threads.map(read, order)) == [blobs[i] for i in order]
     assert most[0] < 1_000_000
     assert pickle.loads(pickle.dumps(items[150].read))() == blobs[150]
+
+
+def test_one_large_photo_in_many_rows_is_not_decoded_for_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = parquet_rows._Windows()
+    monkeypatch.setattr(parquet_rows, "_WINDOWS", windows)
+    photo = np.random.default_rng(0).bytes(50_000)
+    columns = {"bytes": [photo] * 4000, "label": LABELS[:2] * 2000}  # 200 MB of some 50 kB
+    items = open_source(write(tmp_path / "p.parquet", columns, group=4000)).items
+    assert items[3999].read() == photo
+    assert sum(window.nbytes for window in windows.held.values()) < 20_000_000
+    assert items[0].read() == photo
+
+
+def test_a_row_that_is_not_there_spoils_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_rows, "_WINDOWS", parquet_rows._Windows())
+    path = write(tmp_path / "p.parquet", {"bytes": PHOTOS, "label": LABELS})
+    column = parquet_rows.ParquetColumn(local_file(path), "bytes")
+    with pytest.raises(OSError, match="row group 0 ends before row 99"):
+        column.read("0 99")
+    assert [column.read(f"{i // 2} {i % 2}") for i in range(6)] == PHOTOS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -13,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from drawing import draw_jpeg
-from photograft.core.errors import SourceError
+from photograft.core.errors import SourceError, StorageError
 from photograft.data.containers import photos_in_file
 from photograft.data.dataset import Dataset
 from photograft.data.photo_inputs import PhotoInput
-from photograft.data.sources.base import Listing
+from photograft.data.sources.base import Listing, SkippedFile
 from photograft.data.sources.open import open_source
+from photograft.data.sources.places import local_file
+from photograft.data.sources.shards import Shard, each_shard
 
 A, B, C = (draw_jpeg(name) for name in "abc")
 
@@ -154,3 +157,58 @@ def test_photos_without_labels_are_for_predict(tmp_path: Path) -> None:
         (f"{path}/new/1.jpg", A),
         (f"{path}/3.jpg", B),
     ]
+
+
+def test_damaged_and_huge_members_are_photos_that_can_not_be_read(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.tar", ("1.jpg", A), ("2.jpg", B))
+    huge = tarfile.TarInfo("3.jpg")
+    huge.size = 20 * 2**30
+    with (tmp_path / "huge.tar").open("wb") as file:  # sparse: it takes no room on the disk
+        file.write(huge.tobuf())
+        file.truncate(tarfile.BLOCKSIZE + huge.size + 2 * tarfile.BLOCKSIZE)
+    (found,) = photos_in_file(str(tmp_path / "huge.tar"))
+    assert isinstance(found, PhotoInput)
+    with pytest.raises(OSError, match="21,474,836,480 bytes, more than"):
+        found.read()
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(path.read_bytes()[:900])
+    (found,) = photos_in_file(str(cut))
+    assert isinstance(found, PhotoInput)
+    assert found.name == str(cut)
+    with pytest.raises(OSError, match=r"cut\.tar is damaged or incomplete"):
+        found.read()
+
+
+def test_compressed_shards_are_refused_unless_alone(tmp_path: Path) -> None:
+    for i, data in enumerate((A, B)):
+        path = pack(tmp_path / "s" / f"{i}.tar", ("1.jpg", data), ("1.cls", "cat"))
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    listing = open_source(tmp_path / "s")
+    assert told(listing) == {"0/1.jpg": ("cat", None)}
+    (skipped,) = listing.skipped
+    assert "is compressed, and is one of several tar files" in skipped.detail
+    assert "gunzip" in skipped.detail
+    assert [item.read() for item in open_source(path).items] == [B]
+    (tmp_path / "s" / "0.tar").write_bytes(path.read_bytes())
+    with pytest.raises(SourceError, match=r"0\.tar is compressed, and is one of several"):
+        open_source(tmp_path / "s")
+
+
+def test_too_many_open_files_are_no_fault_of_a_shard(tmp_path: Path) -> None:
+    shards = [Shard(local_file(pack(tmp_path / f"{i}.tar", ("1.jpg", A))), str(i)) for i in (0, 1)]
+
+    def look(shard: Shard) -> int:
+        if shard.name == "0":
+            return 0
+        raise SourceError("x") from OSError(errno.EMFILE, "Too many open files")
+
+    skipped: list[SkippedFile] = []
+    with pytest.raises(StorageError, match=r"1\.tar can't be opened; got too many open files"):
+        list(each_shard(shards, look, skipped))
+    assert not skipped
+
+
+@pytest.mark.parametrize("pattern", ["{a,b}.csv", "{2023,2024}/", "{a,b}.zip", "{a,b}.tar.gz"])
+def test_patterns_of_other_files_are_refused_by_name(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(SourceError, match=r"can't be one of several files of a set.*\.parquet"):
+        open_source(f"{tmp_path}/{pattern}")

@@ -1,65 +1,34 @@
-"""Addresses such as ``s3://bucket/photos``, taken apart, and the file systems that they are of.
+"""Addresses such as ``s3://bucket/photos``, taken apart.
 
-PyArrow's own file systems come first (S3, Google's, Azure's, Hadoop's), with their own chains of
-credentials; else what fsspec knows, where it is installed. What an address says of a user, a secret
-or an endpoint is used and not shown: it stands in no message, and in nothing that is written.
+What one says of a user, a secret or an endpoint is used and not shown: it stands in no message, and
+in nothing that is written; and it goes to no other host than the one that it was given for.
 """
 
 from __future__ import annotations
 
-import functools
-import os
 import posixpath
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import quote, unquote
 
-from photograft.core.addresses import FORM, is_address, shown_place
-from photograft.core.errors import SourceError, either, first_line
+from photograft.core.addresses import (
+    BUCKETS,
+    FORM,
+    NAMED,
+    SHOWN,
+    holds_open_secret,
+    is_address,
+    shown_address,
+    shown_place,
+)
+from photograft.core.errors import SourceError, first_line
 from photograft.core.files import printable
 
 _WEB = ("http", "https", "ftp")
-
-#: Seconds until a silent server is given up; and until another one tries no more to connect.
-_REQUEST_SECONDS, _CONNECT_SECONDS, _RETRY_SECONDS = 20.0, 5.0, 30
-_S3_OPTIONS = {
-    "anonymous": bool,
-    "connect_timeout": float,
-    "endpoint_override": str,
-    "force_virtual_addressing": bool,
-    "region": str,
-    "request_timeout": float,
-    "role_arn": str,
-    "scheme": str,
-    "tls_ca_file_path": str,
-}
-
-#: What errors of file systems say, and what it means.
-_CAUSES = (
-    (r"NO_SUCH_BUCKET|NoSuchBucket|bucket .*does not exist", "there is no such bucket"),
-    (
-        r"ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE_DOES_NOT_MATCH|\b40[13]\b"
-        r"|Forbidden|PermissionDenied|PERMISSION_DENIED|UNAUTHENTICATED|Unauthorized",
-        "access is denied",
-    ),
-    (
-        r"[Cc]redential|MetadataService|EC2 metadata|AuthorizationHeader",
-        "no credentials were found",
-    ),
-    (r"NO_SUCH_KEY|RESOURCE_NOT_FOUND|\b404\b|does not exist|not found|No such file", "missing"),
-    (r"partial file|bytes missing", "its data end too early"),
-    (r"Timeout was reached|timed out|Operation too slow", "no answer in time"),
-    (r"NETWORK_CONNECTION|curlCode|[Cc]onnect|resolve", "it can't be reached"),
-)
-_FIXES = {
-    "access is denied": "Check that your credentials may list and read it.",
-    "no credentials were found": "Set them as the tools of that store want them, such as "
-    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws/credentials; of a public bucket on S3 "
-    "write ?anonymous=true behind the address.",
-    "no answer in time": "Check the network and the address.",
-    "it can't be reached": "Check the network and the address.",
-}
+#: Whose user is the name of a container, which is no secret, and no reason to ask another host.
+_AZURE = ("abfs", "abfss")
+#: Shorter texts are not masked: they would be found in every word.
+_LEAST_SECRET = 3
 
 
 @dataclass(frozen=True)
@@ -94,6 +63,12 @@ class Address:
         """The whole bucket."""
         return replace(self, path="")
 
+    @property
+    def names_secrets(self) -> bool:
+        """Whether it has options, or a user who is more than the name of Azure's container."""
+        is_name = self.scheme in _AZURE and ":" not in self.user
+        return bool(self.options or (self.user and not is_name))
+
     def at(self, path: str) -> Address:
         """Return another address of the same bucket."""
         return replace(self, path=path.strip("/"))
@@ -107,16 +82,22 @@ class Address:
 
         Args:
             text: A path below the folder; or an address, which has this one's user and options
-                where it is of the same kind of store and names none of its own.
+                where it is of the same host (of S3 and Google's: of any bucket) and names none of
+                its own.
 
         Returns:
             None where it is a path of this machine, or leads out of the bucket.
         """
         if is_address(text):
             other = parse_address(text)
-            if other.scheme == self.scheme and not (other.user or other.options):
-                return replace(other, user=self.user, options=self.options)
-            return other
+            is_same = other.scheme == self.scheme and (
+                other.place == self.place or other.scheme in BUCKETS
+            )
+            if not is_same or other.names_secrets:
+                return other
+            _, colon, secret = self.user.partition(":")
+            user = f"{other.user}{colon}{secret}" if other.user else self.user
+            return replace(other, user=user, options=self.options)
         path = posixpath.normpath(posixpath.join(self.path, text))
         return None if text.startswith("/") or path.split("/")[0] == ".." else self.at(path)
 
@@ -138,6 +119,13 @@ def parse_address(text: str) -> Address:
     if match is None:
         raise SourceError(f"{printable(text)} is no address", expected="such as s3://bucket/photos")
     scheme, authority, path, options = match.groups()
+    if holds_open_secret(scheme, authority, f"{path}?{options or ''}"):
+        raise SourceError(
+            f"an address of {scheme}:// holds a colon and no @ before its first slash",
+            expected=f"such as {scheme}://KEY:SECRET@PLACE/PATH",
+            fix="In a key or a secret write / as %2F, ? as %3F and @ as %40"
+            + ("; a port belongs into ?endpoint_override=HOST:PORT." if scheme == "s3" else "."),
+        )
     user, _, place = authority.rpartition("@")
     found = Address(scheme.lower(), place, path.strip("/"), user, options or "")
     if found.scheme in _WEB:
@@ -147,6 +135,28 @@ def parse_address(text: str) -> Address:
             fix="Download the photos first.",
         )
     return found
+
+
+def masked(address: Address, error: Exception) -> str:
+    """Return the first line of what an error says, without the secrets of an address."""
+    text = str(error)
+    name, _, secret = address.user.partition(":")
+    found = {secret} if address.scheme in NAMED else {address.user, name, secret}
+    for option in address.options.split("&"):
+        key, _, value = option.partition("=")
+        if key == "endpoint_override":
+            value = unquote(value).rpartition("@")[0].rpartition("//")[2]
+            found |= {value, *value.split(":")}
+        elif key not in SHOWN and not key.endswith(("_timeout", "_seconds")):
+            found |= {option, value}
+    found |= {unquote(one) for one in found}
+    found |= {quote(one, safe="") for one in found}
+    for one in sorted(found, key=len, reverse=True):
+        text = text.replace(one, "…") if len(one) >= _LEAST_SECRET else text
+    # What a library adds of its own accord: users before a host, and signatures of Azure's.
+    text = re.sub(r"(?<=://)[^/\s@]*:[^/\s@]*@", "…@", text)
+    text = re.sub(r"\bsig(=|%3[Dd])[^&\s'\"]+", r"sig\1…", text)
+    return first_line(Exception(text.strip() or type(error).__name__))
 
 
 def local_path(text: str) -> str:
@@ -160,129 +170,8 @@ def local_path(text: str) -> str:
     host, _, path = text[7:].partition("/")
     if host not in ("", "localhost"):
         raise SourceError(
-            f"{printable(text)} is an address of another machine", expected="file:///PATH"
+            f"{printable(shown_address(text))} is an address of another machine",
+            expected="file:///PATH",
         )
     path = unquote(path)
     return path if re.match(r"[A-Za-z]:[/\\]", path) else f"/{path}"
-
-
-def opened(address: Address) -> tuple[Any, str]:
-    """Return the file system of an address (a ``pyarrow.fs.FileSystem``), and its path there.
-
-    Raises:
-        SourceError: Nothing here opens such addresses, or they name an option that there is not.
-    """
-    system, base = _opened(address.root)
-    if address.scheme in _WITHOUT_PLACE and not base:
-        return system, f"/{address.path}"
-    return system, "/".join(filter(None, (base.rstrip("/"), address.path)))
-
-
-#: Whose paths begin with a slash.
-_WITHOUT_PLACE = ("file", "hdfs", "viewfs")
-
-
-@functools.lru_cache(64)
-def _opened(root: Address) -> tuple[Any, str]:
-    import pyarrow as pa  # slow to import
-    from pyarrow.fs import FileSystem
-
-    try:
-        if root.scheme == "s3":
-            return _open_s3(root), root.place
-        options = root.options
-        if root.scheme in ("gs", "gcs") and "retry_limit_seconds" not in options:
-            options = "&".join(filter(None, (options, f"retry_limit_seconds={_RETRY_SECONDS}")))
-        system, base = FileSystem.from_uri(_uri(replace(root, options=options)))
-        return system, "" if root.scheme in _WITHOUT_PLACE else base
-    except pa.ArrowInvalid as error:
-        if "Unrecognized filesystem type" not in str(error):
-            raise _refused(root, error) from error
-    except (pa.ArrowException, OSError) as error:
-        raise unreachable(root, error) from error
-    return _open_other(root)
-
-
-def _uri(root: Address) -> str:
-    place = f"{root.user}@{root.place}" if root.user else root.place
-    return f"{root.scheme}://{place}/" + (f"?{root.options}" if root.options else "")
-
-
-def _open_s3(root: Address) -> Any:
-    from pyarrow.fs import S3FileSystem, resolve_s3_region
-
-    given: dict[str, Any] = {
-        "request_timeout": _REQUEST_SECONDS,
-        "connect_timeout": _CONNECT_SECONDS,
-    }
-    for name, value in parse_qsl(root.options, keep_blank_values=True):
-        kind = _S3_OPTIONS.get(name)
-        if kind is None:
-            raise SourceError(
-                f"{root} names the option {name!r}, which is not known",
-                expected=either(sorted(_S3_OPTIONS)),
-            )
-        try:
-            given[name] = value.lower() == "true" if kind is bool else kind(value)
-        except ValueError as error:
-            raise SourceError(
-                f"the option {name} of {root} is no number", expected="seconds"
-            ) from error
-    key, _, secret = root.user.partition(":")
-    if key:
-        given |= {"access_key": unquote(key), "secret_key": unquote(secret)}
-    where = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
-    if not {"region", "endpoint_override"} & set(given) and not any(map(os.environ.get, where)):
-        given["region"] = resolve_s3_region(root.place)
-    return S3FileSystem(**given)
-
-
-def _open_other(root: Address) -> tuple[Any, str]:
-    """Return a file system of fsspec's, and the root's path there."""
-    from pyarrow.fs import FSSpecHandler, PyFileSystem
-
-    try:
-        import fsspec  # an extra of other packages
-    except ImportError as error:
-        raise SourceError(
-            f"nothing that is installed opens {root.scheme}:// addresses such as {root}",
-            expected="s3://, gs://, abfs:// or hdfs://",
-            fix="fsspec knows more of them: pip install fsspec.",
-        ) from error
-    if root.scheme not in fsspec.available_protocols():
-        raise SourceError(
-            f"{root.scheme}:// is the address of nothing that is known",
-            expected="s3://, gs://, abfs://, hdfs://, or what fsspec knows",
-            fix="Check how it is written.",
-        )
-    try:
-        system, base = fsspec.core.url_to_fs(_uri(root))
-    except Exception as error:  # whatever its many file systems raise
-        raise _refused(root, error) from error
-    return PyFileSystem(FSSpecHandler(system)), str(base)
-
-
-def cause_of(error: Exception) -> str:
-    """Return what an error of a file system means, in a few words."""
-    text = first_line(error)
-    if isinstance(error, FileNotFoundError) and "bucket" not in text:
-        return "missing"
-    return next((cause for sign, cause in _CAUSES if re.search(sign, text)), text)
-
-
-def unreachable(address: Address, error: Exception) -> SourceError:
-    """Return the error of an address from which nothing can be read."""
-    cause = cause_of(error)
-    return SourceError(
-        f"{printable(str(address))} can't be read",
-        got=cause,
-        fix=_FIXES.get(cause, "Check the address."),
-    )
-
-
-def _refused(root: Address, error: Exception) -> SourceError:
-    # What it says may repeat the address, with all that is in it.
-    text = first_line(error)
-    for secret in (root.options, root.user, *root.user.split(":")):
-        text = text.replace(secret, "…") if secret else text
-    return SourceError(f"{root} can't be opened", got=text, fix="Check the address.")

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from photograft.core.errors import SourceError
+from photograft.core.errors import SourceError, either
 from photograft.core.files import printable
 from photograft.data.sources.addresses import parse_address
 from photograft.data.sources.archives import ZIP_MAGICS, read_archive
@@ -19,6 +19,7 @@ from photograft.data.sources.places import AnyFile, FarFile, files_at, find_at
 from photograft.data.sources.shards import Shard, expand_braces, has_braces, make_shards, shards_in
 from photograft.data.sources.tables import PARQUET_MAGIC
 from photograft.data.sources.tars import is_tar
+from photograft.data.sources.tree import SHARD_SUFFIXES
 from photograft.data.sources.webdataset import read_tars
 
 _HEAD_BYTES = 1024
@@ -39,13 +40,14 @@ def read_far(text: str) -> Listing:
         SourceError: There is nothing there, or it can't be read, or is no source.
         StorageError: There is no room for a copy of a manifest.
     """
-    if has_braces(text):
+    address = parse_address(text)
+    # Braces may also be in a name; a bucket's holds none.
+    found = None if has_braces(address.place) else find_at(address)
+    if found is None and has_braces(text):
         addresses = [parse_address(one) for one in expand_braces(text)]
         folder = posixpath.commonpath([posixpath.dirname(one.path) for one in addresses])
         names = [posixpath.relpath(one.path, folder or ".") for one in addresses]
         return read_shards([FarFile(one) for one in addresses], names)
-    address = parse_address(text)
-    found = find_at(address)
     if found is None:
         raise SourceError(
             f"there is no {printable(str(address))}",
@@ -71,9 +73,16 @@ def read_shards(files: Sequence[AnyFile], names: Sequence[str]) -> Listing:
         names: Their paths below the set.
 
     Raises:
-        SourceError: They are of both kinds, or can't be read.
+        SourceError: They are of both kinds or of another, or can't be read.
     """
     kinds = {PurePosixPath(name).suffix.lower() for name in names}
+    other = next((n for n in names if PurePosixPath(n).suffix.lower() not in SHARD_SUFFIXES), None)
+    if other is not None:
+        raise SourceError(
+            f"{printable(other)} can't be one of several files of a set",
+            expected=f"names that end in {either(SHARD_SUFFIXES)}",
+            fix="Give a folder, a manifest or a zip alone; unpack a compressed tar.",
+        )
     if len(kinds) > 1:
         raise SourceError(
             "the files of one set are of several kinds",

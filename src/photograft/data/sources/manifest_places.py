@@ -19,6 +19,8 @@ from photograft.data.sources.places import FarFolder
 
 #: A folder is listed once so many of its files are asked for, and no further than this.
 _MANY, _MOST_LISTED = 32, 4_000_000
+#: Stores that the rows of any manifest at an address may name; of others, only its own.
+_STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 #: Among paths, each between two line ends: those that are not below the root as they are written.
 _ODD = (
     "\0",
@@ -163,10 +165,15 @@ class FarPlaces:
         return None
 
     def _fault_of_other(self, address: Address) -> tuple[str, str] | None:
-        if address.scheme == "file" and self._root.scheme != "file":
-            return "missing", f"{address} would be of this machine, and the manifest is not"
-        if address.user or address.options:  # where secrets go is for who runs this to say
+        # fsspec knows several names of this machine's files, and joins file systems by ::.
+        if address.scheme not in (*_STORES, self._root.scheme) or "::" in address.place:
+            return "missing", f"{address} is of no store that a manifest at an address may name"
+        if address.names_secrets:  # where secrets go is for who runs this to say
             return "missing", f"{address} names a user or options, which only the manifest's may"
+        is_elsewhere = "." in address.place and not address.place.endswith(".core.windows.net")
+        if address.scheme.startswith("abfs") and is_elsewhere and address.place != self._root.place:
+            # Azure's own credentials would be shown to whatever host a row names.
+            return "missing", f"{address} is at no host of Azure's"
         return None
 
     def reads(self, files: Sequence[str]) -> list[Callable[[], bytes] | str]:

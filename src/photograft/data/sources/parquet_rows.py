@@ -19,6 +19,9 @@ from photograft.data.sources.places import AnyFile
 
 #: About so many bytes of photos are decoded at once, and held altogether, by a process.
 _WINDOW_BYTES, _HELD_BYTES = 16 * 2**20, 96 * 2**20
+#: More rows are never decoded at once: one large photo may stand for many of them, of which the
+#: file's own sizes do not tell.
+_MOST_ROWS = 256
 #: Row groups in which windows are being read.
 _MOST_READING = 8
 #: Asked for at once.
@@ -165,6 +168,8 @@ class _Windows:
         window = None
         while reading.at <= row // reading.size:
             window = reading.next()
+        if window is None:
+            raise EOFError(f"row group {key[1]:,} ends before row {row:,}")
         with self.guard:
             if len(self.sizes) > 2**16:
                 self.sizes.clear()
@@ -197,7 +202,7 @@ def _begin(column: ParquetColumn, group: int) -> _Reading:
             c.total_uncompressed_size for c in chunks if c.path_in_schema == column.column
         )
         mean = max(1, num_bytes // max(1, about.num_rows))
-        size = max(1, min(about.num_rows, _WINDOW_BYTES // mean))
+        size = max(1, min(about.num_rows, _MOST_ROWS, _WINDOW_BYTES // mean))
         batches = table.iter_batches(
             size, row_groups=[group], columns=[column.column], use_threads=False
         )

@@ -17,8 +17,9 @@ from typing import IO, Any, cast
 from photograft.core.errors import SourceError
 from photograft.core.files import MAX_FILE_BYTES, printable
 from photograft.core.stamps import stamp_of
-from photograft.data.sources.addresses import Address, cause_of, opened, unreachable
+from photograft.data.sources.addresses import Address
 from photograft.data.sources.spool import spool
+from photograft.data.sources.stores import cause_of, opened, unreachable
 from photograft.data.sources.tree import SHARD_SUFFIXES, Tree
 
 #: Read ahead while a file is looked through: about what comes in the time of one more request.
@@ -136,12 +137,12 @@ class FarFolder:
             system, path = opened(address)
             with system.open_input_file(path) as file:
                 size = file.size()
-                if size > MAX_FILE_BYTES:
-                    raise OSError(f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}")
-                data = bytes(file.read())
-            if len(data) != size:
-                raise OSError(f"it ends after {len(data):,} of {size:,} bytes")
-            return data
+                data = bytes(file.read()) if size <= MAX_FILE_BYTES else None
+        if data is None:
+            raise OSError(f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}")
+        if len(data) != size:
+            raise OSError(f"it ends after {len(data):,} of {size:,} bytes")
+        return data
 
 
 #: A file of photos, or of rows.
@@ -226,15 +227,22 @@ def _reached(address: Address) -> Iterator[None]:
         raise unreachable(address, error) from error
 
 
+class _ToldError(OSError):
+    """Says briefly why a file at an address can't be read."""
+
+
 @contextmanager
 def _told(address: Address) -> Iterator[None]:
     """Have what is raised say briefly why a file can't be read."""
     try:
         yield
+    except _ToldError:
+        raise
+    except SourceError as error:  # of ours, without secrets
+        raise _ToldError(f"{printable(str(address))}: {error}") from error
     except Exception as error:  # PyArrow's own errors, and whatever fsspec's raise
-        if isinstance(error, OSError) and error.__cause__ is not None:
-            raise  # said already
-        raise OSError(f"{printable(str(address))}: {cause_of(error)}") from error
+        cause = cause_of(address, error)
+        raise _ToldError(f"{printable(str(address))}: {cause}") from error
 
 
 class _Raw(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import re
 from collections.abc import Callable, Generator, Sequence
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from photograft.core.errors import PhotograftError, SourceError
+from photograft.core.addresses import shown_address
+from photograft.core.errors import PhotograftError, SourceError, StorageError
 from photograft.core.files import printable
 from photograft.core.parallel import in_order
 from photograft.core.text import count, listed
@@ -143,12 +145,19 @@ def each_shard(
 
     Raises:
         SourceError: None of them can be read.
+        StorageError: Too many files are open, which is no fault of a shard.
     """
 
     def attempt(shard: Shard) -> T | PhotograftError:
         try:
             return look(shard)
         except SourceError as error:
+            if _is_of_too_many_files(error):
+                raise StorageError(
+                    f"{shard.file.shown} can't be opened",
+                    got="too many open files",
+                    fix="Raise the limit (`ulimit -n`), or make fewer and larger shards.",
+                ) from error
             return error
 
     threads = _AT_ONCE if any(shard.file.is_far for shard in shards) else 1
@@ -165,6 +174,14 @@ def each_shard(
         raise first
 
 
+def _is_of_too_many_files(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        error = error.__cause__
+    return False
+
+
 def _split_of(stem: str) -> str | None:
     """Return the split that a shard's name tells; None where it tells none, or several."""
     words = re.split(r"[/\-_.]", stem)
@@ -174,6 +191,6 @@ def _split_of(stem: str) -> str | None:
 
 def _too_many(pattern: str) -> SourceError:
     return SourceError(
-        f"{printable(pattern)} stands for too many files",
+        f"{printable(shown_address(pattern))} stands for too many files",
         expected=f"{count(_MOST_SHARDS, 'file')} at most",
     )

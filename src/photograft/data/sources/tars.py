@@ -50,34 +50,37 @@ class TarFile:
         """Return the bytes of a member.
 
         Raises:
-            OSError: They can't be read, or end too early.
+            OSError: They can't be read, are too many, or end too early.
         """
         offset, size = map(int, place.split())
+        if size > MAX_FILE_BYTES:  # of a sparse file so many zeros would be had for nothing
+            raise OSError(f"{size:,} bytes, more than {MAX_FILE_BYTES:,}")
         data = self.file.read_at(offset, size)
         if len(data) != size:
             raise OSError(f"{self.file.name} ends within it")
         return data
 
 
-def open_tar(file: AnyFile) -> tuple[TarMembers, TarFile | None]:
+def open_tar(file: AnyFile, *, is_one_of_many: bool = False) -> tuple[TarMembers, TarFile | None]:
     """Open a tar file.
 
     Args:
         file: The file; it may be compressed with gzip, bzip2 or xz.
+        is_one_of_many: Whether others are open, too: it must not be compressed then.
 
     Returns:
         Its members; and what reads them from the file itself, None where it is compressed.
 
     Raises:
         OSError: It can't be read.
-        SourceError: It is damaged or too large, or compressed and at an address.
+        SourceError: It is damaged or too large; or compressed, and at an address or one of many.
         StorageError: There is no room to decompress it.
     """
-    members = TarMembers(file)
+    members = TarMembers(file, is_one_of_many=is_one_of_many)
     return members, None if members.is_copy else TarFile(file)
 
 
-def _open(file: AnyFile) -> tuple[IO[bytes], bool]:
+def _open(file: AnyFile, *, is_one_of_many: bool) -> tuple[IO[bytes], bool]:
     """Return a tar file's bytes as a file in which can be sought, and whether that is a copy."""
     opened = file.open()
     head = opened.read(max(map(len, COMPRESSIONS)))
@@ -91,6 +94,12 @@ def _open(file: AnyFile) -> tuple[IO[bytes], bool]:
                         expected="a tar file without compression: photos are compressed as it is",
                         fix="Unpack it there, or copy it to this machine.",
                     )
+                if is_one_of_many:  # each would keep a file open, and room on the disk
+                    raise SourceError(
+                        f"{file.shown} is compressed, and is one of several tar files",
+                        expected="tar files without compression: photos are compressed as it is",
+                        fix="Unpack it, as with gunzip, bunzip2 or unxz; or give it alone.",
+                    )
                 with opener(opened) as stream:
                     return spool(stream, file.shown), True
     return opened, False
@@ -100,7 +109,8 @@ class TarMembers:
     """Lists and reads the members of a tar file; pickled, it is opened anew where it is sent.
 
     Args:
-        file: The tar file; see `open_tar`.
+        file: The tar file.
+        is_one_of_many: See `open_tar`.
 
     Attributes:
         is_copy: Whether it was decompressed: places in it are not those in the file.
@@ -109,9 +119,9 @@ class TarMembers:
         SourceError: It is none. Also while it is listed, where it is damaged.
     """
 
-    def __init__(self, file: AnyFile) -> None:
+    def __init__(self, file: AnyFile, *, is_one_of_many: bool = False) -> None:
         self._of, self._source = file, file.shown
-        self._file, self.is_copy = _open(file)
+        self._file, self.is_copy = _open(file, is_one_of_many=is_one_of_many)
         self._lock = threading.Lock()
         try:
             self._archive = tarfile.TarFile(fileobj=self._file)

@@ -83,7 +83,8 @@ def read_tars(shards: Sequence[Shard], notes: Iterable[str] = ()) -> Listing:
     skipped: list[SkippedFile] = []
 
     def items() -> Iterator[Item]:
-        for shard, found in each_shard(shards, _samples_in, skipped):
+        look = partial(_samples_in, is_one_of_many=len(shards) > 1)
+        for shard, found in each_shard(shards, look, skipped):
             for key, sample in found.items():
                 yield from _usable(shard, key, sample, skipped)
 
@@ -153,8 +154,8 @@ def _usable(shard: Shard, key: str, sample: _Sample, skipped: list[SkippedFile])
         yield Item(name, label, shard.split, None, sample.photos[photos[0]])
 
 
-def _samples_in(shard: Shard) -> dict[str, _Sample]:
-    members, tar = _opened(shard.file)
+def _samples_in(shard: Shard, *, is_one_of_many: bool) -> dict[str, _Sample]:
+    members, tar = _opened(shard.file, is_one_of_many=is_one_of_many)
     return samples(members, tar)
 
 
@@ -194,9 +195,9 @@ def samples(members: TarMembers, tar: TarFile | None) -> dict[str, _Sample]:
     return found
 
 
-def _opened(file: AnyFile) -> tuple[TarMembers, TarFile | None]:
+def _opened(file: AnyFile, *, is_one_of_many: bool = False) -> tuple[TarMembers, TarFile | None]:
     try:
-        return open_tar(file)
+        return open_tar(file, is_one_of_many=is_one_of_many)
     except OSError as error:
         raise SourceError(
             f"{file.shown} can't be read", got=error.strerror or str(error)
