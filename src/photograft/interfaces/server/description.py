@@ -195,8 +195,8 @@ def _page() -> JSON:
         "summary": "A classifier as a page that answers in a browser, without this server",
         "description": (
             "The same as photograft export --to web writes. It is made when it is first asked for. "
-            "404 where the server hands no classifier out, or there can't be a page of it; 503 where "
-            "the classifier is being changed; 500 where making it failed."
+            "404 where the server hands no classifier out, or there can't be a page of it; 503 "
+            "where the classifier is being changed; 500 where making it failed."
         ),
         "responses": {
             "200": {"description": "The page", "content": text},
