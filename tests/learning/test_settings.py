@@ -84,6 +84,7 @@ OTHER_TRAINING = Training(
 )
 OTHER_CONFIG = TrainConfig(
     effort="thorough",
+    compile="on",
     budget=300.0,
     strategy="finetune",
     final="train",
@@ -254,6 +255,7 @@ def test_allowed(kind: type[Schema], settings: dict[str, Any]) -> None:
 #: Every setting of a choice of words, and its choices; empty stands for the backbone's own.
 CHOICES: list[tuple[type[Schema], str, tuple[str, ...]]] = [
     (TrainConfig, "effort", choices.EFFORTS),
+    (TrainConfig, "compile", choices.COMPILES),
     (TrainConfig, "strategy", choices.STRATEGIES),
     (TrainConfig, "final", choices.FINALS),
     (TrainConfig, "engine", choices.ENGINES),

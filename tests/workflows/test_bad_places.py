@@ -115,7 +115,9 @@ def test_no_room_while_the_run_is_written(
 ) -> None:
     """Each file in turn is too large by a little; its features are in the cache."""
     limit = (run_path / name).stat().st_size - 50
-    done = run_limited(limit, tmp_path, "train", photos, "--out", tmp_path / "run")
+    done = run_limited(
+        limit, tmp_path, "train", photos, "--validation", 0.15, "--out", tmp_path / "run"
+    )
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith(f"photograft: {tmp_path / 'run'} can't be written (")
     assert done.stderr.count("\n") == 1
@@ -135,7 +137,7 @@ def test_full_disk_while_the_run_is_written(
     from photograft.report.plots import figures
 
     monkeypatch.setattr(figures, "confusion_matrix", no_space)
-    result = system.invoke(capsys, "train", photos, "--out", tmp_path / "run")
+    result = system.invoke(capsys, "train", photos, "--validation", 0.15, "--out", tmp_path / "run")
     system.assert_one_line(result, "No space left", "Free some space and run the same command")
     assert list(tmp_path.iterdir()) == []
 
@@ -152,14 +154,14 @@ def test_run_folder_that_another_took_meanwhile(photos: Path, tmp_path: Path) ->
             return super().step(what, total, unit)
 
     with pytest.raises(photograft.PhotograftError, match="exists already"):
-        photograft.train(photos, out=tmp_path / "run", progress=Rival())
+        photograft.train(photos, validation=0.15, out=tmp_path / "run", progress=Rival())
     assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["run", "run/theirs"]
 
 
 def test_left_over_of_a_killed_run_is_cleared(photos: Path, tmp_path: Path) -> None:
     (tmp_path / ".run.partial" / "classifier").mkdir(parents=True)
     (tmp_path / ".run.partial" / "metrics.json").write_text("{")
-    run = photograft.train(photos, out=tmp_path / "run")
+    run = photograft.train(photos, validation=0.15, out=tmp_path / "run")
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
     assert run.scores["test"]["num_photos"] == 9
 
@@ -251,7 +253,7 @@ def test_full_disk_while_features_are_stored(
     assert not list(own_cache.rglob("*.lock"))
 
     recorder = Recorder()
-    run = photograft.train(photos, out=tmp_path / "run", progress=recorder)
+    run = photograft.train(photos, validation=0.15, out=tmp_path / "run", progress=recorder)
     assert recorder.totals["Extracting features"] == 60 - 28
     assert system.same_results([run.path, run_path])
 
@@ -269,7 +271,7 @@ def test_no_room_in_the_cache(
     assert not (tmp_path / "run").exists()
     assert system.num_stored(own_cache) == 16
     recorder = Recorder()
-    run = photograft.train(photos, out=tmp_path / "run", progress=recorder)
+    run = photograft.train(photos, validation=0.15, out=tmp_path / "run", progress=recorder)
     assert recorder.totals["Extracting features"] == 44
     assert system.same_results([run.path, run_path])
 
@@ -313,10 +315,10 @@ def test_damaged_cache_changes_no_result(
     own_cache: Path,
     tmp_path: Path,
 ) -> None:
-    photograft.train(photos, out=tmp_path / "first")
+    photograft.train(photos, validation=0.15, out=tmp_path / "first")
     (keys,) = system.feature_keys(own_cache)
     damage(keys.parent)
-    again = photograft.train(photos, out=tmp_path / "again")
+    again = photograft.train(photos, validation=0.15, out=tmp_path / "again")
     assert system.same_results([run_path, again.path])
     info = system.invoke(capsys, "cache", "info")
     assert (info.code, info.err) == (0, "")
@@ -325,7 +327,7 @@ def test_damaged_cache_changes_no_result(
 def test_clear_leaves_what_is_not_ours(
     capsys: pytest.CaptureFixture[str], own_cache: Path, photos: Path, tmp_path: Path
 ) -> None:
-    photograft.train(photos, out=tmp_path / "run")
+    photograft.train(photos, validation=0.15, out=tmp_path / "run")
     (own_cache / "holiday.txt").write_text("mine")
     (own_cache / "features" / "diary.txt").write_text("mine")
     (own_cache / "features" / "pictures").mkdir()

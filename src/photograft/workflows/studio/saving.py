@@ -135,7 +135,7 @@ def unique_folders(labels: list[str]) -> list[str]:
     """Return the names of folders for classes, such as any system takes and reads as classes.
 
     >>> unique_folders(["cat", "a/b", "a:b", "train", ".x"])
-    ['cat', 'a_b', 'a_b#2', 'train_', '_.x']
+    ['cat', 'a_b', 'a_b#2', 'train_', '_x']
     """
     names = []
     for label in labels:
