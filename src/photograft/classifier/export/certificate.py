@@ -236,8 +236,8 @@ def _refuse(
         raise ParityError(
             f"the export answers otherwise than the library for {count(over, 'photo')} of "
             f"{len(with_stage):,}: the {_NAMES[stage]} of {worst.sample.name!r} is off by "
-            f"{worst.differences[stage]:.2g}, at most {_let_pass(worst, stage, most):g} is let pass. "
-            f"{_began(worst)}",
+            f"{worst.differences[stage]:.2g}, at most {_let_pass(worst, stage, most):g} is let "
+            f"pass. {_began(worst)}",
             fix=_FIX if precision == "fp32" else _FIX_PRECISION,
         )
     least = tolerance.get("same_label")
