@@ -196,6 +196,16 @@ def test_other_photos_are_another_comparison(
     assert found.info["data"]["num_photos"] == 39
 
 
+def test_another_test_is_another_run(photos: Path, tmp_path: Path, cache: Path) -> None:
+    """Else half of the photos that the first run was tested on would now have chosen it."""
+    counts = []
+    for share in (0.3, 0.15):
+        config, store = replace(CONFIG, test=share), FeatureStore(cache)
+        found = compare(photos, stored(TINY), config, out=tmp_path / "out", store=store)
+        counts.append(found.run.scores["test"]["num_photos"])
+    assert counts == [12, 6]
+
+
 def test_the_test_is_no_part_of_the_choice(photos: Path, tmp_path: Path, cache: Path) -> None:
     """Wrong labels on all test photos change the score at the end, and nothing before."""
     given = tmp_path / "given"

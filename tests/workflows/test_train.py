@@ -15,9 +15,11 @@ from PIL import Image
 import photograft
 import system_helpers as system
 from drawing import MakePhotos
+from photograft.core.errors import InputError
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.learning.settings import TrainConfig
+from photograft.workflows.train import train_with
 from run_helpers import split_of
 from training_helpers import tiny_config
 
@@ -280,3 +282,18 @@ def test_the_folder_of_all_runs_is_no_source(
     monkeypatch.chdir(tmp_path)
     result = system.invoke(capsys, "train", "runs")
     system.assert_one_line(result, "first is a run that Photograft wrote", "photograft predict")
+
+
+def test_a_budget_is_refused_where_several_processes_train(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would stop the first one alone, and leave the others waiting for it."""
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "29999")
+    config = TrainConfig(strategy="auto", budget=60.0)
+    with pytest.raises(InputError, match="--budget stops a training in one process alone"):
+        train_with(photos, config, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -227,7 +227,9 @@ def compare_candidates(
         rows = rows_of(found.trials, found.reasons)
         winner, verdict = choose(rows, prefer, candidates)
         chosen = next(candidate for candidate in candidates if candidate.name == winner["id"])
-        key = chosen.key(fingerprint_of(dataset))
+        # Another test, or other photos to watch a training by, is another run of the same photos.
+        parts = [split.train.tolist(), split.validation.tolist(), split.test.tolist()]
+        key = chosen.key(f"{fingerprint_of(dataset)} {parts}")
         before = read_earlier(folder)
         run, tested = folder / WINNER, list(before.get("tested", []))
         if before.get("run_key") == key and (run / RUN).is_file():

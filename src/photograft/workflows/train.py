@@ -17,6 +17,7 @@ from photograft.backbones.registry import INCLUDED_WEIGHTS
 from photograft.classifier.classifier import Classifier
 from photograft.core.arrays import Floats
 from photograft.core.bars import progress_of
+from photograft.core.errors import InputError
 from photograft.core.executors.choosing import OFF, executing
 from photograft.core.executors.launched import launched
 from photograft.core.files import new_folder, path_of
@@ -141,6 +142,11 @@ def train_with(
         clock: Likewise.
         recipe: What the settings come from and the figures it was published with, for the record.
     """
+    if settings.budget and settings.strategy == "auto" and launched() is not None:
+        raise InputError(
+            "--budget stops a training in one process alone",
+            fix="Leave it away where torchrun has several train together.",
+        )
     store, progress = store or FeatureStore(), progress_of(progress)
     started, ticks = clock(), time.perf_counter()
     wanted = None if out is None else path_of(out, "the run folder")

@@ -266,7 +266,9 @@ def test_other_function_of_ones_own_is_another_training(
     assert "Epoch 1/3" in recorder.steps
 
 
-@pytest.mark.parametrize("changes", [{"keep": "always"}, {"include_weights": "never"}])
+@pytest.mark.parametrize(
+    "changes", [{"keep": "always"}, {"include_weights": "never"}, {"budget": 9e3}]
+)
 def test_settings_that_decide_nothing_of_the_training(
     changes: dict[str, Any], photos: Path, tmp_path: Path
 ) -> None:

@@ -169,7 +169,7 @@ class _Trainer:
             ),
             run_config=RunConfig(
                 storage_path=str(self._folder),
-                failure_config=FailureConfig(max_failures=0),
+                failure_config=FailureConfig(max_failures=0, controller_failure_limit=_TRIES),
                 logging_config=LoggingConfig(log_level="ERROR"),
             ),
         )

@@ -284,10 +284,10 @@ class _Entry:
         if self._round != self.contest.rounds:
             self.promise, self._round = self.contest.promise(looked), self.contest.rounds
             return False
-        promise, self.promise = self.promise or 0.0, None
         if looked.table is None:
             self.contest.see_all(looked)
             budget.pay(self.cost)
+        promise, self.promise = self.promise or 0.0, None
         self.contest.challenge(looked, promise, progress)
         return True
 

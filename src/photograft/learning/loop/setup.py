@@ -258,10 +258,11 @@ def _key(job: Job, settings: Training, setting: Setting, stage: str) -> dict[str
         for digest, label in zip(job.digests(part), job.labels(part).tolist(), strict=True):
             rows.update(digest + str((part, label)).encode())
     # Read back, so that a whole number counts as the float that it stands for.
-    learning = LearningSettings.from_json(job.config.part(LearningSettings).to_json())
+    learning = LearningSettings.from_json(job.config.part(LearningSettings).to_json()).to_json()
+    del learning["budget"]  # what was stopped goes on with a larger one
     return {
         "stage": stage,
-        "learning": learning.to_json(),
+        "learning": learning,
         "layer": job.config.layer,
         "training": Training.from_json(settings.to_json()).to_json(),
         # Its name is another one where the file of a function of one's own is.
