@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,3 +41,27 @@ def test_where_there_is_no_room_it_is_a_fault_of_the_server(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     model: Any = SimpleNamespace(name="m", checksum="1", digest="", folder=tmp_path)
     assert refused(Pages(are_had=True), model).kind == "failed"
+
+
+def test_a_page_that_is_made_at_the_second_try_is_there(tmp_path: Path) -> None:
+    class Tried(Pages):
+        """Whose process is ended at the first try."""
+
+        num_tries = 0
+
+        def _run(self, folder: Path, out: Path) -> tuple[int, str]:
+            self.num_tries += 1
+            if self.num_tries == 1:
+                return -9, ""
+            out.mkdir()
+            (out / "index.html").write_text("page")
+            (out / "metadata.json").write_text(json.dumps({"digest": "d"}))
+            return 0, ""
+
+    pages = Tried(are_had=True)
+    model: Any = SimpleNamespace(name="m", checksum="1", digest="d", folder=tmp_path)
+    try:
+        assert refused(pages, model).kind == "failed"
+        assert asyncio.run(pages.get(model)).is_file()
+    finally:
+        pages.close()

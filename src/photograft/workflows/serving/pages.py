@@ -152,7 +152,7 @@ class Pages:
         if written["digest"] != model.digest:
             raise PageBusyError("the classifier is being changed; try again")
         # Those who asked for the one before have opened it by now, or come again.
-        if before:
+        if before and before != model.checksum:
             shutil.rmtree(place / before, ignore_errors=True)
         return out / "index.html"
 
