@@ -79,10 +79,9 @@ def shared_run(factory: pytest.TempPathFactory) -> Path:
 
 
 def without_rows(cache: Path, target: Path) -> Path:
-    """Copy a cache without its features: the converted network stays, the photos go."""
-    shutil.copytree(
-        cache, target, ignore=shutil.ignore_patterns("*.rows", "*.keys", "*.lock", "weights")
-    )
+    """Copy a cache without its features: the converted network stays, photos and studios go."""
+    left = shutil.ignore_patterns("*.rows", "*.keys", "*.lock", "weights", "studio")
+    shutil.copytree(cache, target, ignore=left)
     return target
 
 

@@ -64,13 +64,14 @@ def test_a_secret_goes_to_its_own_host_only(manifest: str, row: str, user: str) 
 
 def test_a_far_manifest_names_no_file_of_this_machine(memory: Any, tmp_path: Path) -> None:
     (tmp_path / "own.jpg").write_bytes(PHOTO)
-    memory.pipe("/set/a.jpg", PHOTO)
+    # Two files: readers of one file in the memory share its position.
+    memory.pipe({"/set/a.jpg": PHOTO, "/set/b.jpg": PHOTO})
     rows = [f"{scheme}://{tmp_path}/own.jpg" for scheme in ("local", "file", "sftp")]
     rows += [f"memory://x::file:/{tmp_path}/own.jpg", "abfs://photos@evil.host/x.jpg"]
     text = "".join(f"{row},b\n" for row in rows)
-    memory.pipe("/set/m.csv", f"path,label\na.jpg,a\nmemory://set/a.jpg,b\n{text}".encode())
+    memory.pipe("/set/m.csv", f"path,label\na.jpg,a\nmemory://set/b.jpg,b\n{text}".encode())
     dataset = Dataset.load("memory://set/m.csv", progress=False)
-    assert [photo.name for photo in dataset.photos] == ["a.jpg", "memory://set/a.jpg"]
+    assert [photo.name for photo in dataset.photos] == ["a.jpg", "memory://set/b.jpg"]
     reasons = [(file.reason, file.detail.partition(" is ")[2]) for file in dataset.skipped]
     no_store = ("missing", "of no store that a manifest at an address may name")
     assert sorted(reasons)[:5] == [("missing", "at no host of Azure's"), *[no_store] * 4]
