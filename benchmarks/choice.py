@@ -28,20 +28,21 @@ from photograft.core.statistics import standard_error
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
-from photograft.data.splits import make_folds
-from photograft.learning.head.candidates import gather_from
+from photograft.data.splits import Indices, make_folds
+from photograft.learning.head.candidates import LOGISTIC, gather_from
 from photograft.learning.head.fitting import fit_head
 from photograft.learning.head.selection import settle
 from photograft.learning.head.trying import LookHeads, ask, try_look
+from photograft.learning.job import Job
 from photograft.learning.preparation import prepare_dataset
 from photograft.learning.settings import TrainConfig
 from photograft.learning.strategies.registry import find_strategy
 
 _WAYS = {
-    "before": {"effort": "quick", "head": "logistic", "final": "train"},
+    "before": {"effort": "quick", "head": "logistic", "final": "train", "validation": 0.15},
     "standard": {"effort": "standard"},
 }
-_TEST, _VALIDATION = 0.25, 0.15
+_TEST = 0.25
 _BEYOND = 2.0
 
 
@@ -56,9 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     store = FeatureStore(options.cache) if options.cache else FeatureStore()
     for source in options.sources:
-        dataset = Dataset.load(source, progress=False)
-        # Splits are drawn here: a given one, and what is doubled by it, would stand in the way.
-        dataset = replace(dataset, photos=tuple(replace(p, split=None) for p in dataset.photos))
+        dataset = without_split(source)
         if options.splits:
             found = _heads(dataset, store, options.splits, options.photos)
             report("choice of heads", source=source.name, **found)
@@ -66,10 +65,52 @@ def main() -> None:
             report("standard", source=source.name, **_efforts(dataset, store, options.draws))
 
 
+def without_split(source: Path) -> Dataset:
+    """Load a source whose splits are drawn here: a given one, and what it doubles, stand aside."""
+    dataset = Dataset.load(source, progress=False)
+    return replace(dataset, photos=tuple(replace(p, split=None) for p in dataset.photos))
+
+
+def quick_job(dataset: Dataset, store: FeatureStore) -> Job:
+    """Return the preparation of the default network's features alone."""
+    config = TrainConfig(effort="quick")
+    return prepare_dataset(dataset, config, store=store, progress=Silent(), finds_series=False)
+
+
+def said_by_heads(job: Job, train: Indices, test: Indices, *, seed: int) -> dict[str, Floats]:
+    """Return what heads that learn from some photos say of others, probabilities ``(n, k)``.
+
+    Args:
+        job: With the features of all photos.
+        train: Places of the photos that heads are chosen and fitted on.
+        test: Places of the others.
+        seed: Of the folds.
+
+    Returns:
+        Of what is chosen by itself (``"chosen"``), of what is chosen among logistic heads alone
+        (``"before"``), and of each candidate at its best strength.
+    """
+    labels, groups = job.dataset.labels[train], content_groups(job.dataset)[train]
+    keys = [job.dataset.photos[i].digest for i in train]
+    asked = ask(labels, groups, keys, balanced=False, seed=seed)
+    gather = gather_from(job.features(), keys)
+    layers = job.backbone.layers
+    look = try_look(asked, gather, layers, wanted="auto", head="auto", progress=Silent())
+    logistic = tuple(one for one in look.candidates if one.head == LOGISTIC)
+    tried = {"chosen": ("auto", look), "before": (LOGISTIC, LookHeads(look.layers, logistic))}
+    for one in look.candidates:
+        tried[f"{one.head} on {len(one.layers)}"] = one.head, LookHeads(look.layers, (one,))
+    said = {}
+    for name, (head, own) in tried.items():
+        selection = settle(asked, [own], head=head)
+        fitted = fit_head(gather, selection, labels, balanced=False)
+        digests = [job.dataset.photos[i].digest for i in test]
+        said[name] = fitted.predict_proba(job.features().rows(digests, selection.columns))
+    return said
+
+
 def _heads(dataset: Dataset, store: FeatureStore, num_splits: int, most: int) -> dict[str, Any]:
-    job = prepare_dataset(
-        dataset, TrainConfig(effort="quick"), store=store, progress=Silent(), finds_series=False
-    )
+    job = quick_job(dataset, store)
     labels, groups = job.dataset.labels, content_groups(job.dataset)
     digests = [photo.digest for photo in job.dataset.photos]
     measures = ("mistakes", "log_loss")
@@ -84,26 +125,13 @@ def _heads(dataset: Dataset, store: FeatureStore, num_splits: int, most: int) ->
         train, test = rows[half == 0], rows[half == 1]
         if len(np.unique(labels[train])) < len(job.dataset.class_names):
             continue
-        keys = [digests[i] for i in train]
-        asked = ask(labels[train], groups[train], keys, balanced=False, seed=number)
-        gather = gather_from(job.features(), keys)
-        look = try_look(
-            asked, gather, job.backbone.layers, wanted="auto", head="auto", progress=Silent()
-        )
-        scores = {"chosen": look}
-        for one in look.candidates:
-            scores[f"{one.head} on {len(one.layers)}"] = LookHeads(look.layers, (one,))
+        said = said_by_heads(job, train, test, seed=number)
         tested: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
-        for name, tried in scores.items():
-            head = "auto" if name == "chosen" else name.partition(" ")[0]
-            selection = settle(asked, [tried], head=head)
-            fitted = fit_head(gather, selection, labels[train], balanced=False)
-            seen = job.features().rows([digests[i] for i in test], selection.columns)
-            said = fitted.predict_proba(seen)
-            mistakes = (said.argmax(axis=1) != labels[test]).astype(np.float64)
-            tested[name] = {"mistakes": mistakes, "log_loss": _losses(said, labels[test])}
-        for name, own in tested.items():
-            for measure, values in own.items():
+        for name, own in said.items():
+            mistakes = (own.argmax(axis=1) != labels[test]).astype(np.float64)
+            tested[name] = {"mistakes": mistakes, "log_loss": log_losses(own, labels[test])}
+        for name, by_measure in tested.items():
+            for measure, values in by_measure.items():
                 difference = tested["chosen"][measure] - values
                 shares = np.full(len(values), 1 / len(values))
                 noise = standard_error(difference, shares)
@@ -113,7 +141,8 @@ def _heads(dataset: Dataset, store: FeatureStore, num_splits: int, most: int) ->
     result: dict[str, Any] = {"num_splits": len(found["mistakes"]["chosen"])}
     for measure in measures:
         means = {name: float(np.mean(values)) for name, values in found[measure].items()}
-        best = min((name for name in means if name != "chosen"), key=lambda name: means[name])
+        fixed = [name for name in means if name not in ("chosen", "before")]
+        best = min(fixed, key=lambda name: means[name])
         result[measure] = {name: round(value, 4) for name, value in means.items()}
         result[f"best_fixed_by_{measure}"] = best
         result[f"within_noise_by_{measure}"] = 1 - float(np.mean(worse[measure][best]))
@@ -125,13 +154,13 @@ def _efforts(dataset: Dataset, store: FeatureStore, num_draws: int) -> dict[str,
     losses: dict[str, list[float]] = {name: [] for name in _WAYS}
     for draw in range(num_draws):
         for name, settings in _WAYS.items():
-            config = TrainConfig(seed=draw, test=_TEST, validation=_VALIDATION, **settings)  # type: ignore[arg-type]
+            config = TrainConfig(seed=draw, test=_TEST, **settings)  # type: ignore[arg-type]
             job = prepare_dataset(dataset, config, store=store, progress=Silent())
             fitted = find_strategy("features")(job)
             said = fitted.as_seen(job).score(fitted.classifier, "test")
             labels = job.labels("test")
             right[name].append(float((said.argmax(axis=1) == labels).mean()))
-            losses[name].append(float(_losses(said, labels).mean()))
+            losses[name].append(float(log_losses(said, labels).mean()))
     found: dict[str, Any] = {"num_draws": num_draws}
     for what, values in (("accuracy", right), ("log_loss", losses)):
         difference = np.array(values["standard"]) - np.array(values["before"])
@@ -144,7 +173,8 @@ def _efforts(dataset: Dataset, store: FeatureStore, num_draws: int) -> dict[str,
     return found
 
 
-def _losses(probabilities: Floats, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def log_losses(probabilities: Floats, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return the log loss of each photo, in nats."""
     own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     found: npt.NDArray[np.float64] = -np.log(np.maximum(own, 1e-7))
     return found

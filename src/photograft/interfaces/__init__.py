@@ -1,4 +1,4 @@
-"""What people and programs touch: the command line, the server, scikit-learn's estimators.
+"""What people and programs touch: the command line, the studio, the server, the estimators.
 
 May import `workflows`, `runs`, `report` and `core`, and nothing else of Photograft.
 """
