@@ -16,11 +16,12 @@ from executor_helpers import (
     Squares,
     Unloadable,
     Unreadable,
+    Unsendable,
     Where,
     counted,
     results,
 )
-from photograft.core.errors import WorkersLostError
+from photograft.core.errors import InputError, WorkersLostError
 from photograft.core.executors.base import Executor, InProcess
 from photograft.core.executors.choosing import current, executing
 from photograft.core.executors.processes import Processes
@@ -42,9 +43,15 @@ def test_what_the_work_raises_ends_it(executor: Executor) -> None:
         results(executor, Dividing(0), range(50))
 
 
+def test_what_cannot_be_sent_is_said() -> None:
+    for work, thing in ((Unsendable(), 1), (Squares(), threading.Lock())):
+        with pytest.raises(InputError, match=r"can't be handed to other processes \(cannot pickle"):
+            results(Processes(1), work, [thing])
+
+
 def test_what_cannot_be_unpickled_ends_it() -> None:
-    with pytest.raises(RuntimeError, match="a worker's answer can't be read"):
-        results(Processes(2), Unreadable(), range(50))
+    with pytest.raises(RuntimeError, match="UnreadableError: 0 and 0"):
+        results(Processes(1), Unreadable(), range(50))
     with pytest.raises(WorkersLostError):
         results(Processes(1), Unloadable(), range(50))
 

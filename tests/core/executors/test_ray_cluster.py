@@ -9,15 +9,26 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 
-from executor_helpers import NEEDS_RAY, Deadly, Dividing, Killed, Slow, Squares, Where, results
+from executor_helpers import (
+    NEEDS_RAY,
+    Deadly,
+    Dividing,
+    Killed,
+    Slow,
+    Squares,
+    Unloadable,
+    Unsendable,
+    Where,
+    listening,
+    results,
+)
 from photograft.core.errors import InputError
-from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 
 SQUARES = {i: i * i for i in range(60)}
@@ -29,7 +40,6 @@ KILLED = """
 import os, pathlib, signal, sys
 from executor_helpers import Killed, Squares, results
 from photograft.core.errors import InputError
-from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 try:
     OnRay("auto")
@@ -86,6 +96,19 @@ def test_what_the_work_raises_ends_it(on_ray: OnRay) -> None:
         results(on_ray, Dividing(0), range(60))
 
 
+def test_what_cannot_be_sent_is_said(on_ray: OnRay) -> None:
+    with pytest.raises(InputError, match=r"can't be handed to other processes \(cannot pickle"):
+        results(on_ray, Unsendable(), range(60))
+    with pytest.raises(InputError, match=r"can't be handed to other processes \(cannot pickle"):
+        results(on_ray, Squares(), [threading.Lock()])
+    assert results(on_ray, Squares(), [2]) == {0: 4}
+
+
+def test_what_is_wrong_where_the_work_is_opened_is_raised(on_ray: OnRay) -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        results(on_ray, Unloadable(), range(60))
+
+
 def test_it_is_done_elsewhere_on_a_core_each(on_ray: OnRay) -> None:
     places = set(results(on_ray, Where(), range(60), 1).values())
     assert os.getpid() not in {process for process, _ in places}
@@ -112,7 +135,7 @@ def test_nobody_else_can_reach_it(on_ray: OnRay) -> None:
     if sys.platform == "linux":
         own = _descendants(os.getpid())
         assert own
-        assert set(_listening(own)) <= {"127.0.0.1", "::ffff:127.0.0.1"}
+        assert set(listening(own)) <= {"127.0.0.1", "::ffff:127.0.0.1"}
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
     assert not ray._private.worker._global_node.webui_url  # type: ignore[attr-defined, unused-ignore]
 
@@ -130,7 +153,6 @@ def test_work_for_accelerators_and_other_work_in_turn(
     code = """
 from executor_helpers import Squares
 from photograft.core.executors.base import Dealing
-from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 executor = OnRay("local")
 for accelerated in (False, True, False):
@@ -152,7 +174,6 @@ cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 other = cluster.add_node(num_cpus=1)
 from executor_helpers import Slow
 from photograft.core.executors.base import Dealing
-from photograft.core.executors.ray_actors import shares
 from photograft.core.executors.ray_cluster import OnRay
 executor = OnRay(cluster.address)
 places, found = [], []
@@ -206,47 +227,7 @@ def _descendants(process: int) -> set[str]:
     return found
 
 
-def _listening(processes: set[str]) -> Iterator[str]:
-    """The addresses that processes listen on."""
-    sockets = set()
-    for process in processes:
-        for descriptor in Path(f"/proc/{process}/fd").glob("*"):
-            try:
-                name = os.readlink(descriptor)
-            except OSError:
-                continue
-            if name.startswith("socket:["):
-                sockets.add(name[8:-1])
-    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and fields[9] in sockets:
-                raw = bytes.fromhex(fields[1].partition(":")[0])
-                words = [raw[i : i + 4][::-1] for i in range(0, len(raw), 4)]
-                yield socket.inet_ntop(family, b"".join(words))
-
-
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'photograft\[ray\]'"):
         OnRay("local")
-
-
-@pytest.mark.parametrize(
-    ("cpus", "gpus", "accelerated", "expected"),
-    [
-        (8, 0, False, (8, 1, 0.0)),
-        (8, 2, False, (8, 1, 0.0)),
-        (8, 0, True, (1, 8, 0.0)),
-        (4, 1, True, (1, 4, 1.0)),
-        (16, 1, True, (4, 4, 0.25)),
-        (64, 1, True, (4, 16, 0.25)),
-        (16, 2, True, (4, 4, 0.5)),
-        (4, 8, True, (8, 1, 1.0)),
-    ],
-)
-def test_actors_and_what_each_has(
-    cpus: int, gpus: int, accelerated: bool, expected: tuple[int, int, float]
-) -> None:
-    """Enough of them decode for an accelerator, which they share."""
-    assert shares(cpus, gpus, accelerated=accelerated) == expected

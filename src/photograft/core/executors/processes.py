@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from photograft.core.errors import first_line
-from photograft.core.executors.base import Dealing, Done, R, T, Work
+from photograft.core.executors.base import Dealing, Done, R, T, Work, sending
 from photograft.core.executors.dealing import WAIT, Answer, deal
 from photograft.core.executors.frames import receive, send
 from photograft.core.parallel import num_cores
@@ -102,7 +102,7 @@ class _Pool:
 
     def _send(self, worker: int, thing: Any) -> None:
         stdin = self._processes[worker].stdin
-        with suppress(OSError):  # it is dead, and its listener has said so
+        with sending(), suppress(OSError):  # it is dead, and its listener has said so
             if stdin is not None:
                 send(stdin, thing)
 

@@ -7,8 +7,10 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from multiprocessing.reduction import ForkingPickler
 from typing import IO, Any
 
+from photograft.core.errors import first_line
 from photograft.core.executors.frames import receive, send
 from photograft.core.parallel import keep_to
 
@@ -21,7 +23,16 @@ def reply_to(work: Callable[[Sequence[Any]], Any], batch: Sequence[Any]) -> Repl
     try:
         return work(batch), None
     except Exception as error:
-        return None, error
+        return None, as_sent(error)
+
+
+def as_sent(error: Exception) -> Exception:
+    """Return an error that arrives in another process: itself, or what it says where it can't."""
+    try:
+        ForkingPickler.loads(ForkingPickler.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {first_line(error)}")
+    return error
 
 
 def main() -> None:
