@@ -322,11 +322,12 @@ def test_validation_photos_begin_with_what_cross_validation_kept(
     """They are few: where they can't tell, it has the better word."""
     job = job_of(striped, store, config=dataclasses.replace(CONFIG, validation=0.2))
     searching = Search(job)
-    assert names(searching.by_training()) == [SHARP]
-    before = searching.steps.copy()
+    first = searching.by_training()
+    assert names(first) == [SHARP]
     found = searching.by_validation()
-    assert found.steps[: len(before)] == tuple(before)
-    assert found.steps[len(before)].look == SHARP
+    before = len(first.steps)
+    assert found.steps[:before] == first.steps
+    assert found.steps[before].look == SHARP
     assert names(found) == [SHARP]
 
 
