@@ -6,7 +6,6 @@ of the store, in no run folder, and in no classifier.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,7 +153,11 @@ def sending() -> Iterator[None]:
     """
     try:
         yield
-    except (AttributeError, TypeError, pickle.PicklingError) as error:  # as pickle has it
+    except Exception as error:
+        # As pickle has it, whose own kind is told by its name: nobody else needs the module.
+        is_unsendable = isinstance(error, (AttributeError, TypeError))
+        if not is_unsendable and type(error).__name__ != "PicklingError":
+            raise
         # Ray tells at length what it was given; why not, the error before its own.
         why = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise InputError(

@@ -159,9 +159,8 @@ class _Trainer:
 
     def _trainer(self) -> Any:
         """Return Ray Train's own trainer."""
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
-        from ray.train.v2.api.config import LoggingConfig
 
         part, interface = self._part, loopback(nodes())
         gpus = {"GPU": part.gpus} if part.gpus else {}
