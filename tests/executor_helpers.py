@@ -102,6 +102,13 @@ class Unsendable(Streaming):
         self.lock = threading.Lock()
 
 
+class Locks(Streaming):
+    """Gives what can't be pickled."""
+
+    def one(self, thing: int) -> object:
+        return threading.Lock()
+
+
 class Unloadable(Streaming):
     """Work that can't be unpickled where it is to be done."""
 

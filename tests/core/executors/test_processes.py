@@ -13,6 +13,7 @@ from executor_helpers import (
     Deadly,
     Dividing,
     Killed,
+    Locks,
     Squares,
     Unloadable,
     Unreadable,
@@ -21,7 +22,7 @@ from executor_helpers import (
     counted,
     results,
 )
-from photograft.core.errors import InputError, WorkersLostError
+from photograft.core.errors import InputError
 from photograft.core.executors.base import Executor, InProcess
 from photograft.core.executors.choosing import current, executing
 from photograft.core.executors.processes import Processes
@@ -54,11 +55,16 @@ def test_what_cannot_be_sent_is_said() -> None:
             results(Processes(1), work, [thing])
 
 
-def test_what_cannot_be_unpickled_ends_it() -> None:
-    with pytest.raises(RuntimeError, match="UnreadableError: 0 and 0"):
+def test_what_cannot_be_pickled_or_unpickled_ends_it() -> None:
+    """At once, as what it is: it is no death."""
+    with pytest.raises(RuntimeError, match="UnreadableError: 0 and 0") as caught:
         results(Processes(1), Unreadable(), range(50))
-    with pytest.raises(WorkersLostError):
+    # The error tells where it was raised.
+    assert "executor_helpers.py" in caught.value.__notes__[0]
+    with pytest.raises(ValueError, match="invalid literal"):
         results(Processes(1), Unloadable(), range(50))
+    with pytest.raises(TypeError, match="cannot pickle"):
+        results(Processes(1), Locks(), range(50))
 
 
 def test_each_process_keeps_to_its_cores() -> None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from photograft.core.executors.base import Work, sending
+from photograft.core.executors.base import sending
 from photograft.core.executors.dealing import WAIT, Answer
 from photograft.core.executors.ray_nodes import apart, nodes
-from photograft.core.executors.worker import Reply, as_sent, reply_to
+from photograft.core.executors.worker import Reply, reply_to
 from photograft.core.parallel import keep_to
 
 
@@ -41,7 +41,7 @@ class Worker:
     def __init__(self, cores: int) -> None:
         keep_to(cores)
         self._number = 0
-        self._work: Work[Any, Any] | None = None
+        self._work: Any = None
 
     def ready(self) -> None:
         """Return as soon as it is there."""
@@ -58,14 +58,14 @@ class Worker:
         import ray
 
         place = ray.get_runtime_context().get_node_id()
-        if number != self._number or self._work is None:
-            self._work = None
+        if number != self._number:
+            self._work = None  # two of them might not fit
             try:
                 self._work = opened(work)
             except Exception as error:
-                return (None, as_sent(error)), place
+                self._work = error
             self._number = number
-        return reply_to(self._work.__call__, batch), place
+        return reply_to(self._work, batch), place
 
 
 class Pool:
