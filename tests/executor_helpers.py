@@ -6,9 +6,10 @@ import importlib.util
 import os
 import random
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,20 @@ class Unreadable(Streaming):
         raise UnreadableError(thing, thing)
 
 
+class Unsendable(Streaming):
+    """Work that can't be pickled."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+class Locks(Streaming):
+    """Gives what can't be pickled."""
+
+    def one(self, thing: int) -> object:
+        return threading.Lock()
+
+
 class Unloadable(Streaming):
     """Work that can't be unpickled where it is to be done."""
 
@@ -176,3 +191,23 @@ def counted(things: Iterable[Any], note: Callable[[int], object]) -> Iterable[An
     for number, thing in enumerate(things, 1):
         note(number)
         yield thing
+
+
+def listening(processes: set[str]) -> Iterator[str]:
+    """The addresses that processes of this machine listen on, as Linux has them."""
+    sockets = set()
+    for process in processes:
+        for descriptor in Path(f"/proc/{process}/fd").glob("*"):
+            try:
+                name = os.readlink(descriptor)
+            except OSError:
+                continue
+            if name.startswith("socket:["):
+                sockets.add(name[8:-1])
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in sockets:
+                raw = bytes.fromhex(fields[1].partition(":")[0])
+                words = [raw[i : i + 4][::-1] for i in range(0, len(raw), 4)]
+                yield socket.inet_ntop(family, b"".join(words))

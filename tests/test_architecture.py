@@ -76,6 +76,7 @@ ONLY_IN = {
     "ray": {
         "core.executors.ray_actors",
         "core.executors.ray_cluster",
+        "core.executors.ray_nodes",
         "core.executors.ray_training",
     },
     # Who computes is chosen by verbs, and asked for by what looks at photos.
@@ -85,6 +86,7 @@ ONLY_IN = {
         "features.looking",
         "interfaces.cli.commands.train",  # who prints, of several that do the same
         "interfaces.cli.main",
+        "learning.loop.distributed",
         "learning.loop.launched",
         "learning.loop.together",
         "workflows.compare",

@@ -232,6 +232,17 @@ def test_small_class(size: int, expected: tuple[int, int, int]) -> None:
             assert said == []
 
 
+def test_small_class_of_which_none_are_set_aside() -> None:
+    """It is told of what is learned from, and of no part that nobody asked for."""
+    for size, expected in ((2, "2 train, 0 test"), (3, ""), (6, "")):
+        photos = dataset(classes(small=size, large=40))
+        split = make_split(photos, validation=0.15, test=0.15, seed=0, sets_aside=False)
+        said = [note for note in split.notes if "'small'" in note]
+        assert said == ([f"class 'small' has {size} photos only: {expected}"] if expected else [])
+    split = make_split(photos, validation=0.15, test=0.0, seed=0)
+    assert not [note for note in split.notes if "'small'" in note]
+
+
 def test_whole_numbers_are_met_exactly() -> None:
     photos = dataset(classes(a=100, b=60, c=20))
     for seed in SEEDS:

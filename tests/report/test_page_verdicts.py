@@ -102,15 +102,16 @@ STEPS = [
 
 def test_looks_that_were_tried() -> None:
     assert looks({"steps": STEPS}) == [
-        ("efficientnet_lite0", "1.0", "90.0%", "kept"),
-        ("efficientnet_lite2", "2.2", "95.0%", "kept"),
-        ("efficientnet_lite0@320", "2.0", "94.0%", "no better beyond noise"),
-        ("efficientnet_lite0@mirror", "2.0", "–", "auditioned"),
+        ("efficientnet_lite0", "1.0", "cross-validation", "90.0%", "kept"),
+        ("efficientnet_lite2", "2.2", "cross-validation", "95.0%", "kept"),
+        ("efficientnet_lite0@320", "2.0", "cross-validation", "94.0%", "no better beyond noise"),
+        ("efficientnet_lite0@mirror", "2.0", "cross-validation", "–", "auditioned"),
     ]
     replaced = [{**STEPS[0], "replaced": True}, STEPS[1]]
-    assert [row[3] for row in looks({"steps": replaced})] == ["replaced", "kept"]
-    # One alone is told of elsewhere; and older runs have no steps.
-    assert looks({"steps": STEPS[:1]}) == looks(SELECTION) == []
+    assert [row[-1] for row in looks({"steps": replaced})] == ["replaced", "kept"]
+    # One alone is told of elsewhere, whoever judged it; and older runs have no steps.
+    again = {**STEPS[0], "judges": "validation"}
+    assert looks({"steps": [STEPS[0], again]}) == looks(SELECTION) == []
 
 
 def test_page_shows_the_looks_that_were_tried(tmp_path: Path) -> None:
@@ -126,6 +127,12 @@ def test_page_shows_the_looks_that_were_tried(tmp_path: Path) -> None:
     assert "Looks at each photo" in page.text
     assert note in page.text
     for words in ("efficientnet_lite0@320", "no better beyond noise", "auditioned", "95.0%"):
+        assert words in page.text
+    assert "had the last word" not in page.text
+    steps = [*STEPS, {**STEPS[1], "judges": "validation", "accuracy": 0.62}]
+    selection.write_text(json.dumps({**SELECTION, "steps": steps}), encoding="utf-8")
+    page = page_of(tmp_path / "run", reads, tmp_path / "page.html")
+    for words in ("had the last word", "62.0%"):
         assert words in page.text
 
 

@@ -27,6 +27,8 @@ Indices = npt.NDArray[np.intp]
 #: out by cross-validation.
 MIN_TRAIN_PHOTOS = 2
 
+#: Of a class with fewer photos it is said where a part has none of them.
+_SMALL = 7
 
 #: Share of the photos for validation where nobody says.
 DEFAULT_SHARE = 0.15
@@ -78,14 +80,14 @@ def make_split(
     split = _given_split(dataset, own, seed) if given else None
     if split is None:
         parts = _deal_classes(dataset, np.arange(len(dataset.photos)), (validation, test), seed)
-        notes = _small_class_notes(dataset, parts)
-        if not sets_aside and len(parts[1]) and len(parts[2]):
-            train, held, tested = parts
+        train, held, tested = parts
+        aside = validation if sets_aside or not len(tested) else 0.0
+        notes = []
+        if len(held) and not aside:
             parts = np.sort(np.concatenate([train, held])), held[:0], tested
-            notes.insert(
-                0,
+            notes.append(
                 "nothing is set aside for validation: cross-validation chooses, and does it the "
-                f"better the more photos there are (--validation {validation:g} sets some aside)",
+                f"better the more photos there are (--validation {validation:g} sets some aside)"
             )
         split = Split(
             *parts,
@@ -93,6 +95,7 @@ def make_split(
                 f"split by seed {seed}, class by class: {len(parts[0]):,} train, "
                 f"{len(parts[1]):,} validation, {len(parts[2]):,} test",
                 *notes,
+                *_small_class_notes(dataset, parts, (1.0, aside, test)),
             ),
         )
     _check_train(dataset, split)
@@ -263,16 +266,20 @@ def _check_train(dataset: Dataset, split: Split) -> None:
         )
 
 
-def _small_class_notes(dataset: Dataset, parts: tuple[Indices, ...]) -> list[str]:
-    labels = dataset.labels
-    counts = [np.bincount(labels[part], minlength=len(dataset.class_names)) for part in parts]
+def _small_class_notes(
+    dataset: Dataset, parts: tuple[Indices, ...], shares: tuple[float, ...]
+) -> list[str]:
+    """Return what to say of classes so small that a part lacks them that was to have a share."""
+    wanted = [
+        (name, np.bincount(dataset.labels[part], minlength=len(dataset.class_names)))
+        for name, part, share in zip(("train", "validation", "test"), parts, shares, strict=True)
+        if share
+    ]
     notes = []
     for c, name in enumerate(dataset.class_names):
-        train, validation, test = (int(row[c]) for row in counts)
-        total = train + validation + test
-        if not (validation and test) and total < 7:
-            notes.append(
-                f"class {name!r} has {count(total, 'photo')} only: {train} train, "
-                f"{validation} validation, {test} test"
-            )
+        counts = [(part, int(found[c])) for part, found in wanted]
+        total = sum(found for _, found in counts)
+        if total < _SMALL and not all(found for _, found in counts):
+            dealt = ", ".join(f"{found} {part}" for part, found in counts)
+            notes.append(f"class {name!r} has {count(total, 'photo')} only: {dealt}")
     return notes

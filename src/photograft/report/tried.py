@@ -23,6 +23,8 @@ _TITLES = {
     "features+augment": "Strategy: features+augment",
     "finetune": "Strategy: finetune",
 }
+#: What judged a look, by what its step says.
+_JUDGES = {"train": "cross-validation", "validation": "validation photos"}
 _FACTS = {
     "network": "Network",
     "boundary": "Trained from",
@@ -100,21 +102,21 @@ def tried(selection: dict[str, Any], title: str = "") -> Iterator[Table]:
         yield from tried(selection[key], _TITLES[key])
 
 
-def looks(selection: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Return each look that was tried: its name, its work, what it brought, what became of it.
+def looks(selection: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """Return each look that was tried: name, work, what judged it, what it brought, its fate.
 
     Empty where there was but one.
     """
-    steps = selection.get("steps", [])
     rows = []
-    for step in steps:
+    for step in selection.get("steps", []):
         tried_on_all = step["accuracy"] is not None
         right = percent(step["accuracy"]) if tried_on_all else "–"
         fate = "no better beyond noise" if tried_on_all else "auditioned"
         if step["kept"]:
             fate = "replaced" if step.get("replaced") else "kept"
-        rows.append((step["look"], f"{step['cost']:.1f}", right, fate))
-    return rows if len(rows) > 1 else []
+        judges = _JUDGES[step.get("judges", "train")]
+        rows.append((step["look"], f"{step['cost']:.1f}", judges, right, fate))
+    return rows if len({look for look, *_ in rows}) > 1 else []
 
 
 def _candidates(selection: dict[str, Any]) -> tuple[CandidateRow, ...]:

@@ -18,7 +18,7 @@ from photograft.classifier.classifier import Classifier
 from photograft.core.arrays import Floats
 from photograft.core.bars import progress_of
 from photograft.core.errors import InputError
-from photograft.core.executors.choosing import OFF, executing
+from photograft.core.executors.choosing import OFF, executing, team
 from photograft.core.executors.launched import launched
 from photograft.core.files import new_folder, path_of
 from photograft.core.optional import need_torch
@@ -148,6 +148,11 @@ def train_with(
             fix="Leave it away where torchrun has several train together.",
         )
     store, progress = store or FeatureStore(), progress_of(progress)
+    if not settings.has_loop and (team() or launched()):
+        progress.say(
+            "One worker does all of it: no network is trained, and a head on frozen features is "
+            "solved in seconds (--strategy finetune or scratch, or --head mlp, trains)"
+        )
     started, ticks = clock(), time.perf_counter()
     wanted = None if out is None else path_of(out, "the run folder")
     check_out(default_path(name_of(source), clock) if wanted is None else wanted, source)

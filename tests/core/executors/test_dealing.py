@@ -117,6 +117,28 @@ def test_nothing_waits_for_a_worker_that_never_comes() -> None:
     assert (sorted(done), guilty) == (list(range(50)), [])
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_who_is_there_first_leaves_something_for_those_that_come(seed: int) -> None:
+    """Else few things that take long are done one after another, with workers that have none."""
+
+    class Watching(Imagined):
+        def give(self, worker: int, batch: Sequence[object]) -> None:
+            assert not (self.held[worker] and self._coming)
+            super().give(worker, batch)
+
+    assert everything(Watching(seed=seed), 12)[0]
+
+
+@pytest.mark.parametrize("kill", [0.0, 0.2])
+def test_what_begins_is_told(kill: float) -> None:
+    """Each batch as its worker has nothing before it, and once more where that one dies."""
+    begun: list[Sequence[int]] = []
+    workers = Imagined(seed=3, kill=kill)
+    for _ in deal(workers, range(60), Dealing(4, begins=begun.append)):
+        assert len(begun) - len(workers.begun) <= workers.size
+    assert sorted(map(str, map(list, begun))) == sorted(map(str, map(list, workers.begun)))
+
+
 def test_workers_that_die_whatever_they_are_given_end_it() -> None:
     with pytest.raises(WorkersLostError, match="died one after another"):
         everything(Imagined(kill=1), 1000)

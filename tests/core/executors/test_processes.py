@@ -13,18 +13,23 @@ from executor_helpers import (
     Deadly,
     Dividing,
     Killed,
+    Locks,
     Squares,
     Unloadable,
     Unreadable,
+    Unsendable,
     Where,
     counted,
     results,
 )
-from photograft.core.errors import WorkersLostError
+from photograft.core.errors import InputError
 from photograft.core.executors.base import Executor, InProcess
 from photograft.core.executors.choosing import current, executing
 from photograft.core.executors.processes import Processes
 from photograft.core.parallel import num_cores
+
+#: Not to be found by its name.
+nameless = lambda: None  # noqa: E731
 
 #: Executors that need nothing but this machine; those of Ray are in `test_ray_cluster`.
 LOCAL = [InProcess(), Processes(2)]
@@ -42,11 +47,24 @@ def test_what_the_work_raises_ends_it(executor: Executor) -> None:
         results(executor, Dividing(0), range(50))
 
 
-def test_what_cannot_be_unpickled_ends_it() -> None:
-    with pytest.raises(RuntimeError, match="a worker's answer can't be read"):
-        results(Processes(2), Unreadable(), range(50))
-    with pytest.raises(WorkersLostError):
+def test_what_cannot_be_sent_is_said() -> None:
+    for work, thing in ((Unsendable(), 1), (Squares(), threading.Lock()), (Squares(), nameless)):
+        with pytest.raises(
+            InputError, match=r"can't be handed to other processes \([Cc]an.*pickle"
+        ):
+            results(Processes(1), work, [thing])
+
+
+def test_what_cannot_be_pickled_or_unpickled_ends_it() -> None:
+    """At once, as what it is: it is no death."""
+    with pytest.raises(RuntimeError, match="UnreadableError: 0 and 0") as caught:
+        results(Processes(1), Unreadable(), range(50))
+    # The error tells where it was raised.
+    assert "executor_helpers.py" in caught.value.__notes__[0]
+    with pytest.raises(ValueError, match="invalid literal"):
         results(Processes(1), Unloadable(), range(50))
+    with pytest.raises(TypeError, match="cannot pickle"):
+        results(Processes(1), Locks(), range(50))
 
 
 def test_each_process_keeps_to_its_cores() -> None:

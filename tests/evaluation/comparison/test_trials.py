@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +18,15 @@ from drawing import draw_folder
 from executor_helpers import NEEDS_RAY
 from photograft.backbones.settings import Preprocessing
 from photograft.core.deadline import BudgetSpentError, Until
+from photograft.core.executors.base import Dealing, Done, InProcess
 from photograft.core.executors.choosing import executing
 from photograft.core.executors.processes import Processes
 from photograft.core.progress import Silent, Step
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset, Photo
+from photograft.evaluation.comparison import folds
 from photograft.evaluation.comparison.candidates import Candidate
-from photograft.evaluation.comparison.folds import Folds
+from photograft.evaluation.comparison.folds import Folds, UnderWay
 from photograft.evaluation.comparison.trials import TrialContext, try_folds
 from recording import Recorder
 from training_helpers import tiny_config
@@ -104,6 +107,73 @@ def test_folds_side_by_side_are_those_of_this_process(
         assert one.costs.keys() == other.costs.keys()
     assert len(rest) == 2
     assert recorder.done["Trying convnet:c8 p c16 p c24 finetune"] == 5
+
+
+class Clock:
+    """Tells the time that it is set to."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def outcome(fold: int) -> folds.Tested:
+    nothing = np.zeros(0, np.int64)
+    return folds.Tested(fold, nothing, nothing, np.zeros(0), 1.0, 10.0, {}, ())
+
+
+def test_what_a_further_fold_takes_that_is_under_way() -> None:
+    """Two workers, four folds of ten seconds each."""
+    clock = Clock()
+    under_way = UnderWay(clock)
+    assert under_way.seconds_left(10) == 10
+    under_way.expect([4, 3, 2, 0])
+    under_way.begins([4])
+    under_way.begins([3])
+    clock.seconds = 8.0
+    assert under_way.seconds_left(10) == 2
+    assert not [*under_way.done([outcome(3)])]
+    under_way.begins([2])
+    clock.seconds = 11.0
+    assert under_way.seconds_left(10) == 0  # it takes longer than was thought
+    found = under_way.done([outcome(4)])
+    assert next(found).fold == 4
+    assert under_way.seconds_left(10) == 0  # it is there
+    assert [one.fold for one in found] == [3]
+    assert under_way.seconds_left(10) == 7
+    clock.seconds = 15.0
+    assert [one.fold for one in under_way.done([outcome(2)])] == [2]
+    assert under_way.seconds_left(10) == 10  # it waits for a worker
+
+
+@dataclass
+class Beside(InProcess):
+    """Does as if as many workers as there are things had begun at once."""
+
+    is_remote = True
+
+    def run(
+        self, work: Any, things: Iterable[Any], dealing: Dealing[Any] | None = None
+    ) -> Generator[Done[Any], None, None]:
+        assert dealing is not None
+        things = list(things)
+        dealing.begins([*range(len(things))])
+        for position, thing in enumerate(things):
+            yield Done([position], work([thing]))
+
+
+def test_folds_tell_since_when_they_are_under_way(photos: Path, cache: Path) -> None:
+    clock = Clock()
+    context = TrialContext(Dataset.load(photos), FeatureStore(cache), Silent(), 0, clock)
+    under_way = UnderWay(clock)
+    with executing(Beside()):
+        trials = try_folds(context, Candidate(tiny_config("scratch")), None, under_way)
+        clock.seconds = 10.0
+        next(trials)
+        clock.seconds = 50.0
+        assert under_way.seconds_left(60) == 20
+        trials.close()
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import photograft
 from executor_helpers import NEEDS_RAY
+from photograft.core.executors.base import InProcess
 from photograft.core.executors.choosing import executing
 from photograft.core.executors.processes import Processes
 from photograft.interfaces.cli import main
+from recording import Recorder
 
 
 def test_without_ray(
@@ -37,6 +40,26 @@ def test_several_workers_need_ray(
     assert "2 workers that train together need Ray, or torchrun" in error
     assert "torchrun --nproc-per-node 2 -m photograft train" in error
     assert not out.exists()
+
+
+class Team(InProcess):
+    """Several workers, as far as anybody asks."""
+
+    workers = 2
+
+    def together(self, work: object, *, folder: Path, accelerated: bool) -> Iterator[object]:
+        raise AssertionError("nothing is to be trained together")
+
+
+def test_workers_that_have_nothing_to_train_together(
+    photos: Path, warm_cache: Path, tmp_path: Path
+) -> None:
+    del warm_cache
+    recorder = Recorder()
+    with executing(Team()):
+        photograft.train(photos, out=tmp_path / "run", progress=recorder)
+    (said,) = (said for said in recorder.said if "worker" in said)
+    assert said.startswith("One worker does all of it: no network is trained")
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])

@@ -296,7 +296,12 @@ def test_validation_photos_from_elsewhere_choose_looks_too(
     assert any("from elsewhere" in note for note in fitted.notes)
     assert fitted.classifier.backbone.name == SHARP
     assert fitted.extractor is not None
-    assert [step["look"] for step in fitted.selection["steps"]][:2] == [FIRST, SHARP]
+    # The record has what cross-validation brought, and then what validation brought.
+    steps = fitted.selection["steps"]
+    assert steps[0] == {**by_training.steps[0].to_json(), "replaced": True}
+    theirs = [step for step in steps if step["judges"] == "validation"]
+    assert steps[-len(theirs) :] == theirs
+    assert [step["look"] for step in theirs][:2] == [FIRST, SHARP]
     assert fitted.selection["judges"] == "validation"
     (note,) = [note for note in fitted.notes if note.startswith(f"a look with {SHARP}")]
     assert "of validation photos right with it" in note
@@ -317,9 +322,12 @@ def test_validation_photos_begin_with_what_cross_validation_kept(
     """They are few: where they can't tell, it has the better word."""
     job = job_of(striped, store, config=dataclasses.replace(CONFIG, validation=0.2))
     searching = Search(job)
-    assert names(searching.by_training()) == [SHARP]
+    first = searching.by_training()
+    assert names(first) == [SHARP]
     found = searching.by_validation()
-    assert found.steps[0].look == SHARP
+    before = len(first.steps)
+    assert found.steps[:before] == first.steps
+    assert found.steps[before].look == SHARP
     assert names(found) == [SHARP]
 
 
@@ -412,7 +420,13 @@ def test_steps_in_words() -> None:
     )
     assert told([first, helps, waits], "thorough") == said[:1]
     assert told([first, step("d", promised=0.0)], "standard") == (
-        "no other look at some of the photos promised anything: one is enough",
+        "no other look at some of the held-out training photos promised anything",
+    )
+    heard = [dataclasses.replace(one, judges="validation", accuracy=0.5) for one in (first, helps)]
+    assert told([first, waits, *heard], "thorough") == (
+        "no other look at some of the held-out training photos promised anything",
+        "a look with b (2.0 times the work of the first) is kept: 50.0% of validation photos "
+        "right with it, 50.0% before",
     )
     assert told([first], "standard") == told([first, helps], "") == ()
 

@@ -25,9 +25,10 @@ X, Y = small.problem(41)
 
 class Wrong(small.Rows):
     def read(self, order, batch_size, epoch):
-        if os.environ["RANK"] == sys.argv[2]:
-            from photograft.core.errors import InputError
-            raise InputError("the third photo is gone")
+        rank, _, kind = sys.argv[2].partition(" ")
+        if os.environ["RANK"] == rank:
+            from photograft.core import errors
+            raise getattr(errors, kind, LookupError)("the third photo is gone")
         yield from super().read(order, batch_size, epoch)
 
 def lead():
@@ -75,12 +76,13 @@ def test_both_return_what_the_first_one_found(tmp_path: object) -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("0", "the third photo is gone"),
-        ("1", "the third photo is gone"),
-        ("unsendable", "this can't be handed to other processes (Can't pickle local object"),
+        ("0 InputError", "InputError the third photo is gone"),
+        ("1 InputError", "InputError the third photo is gone"),
+        ("1 LookupError", "LookupError the third photo is gone"),
+        ("unsendable", "InputError this can't be handed to other processes (Can't pickle local"),
     ],
 )
 def test_what_is_wrong_in_one_of_them_is_said_by_the_first(
     wrong: str, words: str, tmp_path: object
 ) -> None:
-    assert both(str(tmp_path), wrong)[0].startswith(f"InputError {words}")
+    assert both(str(tmp_path), wrong)[0].startswith(words)

@@ -21,6 +21,7 @@ from photograft.learning.history import History
 from photograft.learning.loop.checkpoints import Checkpoint
 from photograft.learning.loop.compiling import pays
 from photograft.learning.loop.feeds import Feed
+from photograft.learning.loop.network import TransferNetwork
 from photograft.learning.loop.targets import class_weights
 from photograft.learning.settings import Training
 from recording import EpochRecorder, InterruptedByTestError, Interrupting, Recorder
@@ -394,10 +395,19 @@ def test_interrupted_and_gone_on_with(name: str, after: int, tmp_path: Path) -> 
         checkpoint=checkpoint, progress=recorder, followers=[follower], **more,
     )  # fmt: skip
     assert recorder.said == [f"Going on after epoch {after}, where it was interrupted"]
-    assert [e.epoch for e in follower.epochs] == list(range(after + 1, len(found.epochs) + 1))
+    assert tuple(follower.epochs) == found.epochs  # those before as well, at once
     assert small.without_seconds(found) == small.without_seconds(expected)
     assert (found.kept, found.notes) == (expected.kept, expected.notes)
     assert small.same_tensors(small.weights_of(second), small.weights_of(whole))
+
+
+def test_accelerators_that_others_use_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*given: object) -> Tensor:
+        raise AssertionError("one was opened")
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", opened)
+    outcome()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, InterruptedByTestError])
@@ -691,6 +701,44 @@ def test_where_compiling_fails_it_is_trained_without(compiler: Any, words: str) 
     assert found[1].notes == (
         f"torch.compile failed ({words}): the network was trained without it",
     )
+
+
+def test_a_step_that_fails_by_being_compiled_leaves_nothing_in_norms() -> None:
+    """What they noted on the way forwards is taken back."""
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
+
+    def trained(compiler: Any) -> dict[str, Tensor]:
+        backbone = small.tiny_backbone(small.TINY_NORM)
+        head = small.head_model(backbone.num_features, 1).head
+        model = TransferNetwork(backbone, None, head, unfreeze="all", freeze_batch_norm=False)
+        feed = Feed(small.Rows(pixels), np.arange(16) % 2, model.lower)
+        settings = replace(LOOP, epochs=1, freeze_batch_norm=False)
+        where = replace(small.setting(2, target_encoding="binary"), compiler=compiler)
+        small.run(model, feed, None, settings, where=where)
+        return small.weights_of(model)
+
+    assert small.same_tensors(trained(broken_backwards), trained(None))
+
+
+def full(function: Any, *, dynamic: bool) -> Any:
+    del function, dynamic
+    raise torch.OutOfMemoryError("out of memory")
+
+
+def test_a_full_memory_is_no_fault_of_the_compiler() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        compiled_outcome(full)
+
+
+def test_that_it_was_not_compiled_is_told_after_an_interruption_too(tmp_path: Path) -> None:
+    kept, where = Checkpoint(tmp_path, {}), small.setting()
+    with pytest.raises(InterruptedByTestError):
+        small.run(
+            small.head_model(), train_on(), where=replace(where, compiler=broken),
+            checkpoint=kept, followers=[EpochRecorder(raise_after=LOOP.epochs)],
+        )  # fmt: skip
+    history = small.run(small.head_model(), train_on(), where=where, checkpoint=kept)
+    assert [note.partition(" (")[0] for note in history.notes] == ["torch.compile failed"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ of the store, in no run folder, and in no classifier.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
@@ -53,12 +54,14 @@ class Dealing(Generic[T_contra]):
         num_bytes: About how many bytes it takes to send a thing: batches are bounded in these, too.
         accelerated: Whether each worker needs an accelerator.
         check: Called about each second while workers are at work; what it raises ends the work.
+        begins: Told of the positions of a batch as a worker takes it up, once more after a death.
     """
 
     batch_size: int = BATCH_SIZE
     num_bytes: Callable[[T_contra], int] = lambda thing: 0
     accelerated: bool = False
     check: Callable[[], object] = lambda: None
+    begins: Callable[[Sequence[int]], object] = lambda positions: None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Executor(Protocol):
             dealing: How they are dealt out, where they are.
 
         Raises:
+            InputError: The work, or a thing, can't be sent to where it is to be done.
             WorkersLostError: Workers die one after another, whatever they are given.
             Exception: What the work itself raised.
         """
@@ -133,19 +137,33 @@ class Team(Protocol):
             What is told, as long as they are at work.
 
         Raises:
-            InputError: There is no room for so many.
-            WorkersLostError: They die again and again.
+            InputError: There is no room for so many, or the work can't be sent to them.
+            WorkersLostError: They die again and again, or can't be started.
             Exception: What the work raised.
         """
         ...
 
 
-def unsendable(error: Exception) -> InputError:
-    """Return what to say where work can't be pickled, or its photos."""
-    return InputError(
-        f"this can't be handed to other processes ({first_line(error)})",
-        fix="Photos that are files, or lie in a zip or tar archive, can be.",
-    )
+@contextmanager
+def sending() -> Iterator[None]:
+    """Say so where what is handed to other processes can't be: work, or its photos.
+
+    Raises:
+        InputError: It can't be pickled.
+    """
+    try:
+        yield
+    except Exception as error:
+        # As pickle has it, whose own kind is told by its name: nobody else needs the module.
+        is_unsendable = isinstance(error, (AttributeError, TypeError))
+        if not is_unsendable and type(error).__name__ != "PicklingError":
+            raise
+        # Ray tells at length what it was given; why not, the error before its own.
+        why = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise InputError(
+            f"this can't be handed to other processes ({first_line(why)})",
+            fix="Photos that are files, or lie in a zip or tar archive, can be.",
+        ) from error
 
 
 class InProcess:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from photograft.core.errors import InputError
-from photograft.core.executors.base import Executor, InProcess
+from photograft.core.executors.base import Executor, InProcess, Team
 
 #: What `--ray` is where nobody says otherwise.
 OFF = "off"
@@ -18,6 +18,12 @@ _CHOSEN: ContextVar[Executor] = ContextVar("executor", default=InProcess())  # n
 def current() -> Executor:
     """Return what does the work that is asked for here: in this process, unless chosen."""
     return _CHOSEN.get()
+
+
+def team() -> Team | None:
+    """Return what trains a network with several workers; None where that is not chosen."""
+    chosen = current()
+    return chosen if isinstance(chosen, Team) and chosen.workers > 1 else None
 
 
 @contextmanager

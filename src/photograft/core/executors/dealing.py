@@ -102,7 +102,7 @@ def deal(
     coming: set[W] = set()
     deaths, has_done = 0, False
     while True:
-        _top_up(workers, held, fresh, again)
+        _top_up(workers, held, len(coming), fresh, again, dealing)
         _hire(workers, len(held), coming, fresh, again)
         if not again and not any(held.values()):
             return
@@ -116,7 +116,11 @@ def deal(
                 continue
             if not answer.died:
                 deaths, has_done = 0, True
-                yield Done(held[answer.worker].popleft().positions, answer.result, answer.place)
+                own = held[answer.worker]
+                done = own.popleft()
+                if own:
+                    dealing.begins(own[0].positions)
+                yield Done(done.positions, answer.result, answer.place)
                 continue
             lost = held.pop(answer.worker, ())
             deaths += 1
@@ -138,15 +142,22 @@ def deal(
 def _top_up(
     workers: Workers[W],
     held: dict[W, deque[_Batch[T]]],
+    num_coming: int,
     fresh: Iterator[_Batch[T]],
     again: deque[_Batch[T]],
+    dealing: Dealing[T],
 ) -> None:
-    """Hand out batches: to all workers that are ready one before any gets a second."""
+    """Hand out batches: to all workers one before any gets a second, those that come as well."""
     for depth in range(_DEPTH):
         for worker, own in held.items():
-            if len(own) == depth and (batch := _next(own, fresh, again)) is not None:
+            if len(own) != depth:
+                continue
+            batch = _next(own, fresh, again, num_coming if depth else 0)
+            if batch is not None:
                 own.append(batch)
                 workers.give(worker, batch.things)
+                if not depth:
+                    dealing.begins(batch.positions)
 
 
 def _hire(
@@ -170,12 +181,19 @@ def _hire(
 
 
 def _next(
-    own: deque[_Batch[T]], fresh: Iterator[_Batch[T]], again: deque[_Batch[T]]
+    own: deque[_Batch[T]], fresh: Iterator[_Batch[T]], again: deque[_Batch[T]], left_over: int
 ) -> _Batch[T] | None:
-    """Return what is next for a worker; a suspect comes and stays alone."""
+    """Return what is next for a worker; a suspect comes and stays alone.
+
+    Args:
+        own: What it holds.
+        fresh: What nobody was given yet.
+        again: What waits.
+        left_over: How much of that is to be left for others.
+    """
     if own and own[0].is_suspect:
         return None
-    if again:
+    if len(again) > left_over:
         return None if own and again[0].is_suspect else again.popleft()
     return next(fresh, None)
 

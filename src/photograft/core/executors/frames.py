@@ -6,11 +6,17 @@ import struct
 from multiprocessing.reduction import ForkingPickler
 from typing import IO, Any
 
+from photograft.core.errors import first_line
+
 _LENGTH = struct.Struct("<Q")
 
 
+class UnreadableError(Exception):
+    """What came can't be unpickled; its cause says why."""
+
+
 def send(stream: IO[bytes], thing: object) -> None:
-    """Write one thing.
+    """Write one thing; nothing of it where it can't be pickled.
 
     Raises:
         OSError: Nobody reads any more.
@@ -26,9 +32,13 @@ def receive(stream: IO[bytes]) -> Any:
 
     Raises:
         EOFError: There is none any more.
+        UnreadableError: It can't be unpickled.
     """
-    length = _LENGTH.unpack(_read(stream, _LENGTH.size))[0]
-    return ForkingPickler.loads(_read(stream, length))
+    data = _read(stream, _LENGTH.unpack(_read(stream, _LENGTH.size))[0])
+    try:
+        return ForkingPickler.loads(data)
+    except Exception as error:
+        raise UnreadableError(first_line(error)) from error
 
 
 def _read(stream: IO[bytes], length: int) -> bytes:

@@ -12,10 +12,9 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from photograft.core.errors import first_line
-from photograft.core.executors.base import Dealing, Done, R, T, Work
+from photograft.core.executors.base import Dealing, Done, R, T, Work, sending
 from photograft.core.executors.dealing import WAIT, Answer, deal
-from photograft.core.executors.frames import receive, send
+from photograft.core.executors.frames import UnreadableError, receive, send
 from photograft.core.parallel import num_cores
 
 _CODE = (
@@ -102,7 +101,7 @@ class _Pool:
 
     def _send(self, worker: int, thing: Any) -> None:
         stdin = self._processes[worker].stdin
-        with suppress(OSError):  # it is dead, and its listener has said so
+        with sending(), suppress(OSError):  # it is dead, and its listener has said so
             if stdin is not None:
                 send(stdin, thing)
 
@@ -111,11 +110,11 @@ class _Pool:
             while process.stdout is not None:
                 result, error = receive(process.stdout)
                 self._answers.put(Answer(worker, result=result, error=error))
+        except UnreadableError as error:
+            what = RuntimeError(f"a worker's answer can't be read: {error}")
+            self._answers.put(Answer(worker, error=what))
         except (EOFError, OSError):
             self._answers.put(Answer(worker, died=True))
-        except Exception as error:  # some errors can be pickled, and not unpickled
-            what = RuntimeError(f"a worker's answer can't be read: {first_line(error)}")
-            self._answers.put(Answer(worker, error=what))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

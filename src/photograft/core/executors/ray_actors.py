@@ -7,11 +7,28 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from photograft.core.errors import first_line
-from photograft.core.executors.base import Work
+from photograft.core.executors.base import sending
 from photograft.core.executors.dealing import WAIT, Answer
+from photograft.core.executors.ray_nodes import apart, nodes
 from photograft.core.executors.worker import Reply, reply_to
 from photograft.core.parallel import keep_to
+
+
+def opened(work: Sequence[Any]) -> Any:
+    """Return the work that a reference in a list stands for.
+
+    Raises:
+        Exception: What went wrong as it was unpickled.
+    """
+    import ray
+    from ray.exceptions import RaySystemError
+
+    try:
+        return ray.get(work[0])
+    except RaySystemError as error:
+        if isinstance(error.client_exc, Exception):
+            raise error.client_exc from error
+        raise
 
 
 class Worker:
@@ -24,7 +41,7 @@ class Worker:
     def __init__(self, cores: int) -> None:
         keep_to(cores)
         self._number = 0
-        self._work: Work[Any, Any] | None = None
+        self._work: Any = None
 
     def ready(self) -> None:
         """Return as soon as it is there."""
@@ -41,39 +58,14 @@ class Worker:
         import ray
 
         place = ray.get_runtime_context().get_node_id()
-        if number != self._number or self._work is None:
-            self._work = None
+        if number != self._number:
+            self._work = None  # two of them might not fit
             try:
-                self._work = ray.get(work[0])
+                self._work = opened(work)
             except Exception as error:
-                return (None, RuntimeError(first_line(error))), place
+                self._work = error
             self._number = number
-        return reply_to(self._work.__call__, batch), place
-
-
-#: Cores whose threads decode in one process: of more, most wait for the interpreter.
-_CORES = 4
-#: Processes that share an accelerator: each holds the network, and some 0.5 GB besides.
-_SHARING = 4
-
-
-def shares(cpus: int, gpus: int, *, accelerated: bool) -> tuple[int, int, float]:
-    """Return how many actors there are to be, and the cores and accelerators of each.
-
-    One process can't decode as fast as an accelerator looks: where there are cores for it, several
-    share one.
-
-    Args:
-        cpus: Cores of the cluster.
-        gpus: Accelerators that Ray knows of. Of others, such as Apple's, there is one.
-        accelerated: Whether each actor needs one.
-    """
-    if not accelerated:
-        return max(1, cpus), 1, 0.0
-    if not gpus:
-        return 1, max(1, cpus), 0.0
-    sharing = min(_SHARING, max(1, cpus // gpus // _CORES))
-    return gpus * sharing, max(1, cpus // (gpus * sharing)), 1 / sharing
+        return reply_to(self._work, batch), place
 
 
 class Pool:
@@ -82,13 +74,11 @@ class Pool:
     def __init__(self, *, accelerated: bool) -> None:
         import ray
 
-        there = ray.cluster_resources()
-        cpus, gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
-        self.size, self._cores, part = shares(cpus, gpus, accelerated=accelerated)
-        options = {"num_gpus": part} if part else {}
+        part = apart(nodes(), accelerated=accelerated)
+        self.size, self._cores = part.size, part.cores
         # Whose death is put down to what is for us to say: Ray tries nothing again.
         self._class = ray.remote(
-            num_cpus=self._cores, max_restarts=0, max_task_retries=0, **options
+            num_cpus=part.cores, num_gpus=part.gpus, max_restarts=0, max_task_retries=0
         )(Worker)
         self._work: list[Any] = []
         self._number = 0
@@ -109,7 +99,8 @@ class Pool:
         """Have another work to do."""
         import ray
 
-        self._work = [ray.put(work)]
+        with sending():
+            self._work = [ray.put(work)]
         self._number += 1
         self._idle = [*self._actors]
 
@@ -139,9 +130,9 @@ class Pool:
 
     def give(self, worker: int, batch: Sequence[object]) -> None:
         """Hand over a batch; see `Workers`."""
-        self._under_way[worker].append(
-            self._actors[worker].do.remote(self._number, self._work, batch)
-        )
+        with sending():
+            reference = self._actors[worker].do.remote(self._number, self._work, batch)
+        self._under_way[worker].append(reference)
 
     def answers(self) -> list[Answer[int]]:
         """Wait for one; see `Workers`."""

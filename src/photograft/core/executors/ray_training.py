@@ -9,8 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from photograft.core.errors import InputError, PhotograftError, WorkersLostError, first_line
-from photograft.core.executors.base import unsendable
+from photograft.core.errors import WorkersLostError, first_line
+from photograft.core.executors.base import sending
+from photograft.core.executors.ray_actors import opened
+from photograft.core.executors.ray_nodes import Part, loopback, nodes, together
+from photograft.core.executors.worker import as_sent
 from photograft.core.parallel import keep_to
 from photograft.core.text import count
 
@@ -53,9 +56,9 @@ class Failed:
 
 def train_together(work: Work, size: int, *, folder: Path, accelerated: bool) -> Iterator[object]:
     """Have workers do the same work, and yield what they tell; see `base.Team`."""
-    cores = _room(size, accelerated)
+    part = together(nodes(), size, accelerated=accelerated)
     for attempt in range(1, _TRIES + 1):
-        trainer = _Trainer(work, size, cores, folder, accelerated)
+        trainer = _Trainer(work, part, folder)
         try:
             for thing in trainer.run():
                 if isinstance(thing, Failed):
@@ -65,59 +68,62 @@ def train_together(work: Work, size: int, *, folder: Path, accelerated: bool) ->
             trainer.close()
         if trainer.error is None:
             return
-        if not isinstance(trainer.error, _died()):
+        if not _is_death(trainer.error):
             raise trainer.error
         if attempt == _TRIES:
             raise WorkersLostError(
-                f"workers that train together died {_TRIES} times ({first_line(trainer.error)})",
+                f"workers that train together died {_TRIES} times ({_why(trainer.error)})",
                 fix="What was trained is kept, to the last whole epoch: run the same command again,"
                 " where they lack memory with fewer --workers.",
             )
         yield ("say", f"A worker died: {count(size, 'worker')} go on from the last whole epoch")
 
 
-def _room(size: int, accelerated: bool) -> int:
-    """Return the cores for each worker.
+def _is_death(error: Exception) -> bool:
+    """Return whether an error of Ray Train's is that workers died.
 
     Raises:
-        InputError: There are too few.
+        WorkersLostError: There was no room to start them, which Ray has tried often enough.
     """
-    import ray
-
-    there = ray.cluster_resources()
-    kind, num = ("accelerator", "GPU") if accelerated and there.get("GPU") else ("core", "CPU")
-    most = int(there.get(num, 0))
-    if most < size:
-        raise InputError(
-            f"the cluster has {count(most, kind)}, too few for {count(size, 'worker')}",
-            fix=f"Give --workers {most}." if most > 1 else "Leave --workers out.",
-        )
-    return max(1, int(there.get("CPU", size)) // size)
-
-
-def _died() -> tuple[type[BaseException], ...]:
+    from ray.exceptions import RayError
     from ray.train import TrainingFailedError
 
-    return (TrainingFailedError,)
+    if not isinstance(getattr(error, "controller_failure", RayError()), RayError):
+        raise WorkersLostError(
+            f"workers that are to train together can't be started ({_why(error)})",
+            fix="Other work may hold the cores of the cluster: try again later, or give fewer "
+            "--workers.",
+        )
+    return isinstance(error, (TrainingFailedError, RayError))
+
+
+def _why(error: Exception) -> str:
+    """Return what is behind an error of Ray Train's: the death, rather than who noticed."""
+    failures: dict[int, Exception] = getattr(error, "worker_failures", {})
+    dead = [one for one in failures.values() if not isinstance(one, WorkersLostError)]
+    cause = next(iter([*dead, *failures.values()]), error)
+    for name in ("controller_failure", "health_check_failure"):
+        cause = getattr(cause, name, cause)
+    return first_line(cause)
 
 
 class _Trainer:
     """One try: Ray Train's own trainer in a thread, and a mailbox."""
 
-    def __init__(self, work: Work, size: int, cores: int, folder: Path, accelerated: bool) -> None:
+    def __init__(self, work: Work, part: Part, folder: Path) -> None:
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self.error: Exception | None = None
         self._thread: threading.Thread | None = None
-        self._mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
         # In a list: what goes wrong where it is unpickled is then an error of the work.
-        try:
+        with sending():
             reference = ray.put(work)
-        except (AttributeError, TypeError) as error:
-            raise unsendable(error) from error
-        self._config = {"work": [reference], "mailbox": self._mailbox, "cores": cores}
-        self._size, self._cores, self._folder = size, cores, folder
-        self._accelerated = accelerated and bool(ray.cluster_resources().get("GPU"))
+        # Here, and so not lost with a node that workers are on.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._mailbox: Any = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
+        self._config = {"work": [reference], "mailbox": self._mailbox, "cores": part.cores}
+        self._part, self._folder = part, folder
 
     def run(self) -> Iterator[object]:
         """Yield what is told until all is done, or goes wrong."""
@@ -153,24 +159,27 @@ class _Trainer:
 
     def _trainer(self) -> Any:
         """Return Ray Train's own trainer."""
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
-        from ray.train.v2.api.config import LoggingConfig
 
-        gpus = {"GPU": 1} if self._accelerated else {}
+        part, interface = self._part, loopback(nodes())
+        gpus = {"GPU": part.gpus} if part.gpus else {}
+        # gloo would listen where the name of this machine leads to.
+        variables = {"GLOO_SOCKET_IFNAME": interface} if interface else {}
         return TorchTrainer(
             _in_worker,
             train_loop_config=self._config,
             torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
             scaling_config=ScalingConfig(
-                num_workers=self._size,
-                use_gpu=self._accelerated,
-                resources_per_worker={"CPU": self._cores, **gpus},
+                num_workers=part.size,
+                use_gpu=bool(gpus),
+                resources_per_worker={"CPU": part.cores, **gpus},
             ),
             run_config=RunConfig(
                 storage_path=str(self._folder),
                 failure_config=FailureConfig(max_failures=0, controller_failure_limit=_TRIES),
                 logging_config=LoggingConfig(log_level="ERROR"),
+                worker_runtime_env={"env_vars": variables},
             ),
         )
 
@@ -185,9 +194,9 @@ def _in_worker(config: dict[str, Any]) -> None:
         ray.get(config["mailbox"].put.remote(thing))
 
     try:
-        ray.get(config["work"][0])(tell)
-    except WorkersLostError:
+        opened(config["work"])(tell)
+    except WorkersLostError:  # another one has died: all begin anew
         raise
-    except PhotograftError as error:
-        tell(Failed(error))
+    except Exception as error:
+        tell(Failed(as_sent(error)))
         raise

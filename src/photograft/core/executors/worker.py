@@ -6,22 +6,48 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Sequence
+import traceback
+from multiprocessing.reduction import ForkingPickler
 from typing import IO, Any
 
-from photograft.core.executors.frames import receive, send
+from photograft.core.errors import PhotograftError, first_line
+from photograft.core.executors.frames import UnreadableError, receive, send
 from photograft.core.parallel import keep_to
 
 #: What a worker answers: the result, or the error that came instead of it.
 Reply = tuple[Any, Exception | None]
 
 
-def reply_to(work: Callable[[Sequence[Any]], Any], batch: Sequence[Any]) -> Reply:
-    """Do a batch; return what came of it."""
+def reply_to(work: Any, batch: Any) -> Reply:
+    """Do a batch; return what came of it.
+
+    Args:
+        work: Takes a batch; or the error that came in place of it.
+        batch: A sequence; likewise.
+    """
     try:
+        for given in (work, batch):
+            if isinstance(given, Exception):
+                raise given
         return work(batch), None
     except Exception as error:
-        return None, error
+        return None, as_sent(error)
+
+
+def as_sent(error: Exception) -> Exception:
+    """Return an error that arrives in another process: itself, or what it says where it can't.
+
+    Where it is none of our own, whose words are enough, it tells where it was raised.
+    """
+    found = error
+    try:
+        ForkingPickler.loads(ForkingPickler.dumps(error))
+    except Exception:
+        found = RuntimeError(f"{type(error).__name__}: {first_line(error)}")
+    if not isinstance(error, PhotograftError):
+        lines = traceback.format_exception(error)
+        found.add_note(f"Raised in another process:\n{''.join(lines)}")
+    return found
 
 
 def main() -> None:
@@ -42,7 +68,7 @@ def main() -> None:
     first = batches.get()
     if first is None:
         os._exit(1)
-    cores, work = first
+    cores, work = (1, first) if isinstance(first, Exception) else first
     keep_to(cores)
     while (batch := batches.get()) is not None:
         reply = reply_to(work, batch)
@@ -50,13 +76,21 @@ def main() -> None:
             send(sink, reply)
         except OSError:
             break
+        except Exception as error:  # the result can't be pickled
+            send(sink, (None, as_sent(error)))
     os._exit(0)
 
 
 def _read(source: IO[bytes], batches: queue.SimpleQueue[Any]) -> None:
-    """Read ahead, so that whoever writes need not wait while a batch is done."""
+    """Read ahead, so that whoever writes need not wait while a batch is done.
+
+    In place of what can't be unpickled the error is put.
+    """
     try:
         while True:
-            batches.put(receive(source))
-    except Exception:  # nobody is there any more, or what he sent can't be unpickled
+            try:
+                batches.put(receive(source))
+            except UnreadableError as error:
+                batches.put(error.__cause__)
+    except Exception:  # nobody is there any more
         batches.put(None)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -147,6 +148,50 @@ class Folds:
             {**fitted.params, "head": head},
             fitted.classifier.layers,
         )
+
+
+class UnderWay:
+    """The folds of a candidate that workers try side by side: since when, and whose turn it is.
+
+    Args:
+        timer: Tells the time in seconds.
+    """
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self._timer = timer
+        self._folds: deque[int] = deque()
+        self._began: dict[int, float] = {}
+        self._done: dict[int, Tested] = {}
+
+    def expect(self, folds: Iterable[int]) -> None:
+        """Wait for folds, in this order."""
+        self._folds.extend(folds)
+
+    def begins(self, folds: Iterable[int]) -> None:
+        """Take note that a worker takes up folds."""
+        self._began |= dict.fromkeys(folds, self._timer())
+
+    def done(self, tested: Iterable[Tested]) -> Iterator[Tested]:
+        """Take note of folds that are done, and yield those whose turn it is."""
+        for one in tested:
+            self._done[one.fold] = one
+            self._began.pop(one.fold, None)
+        while self._folds and self._folds[0] in self._done:
+            yield self._done.pop(self._folds.popleft())
+
+    def seconds_left(self, seconds: float) -> float:
+        """Return how long it takes until the fold is done that is waited for.
+
+        Args:
+            seconds: That a fold takes.
+        """
+        if self._folds and self._folds[0] in self._done:
+            return 0.0
+        now = self._timer()
+        left = {fold: max(0.0, began + seconds - now) for fold, began in self._began.items()}
+        if self._folds and self._folds[0] in left:
+            return left[self._folds[0]]
+        return min(left.values(), default=0.0) + seconds
 
 
 def _fit_to_photos(job: Job) -> Job:

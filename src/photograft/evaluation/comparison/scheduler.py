@@ -16,6 +16,7 @@ from photograft.core.errors import ConversionError, InputError, PhotograftError,
 from photograft.core.text import rough_duration
 from photograft.evaluation.comparison.candidates import Candidate
 from photograft.evaluation.comparison.estimates import fold_seconds, stored_seconds
+from photograft.evaluation.comparison.folds import UnderWay
 from photograft.evaluation.comparison.leaderboard import Row
 from photograft.evaluation.comparison.trial_store import Trial, TrialStore
 from photograft.evaluation.comparison.trials import TrialContext, try_folds, try_stored
@@ -114,7 +115,11 @@ def run_trials(
     # Opened at first: weights that are not here are better missed before any work than after it.
     extractors = _open(context, missing, found)
     time = Budget(seconds=budget, timer=context.timer)
-    entries = [_Entry(comparing, c, extractors[c.name]) for c in missing if c.name in extractors]
+    entries = [
+        _Entry(comparing, c, extractors[c.name], UnderWay(context.timer))
+        for c in missing
+        if c.name in extractors
+    ]
 
     def begin(number: int, entry: Entry) -> None:
         left = time.seconds_left
@@ -160,12 +165,14 @@ class _Entry:
         comparing: What it shares with the others.
         candidate: The candidate.
         extractor: Its backbone.
+        under_way: Its folds that are being tried.
         folds: Its trial, fold by fold, once it has begun.
     """
 
     comparing: _Comparing
     candidate: Candidate
     extractor: Extractor
+    under_way: UnderWay
     folds: Generator[Trial, None, None] | None = None
 
     @property
@@ -190,9 +197,8 @@ class _Entry:
         about = (context, self.candidate, self.extractor, self.comparing.found.trials, candidates)
         if self.candidate.is_stored:
             return Price(seconds=stored_seconds(*about))
-        return Price(
-            seconds=fold_seconds(*about), what="a further fold" if self.folds else "a fold"
-        )
+        seconds = self.under_way.seconds_left(fold_seconds(*about))
+        return Price(seconds=seconds, what="a further fold" if self.folds else "a fold")
 
     def advance(self, budget: Budget) -> bool:
         found, before = self.comparing.found, self.comparing.context
@@ -205,7 +211,7 @@ class _Entry:
             else:
                 if self.folds is None:
                     known = found.trials.get(self.name)
-                    self.folds = try_folds(context, self.candidate, known)
+                    self.folds = try_folds(context, self.candidate, known, self.under_way)
                     self.comparing.under_way.callback(self.folds.close)
                 trial = next(self.folds)
         except (InputError, ConversionError) as error:

@@ -22,7 +22,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.photo import digests_of
 from photograft.data.splits import Split
 from photograft.evaluation.comparison.candidates import Candidate, NetworkKey
-from photograft.evaluation.comparison.folds import Folds, Tested
+from photograft.evaluation.comparison.folds import Folds, Tested, UnderWay
 from photograft.evaluation.comparison.trial_store import Trial
 from photograft.features.calibration import goes_by_photos
 from photograft.features.extraction import feature_batches
@@ -114,7 +114,10 @@ def try_stored(context: TrialContext, candidate: Candidate) -> tuple[Trial, Sele
 
 
 def try_folds(
-    context: TrialContext, candidate: Candidate, before: Trial | None
+    context: TrialContext,
+    candidate: Candidate,
+    before: Trial | None,
+    under_way: UnderWay | None = None,
 ) -> Generator[Trial, None, None]:
     """Train a candidate anew for each fold of one repeat, and yield what is known after each.
 
@@ -124,6 +127,7 @@ def try_folds(
         context: The photos.
         candidate: Any.
         before: What was found out before an interruption.
+        under_way: Told which folds are tried, from when on.
     """
     config = candidate.config
     extractor = context.extractor(candidate)
@@ -144,7 +148,9 @@ def try_folds(
         else time_photos(context, work.job_of(missing[0]).extractor, candidate)
     )
     trial = before
-    for tested in _tested(context, candidate, work, missing):
+    under_way = under_way or UnderWay(context.timer)
+    under_way.expect(missing)
+    for tested in _tested(context, candidate, work, missing, under_way):
         predicted = np.full(shape, -1, np.int64) if trial is None else trial.predicted.copy()
         losses = np.full(shape, np.nan) if trial is None else trial.losses.copy()
         predicted[places[tested.held], 0] = tested.predicted
@@ -166,7 +172,11 @@ def try_folds(
 
 
 def _tested(
-    context: TrialContext, candidate: Candidate, work: Folds, missing: Sequence[int]
+    context: TrialContext,
+    candidate: Candidate,
+    work: Folds,
+    missing: Sequence[int],
+    under_way: UnderWay,
 ) -> Iterator[Tested]:
     """Yield what becomes of folds, in their order, by what was chosen to do it.
 
@@ -186,21 +196,16 @@ def _tested(
                 batch_size=1,
                 accelerated=work.whole.extractor.engine.device != "cpu",
                 check=lambda: step.advance(0),  # raises where the budget is spent
+                begins=lambda positions: under_way.begins(missing[i] for i in positions),
             )
         results = executor.run(work, missing, dealing)
         stack.enter_context(contextlib.closing(results))
-        early: dict[int, Tested] = {}
-        following = iter(missing)
-        fold = next(following)
         for done in results:
             if done.result is None:
                 raise InputError(f"each process that tried a fold of {candidate.name} has died")
-            early |= {tested.fold: tested for tested in done.result}
             if executor.is_remote:
                 step.advance(len(done.result))
-            while fold in early:
-                yield early.pop(fold)
-                fold = next(following, -1)
+            yield from under_way.done(done.result)
 
 
 def time_photos(context: TrialContext, extractor: Extractor, candidate: Candidate) -> float:

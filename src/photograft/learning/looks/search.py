@@ -42,7 +42,7 @@ class Found:
         extractor: Of the looks that were kept.
         table: Their features of every photo.
         selection: The head on them.
-        steps: What was tried, in order; the first look's first.
+        steps: What was tried, in order, by whoever judged; the first look's first.
         notes: What the user should know.
     """
 
@@ -69,6 +69,7 @@ class Search:
         self.gallery = Gallery(job, has_costs=bool(self.plan.looks))
         self.budget: Budget | None = None
         self.kept = list(self.gallery.first)
+        self.steps: list[Step] = []
 
     def by_training(self) -> Found:
         """Choose looks and the head on them by training photos, held out in turn."""
@@ -93,12 +94,13 @@ class Search:
         entries = [_Entry(contest, n) for n in (*names, *self.plan.looks) if n not in known]
         run(entries, self.budget)
         self.kept = contest.kept
-        contest.steps += [
-            Step(entry.name, entry.cost, entry.promise, None, None, kept=False)
+        self.steps += contest.steps
+        self.steps += [
+            Step(entry.name, entry.cost, entry.promise, None, None, False, judges=panel.judges)
             for entry in entries
             if entry.promise is not None
         ]
-        return contest.found(was_spent=self.budget.was_spent)
+        return contest.found(self.steps, was_spent=self.budget.was_spent)
 
 
 class _Contest:
@@ -126,7 +128,8 @@ class _Contest:
         self.selection = self._settle(self.kept)
         names = "+".join(looked.name for looked in self.kept)
         first, cost = self.selection, sum(looked.cost for looked in self.kept)
-        self.steps = [Step(names, cost, None, first.log_loss, first.accuracy, kept=True)]
+        scores, judges = (first.log_loss, first.accuracy), panel.judges
+        self.steps = [Step(names, cost, None, *scores, kept=True, judges=judges)]
 
     def promise(self, looked: Looked) -> float:
         """Return by how much a look lowers the log loss of some photos; 0 within noise."""
@@ -145,9 +148,8 @@ class _Contest:
             tried, lambda one, other: is_better(one[1], other[1], errors=errors)
         )
         is_kept = is_better(selection, self.selection, errors=errors)
-        self.steps.append(
-            Step(looked.name, looked.cost, promise, selection.log_loss, selection.accuracy, is_kept)
-        )
+        scores, judges = (selection.log_loss, selection.accuracy), self.panel.judges
+        self.steps.append(Step(looked.name, looked.cost, promise, *scores, is_kept, judges=judges))
         if not is_kept:
             self.is_over = True
             return
@@ -164,10 +166,11 @@ class _Contest:
             return "all photos are told apart already"
         return ""
 
-    def found(self, *, was_spent: bool) -> Found:
+    def found(self, steps: Sequence[Step], *, was_spent: bool) -> Found:
         """Return what the search came to.
 
         Args:
+            steps: All that was tried.
             was_spent: Whether looks were left out for want of time.
         """
         used, chosen = narrowed([looked.extractor.backbone for looked in self.kept], self.selection)
@@ -178,7 +181,7 @@ class _Contest:
         own = [replace(looked.extractor, progress=self.job.progress) for looked in looks]
         extractor = join_extractors(own)
         effort = self.job.config.effort if self.plan.looks else ""
-        notes = told(self.steps, effort, self.panel.judges)
+        notes = told(steps, effort)
         if was_spent:
             budget = duration(self.job.config.budget)
             spent = f"--budget {budget} was spent before all looks were tried: more may help"
@@ -186,7 +189,7 @@ class _Contest:
         names = {look.name for look in extractor.backbone.looks}
         steps = tuple(
             replace(step, replaced=step.kept and names.isdisjoint(look_names(step.look)))
-            for step in self.steps
+            for step in steps
         )
         return Found(extractor, table, chosen, steps, notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ class Step:
         accuracy: Likewise.
         kept: Whether it was kept.
         replaced: Whether that was for a time only: others tell all that it does.
+        judges: Whose photos decided: those of ``"train"``, held out in turn, or of
+            ``"validation"``.
     """
 
     look: str
@@ -32,25 +35,39 @@ class Step:
     accuracy: float | None
     kept: bool
     replaced: bool = False
+    judges: str = "train"
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON types."""
         return dict(vars(self))
 
 
-def told(steps: Sequence[Step], effort: str, judges: str = "train") -> tuple[str, ...]:
+#: How photos are called by which a look was judged.
+_JUDGES = {"train": "held-out training photos", "validation": "validation photos"}
+
+
+def told(steps: Sequence[Step], effort: str) -> tuple[str, ...]:
     """Return what users should know of a search.
 
     Args:
-        steps: What was tried, the first look's first.
+        steps: What was tried; of each of those who judged, what was there before comes first.
         effort: That was made; empty where the user named the looks.
-        judges: Whose photos decided: those of ``"train"`` or of ``"validation"``.
     """
-    first, *more = steps
-    if not effort or first.accuracy is None:
+    if not effort or steps[0].accuracy is None:
         return ()
+    said: list[str] = []
+    for judges, own in itertools.groupby(steps, lambda step: step.judges):
+        said += _brought([*own], _JUDGES[judges])
+    left = [step.look for step in steps if step.accuracy is None and step.promised]
+    if left and effort != "thorough":
+        said.append(f"--effort thorough would try more, {left[0]} among them")
+    return tuple(said)
+
+
+def _brought(steps: Sequence[Step], photos: str) -> list[str]:
+    """Return what each look brought that was tried on all photos."""
+    first, *more = steps
     said, accuracy = [], first.accuracy
-    photos = "held-out training photos" if judges == "train" else "validation photos"
     for step in more:
         if step.accuracy is None:
             continue
@@ -62,8 +79,5 @@ def told(steps: Sequence[Step], effort: str, judges: str = "train") -> tuple[str
         )
         accuracy = step.accuracy if step.kept else accuracy
     if more and not said:
-        said.append("no other look at some of the photos promised anything: one is enough")
-    left = [step.look for step in more if step.accuracy is None and step.promised]
-    if left and effort != "thorough":
-        said.append(f"--effort thorough would try more, {left[0]} among them")
-    return tuple(said)
+        said.append(f"no other look at some of the {photos} promised anything")
+    return said

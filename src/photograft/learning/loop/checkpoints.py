@@ -39,7 +39,9 @@ class Checkpoint:
 
     def __init__(self, cache: Path, key: dict[str, Any]) -> None:
         text = json.dumps(key, sort_keys=True)
-        self.folder = cache / "training" / hashlib.sha256(text.encode()).hexdigest()[:32]
+        name = hashlib.sha256(text.encode()).hexdigest()[:32]
+        # Workers of a cluster may have begun in another folder.
+        self.folder = (cache / "training" / name).absolute()
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return tensors and plain data as they were saved last; None where they are not there.

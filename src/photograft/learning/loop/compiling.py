@@ -60,21 +60,21 @@ class Compiled:
         self._compiled = compiled
         return compiled(x)
 
-    def trying(self, step: Callable[[], R], undo: Callable[[], object]) -> R:
+    def trying(self, step: Callable[[], R], hold: Callable[[], Callable[[], object]]) -> R:
         """Return what a step gives; where it fails by being compiled, as it gives it without.
 
         Args:
             step: Forwards and backwards of a batch.
-            undo: Takes back what a failed one did.
+            hold: Called before; what it gives takes back all that a failed step has changed.
         """
         if self._compiler is None or self._compiled is not None:
             return step()
-        random = torch.get_rng_state()
+        random, undo = torch.get_rng_state(), hold()
         try:
             return step()
-        except PhotograftError:
+        except (PhotograftError, torch.OutOfMemoryError):  # no fault of the compiler's
             raise
-        except Exception as error:  # whatever the compiler raises
+        except Exception as error:  # whatever it raises
             self._compiler = None
             self.note = (
                 f"torch.compile failed ({first_line(error)}): the network was trained without it"

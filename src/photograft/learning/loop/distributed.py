@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -20,7 +21,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from photograft.core.errors import InputError, PhotograftError, WorkersLostError, first_line
+from photograft.core.errors import InputError, WorkersLostError, first_line
+from photograft.core.executors.worker import as_sent
 from photograft.core.text import count
 
 V = TypeVar("V")
@@ -80,11 +82,15 @@ class Joined:
     """The processes of torch's default group, which has been opened.
 
     Small things are told through a group of their own, which has more patience.
+
+    Raises:
+        WorkersLostError: One of the others is gone already.
     """
 
     def __init__(self) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
-        self._telling: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        with _noticing():
+            self._telling: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Add up over all processes, several tensors at once; see `Group.add_up`."""
@@ -190,21 +196,22 @@ def joined(**how: Any) -> Iterator[Joined]:
     with _noticing():
         dist.init_process_group(**how)
     try:
-        with _noticing():
-            group = Joined()
-        yield group
-    except PhotograftError as error:
+        yield Joined()
+    except Exception as error:
         _leave_word(error)
         raise
     finally:
         dist.destroy_process_group()
 
 
-def _leave_word(error: PhotograftError) -> None:
+def _leave_word(error: Exception) -> None:
     """Tell the others why this one ends, unless it only noticed that another one has."""
-    store = dist.distributed_c10d._get_default_store()
-    if not isinstance(error, WorkersLostError) and not store.check([_ERROR]):
-        store.set(_ERROR, str(error))
+    if isinstance(error, WorkersLostError):
+        return
+    with suppress(RuntimeError):  # the first one, which has the place for it, may be gone
+        store = dist.distributed_c10d._get_default_store()
+        if not store.check([_ERROR]):
+            store.set(_ERROR, ForkingPickler.dumps(as_sent(error)).hex())
 
 
 @contextmanager
@@ -212,24 +219,27 @@ def _noticing() -> Iterator[None]:
     """Say that a worker is gone, and why, where torch says that a connection is.
 
     Raises:
-        InputError: It left word of what was wrong with its photos, say.
-        WorkersLostError: It did not.
+        WorkersLostError: It left no word.
+        Exception: What was wrong there, with its photos, say: it left word of it.
     """
     try:
         yield
     except RuntimeError as error:  # gloo's and NCCL's own kinds are such
-        word = _word_left()
-        if word:
-            raise InputError(word) from error
+        left = _word_left()
+        if left is not None:
+            raise left from error
         raise WorkersLostError(
             f"a process that trains with this one has ended ({first_line(error)})"
         ) from error
 
 
-def _word_left() -> str:
-    """Return why a worker has ended; nothing where none left word, or the place for it is gone."""
+def _word_left() -> Exception | None:
+    """Return why a worker has ended; None where none left word, or the place for it is gone."""
     try:
         store = dist.distributed_c10d._get_default_store()
-        return store.get(_ERROR).decode() if store.check([_ERROR]) else ""
+        if not store.check([_ERROR]):
+            return None
+        found: Exception = ForkingPickler.loads(bytes.fromhex(store.get(_ERROR).decode()))
     except (RuntimeError, ValueError):
-        return ""
+        return None
+    return found

@@ -93,7 +93,7 @@ class Passes:
                 first = (i - i % settings.accumulate) * size
                 together = min(settings.accumulate * size, len(order) - first)
                 work = functools.partial(self._step, inputs, own, len(own) / together, counting)
-                total += self.compiled.trying(work, self._undo)
+                total += self.compiled.trying(work, self._hold)
                 if (i + 1) % settings.accumulate == 0 or is_last:
                     planned = settings.epochs * self._num_steps
                     self._update(rate_factor(settings, update, planned, losses), update)
@@ -126,9 +126,15 @@ class Passes:
         hits = (predicted(self.setting.target_encoding, logits.detach()) == wanted).sum()
         return torch.stack([loss.detach() * len(labels), hits]) * counting.weight
 
-    def _undo(self) -> None:
-        """Take back what a step that failed has added to gradients, which were none before."""
-        self.optimizer.zero_grad(set_to_none=True)
+    def _hold(self) -> Callable[[], None]:
+        """Return what takes back a first step: its gradients, and what its norms have noted."""
+        state = copies(self.model.trained_state())
+
+        def undo() -> None:
+            put(self.model, state)
+            self.optimizer.zero_grad(set_to_none=True)
+
+        return undo
 
     def _update(self, factor: float, update: int) -> None:
         set_rate(self.optimizer, factor)

@@ -71,6 +71,7 @@ class Heard:
         self._followers, self._progress = followers, progress
         self._open: AbstractContextManager[Step] | None = None
         self._step: Step | None = None
+        self._last = 0
 
     def __call__(self, event: Any) -> None:
         """Pass an event on."""
@@ -86,8 +87,7 @@ class Heard:
         elif kind == "say":
             self._progress.say(*rest)
         elif kind == "epoch":
-            for follower in self._followers:
-                follower.epoch(*rest)
+            self._epoch(*rest)
         elif kind == "end":
             self._close()
 
@@ -101,6 +101,14 @@ class Heard:
         trace: TracebackType | None,
     ) -> None:
         self._close()
+
+    def _epoch(self, epoch: Epoch) -> None:
+        """Pass an epoch on, once: where a worker died, all before are told anew."""
+        if epoch.epoch <= self._last:
+            return
+        self._last = epoch.epoch
+        for follower in self._followers:
+            follower.epoch(epoch)
 
     def _close(self) -> None:
         if self._open is not None:

@@ -24,7 +24,7 @@ from photograft.core.files import sha256_of
 from photograft.features.augmentation import view_name
 from photograft.features.settings import Augmentation
 from photograft.learning.head.streams import ROWS
-from photograft.learning.history import Epoch, Follower, History
+from photograft.learning.history import History
 from photograft.learning.job import Job
 from photograft.learning.loop.batches import PhotoBatches
 from photograft.learning.loop.checkpoints import Checkpoint
@@ -192,7 +192,8 @@ def run_loop(
     checkpoint = Checkpoint(job.store.cache, _key(job, settings, setting, stage))
     watched = validation if len(validation.labels) else None
     task = Task(model, train, watched, settings, setting)
-    history = carry_out(task, checkpoint, _followers(job, checkpoint, stage), job.progress)
+    followers = [] if job.tracking is None else [job.tracking.follow(stage)]
+    history = carry_out(task, checkpoint, followers, job.progress)
     return history, checkpoint
 
 
@@ -224,16 +225,6 @@ def count_trained(transfer: TransferNetwork) -> dict[str, int]:
         "total": sum(p.numel() for p in transfer.parameters()),
         "trained": sum(p.numel() for p in transfer.parameters() if p.requires_grad),
     }
-
-
-def _followers(job: Job, checkpoint: Checkpoint, stage: str) -> list[Follower]:
-    """Return who is told of the loop's epochs: those before an interruption are told at once."""
-    if job.tracking is None:
-        return []
-    follower = job.tracking.follow(stage)
-    for row in (checkpoint.load() or ({}, {"epochs": []}))[1]["epochs"]:
-        follower.epoch(Epoch(**row))
-    return [follower]
 
 
 def _precision(job: Job, model: Model, device: str) -> str:

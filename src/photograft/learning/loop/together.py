@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from photograft.core.executors.base import Team, unsendable
-from photograft.core.executors.choosing import current
+from photograft.core.executors.base import sending
+from photograft.core.executors.choosing import team
 from photograft.core.progress import Progress, Silent
 from photograft.learning.history import Follower, History
 from photograft.learning.loop.checkpoints import Checkpoint
@@ -16,7 +16,7 @@ from photograft.learning.loop.distributed import Group, Joined
 from photograft.learning.loop.feeds import Feed, Model, Setting
 from photograft.learning.loop.launched import leading
 from photograft.learning.loop.relay import Heard, Telling
-from photograft.learning.loop.training import train_network
+from photograft.learning.loop.training import take_up, train_network
 from photograft.learning.settings import Training
 
 
@@ -101,22 +101,20 @@ def carry_out(
     Raises:
         InputError: The loss is no longer a number, there is no room for so many workers, or photos
             can't be handed to them.
-        StorageError: The state can't be kept.
+        StorageError: The state can't be kept, or what workers kept is not to be seen here.
         WorkersLostError: One of those that train together is gone.
     """
-    group, executor = leading(), current()
+    group, workers = leading(), team()
     if group is not None:
-        try:
+        with sending():
             group.same(task)
-        except (AttributeError, TypeError) as error:  # as pickle has it
-            raise unsendable(error) from error
-    elif isinstance(executor, Team) and executor.workers > 1:
+    elif workers is not None:
         with Heard(followers, progress) as heard:
-            for event in executor.together(
+            for event in workers.together(
                 _Elsewhere(task, checkpoint),
                 folder=checkpoint.folder / "ray",
                 accelerated=task.setting.device != "cpu",
             ):
                 heard(event)
-        followers = ()  # what is left to do here is to take up what was trained
+        return take_up(task.model, task.train, task.settings, task.setting, checkpoint)
     return task.run(group, checkpoint=checkpoint, followers=followers, progress=progress)

@@ -11,13 +11,13 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from photograft.core.errors import InputError
+from photograft.core.errors import InputError, StorageError
 from photograft.core.progress import Progress
 from photograft.learning.history import Epoch, Follower, History
 from photograft.learning.loop.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
@@ -52,7 +52,7 @@ def train_network(
             alone where not given.
         checkpoint: Where its state is kept after each epoch; what is there already is gone on from.
             That of the first of the group counts.
-        followers: Told of each epoch.
+        followers: Told of each epoch; of those before an interruption at once.
         progress: Told how far it is.
         timer: Tells the time, in seconds.
 
@@ -67,9 +67,12 @@ def train_network(
     state = group.same(checkpoint.load() if checkpoint else None)
     if state:
         loop.restore(*state)
-        if len(loop.epochs) < settings.epochs and not loop.is_over():
+        if not loop.is_over():
             progress.say(f"Going on after epoch {len(loop.epochs)}, where it was interrupted")
-    while len(loop.epochs) < settings.epochs and not loop.is_over():
+    for epoch in loop.epochs:
+        for follower in followers:
+            follower.epoch(epoch)
+    while not loop.is_over():
         started, number = timer(), len(loop.epochs)
         what = f"Epoch {number + 1}/{settings.epochs}{_left(loop.epochs, settings.epochs)}"
         total = passes.count + (len(validation.labels) if validation else 0)
@@ -106,6 +109,33 @@ def train_network(
     return loop.finish()
 
 
+def take_up(
+    model: Model, train: Feed, settings: Training, setting: Setting, checkpoint: Checkpoint
+) -> History:
+    """Give a model, in place, the weights of a training that others have done to the end.
+
+    Args:
+        model: As in `train_network`, as are those that follow.
+        train: Likewise; nothing of it is read.
+        settings: Likewise.
+        setting: Likewise.
+        checkpoint: Where the others have kept its state.
+
+    Raises:
+        StorageError: It is not there, or not to its end.
+    """
+    loop = _Loop(Passes(model, train, settings, replace(setting, device="cpu"), Alone()))
+    state = checkpoint.load()
+    if state:
+        loop.restore(*state)
+    if not state or not loop.is_over():
+        raise StorageError(
+            f"what the workers have trained is not in {checkpoint.folder} on this machine",
+            fix="Give, in the environment variable PHOTOGRAFT_CACHE, a folder that all see.",
+        )
+    return loop.finish()
+
+
 class _Loop:
     """The state of a training that is under way."""
 
@@ -129,8 +159,9 @@ class _Loop:
             self.best = copies(self.model.trained_state())
 
     def is_over(self) -> bool:
-        """Return whether no epoch was better for as long as patience lasts."""
-        return 0 < self.settings.patience <= len(self.epochs) - self.kept
+        """Return whether all epochs are done, or none was better for as long as patience lasts."""
+        done, patience = len(self.epochs), self.settings.patience
+        return done >= self.settings.epochs or 0 < patience <= done - self.kept
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, object]]:
         """Return all that the loop needs to go on."""
@@ -142,7 +173,8 @@ class _Loop:
         ):
             tensors |= {f"{kind}.{name}": value for name, value in part.items()}
         epochs = [asdict(epoch) for epoch in self.epochs]
-        return tensors, {"optimizer": data, "epochs": epochs, "kept": self.kept}
+        note = self.passes.compiled.note
+        return tensors, {"optimizer": data, "epochs": epochs, "kept": self.kept, "note": note}
 
     def restore(self, tensors: dict[str, Tensor], data: dict[str, object]) -> None:
         """Go on from what `state` gave."""
@@ -156,6 +188,7 @@ class _Loop:
         unpack_optimizer(self.passes.optimizer, tensors, data["optimizer"])  # type: ignore[arg-type]
         self.epochs = [Epoch(**row) for row in data["epochs"]]  # type: ignore[attr-defined]
         self.kept = data["kept"]  # type: ignore[assignment]
+        self.passes.compiled.note = str(data["note"])
 
     def finish(self) -> History:
         """Put the kept weights into the model."""
@@ -201,7 +234,9 @@ def _seeded(seed: int, epoch: int, rank: int, device: str) -> Iterator[None]:
     number = int(
         np.random.SeedSequence([seed, epoch, *([rank] if rank else [])]).generate_state(1)[0]
     )
-    with torch.random.fork_rng(enabled=device != "mps"):
+    # Without a word on which, it would open every accelerator of the machine.
+    devices = [torch.cuda.current_device()] if device == "cuda" else []
+    with torch.random.fork_rng(devices):
         random.seed(number)
         np.random.seed(number)
         torch.manual_seed(number)

@@ -197,8 +197,8 @@ def _tried(path: Path, facts: Facts) -> list[dict[str, Any]]:
             if row["accuracy"] is not None
         ]
     looks = [
-        {"what": f"look: {look}", "score": f"{right}, {fate}"}
-        for look, _, right, fate in tried.looks(facts.selection)
+        {"what": f"look: {look}, by {judges}", "score": f"{right}, {fate}"}
+        for look, _, judges, right, fate in tried.looks(facts.selection)
     ]
     heads = [
         {"what": f"{row.head}, {row.layers}, {row.strength}", "score": row.accuracy}
