@@ -95,6 +95,7 @@ function present(classifier) {
   rules.has_sets = facts.asked.has_sets;
   offerRules();
   document.title = byId("title").textContent = facts.title;
+  byId("about-title").hidden = false;
   const lines = facts.about.map(([term, said]) =>
     make("div", "", make("dt", "", term), ...said.map((text) => make("dd", "", text))));
   byId("about").replaceChildren(...lines);
@@ -173,6 +174,7 @@ async function takeAlong() {
 }
 
 function outside() {
+  byId("about-title").hidden = true; // nothing is known of it yet
   byId("model").addEventListener("change", ({ target }) => {
     present(classifiers[target.selectedIndex]);
   });
