@@ -150,7 +150,7 @@ def test_a_damaged_file_of_photos_is_one_photo_that_can_not_be_read(
     assert rows.pop("x.jpg")["label"]
     for name, words in (
         ("cut.parquet", "can't be read as Parquet"),
-        ("no.parquet", "neither Parquet nor text"),
+        ("no.parquet", "another beginning than Parquet"),
         ("cut.tar", "damaged or incomplete"),
         ("binary.csv", "no text"),
         ("quote.csv", "can't be read"),

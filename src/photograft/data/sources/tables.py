@@ -252,17 +252,22 @@ def _parquet_rows(path: Path) -> Rows:
 
 
 def _no_parquet(shown: str, error: Exception) -> SourceError:
+    return _unreadable_parquet(shown, first_line(error).rstrip("."))
+
+
+def _unreadable_parquet(shown: str, why: str) -> SourceError:
     return SourceError(
         f"{shown} can't be read as Parquet",
-        got=first_line(error).rstrip("."),
+        got=why,
         fix="Write it again; it may have been cut short.",
     )
 
 
 def _no_text(shown: str, error: UnicodeDecodeError) -> SourceError:
-    what = "neither Parquet nor text" if shown.lower().endswith(".parquet") else "no text"
+    if shown.lower().endswith(".parquet"):
+        return _unreadable_parquet(shown, "another beginning than Parquet files have")
     return SourceError(
-        f"the manifest {shown} is {what}",
+        f"the manifest {shown} is no text",
         expected="CSV in UTF-8, or as Excel saves it (Windows-1252, or UTF-16)",
         got=f"a byte 0x{error.object[error.start]:02x} that is not UTF-8",
         fix="Save it again with the encoding UTF-8.",
