@@ -25,7 +25,7 @@ from scipy.stats import betabinom
 
 from benchmarks.calibration import chosen_basis, with_penalty
 from benchmarks.common import report
-from photograft.classifier.uncertainty.conformal import check, fit_sets
+from photograft.classifier.uncertainty.conformal import check, fit_scores, true_scores
 from photograft.core.arrays import Floats
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
@@ -82,7 +82,7 @@ def _held_out(job: Job) -> tuple[str, Floats, Labels]:
 def _deal(probabilities: Floats, labels: Labels, coverage: float, seed: int) -> dict[str, Any]:
     order = np.random.default_rng(seed).permutation(len(labels))
     made, checked = np.array_split(order, 2)
-    fitted = fit_sets(probabilities[made], labels[made], coverage)
+    fitted = fit_scores(true_scores(probabilities[made], labels[made]), coverage)
     found = check(fitted.sets(probabilities[checked]), labels[checked])
     n, m = len(made), len(checked)
     rank = int(np.ceil((n + 1) * coverage - 1e-6))

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
+from photograft.core.arrays import Indices
 from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
-from photograft.data.splits import Indices, make_folds
+from photograft.data.splits import make_folds
 from photograft.evaluation.learning_curve.curve import LearningCurve
 from photograft.evaluation.learning_curve.measuring import measure_learning_curve
 from photograft.learning.job import Job

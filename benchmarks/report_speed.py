@@ -12,10 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.common import photograft, report
-from photograft.runs.folder import load_facts
-from photograft.runs.photos import find_photos
-from photograft.workflows.report import write_report
+from benchmarks.common import photograft
+from benchmarks.common import report as print_report
+from photograft.workflows.report import report
 
 
 def main() -> None:
@@ -29,16 +28,14 @@ def main() -> None:
         photograft(
             "train", str(options.source), *others, "--out", str(run), cache=Path(folder, "cache")
         )
-        facts = load_facts(run)
-        reads = find_photos(str(options.source), facts.files)
         seconds = []
         for _ in range(options.times):
             start = time.perf_counter()
-            write_report(run, reads, page)
+            report(run, output=page, progress=False)
             seconds.append(time.perf_counter() - start)
         info = json.loads((run / "run.json").read_text())
         num_bytes, num_pictures = page.stat().st_size, page.read_text().count("data:image/jpeg")
-    report(
+    print_report(
         "report_speed",
         source=options.source.name,
         num_photos=info["data"]["num_photos"],

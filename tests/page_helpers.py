@@ -18,8 +18,10 @@ from photograft.classifier.head import Head
 from photograft.classifier.heat_maps import HeatMaps
 from photograft.classifier.reference import Reference
 from photograft.core.progress import Silent
+from photograft.report.comparison_page import write_comparison_page
+from photograft.report.run_page import write_run_page
+from photograft.runs.comparison import read_comparison, winners_folder
 from photograft.runs.folder import load_facts
-from photograft.workflows.report import write_report
 from report_helpers import Reads
 from system_helpers import read_json
 from training_helpers import tiny_backbone
@@ -70,7 +72,16 @@ class Page(HTMLParser):
 
 
 def page_of(folder: Path, reads: Reads, out: Path) -> Page:
-    write_report(folder, reads, out, progress=Silent())
+    """The page of a run or a comparison, of photos that are given."""
+    if (folder / "comparison.json").is_file():
+        found = read_comparison(folder)
+        run = winners_folder(folder, found)
+        facts = load_facts(run) if run else None
+        write_comparison_page(found, facts, reads, out, classifier=None, progress=Silent())
+    else:
+        has_classifier = (folder / "classifier").is_dir()
+        classifier = Classifier.load(folder) if has_classifier else None
+        write_run_page(load_facts(folder), reads, out, classifier=classifier, progress=Silent())
     return Page(out.read_text(encoding="utf-8"))
 
 

@@ -22,7 +22,7 @@ from photograft.backbones.pytorch.zoo import describe_keras
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
-from photograft.classifier.heat_maps import HeatMaps, heat_map
+from photograft.classifier.heat_maps import HeatMaps
 from photograft.classifier.heat_placement import in_photo, seen_box
 from photograft.core.errors import ImageError, InputError
 from photograft.core.store import FeatureStore
@@ -115,7 +115,7 @@ def test_every_network_has_a_map(name: str) -> None:
     assert not np.array_equal(maps.evidence_in(other).evidence, look.evidence)
     # Whatever was seen in between, and by a network built anew.
     assert np.array_equal(maps.evidence_in(photo).evidence, look.evidence)
-    assert np.array_equal(heat_map(classifier, photo), look.heat)
+    assert np.array_equal(HeatMaps(classifier).evidence_in(photo).heat, look.heat)
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,10 @@ def test_bytes_and_what_is_no_photo() -> None:
     classifier = make_classifier(record(TINY))
     data = disc((64, 48), (20, 20), 8, 0)
     pixels = prepare(data, classifier.backbone)
-    assert np.array_equal(heat_map(classifier, data), heat_map(classifier, pixels))
+    maps = HeatMaps(classifier)
+    assert np.array_equal(maps.evidence_in(data).heat, maps.evidence_in(pixels).heat)
     with pytest.raises(ImageError):
-        heat_map(classifier, b"nothing")
+        maps.evidence_in(b"nothing")
 
 
 @pytest.mark.parametrize("engine", PREPARING)
@@ -237,11 +238,11 @@ def test_a_damaged_converted_network_is_done_without() -> None:
     classifier = replace(make_classifier(record(TINY)), engine=Engine("openvino", "bf16"))
     photo = noise(classifier.backbone)
     classifier.network()
-    look = heat_map(classifier, photo)
+    look = HeatMaps(classifier).evidence_in(photo).heat
     folder = open_space(FeatureStore(), classifier.backbone, classifier.engine).folder
     (folder / "network.onnx").write_bytes(b"gone")
     assert find_maps(classifier) is None
-    assert heat_map(classifier, photo) == pytest.approx(look, abs=1e-3)
+    assert HeatMaps(classifier).evidence_in(photo).heat == pytest.approx(look, abs=1e-3)
 
 
 def test_heat_maps_of_a_prepared_network_need_no_torch(tmp_path: Path) -> None:
@@ -252,9 +253,10 @@ def test_heat_maps_of_a_prepared_network_need_no_torch(tmp_path: Path) -> None:
     program = (
         "import sys, numpy as np\n"
         "from photograft.classifier.classifier import Classifier\n"
-        "from photograft.classifier.heat_maps import heat_map\n"
+        "from photograft.classifier.heat_maps import HeatMaps\n"
         "classifier = Classifier.load(sys.argv[1])\n"
-        "heat = heat_map(classifier, np.zeros((*classifier.backbone.input_size, 3), np.uint8))\n"
+        "photo = np.zeros((*classifier.backbone.input_size, 3), np.uint8)\n"
+        "heat = HeatMaps(classifier).evidence_in(photo).heat\n"
         "print(heat.ndim, 'torch' in sys.modules)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "classifier")]

@@ -16,6 +16,9 @@ import pytest
 
 from drawing import draw_folder
 from photograft.backbones.settings import Preprocessing
+from photograft.classifier.classifier import Classifier
+from photograft.classifier.export.metadata import describe
+from photograft.classifier.export.web.about import about
 from photograft.core.errors import ClassifierError
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
@@ -278,3 +281,16 @@ def test_a_copy_of_a_run_is_a_run(tmp_path: Path) -> None:
     assert (
         Run.load(tmp_path / "elsewhere").predictions() == Run.load(FIXTURES / "run").predictions()
     )
+
+
+def test_a_classifier_says_how_many_photos_it_has_learned_from_in_the_end(run_path: Path) -> None:
+    """Those of validation as well, on which it was scored before."""
+    classifier = Classifier.load(run_path)
+    assert classifier.learned
+    num_learned = len(classifier.learned.train)
+    assert classifier.trained["num_train"] < num_learned == classifier.trained["num_learned"]
+    assert f"{num_learned} training photos" in repr(classifier)
+    terms = dict(about(classifier, describe(classifier)))
+    before = classifier.trained["num_train"]
+    expected = f"{num_learned} photos, {before} of them before it was scored"
+    assert terms["Learned from"] == [expected]

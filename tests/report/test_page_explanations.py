@@ -9,20 +9,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from page_helpers import add_classifier, assert_closed, page_of
+from page_helpers import Page, add_classifier, assert_closed, page_of
 from photograft.backbones.engines import Engine
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
 from photograft.classifier.uncertainty.ood_detector import OODDetector
 from photograft.classifier.uncertainty.uncertainty import Uncertainty
 from photograft.core.progress import Silent
+from photograft.core.store import FeatureStore
 from photograft.report.explanations import MAX_EXPLAINED, explain_mistakes
 from photograft.report.photo_choice import MAX_MISTAKES
+from photograft.report.run_page import write_run_page
 from photograft.runs.folder import load_facts
-from photograft.workflows.report import write_report
+from photograft.workflows.report import report
 from recording import Recorder
-from report_helpers import make_run
+from report_helpers import Reads, make_run
 from training_helpers import tiny_backbone
+
+
+def make_run_of_files(folder: Path, photos: Path) -> Reads:
+    """A run with mistakes, whose photos are there as files; returns what reads them."""
+    reads = make_run(folder, per_class=(6, 4, 20), margin=0.5, data={"source": str(photos)})
+    for name, read in reads.items():
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(read())
+    return reads
 
 
 def test_confident_mistakes_are_explained(tmp_path: Path) -> None:
@@ -70,8 +81,8 @@ def test_mistakes_that_are_like_no_class_are_said_to_be(
     tmp_path: Path, held_out: float, is_said: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "cache"))
-    folder = tmp_path / "run"
-    reads = make_run(folder, per_class=(6, 4, 20), margin=0.5)
+    folder, store = tmp_path / "run", tmp_path / "store"
+    reads = make_run_of_files(folder, tmp_path / "photos")
     add_classifier(folder, reads)
     known = Classifier.load(folder)
     width = known.backbone.num_features
@@ -89,16 +100,19 @@ def test_mistakes_that_are_like_no_class_are_said_to_be(
     known.save(tmp_path / "new", include_weights=True)
     shutil.rmtree(folder / "classifier")
     (tmp_path / "new").rename(folder / "classifier")
-    page = page_of(folder, reads, tmp_path / "page.html")
-    assert page.text.count("calls it unknown") == (MAX_EXPLAINED if is_said else 0)
+    page = report(folder, store=FeatureStore(store), progress=False).path.read_text()
+    assert Page(page).text.count("calls it unknown") == (MAX_EXPLAINED if is_said else 0)
+    assert list(store.rglob("*.keys"))
+    assert not list((tmp_path / "cache").rglob("*.keys"))
 
 
 @pytest.mark.parametrize("damage", ["head", "reference", "weights", "classes"])
 def test_without_a_sound_classifier_nothing_is_explained(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "run"
-    reads = make_run(folder, per_class=(6, 4, 20), margin=0.5)
-    plain = page_of(folder, reads, tmp_path / "plain.html")
+    reads = make_run_of_files(folder, tmp_path / "photos")
+    plain = report(folder, progress=False).path.read_bytes()
     add_classifier(folder, reads)
+    assert report(folder, progress=False).path.read_bytes() != plain
     if damage == "classes":
         shutil.rmtree(folder / "classifier")
         Classifier(("a",), tiny_backbone(), Engine("torch", "fp32"), ("last",), Head((), ())).save(
@@ -107,7 +121,7 @@ def test_without_a_sound_classifier_nothing_is_explained(tmp_path: Path, damage:
     else:
         name = {"weights": "backbone"}.get(damage, damage)
         (folder / "classifier" / f"{name}.safetensors").write_bytes(b"nothing")
-    assert page_of(folder, reads, tmp_path / "page.html").html == plain.html
+    assert report(folder, progress=False).path.read_bytes() == plain
 
 
 def test_a_photo_that_is_gone_leaves_the_others_explained(tmp_path: Path) -> None:
@@ -130,10 +144,11 @@ def test_only_photos_that_are_shown_are_read(tmp_path: Path) -> None:
         return reads[name]()
 
     recorder = Recorder()
-    write_report(
-        tmp_path / "run",
+    write_run_page(
+        load_facts(tmp_path / "run"),
         {name: lambda name=name: watched(name) for name in reads},  # type: ignore[misc]
         tmp_path / "page.html",
+        classifier=None,
         progress=recorder,
     )
     assert len(read) == len(set(read)) == recorder.done["Drawing thumbnails"]

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from page_helpers import HOSTILE, add_classifier
+from page_helpers import HOSTILE, add_classifier, page_of
 from photograft.core.palette import DARK, LIGHT
-from photograft.core.progress import Silent
-from photograft.workflows.report import write_report
 from report_helpers import make_comparison, make_run
 
 if TYPE_CHECKING:
@@ -42,18 +40,18 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run's page, one with hostile names, and a comparison's."""
     folder = tmp_path_factory.mktemp("pages")
     reads = make_run(folder / "run", history=True, warnings=["look out"])
-    write_report(folder / "run", reads, folder / "run.html", progress=Silent())
+    page_of(folder / "run", reads, folder / "run.html")
     name = "{label}{part}{i}"
     reads = make_run(folder / "hostile", HOSTILE, per_class=(2, 2, 3), file_name=name)
-    write_report(folder / "hostile", reads, folder / "hostile.html", progress=Silent())
+    page_of(folder / "hostile", reads, folder / "hostile.html")
     reads = make_comparison(folder / "c")
-    write_report(folder / "c", reads, folder / "comparison.html", progress=Silent())
+    page_of(folder / "c", reads, folder / "comparison.html")
     names = [f"species {i}" for i in range(40)]
     reads = make_run(folder / "many", names, per_class=(1, 0, 3), photos=9)
-    write_report(folder / "many", reads, folder / "many.html", progress=Silent())
+    page_of(folder / "many", reads, folder / "many.html")
     reads = make_run(folder / "explained", per_class=(6, 4, 20), margin=0.5)
     add_classifier(folder / "explained", reads)
-    write_report(folder / "explained", reads, folder / "explained.html", progress=Silent())
+    page_of(folder / "explained", reads, folder / "explained.html")
     return {path.stem: path for path in folder.glob("*.html")}
 
 

@@ -13,9 +13,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from drawing import draw_folder
-from page_helpers import Page, assert_closed
+from page_helpers import Page, assert_closed, page_of
 from photograft.core.errors import ClassifierError, InputError
-from photograft.core.progress import Silent
 from photograft.interfaces.cli.app import app
 from photograft.interfaces.cli.views.tables import show_run
 from photograft.learning.recipes import read_config
@@ -23,15 +22,14 @@ from photograft.learning.settings import TrainConfig
 from photograft.runs.folder import load_facts
 from photograft.runs.photos import find_photos
 from photograft.runs.run import Run
-from photograft.workflows.report import write_report
+from photograft.workflows.report import report
 from report_helpers import make_comparison, make_run
 from system_helpers import read_json
 
 
 def test_comparison(tmp_path: Path) -> None:
     reads = make_comparison(tmp_path / "c")
-    write_report(tmp_path / "c", reads, tmp_path / "page.html", progress=Silent())
-    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    page = page_of(tmp_path / "c", reads, tmp_path / "page.html")
     assert_closed(page)
     assert len(page.all("h1")) == 1
     ids = [a["id"] for _, a in page.tags if "id" in a]
@@ -56,8 +54,7 @@ def test_comparison(tmp_path: Path) -> None:
 
 def test_comparison_without_a_winner(tmp_path: Path) -> None:
     make_comparison(tmp_path / "c", winner=False, candidates=[{"id": "a", "status": "not run"}])
-    write_report(tmp_path / "c", {}, tmp_path / "page.html", progress=Silent())
-    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    page = page_of(tmp_path / "c", {}, tmp_path / "page.html")
     assert [s["id"] for s in page.all("section")] == ["winner", "leaderboard", "how"]
     assert page.data == {}
 
@@ -66,7 +63,7 @@ def test_comparison_without_a_winner(tmp_path: Path) -> None:
 def test_damaged_comparison(tmp_path: Path, text: str) -> None:
     (tmp_path / "comparison.json").write_text(text)
     with pytest.raises(ClassifierError, match="holds no comparison"):
-        write_report(tmp_path, {}, tmp_path / "page.html", progress=Silent())
+        report(tmp_path, output=tmp_path / "page.html", progress=False)
 
 
 @pytest.mark.parametrize("name", ["run.json", "files.parquet", "predictions.parquet"])
@@ -74,7 +71,7 @@ def test_damaged_run(tmp_path: Path, name: str) -> None:
     make_run(tmp_path / "run")
     (tmp_path / "run" / name).write_bytes(b"{}")
     with pytest.raises(ClassifierError, match="no run folder, or a damaged one"):
-        write_report(tmp_path / "run", {}, tmp_path / "page.html", progress=Silent())
+        report(tmp_path / "run", output=tmp_path / "page.html", progress=False)
     assert not list(tmp_path.glob("*.html"))
 
 

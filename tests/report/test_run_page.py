@@ -19,7 +19,6 @@ from photograft.report.explanations import MAX_EXPLAINED
 from photograft.report.photo_choice import MAX_PHOTOS, PER_CELL, choose
 from photograft.report.thumbnails import thumbnail, thumbnails
 from photograft.runs.folder import load_facts
-from photograft.workflows.report import write_report
 from report_helpers import make_run, photo_bytes
 from system_helpers import read_json
 
@@ -120,10 +119,10 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
 def test_same_run_same_bytes(tmp_path: Path) -> None:
     reads = make_run(tmp_path / "run", history=True)
     first, second = tmp_path / "a.html", tmp_path / "b.html"
-    write_report(tmp_path / "run", reads, first, progress=Silent())
+    page_of(tmp_path / "run", reads, first)
     shutil.move(tmp_path / "run", tmp_path / "moved")
     backwards = dict(reversed(reads.items()))
-    write_report(tmp_path / "moved", backwards, second, progress=Silent())
+    page_of(tmp_path / "moved", backwards, second)
     assert first.read_bytes() == second.read_bytes()
 
 

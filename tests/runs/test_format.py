@@ -22,7 +22,7 @@ from photograft.runs.comparison import Comparison, read_comparison
 from photograft.runs.folder import load_facts
 from photograft.runs.history import load_history
 from photograft.runs.run import Run
-from photograft.workflows.report import write_report
+from photograft.workflows.report import report
 
 FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "format_1"
 CLASSES = ("circle", "square", "triangle")
@@ -307,7 +307,7 @@ def without(data: Any, place: tuple[str | int, ...]) -> Any:
 def seen(folder: Path) -> object:
     """All that is shown of a run or a comparison, or the kind of the error; without the photos."""
     try:
-        write_report(folder, {}, folder / "report.html")
+        report(folder, progress=False)
         is_comparison = (folder / "comparison.json").is_file()
         run = Comparison.load(folder).run if is_comparison else Run.load(folder)
         return (folder / "report.html").read_bytes(), repr(run), repr(run.metrics)

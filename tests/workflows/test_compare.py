@@ -28,7 +28,6 @@ from photograft.backbones.settings import Preprocessing
 from photograft.core.errors import InputError, StorageError, UnknownNameError, WeightsError
 from photograft.core.executors.choosing import executing
 from photograft.core.executors.processes import Processes
-from photograft.core.progress import Silent
 from photograft.core.store import FeatureStore
 from photograft.core.text import parse_duration
 from photograft.data.dataset import Dataset
@@ -44,7 +43,7 @@ from photograft.learning.settings import TrainConfig
 from photograft.runs.comparison import Comparison
 from photograft.runs.run import Run
 from photograft.workflows.compare import compare_candidates as compare
-from photograft.workflows.report import write_report
+from photograft.workflows.report import report
 from recording import Recorder
 from report_helpers import make_comparison
 from training_helpers import TINY, TINY_NORM, tiny_config
@@ -697,7 +696,7 @@ def test_page_marks_the_chosen_one_and_ranks_what_was_tried_in_part_last(tmp_pat
     tie = next(row for row in rows if row["verdict"] == "tie")
     info |= {"candidates": [*rows, partial], "winner": tie["id"]}
     (folder / "comparison.json").write_text(json.dumps(info))
-    write_report(folder, {}, tmp_path / "page.html", progress=Silent())
+    report(folder, output=tmp_path / "page.html", progress=False)
     page = (tmp_path / "page.html").read_text()
     body = page[page.index("<tbody>") : page.index("</tbody>")]
     chosen = body.split('<tr class="chosen">')

@@ -289,6 +289,18 @@ def test_out_folder_that_wont_do(make_photos: MakePhotos, tmp_path: Path) -> Non
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
 
 
+@pytest.mark.parametrize("name", ["run.json", "comparison.json"])
+def test_findings_of_a_run_are_not_written_over(
+    make_photos: MakePhotos, tmp_path: Path, name: str
+) -> None:
+    """Nor is its page."""
+    for file in (name, "findings.parquet", "report.html"):
+        (tmp_path / file).write_text("kept")
+    with pytest.raises(StorageError, match="no examination of photos"):
+        doctor.doctor(make_photos(tmp_path / "photos", n=4), out=tmp_path)
+    assert (tmp_path / "report.html").read_text() == "kept"
+
+
 def test_command_writes_tables_and_a_page(
     capsys: pytest.CaptureFixture[str], swapped: Path, tmp_path: Path
 ) -> None:

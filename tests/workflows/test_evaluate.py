@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,19 @@ def test_validation_photos_are_learned_from_in_the_end(run_path: Path, photos: P
     assert found.trained_on.num_photos == parts.count("train") + parts.count("validation")
     (warning,) = found.warnings
     assert f"it was trained on {found.trained_on.num_photos}: scores on those" in warning
+
+
+def test_where_it_has_learned_from_all_of_them_it_says_so(
+    run_path: Path, photos: Path, tmp_path: Path
+) -> None:
+    rows = system.read_rows(run_path / "files.parquet")
+    for row in [row for row in rows if row["split"] == "train"]:
+        (tmp_path / row["name"]).parent.mkdir(exist_ok=True)
+        shutil.copy(photos / row["name"], tmp_path / row["name"])
+    found = photograft.evaluate(run_path, tmp_path)
+    (warning,) = found.warnings
+    assert warning.startswith("The classifier was trained on all ")
+    assert found.scores is None
 
 
 def test_a_class_that_it_does_not_know_is_likened(

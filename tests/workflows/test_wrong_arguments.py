@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -158,3 +159,16 @@ def test_a_damaged_classifier_is_not_taken_for_photos(run_path: Path, tmp_path: 
     (tmp_path / "run" / "classifier" / "classifier.json").write_text("{}")
     with pytest.raises(ClassifierError, match="changed"):
         photograft.predict(tmp_path / "run", run_path)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["compare", "doctor", "evaluate", "explain", "learning_curve", "suggest", "train"],
+)
+def test_every_verb_that_opens_the_store_can_be_given_another(verb: str) -> None:
+    assert "store" in inspect.signature(getattr(photograft, verb)).parameters
+
+
+def test_a_folder_of_runs_names_one(run_path: Path, photos: Path) -> None:
+    with pytest.raises(ClassifierError, match=f"{run_path} is one"):
+        photograft.predict(run_path.parent, photos / "circle" / "00.jpg")

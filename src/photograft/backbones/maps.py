@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 
 from photograft.backbones.registry import Layer
-from photograft.backbones.running import Floats, Pixels, Run
+from photograft.backbones.running import Run
+from photograft.core.arrays import Floats, Pixels
 
 
 def with_maps(model: bytes, layers: Sequence[Layer]) -> bytes:

@@ -16,16 +16,16 @@ from photograft.backbones.prebuilt import building
 from photograft.backbones.prepared import has_prepared, keep_prepared, read_prepared
 from photograft.backbones.registry import Backbone
 from photograft.backbones.running import num_at_once
+from photograft.core.arrays import Floats
 from photograft.core.errors import ConversionError, InputError
 from photograft.core.optional import need_torch
 
-Features = npt.NDArray[np.float32]
 #: Pixels of photos in, ``(n, height, width, 3)``, uint8; features out, ``(n, num_features)``,
 #: float32. A photo's do not depend on those that come with it.
-Network = Callable[[npt.NDArray[np.uint8]], Features]
+Network = Callable[[npt.NDArray[np.uint8]], Floats]
 #: A photo's pixels in, ``(height, width, 3)``, uint8; each layer's map out,
 #: ``(channels, height, width)``, float32, and the features that pooling them gives, joined.
-Maps = Callable[[npt.NDArray[np.uint8]], tuple[list[Features], Features]]
+Maps = Callable[[npt.NDArray[np.uint8]], tuple[list[Floats], Floats]]
 
 
 def weights_bytes(backbone: Backbone, path: Path | None) -> bytes:

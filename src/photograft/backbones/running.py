@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.parallel import num_cores
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 #: Photos' pixels in, at least one, uint8, shape ``(n, height, width, 3)``; what a model gives out
 #: for each, float32, the first axis of length n. Threads may call it.
 Run = Callable[[Pixels], list[Floats]]

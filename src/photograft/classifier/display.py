@@ -14,7 +14,7 @@ _MOST_NAMES = 30
 def classifier_line(class_names: Sequence[str], backbone: str, trained: Mapping[str, Any]) -> str:
     """Return what a classifier is, in one line; the arguments are those of `classifier_html`."""
     said = [repr(backbone), classes(class_names)]
-    if isinstance(learned := trained.get("num_train"), int):
+    if isinstance(learned := _num_learned(trained), int):
         said.append(count(learned, "training photo"))
     scored = _scored(trained)
     if scored:
@@ -40,7 +40,7 @@ def classifier_html(
         trained: Where it comes from.
     """
     scored = _scored(trained)
-    learned = trained.get("num_train")
+    learned = _num_learned(trained)
     made_of = (
         f"Backbone {backbone}, {layers_text(layers)}; a head of "
         f"{brief(num_params)} parameters"
@@ -58,6 +58,11 @@ def classifier_html(
         else paragraph("How good it is has not been measured."),
         paragraph(faint(f"{made_of}.")),
     )
+
+
+def _num_learned(trained: Mapping[str, Any]) -> Any:
+    """Return how many photos it has learned from in the end, where that is known."""
+    return trained.get("num_learned", trained.get("num_train"))
 
 
 def _scored(trained: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -18,6 +18,9 @@ from photograft.core.files import sha256_of
 #: Raised when the folder's layout changes; an older program refuses a newer folder.
 FORMAT_VERSION = 1
 
+#: Where a run has its classifier, and what begins it.
+_FOLDER, _MANIFEST = "classifier", "classifier.json"
+
 
 def is_classifier(path: Path) -> bool:
     """Return whether a folder is a classifier's, or that of a run which holds one."""
@@ -34,13 +37,14 @@ def find_folder(path: Path) -> Path:
     Raises:
         ClassifierError: There is none.
     """
-    for folder in (path, path / "classifier"):
-        if (folder / "classifier.json").is_file():
+    for folder in (path, path / _FOLDER):
+        if (folder / _MANIFEST).is_file():
             return folder
+    within = sorted(found.parent.parent for found in path.glob(f"*/{_FOLDER}/{_MANIFEST}"))
     raise ClassifierError(
         f"{path} holds no classifier" if path.exists() else f"there is no {path}",
-        expected="a run folder, or the folder 'classifier' in one",
-        fix="`photograft train` makes one.",
+        expected=f"a run folder, or the folder '{_FOLDER}' in one",
+        fix=f"{within[0]} is one." if within else "`photograft train` makes one.",
     )
 
 

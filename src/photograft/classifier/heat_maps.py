@@ -23,13 +23,13 @@ from photograft.backbones.pytorch.gradient_maps import TorchMaps, no_heat_map
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.opening import Look
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.errors import InputError
 from photograft.core.optional import need_torch
 from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space
 from photograft.features.layers import named_layers
-from photograft.features.preprocessing import Pixels, prepare_looks
+from photograft.features.preprocessing import prepare_looks
 
 #: A photo's pixels in; out come its features, float32, shape ``(d,)`` of the layers that the head
 #: sees, joined, and what gives each layer's evidence for a gradient of that shape: float32, shape
@@ -161,28 +161,6 @@ class HeatMaps:
 
     def _last(self, features: Floats) -> Floats:
         return features[-self._layers[-1].num_features :]
-
-
-def heat_map(
-    classifier: Classifier, photo: bytes | Pixels, class_index: int | None = None
-) -> Floats:
-    """Return where in a photo the evidence for a class is; `HeatMaps` is for many photos.
-
-    Args:
-        classifier: Any.
-        photo: A file's bytes, or prepared pixels, uint8, shape ``(height, width, 3)``.
-        class_index: The class; the most probable one where not given.
-
-    Returns:
-        Float32, shape ``(h, w)`` of the feature map's grid, in [0, 1]; `in_photo` lays it over the
-        photo.
-
-    Raises:
-        ImageError: The bytes are no usable picture.
-        InputError: The backbone's output can't be laid out over a photo.
-        WeightsError: The backbone's weights are not here.
-    """
-    return HeatMaps(classifier).evidence_in(photo, class_index).heat
 
 
 def _open_look(look: Look, names: Sequence[str], engine: Engine, store: FeatureStore) -> Maps:

@@ -21,8 +21,6 @@ from photograft.core.errors import InputError
 from photograft.core.text import count
 from photograft.features.similarity import chunks, main_axes, unit_rows
 
-Indices = npt.NDArray[np.int64]
-
 #: Photos that are clustered, for each that is asked for: the most unsure ones.
 _CANDIDATES = 10
 #: With fewer labelled photos a class than this, probabilities say little: all photos are clustered.

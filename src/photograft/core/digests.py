@@ -11,19 +11,13 @@ import numpy.typing as npt
 _NUM_BYTES = 32
 
 #: SHA-256 digests, dtype ``S32``. NumPy compares them as they are; but a single one that is taken
-#: out loses the zero bytes at its end: see `digest_list`.
+#: out loses the zero bytes at its end; `DigestColumn` keeps them.
 Digests: TypeAlias = npt.NDArray[np.bytes_]
 
 
 def digest_array(digests: Sequence[bytes] | Digests) -> Digests:
     """Return digests side by side, shape ``(n,)``."""
     return digests if isinstance(digests, np.ndarray) else np.array(digests, f"S{_NUM_BYTES}")
-
-
-def digest_list(digests: Digests) -> list[bytes]:
-    """Return digests as 32 bytes each."""
-    raw = digests.tobytes()
-    return [raw[i : i + _NUM_BYTES] for i in range(0, len(raw), _NUM_BYTES)]
 
 
 def first_of_each(digests: Digests) -> npt.NDArray[np.intp]:

@@ -222,7 +222,7 @@ def parse_duration(text: str | float, what: str = "the time") -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", str(text))
     if match is None:
         raise InputError(
-            f"{what} can't be understood", expected="such as 90s, 10m or 2h", got=repr(text)
+            f"{what} can't be understood", expected="a time such as 90s, 10m or 2h", got=repr(text)
         )
     return float(match[1]) * _UNITS[match[2]]
 

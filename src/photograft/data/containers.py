@@ -31,13 +31,13 @@ from photograft.data.sources.webdataset import photos_in_tar
 def photos_in_file(path: str) -> Iterator[str | PhotoInput]:
     """Yield the photos that a file of this machine holds or names; else the path itself.
 
-    A tar or a Parquet file that can't be read is one photo that can't.
+    A tar, a Parquet file or a manifest that can't be read, or not to its end, is one photo more,
+    which can't either.
 
     Args:
         path: Of a tar, a Parquet file with photos, a manifest, or anything else.
 
     Raises:
-        SourceError: A manifest can't be read.
         StorageError: There is no room to decompress a tar.
     """
     if path.lower().endswith((".tar", ".parquet")) and os.path.isfile(path):
@@ -46,7 +46,10 @@ def photos_in_file(path: str) -> Iterator[str | PhotoInput]:
             yield from _inner(file, path)
             return
     if is_manifest(path) and os.path.isfile(path):
-        yield from read_paths(Path(path))
+        try:
+            yield from read_paths(Path(path))
+        except SourceError as error:
+            yield _refused(path, error)
     else:
         yield path
 
@@ -54,11 +57,13 @@ def photos_in_file(path: str) -> Iterator[str | PhotoInput]:
 def photos_at(text: str) -> PhotoInput | Iterator[PhotoInput]:
     """Return the photo at an address; or those of what is there: a folder, a tar, a table.
 
+    A file of photos that can't be read is one that can't, as in `photos_in_file`.
+
     Args:
         text: The address, which may have braces, as in ``{0000..0009}.tar``.
 
     Raises:
-        SourceError: It can't be read.
+        SourceError: It is no address, or nothing can be reached there.
     """
     addresses = [parse_address(one) for one in expand_braces(text)]
     if len(addresses) > 1:
@@ -91,9 +96,12 @@ def _in_far_file(file: FarFile) -> Iterator[PhotoInput]:
         yield from _inner(file, file.shown)
     elif is_manifest(address.path):
         places = FarPlaces(address.above())
-        with copied(file) as path:
-            for paths in path_batches(path):
-                yield from (_named(places, file) for file in places.files(paths) if file)
+        try:
+            with copied(file) as path:
+                for paths in path_batches(path):
+                    yield from (_named(places, name) for name in places.files(paths) if name)
+        except SourceError as error:
+            yield _refused(file.shown, error)
     else:
         yield far_photo(address)
 
@@ -111,4 +119,8 @@ def _inner(file: AnyFile, shown: str) -> Iterator[PhotoInput]:
         for name, read in photos:
             yield PhotoInput(f"{printable(shown)}/{name}", read)
     except SourceError as error:
-        yield PhotoInput(printable(shown), Refused(str(error)))
+        yield _refused(shown, error)
+
+
+def _refused(shown: str, error: SourceError) -> PhotoInput:
+    return PhotoInput(printable(shown), Refused(str(error)))

@@ -1,82 +1,37 @@
-"""A source, read: the photos that can be used, and an account of every file that can't."""
+"""A source, read into labelled photos: from its address, a table, or what is in memory."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from photograft.core import choices
 from photograft.core.addresses import shown_address
 from photograft.core.bars import progress_of
-from photograft.core.errors import ImageError
-from photograft.core.files import printable
 from photograft.core.progress import Watched
 from photograft.core.schema import check_choice
-from photograft.core.text import classes, count, natural_key
-from photograft.data.account import account_rows, photo_frame
-from photograft.data.empty_classes import refuse
 from photograft.data.images import DEFAULT_MAX_PIXELS
+from photograft.data.labelled import LabelledPhotos
 from photograft.data.photo import Photo as Photo
-from photograft.data.photo import Photos, examine_all, find_faults, part_faulty
+from photograft.data.photo import examine_all
 from photograft.data.photo import read_as_listed as read_as_listed
 from photograft.data.settings import check_max_pixels
-from photograft.data.sources.base import Listing, SkippedFile
+from photograft.data.sources.base import Listing
 from photograft.data.sources.frames import read_frame
 from photograft.data.sources.in_memory import read_in_memory
-from photograft.data.sources.named_sets import short_name
 from photograft.data.sources.open import open_source
 
 #: Kinds of sources whose photos are called by numbers.
 _NUMBERED = ("arrays", "memory", "parquet", "tfds", "hf")
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """Photos, labels, class names, and what became of every file.
+class Dataset(LabelledPhotos):
+    """Photos, labels, class names, and what became of every file; read from a source.
 
-    Attributes:
-        source: Where it was read from, as the user gave it.
-        kind: ``"folder"``, ``"manifest"``, ``"arrays"``, ``"archive"``, ``"parquet"``,
-            ``"webdataset"``, ``"tfds"``, ``"hf"``, ``"table"`` or ``"memory"``.
-        photos: The usable photos, sorted by name; a `Photo` is made as it is asked for.
-        skipped: The other files, sorted by name.
-        notes: How the source was understood, where that is not plain.
-        max_pixels: Photos with more pixels were skipped.
-        right: Names of photos that the user called right as they are: no label of theirs is
-            suspected.
-        empty_classes: What happens where no photo of a class can be used: ``"error"``, or
-            ``"drop"`` to go on without the class.
-        dropped: The classes that the source names, and that were dropped so.
-        keeps_series: Whether photos of a series are kept on one side: not where the source's own
-            split parts them.
+    Its attributes are those of `LabelledPhotos`.
     """
-
-    source: str
-    kind: str
-    photos: Sequence[Photo]
-    skipped: tuple[SkippedFile, ...]
-    notes: tuple[str, ...]
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    right: frozenset[str] = frozenset()
-    empty_classes: str = "error"
-    dropped: tuple[str, ...] = ()
-    keeps_series: bool = True
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.photos, Photos):  # such as a tuple of them
-            object.__setattr__(self, "photos", Photos(self.photos))
-
-    def __repr__(self) -> str:
-        skipped = f", {count(len(self.skipped), 'file')} skipped" if self.skipped else ""
-        size = f"{count(len(self.photos), 'photo')}{skipped}"
-        return f"Dataset({self.source!r}, {size}, {classes(self.class_names)})"
 
     @classmethod
     def load(
@@ -198,6 +153,7 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
         Raises:
             InputError: `X` holds no photos, or the others do not fit it.
 
+        >>> import numpy as np
         >>> photos = np.zeros((2, 20, 30, 3), np.uint8)
         >>> Dataset.from_arrays(photos, [0, 1], class_names=["cat", "dog"]).class_counts()
         {'cat': 1, 'dog': 1}
@@ -255,88 +211,3 @@ no /photos/gone.jpg. Paths are taken relative to root, /photos.
             empty_classes=empty_classes,
         )
         return found._less({*listing.empty, *(file.label for file in skipped)})
-
-    @property
-    def records(self) -> Photos:
-        """The photos, as columns."""
-        return cast("Photos", self.photos)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, in natural order (``"2"`` before ``"10"``)."""
-        return tuple(sorted(self.records.labels.values, key=natural_key))
-
-    @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """The index of each photo's class in `class_names`, shape ``(n,)``."""
-        index = {name: i for i, name in enumerate(self.class_names)}
-        labels = self.records.labels
-        numbers = np.array([index[name] for name in labels.values], np.int64)
-        return numbers[labels.codes]
-
-    @property
-    def name(self) -> str:
-        """A short name for it: the last part of the source, without its extension.
-
-        Of a set that goes by a name, that name without owner, version and parts.
-        """
-        return short_name(self.source)
-
-    def fingerprint(self) -> str:
-        """Return a SHA-256 over every photo's name, label, split, group and content."""
-        return self.records.fingerprint()
-
-    def class_counts(self) -> dict[str, int]:
-        """Return the number of photos of each class."""
-        counts = Counter(self.records.labels)
-        return {name: counts[name] for name in self.class_names}
-
-    def skipped_counts(self) -> dict[str, int]:
-        """Return how many files were skipped for each reason, as told, the commonest first."""
-        return dict(Counter(file.told for file in self.skipped).most_common())
-
-    def to_frame(self) -> Any:
-        """Return the photos as a pandas DataFrame: a row for each, in their order.
-
-        Its columns: ``name``, ``label``, ``split``, ``group`` (None where there is none), ``width``
-        and ``height`` in pixels, ``format``, ``sha256`` in hexadecimal, and ``note``.
-
-        Raises:
-            InputError: pandas is not installed.
-        """
-        return photo_frame(self.photos)
-
-    def without(self, failures: Mapping[bytes, ImageError]) -> Dataset:
-        """Return the dataset less the photos whose pixels turned out not to decode.
-
-        Args:
-            failures: For each such content digest, what was wrong with it.
-
-        Raises:
-            DatasetError: No photo of a class can be used any more.
-        """
-        if not failures:
-            return self
-        left, bad = part_faulty(self.records, failures)
-        skipped = tuple(sorted([*self.skipped, *bad], key=lambda file: file.name))
-        return replace(self, photos=left, skipped=skipped)._less({file.label for file in bad})
-
-    def _less(self, named: set[str]) -> Dataset:
-        """Return the dataset that drops the classes of `named` without a photo, or raise."""
-        lost = sorted(named - set(self.records.labels.values) - {""}, key=natural_key)
-        # Without any photo at all, it is not about classes; whoever needs photos says so.
-        if lost and len(self.photos) and self.empty_classes == "error":
-            raise refuse(printable(self.source), lost, self.skipped)
-        return replace(self, dropped=(*self.dropped, *lost)) if lost else self
-
-    def verified(self, *, progress: Watched = True) -> Dataset:
-        """Return the dataset less the photos that do not decode, having decoded each one.
-
-        Raises:
-            DatasetError: No photo of a class decodes.
-        """
-        return self.without(find_faults(self.photos, self.max_pixels, progress_of(progress)))
-
-    def account(self) -> list[dict[str, Any]]:
-        """Return one row per file, sorted by name: what it is and what became of it."""
-        return account_rows(self.photos, self.skipped)

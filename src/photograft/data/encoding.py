@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
-from photograft.data.sources.pixels import Array, encode
+from photograft.core.arrays import Array
+from photograft.data.sources.pixels import encode
 
 # Pillow's modes that a PNG keeps as they are: bits, palettes, transparency, 16-bit grey.
 _PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"}

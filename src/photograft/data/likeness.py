@@ -10,12 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from photograft.core.arrays import Floats
-
-Labels = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.intp]
+from photograft.core.arrays import Floats, Indices, Labels
 
 #: Photos that are compared with all others at once.
 BLOCK = 512

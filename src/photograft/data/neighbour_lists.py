@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Floats, Indices
 
 #: Photos of a list on average, each time that lists are made; lists that are looked at either way;
 #: and photos that centres are found on, per centre, in so many rounds.
@@ -24,14 +23,13 @@ _CHUNK = 8192
 #: How often lists are made.
 NUM_TIMES = len(_PER_LIST)
 
-Rows = npt.NDArray[np.intp]
 #: Gives rows of unit length, float32, ``(m, d)``.
-Read = Callable[[Rows], Floats]
+Read = Callable[[Indices], Floats]
 
 
 def neighbour_lists(
     read: Read, num_rows: int, mirrored: Callable[[Floats], Floats], *, time: int = 0
-) -> Iterator[tuple[Rows, Rows]]:
+) -> Iterator[tuple[Indices, Indices]]:
     """Yield rows, and all rows that they are to be compared with, they themselves among them.
 
     Args:

@@ -13,13 +13,14 @@ import numpy as np
 from PIL import Image
 
 from photograft.core.addresses import is_address, shown_address
+from photograft.core.arrays import Array
 from photograft.core.errors import InputError, SourceError, described
 from photograft.core.files import printable, read_file
 from photograft.data.encoding import encode_picture, encode_pixels
 from photograft.data.formats import refuse_by_name
 from photograft.data.sources.addresses import Address, local_path, parse_address
 from photograft.data.sources.members import Member
-from photograft.data.sources.pixels import Array, check_shape, find_scale
+from photograft.data.sources.pixels import check_shape, find_scale
 from photograft.data.sources.places import FarFolder
 
 _EXPECTED = (

@@ -23,14 +23,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Floats, Indices, Labels
 from photograft.core.blas import one_thread
 from photograft.core.text import natural_key
+from photograft.data.joining import Joining
 from photograft.data.likeness import (
     BLOCK,
     MOST_PHOTOS,
-    Indices,
-    Labels,
     Links,
     distances_between,
     links_by_likeness,
@@ -257,26 +256,17 @@ def _joined(labels: Labels, groups: Labels, links: Sequence[Links]) -> Labels:
     # What is known to belong together is one node.
     _, nodes = np.unique(groups, return_inverse=True)
     size = np.bincount(nodes)
-    parent = list(range(len(size)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    merged = np.zeros(len(size), np.bool_)
+    joining = Joining(len(size))
     for i, j in zip(first[order].tolist(), second[order].tolist(), strict=True):
-        a, b = root(int(nodes[i])), root(int(nodes[j]))
+        a, b = joining.root(int(nodes[i])), joining.root(int(nodes[j]))
         if a != b and size[a] + size[b] <= most[labels[i]]:
-            parent[max(a, b)] = min(a, b)
-            size[min(a, b)] = size[a] + size[b]
-            merged[min(a, b)] = True
-    roots = np.array([root(i) for i in range(len(parent))], np.intp)
-    own = roots[nodes]
-    kept = merged[own]
+            joining.join(a, b)
+            size[joining.root(a)] = size[a] + size[b]
+    joined = joining.groups()
+    is_series = np.bincount(joined) > 1
+    own = joined[nodes]
     numbers = np.full(len(labels), -1, np.int64)
     numbering: dict[int, int] = {}
-    for i in np.flatnonzero(kept).tolist():
+    for i in np.flatnonzero(is_series[own]).tolist():
         numbers[i] = numbering.setdefault(int(own[i]), len(numbering))
     return numbers

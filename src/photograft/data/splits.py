@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.arrays import Indices
 from photograft.core.errors import DatasetError
 from photograft.core.text import count
 from photograft.data.dataset import Dataset
 from photograft.data.empty_classes import nothing_usable
 from photograft.data.groups import across_given_splits, content_groups
 from photograft.data.photo import digests_of
-
-Indices = npt.NDArray[np.intp]
 
 #: A class needs this many distinct photos to train on: one to learn from while the other is held
 #: out by cross-validation.

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Floats, Labels
 from photograft.core.progress import Progress, Silent
 from photograft.core.text import count
 from photograft.data.dataset import Dataset
@@ -25,8 +24,6 @@ from photograft.diagnosis.suspects import Judgement, judge_labels
 from photograft.diagnosis.unusable import find_unusable
 from photograft.diagnosis.wording import counted
 from photograft.learning.head.basis import make_basis
-
-Labels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from photograft.core.arrays import Labels
 from photograft.core.statistics import wilson_interval
 from photograft.core.text import count
 from photograft.data.dataset import Dataset
@@ -15,8 +15,6 @@ from photograft.diagnosis.findings import SERIOUS_COST, Finding, Flagged, severi
 from photograft.diagnosis.suspects import Judgement
 from photograft.learning.head.basis import Basis
 from photograft.learning.head.out_of_fold import out_of_fold, repeated_folds
-
-Labels = npt.NDArray[np.int64]
 
 
 def compare_groups(

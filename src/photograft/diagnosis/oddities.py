@@ -111,7 +111,7 @@ def find_oddities(dataset: Dataset, thumbnails: Thumbnails) -> list[Finding]:
                 "aspect",
                 unusual > np.log(_ASPECT),
                 "are of an extreme shape and will be squeezed",
-                "Crop them to what they show.",
+                "Crop such photos to what they show.",
                 lambda i: f"{photos[i].width} × {photos[i].height}",
             ),
         )

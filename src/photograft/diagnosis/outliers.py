@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Doubles, Floats, Labels
 from photograft.core.errors import InputError
 
 #: A score from here on is an outlier's: see `find_outliers` for what it is made of.
@@ -32,9 +31,6 @@ _LEAST_SPREAD = 0.02
 
 #: Less than any cosine: of photos that are no neighbours.
 _NEVER = np.float32(-2)
-
-Doubles = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Booleans, Doubles, Floats, Labels
 from photograft.core.errors import InputError
 from photograft.core.progress import Progress, Silent
 from photograft.core.text import count
@@ -27,10 +26,6 @@ LEAST_SCORE = 0.9
 
 #: A label is doubted only by heads that learned from so many other photos of its class.
 LEAST_KNOWN = 5
-
-Doubles = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

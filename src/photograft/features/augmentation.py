@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from photograft.core.arrays import Pixels
 from photograft.core.errors import InputError, UnknownNameError
 from photograft.core.optional import need_torch
-from photograft.features.geometry import Pixels, draw_map, resample
+from photograft.features.geometry import draw_map, resample
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 
 #: Part of the name of every view: raise it whenever `augment` gives other pixels.

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from photograft.backbones.engines import Engine
+from photograft.core.arrays import Pixels
 from photograft.core.errors import ImageError
 from photograft.core.memo import remembered
 from photograft.core.parallel import in_order
 from photograft.core.progress import Progress
 from photograft.data.dataset import Photo, read_as_listed
 from photograft.features import preprocessing
-from photograft.features.extraction import GROUP_SIZE, Pixels, space_key
+from photograft.features.extraction import GROUP_SIZE, space_key
 from photograft.features.extractor import Extractor, join_extractors
 from photograft.features.pixel_statistics import goes_by_statistics, with_statistics
 from photograft.features.settings import ExtractionSettings

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from photograft.backbones.engines import Engine, engine_code, engine_versions
 from photograft.backbones.int8.ranges import digest_of
-from photograft.backbones.networks import Features
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.backbones.running import num_at_once
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.errors import ImageError
 from photograft.core.parallel import in_order
 from photograft.core.segments import Space
@@ -26,16 +25,13 @@ from photograft.features import preprocessing
 from photograft.features.looks import JoinedNetwork
 
 #: Positions, their features, and the positions and errors of files that failed.
-FeatureBatch = tuple[list[int], Features, list[tuple[int, ImageError]]]
+FeatureBatch = tuple[list[int], Floats, list[tuple[int, ImageError]]]
 
 #: Photos are handed to the network by this many: no fewer than keep every core busy.
 GROUP_SIZE = max(BATCH_SIZE, 2 * num_at_once())
 
 #: Photos decoded ahead of the network: enough to even out large and small ones.
 _WINDOW = 8 * GROUP_SIZE
-
-
-Pixels = npt.NDArray[np.uint8]
 
 
 def _as_it_is(pixels: Pixels, digest: bytes) -> Pixels:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from photograft.core.arrays import Pixels
 from photograft.features.settings import Augmentation
 
-Pixels = npt.NDArray[np.uint8]
 #: 3 x 3, maps ``(x, y, 1)``; pixel i lies between i and i + 1, as in Pillow.
 Map = npt.NDArray[np.float64]
 

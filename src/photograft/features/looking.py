@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from photograft.backbones.networks import Features
 from photograft.backbones.registry import Backbone
+from photograft.core.arrays import Floats
 from photograft.core.errors import ImageError
 from photograft.core.executors.base import Dealing, Done, InProcess
 from photograft.core.executors.choosing import current
@@ -61,7 +61,7 @@ class Looking:
         rows = [rows for own, rows, _ in found if own]
         return indices, np.concatenate(rows) if rows else self.nothing(), failed
 
-    def nothing(self) -> Features:
+    def nothing(self) -> Floats:
         """Return the features of no photo."""
         return np.empty((0, self.backbone.num_features), np.float32)
 

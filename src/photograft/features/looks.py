@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from photograft.backbones.networks import Features, Network
+from photograft.backbones.networks import Network
 from photograft.backbones.registry import Backbone
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.feature_table import Columns, Table
-
-Pixels = npt.NDArray[np.uint8]
 
 #: Pixels as each look prepares them, an argument ``(n, height, width, 3)`` a look, uint8, in;
 #: features of all looks, ``(n, num_features)``, float32, out. Of one look it is a `Network`.
-JoinedNetwork = Callable[..., Features]
+JoinedNetwork = Callable[..., Floats]
 
 
 class JoinedTable:
@@ -35,7 +33,7 @@ class JoinedTable:
     def __len__(self) -> int:
         return min(len(table) for table in self.tables)
 
-    def rows(self, digests: Sequence[bytes], columns: Columns = slice(None)) -> Features:
+    def rows(self, digests: Sequence[bytes], columns: Columns = slice(None)) -> Floats:
         """Return the rows of some photos; see `FeatureTable.rows`."""
         wanted = np.arange(self.num_features)[columns]
         found = np.empty((len(digests), len(wanted)), np.float32)
@@ -61,7 +59,7 @@ class MeanTable:
     def __len__(self) -> int:
         return min(len(table) for table in self._tables)
 
-    def rows(self, digests: Sequence[bytes], columns: Columns = slice(None)) -> Features:
+    def rows(self, digests: Sequence[bytes], columns: Columns = slice(None)) -> Floats:
         """Return the rows of some photos; see `FeatureTable.rows`."""
         total = self._tables[0].rows(digests, columns)
         for table in self._tables[1:]:
@@ -88,7 +86,7 @@ def join_networks(backbone: Backbone, networks: Sequence[Network]) -> JoinedNetw
 
 
 def _mirrored(network: Network) -> Network:
-    def run(pixels: Pixels) -> Features:
+    def run(pixels: Pixels) -> Floats:
         total = network(pixels) + network(np.ascontiguousarray(pixels[:, :, ::-1]))
         return total / np.float32(2)
 

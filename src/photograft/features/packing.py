@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from photograft.backbones.registry import Backbone
-from photograft.features.preprocessing import Pixels
+from photograft.core.arrays import Pixels
 
 #: Height, width and 3.
 Shape = tuple[int, int, int]

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from photograft.backbones.registry import Backbone
+from photograft.core.arrays import Pixels
 from photograft.core.errors import InputError
 from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 
@@ -120,6 +120,3 @@ def _resize(image: Image.Image, width: int, height: int, backbone: Backbone) -> 
     left, top = (image.width - keep_width) / 2, (image.height - keep_height) / 2
     size = (max(width, round(keep_width * scale)), max(height, round(keep_height * scale)))
     return image.resize(size, filter_, box=(left, top, left + keep_width, top + keep_height))
-
-
-Pixels = npt.NDArray[np.uint8]

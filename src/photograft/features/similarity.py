@@ -7,10 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Floats, Labels
 from photograft.core.blas import one_thread
-
-Labels = npt.NDArray[np.int64]
 
 #: Squared distances of rows of length 1 below this are rounding.
 SMALLEST_SQUARED = 1e-3

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from photograft.core.arrays import Doubles
 from photograft.core.drawing.panel import (
     SMALL,
     Entry,
@@ -53,8 +53,6 @@ _EXPLOSION = 20.0
 _OUTLIER = 5.0
 _CUT_PERCENTILE, _CUT_MARGIN = 98, 1.05
 
-Values = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class _Series:
@@ -63,20 +61,20 @@ class _Series:
     `num_odd` counts those that there are and that can't be drawn.
     """
 
-    train: Values
-    validation: Values
+    train: Doubles
+    validation: Doubles
     kept: int
     num_odd: int
 
     @property
-    def shown(self) -> Values:
+    def shown(self) -> Doubles:
         """Those that tell how good it is."""
         return self.validation if np.isfinite(self.validation).any() else self.train
 
     @property
-    def both(self) -> Values:
+    def both(self) -> Doubles:
         """All values that are numbers."""
-        values: Values = np.concatenate([self.train, self.validation])
+        values: Doubles = np.concatenate([self.train, self.validation])
         return values[np.isfinite(values)]
 
 
@@ -183,7 +181,7 @@ def _draw(panel: Panel, series: Sequence[_Series], smoothing: float, limit: floa
 
 def _draw_curve(
     panel: Panel,
-    values: Values,
+    values: Doubles,
     style: tuple[str, str],
     *,
     smoothing: float,

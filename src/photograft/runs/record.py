@@ -108,10 +108,20 @@ def run_info(
     }
 
 
-def provenance(info: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return what a classifier carries of where it comes from."""
+def provenance(
+    info: dict[str, Any], metrics: dict[str, Any], *, has_learned_validation: bool
+) -> dict[str, Any]:
+    """Return what a classifier carries of where it comes from.
+
+    Args:
+        info: What ``run.json`` holds.
+        metrics: What ``metrics.json`` holds.
+        has_learned_validation: Whether it has learned from the validation photos, too, in the end.
+    """
     data = info["data"]
-    train_counts = data["class_counts"]["train"]
+    counts = data["class_counts"]
+    train_counts = counts["train"]
+    others = sum(counts.get("validation", ())) if has_learned_validation else 0
     keep = ("accuracy", "accuracy_interval", "num_photos", "expected_calibration_error")
     return {
         "name": info["name"],
@@ -119,6 +129,7 @@ def provenance(info: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
         "seed": info["seed"],
         "versions": info["versions"],
         "num_train": sum(train_counts),
+        "num_learned": sum(train_counts) + others,
         "majority_class": data["class_names"][int(np.argmax(train_counts))],
         **{part: scores and {k: scores[k] for k in keep} for part, scores in metrics.items()},
     }

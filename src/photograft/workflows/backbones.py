@@ -14,9 +14,9 @@ from photograft.backbones.joined import is_more_than_one
 from photograft.backbones.networks import open_network
 from photograft.backbones.onnx_files.record import is_file_name
 from photograft.backbones.registry import EMBEDDED, Backbone
-from photograft.backbones.running import Floats, Pixels
 from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import check_fetchable, locate_weights
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.bars import progress_of
 from photograft.core.errors import ConversionError, InputError
 from photograft.core.files import check_free, new_folder, path_of

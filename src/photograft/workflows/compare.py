@@ -53,7 +53,7 @@ from photograft.runs.comparison import WINNER, Comparison, complete, read_earlie
 from photograft.runs.folder import PAGE, RUN, load_facts
 from photograft.runs.record import describe_data
 from photograft.runs.run import Clock, Run, environment, now, safe_name
-from photograft.workflows.train import Finished, finish
+from photograft.workflows.finishing import Finished, finish
 
 #: Options that the command has, too.
 _OPTIONS = {

@@ -26,7 +26,8 @@ from photograft.features.series import with_series
 from photograft.features.settings import ExtractionSettings
 from photograft.learning.options import Config, ExtractionOptions, read_settings
 from photograft.report.doctor_page import write_doctor_report
-from photograft.runs.folder import PAGE
+from photograft.runs.comparison import COMPARISON
+from photograft.runs.folder import PAGE, RUN
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ def _check_folder(folder: Path, source: Source) -> None:
     """Make sure, before any work, that findings can be written to a folder."""
     check_outside(folder, source)
     if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / PARQUET_NAME).is_file():
+        # Runs hold findings and a page of their own, which are not to be written over.
+        is_another = any((folder / name).is_file() for name in (RUN, COMPARISON))
+        if is_another or not (folder / PARQUET_NAME).is_file():
             raise StorageError(
                 f"{folder} holds something that is no examination of photos",
                 fix="Choose another folder with --out.",

@@ -188,13 +188,19 @@ def _scored(loaded: Classifier, dataset: Dataset, rules: Rules, extractor: Extra
 def _on_what_it_learned_from(found: Evaluated) -> str:
     """Return what to say of photos that the classifier has learned from; nothing without any."""
     parts = []
+    num_photos = len(found.dataset.photos)
+    if found.trained_on and found.trained_on.num_photos == num_photos:
+        return (
+            f"The classifier was trained on all {num_photos:,} photos: no honest score can be had "
+            "from them. Evaluate on photos that it has not seen."
+        )
     if found.trained_on:
         parts.append(f"it was trained on {found.trained_on.num_photos:,}")
     if found.chosen_by:
         parts.append(f"its settings were chosen by {found.chosen_by.num_photos:,} (validation)")
     if not parts:
         return ""
-    those = f"Of the {count(len(found.dataset.photos), 'photo')}, {' and '.join(parts)}"
+    those = f"Of the {count(num_photos, 'photo')}, {' and '.join(parts)}"
     if found.scores is None:
         return (
             f"{those}: none is new to the classifier, and no honest score can be had from them. "

@@ -15,6 +15,7 @@ from photograft.core.bars import followed
 from photograft.core.errors import ImageError, InputError, StorageError, UnknownNameError
 from photograft.core.files import make_folder, new_file, path_of, printable, read_file
 from photograft.core.progress import Watched
+from photograft.core.store import FeatureStore
 from photograft.data.images import decode
 from photograft.data.loading import check_outside
 from photograft.report.plots.explanation import Explanation, Reads, draw
@@ -36,6 +37,7 @@ def explain(
     keep: float | None = None,
     out: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    store: FeatureStore | None = None,
     note: Callable[[str], None] = lambda text: None,
     progress: Watched = True,
 ) -> list[Explanation]:
@@ -50,6 +52,8 @@ def explain(
             (0, 1); 0.95 by default.
         out: Pictures go into this folder, a PNG a photo; none are drawn where it is not given.
         max_pixels: Photos with more pixels get an error; as in its training where not given.
+        store: Where networks are kept that were prepared for heat maps; the user's cache where not
+            given.
         note: Told what can't be shown, and why.
         progress: Told how far it is.
 
@@ -73,6 +77,7 @@ def explain(
         keep=keep,
         out=None if out is None else path_of(out, "the folder"),
         run=_folder_of(classifier),
+        store=store,
         note=note,
     )
     return list(followed(found, progress, "Explaining", len(files), "photos"))
@@ -87,6 +92,7 @@ def iter_explanations(
     keep: float | None = None,
     out: Path | None = None,
     run: Path | None = None,
+    store: FeatureStore | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Explanation]:
     """Yield explanations of files one after another; see `explain`.
@@ -99,6 +105,7 @@ def iter_explanations(
         keep: Likewise.
         out: Likewise.
         run: The folder of the classifier or its run, by which the training photos are found.
+        store: As in `explain`.
         note: As in `explain`.
     """
     names = classifier.class_names
@@ -122,7 +129,7 @@ def iter_explanations(
         for folder in [*inputs, *([facts.info["data"]["source"]] if facts else [])]:
             check_outside(out, folder)
         make_folder(out, fix="Choose another folder with --out.")
-    explainer = _Explainer(classifier, class_name, rules, reads, note)
+    explainer = _Explainer(classifier, class_name, rules, reads, store, note)
     taken: set[str] = set()
     paths = expand_inputs(inputs, stdin)
     if out is not None:
@@ -141,12 +148,13 @@ class _Explainer:
         class_name: str,
         rules: Rules,
         reads: Reads,
+        store: FeatureStore | None,
         note: Callable[[str], None],
     ) -> None:
         self._classifier, self._class_name, self._reads = classifier, class_name, reads
         self._rules = rules
         self._note: Callable[[str], None] | None = note
-        self._maps = HeatMaps(classifier)
+        self._maps = HeatMaps(classifier, store)
 
     def explain(self, prediction: Prediction, path: Path | None) -> Explanation:
         """Return the explanation of one prediction, drawn where there is a path."""

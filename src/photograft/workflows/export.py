@@ -17,6 +17,7 @@ from photograft.classifier.export.exporting import (
     exported,
 )
 from photograft.classifier.export.parity import Sample
+from photograft.core.arrays import Pixels
 from photograft.core.bars import progress_of
 from photograft.core.errors import ImageError, InputError
 from photograft.core.files import check_free, path_of, printable, read_file
@@ -25,7 +26,7 @@ from photograft.core.progress import Progress, Watched
 from photograft.core.text import count
 from photograft.features.calibration import NUM_PHOTOS
 from photograft.features.packing import pack
-from photograft.features.preprocessing import Pixels, prepare_looks
+from photograft.features.preprocessing import prepare_looks
 from photograft.report.export_page import write_certificate
 from photograft.runs.folder import Facts, File
 from photograft.runs.photos import find_photos, training_facts

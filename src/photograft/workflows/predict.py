@@ -217,20 +217,21 @@ def expand_photos(
             braces such as ``{000..009}.tar``, and addresses of any of these.
         stdin: As in `expand_inputs`.
 
+    A tar, a Parquet file or a manifest that can't be read is yielded as one photo that can't.
+
     Raises:
-        SourceError: A table, or a folder at an address, can't be read.
+        SourceError: Nothing can be reached at an address.
     """
     for given in inputs:
         text = local_path(given)
         if is_address(text):
             photos = photos_at(text)
             yield from [photos] if isinstance(photos, PhotoInput) else photos
-        elif os.path.isfile(text):
-            yield from photos_in_file(text)
-        else:
-            is_pattern = has_braces(text) and not os.path.lexists(text)
-            named = expand_braces(text) if is_pattern else [text]
-            for path in expand_inputs(named, stdin):
+            continue
+        is_pattern = has_braces(text) and not os.path.lexists(text)
+        for named in expand_braces(text) if is_pattern else [text]:
+            is_file = os.path.isfile(named)
+            for path in [named] if is_file else expand_inputs([named], stdin):
                 yield from photos_in_file(path)
 
 
@@ -245,6 +246,9 @@ def expand_inputs(inputs: Iterable[str], stdin: IO[str] | None = None) -> Iterat
 
     A path that does not exist, or a folder that can't be listed, is yielded as it is, and fails
     when it is read.
+
+    Raises:
+        SourceError: A manifest can't be read.
     """
     for text in inputs:
         if text == "-" and stdin is not None:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from photograft.classifier.classifier import Classifier
 from photograft.core.bars import progress_of
 from photograft.core.files import path_of
-from photograft.core.progress import Progress, Watched
+from photograft.core.progress import Watched
+from photograft.core.store import FeatureStore
 from photograft.report.comparison_page import write_comparison_page
 from photograft.report.run_page import write_run_page
 from photograft.runs.comparison import COMPARISON, read_comparison, winners_folder
@@ -38,6 +39,7 @@ def report(
     folder: str | os.PathLike[str],
     *,
     output: str | os.PathLike[str] | None = None,
+    store: FeatureStore | None = None,
     progress: Watched = True,
 ) -> Reported:
     """Write the page of a run or a comparison anew: one HTML file that needs nothing else.
@@ -47,6 +49,7 @@ def report(
     Args:
         folder: Of a run or a comparison.
         output: The HTML file; ``report.html`` in the folder where not given.
+        store: Where features are kept; the user's cache where not given.
         progress: Told how far it is.
 
     Raises:
@@ -61,30 +64,20 @@ def report(
         source = found.facts.info["data"]["source"]
         reads = find_photos(source, found.facts.files)
     out = folder / PAGE if output is None else path_of(output, "the page")
-    _write(found, reads, out, progress_of(progress))
+    classifier, told = found.classifier, progress_of(progress)
+    if found.comparison is not None:
+        write_comparison_page(
+            found.comparison,
+            found.facts,
+            reads,
+            out,
+            classifier=classifier,
+            store=store,
+            progress=told,
+        )
+    elif found.facts is not None:
+        write_run_page(found.facts, reads, out, classifier=classifier, store=store, progress=told)
     return Reported(out, source, bool(reads))
-
-
-def write_report(
-    folder: Path,
-    reads: Mapping[str, Callable[[], bytes]],
-    out: Path,
-    *,
-    progress: Watched = True,
-) -> None:
-    """Do what `report` does, of photos that are given.
-
-    Args:
-        folder: Of a run or a comparison.
-        reads: By name as in the run's ``files.parquet``, what returns a photo's bytes.
-        out: The HTML file.
-        progress: Told how far it is.
-
-    Raises:
-        ClassifierError: The folder is neither, or damaged.
-        StorageError: The page can't be written.
-    """
-    _write(_read(folder), reads, out, progress_of(progress))
 
 
 class _Folder(NamedTuple):
@@ -102,18 +95,6 @@ def _read(folder: Path) -> _Folder:
     if run is None:
         return _Folder(comparison, None, None)
     return _Folder(comparison, load_facts(run), _saved_classifier(run))
-
-
-def _write(
-    found: _Folder, reads: Mapping[str, Callable[[], bytes]], out: Path, progress: Progress
-) -> None:
-    classifier, facts = found.classifier, found.facts
-    if found.comparison is not None:
-        write_comparison_page(
-            found.comparison, facts, reads, out, classifier=classifier, progress=progress
-        )
-    elif facts is not None:
-        write_run_page(facts, reads, out, classifier=classifier, progress=progress)
 
 
 def _saved_classifier(run: Path) -> Classifier | None:

@@ -85,6 +85,11 @@ class Suggestions:
             return ""
         if len(self.photos) == self.num_photos:
             return f"There are no more than {count(len(self.photos), 'photo')}"
+        if not self.photos:
+            return (
+                f"None of the {count(self.num_photos, 'photo')} is worth a label: each is known, "
+                "or near-identical to one that has a label"
+            )
         return (
             f"{len(self.photos):,} of the {self.num_wanted:,} asked for: of the "
             f"{count(self.num_photos, 'photo')}, the others are near-identical to one of these or "

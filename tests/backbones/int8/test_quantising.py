@@ -22,9 +22,9 @@ from photograft.backbones.networks import open_network
 from photograft.backbones.opening import open_model, prepare_network
 from photograft.backbones.prepared import read_prepared
 from photograft.backbones.registry import Backbone
-from photograft.backbones.running import Floats, Pixels
 from photograft.backbones.settings import Preprocessing
 from photograft.backbones.weights import locate_weights
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.errors import ConversionError, InputError
 
 SIZE = 64

@@ -163,8 +163,8 @@ def check_page(page: Page, paths: list[Path], classifier: Classifier) -> None:
     """The page's answers, by the rules that it begins with, are the library's."""
     classify(page, paths)
     known = rules_of(classifier.uncertainty)
-    chosen = page.locator("#say-unsure").input_value()
-    rules = Rules(known["unknown"]["ood_threshold"], float(chosen) if chosen else None)
+    chosen = page.evaluate("() => rules.confidence")
+    rules = Rules(known["unknown"]["ood_threshold"], chosen)
     check_answers(saved(page), classifier.predict(paths, progress=None), classifier, rules)
 
 
@@ -322,6 +322,29 @@ def test_camera(opened: Callable[..., Page], site: Path, said: list[str]) -> Non
     assert page.locator("#camera").is_hidden()
     assert page.evaluate("() => document.activeElement.id") == "use-camera"
     assert len(said) == 1
+
+
+def test_the_camera_rests_after_a_picture_that_fails(
+    opened: Callable[..., Page], site: Path
+) -> None:
+    """It says so, and does not try as often as there are pictures."""
+    page = opened((site / "index.html").as_uri())
+    page.evaluate(
+        """() => {
+          window.failed = 0;
+          const real = window.createImageBitmap;
+          window.createImageBitmap = () => {
+            if (++window.failed === 1) return Promise.reject(new Error("none"));
+            window.createImageBitmap = real;
+            return real(byId("video"));
+          };
+        }"""
+    )
+    page.get_by_role("button", name="Use the camera").click()
+    page.locator("#live .error", has_text="it can't be classified").wait_for()
+    page.wait_for_timeout(500)
+    assert page.evaluate("() => failed") == 1
+    page.locator("#live .bars li").first.wait_for()
 
 
 GIVE = """

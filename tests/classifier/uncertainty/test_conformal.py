@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,17 @@ from photograft.classifier.uncertainty.conformal import (
     check,
     fewest_photos,
     fit_scores,
-    fit_sets,
     true_scores,
 )
 from photograft.core.errors import InputError
 
 Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
+
+
+def fit_sets(probabilities: npt.NDArray[Any], labels: Labels, coverage: float) -> ConformalSets:
+    """Sets by the photos themselves."""
+    return fit_scores(true_scores(probabilities, labels), coverage)
 
 
 def photos(n: int, num_classes: int, seed: int, sharpness: float = 1.5) -> tuple[Doubles, Labels]:

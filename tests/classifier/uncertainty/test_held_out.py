@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from photograft.classifier.uncertainty.abstaining import choose_threshold
-from photograft.classifier.uncertainty.conformal import fit_sets
+from photograft.classifier.uncertainty.conformal import fit_scores, true_scores
 from photograft.classifier.uncertainty.held_out import HeldOutAnswers
 from photograft.core.errors import ClassifierError, InputError
 
@@ -35,7 +35,7 @@ def test_saved_and_loaded_it_answers_as_the_photos_do(n: int) -> None:
     confidences, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     for target in (0.5, 0.9, 0.99):
         assert found.abstention(target) == choose_threshold(confidences, right, target)
-        assert found.sets(target) == fit_sets(probabilities, labels, target)
+        assert found.sets(target) == fit_scores(true_scores(probabilities, labels), target)
 
 
 def test_no_held_out_photos() -> None:

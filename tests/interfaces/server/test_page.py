@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
+from opened_page import CAMERA, opening
 from PIL import Image
 
 import photograft
@@ -26,8 +27,7 @@ pytestmark = [*BROWSER_MARKS, pytest.mark.usefixtures("warm_cache")]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    with chromium(*camera) as started:
+    with chromium(*CAMERA) as started:
         yield started
 
 
@@ -39,27 +39,9 @@ def said() -> list[str]:
 
 @pytest.fixture
 def opened(browser: Browser, said: list[str]) -> Iterator[Callable[..., Page]]:
-    """Opens the page of a server on a phone."""
-    pages = []
-
-    def note(url: str, own: tuple[str, ...]) -> None:
-        if not url.startswith(own):
-            said.append(url)
-
-    def open_page(server: RunningServer, ready: str = "body[data-ready]") -> Page:
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        pages.append(page)
-        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        own = (f"http://{server.address}/", "blob:", "data:")
-        page.on("request", lambda asked: note(asked.url, own))
-        page.goto(own[0])
-        page.wait_for_selector(ready)
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
+    """Opens the page of a server."""
+    with opening(browser, said) as open_page:
+        yield open_page
 
 
 def check_answers(

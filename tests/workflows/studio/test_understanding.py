@@ -27,6 +27,7 @@ def test_nothing_is_trained(unlabelled: Project) -> None:
 def test_it_says_what_the_run_says(done: Project) -> None:
     understanding = Understanding(done, Jobs(done))
     found, run = understanding.facts(), Run.load(done.folder / "runs" / "quick-1")
+    assert run.info["name"] == "doing"  # not "labels", as its table is called
     assert run.metrics is not None
     assert (found["state"], found["name"], found["part"]) == ("fresh", "quick-1", "test")
     assert found["accuracy"] == run.metrics.accuracy

@@ -19,7 +19,8 @@ from photograft.backbones.int8.places import quantised_tensors
 from photograft.backbones.int8.ranges import Ranges
 from photograft.backbones.opening import open_model, prepare_network
 from photograft.backbones.registry import Backbone
-from photograft.backbones.running import Floats, Pixels, Run, num_at_once
+from photograft.backbones.running import Run, num_at_once
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.errors import ConversionError
 
 #: How far a range goes beyond the mean of the photos' ends, in their standard deviations.

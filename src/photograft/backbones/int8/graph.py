@@ -10,20 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
 from photograft.backbones.int8.places import Layer, find_layers, find_sums
 from photograft.backbones.int8.ranges import Ranges
+from photograft.core.arrays import Floats
 from photograft.core.errors import ConversionError
 
 #: Of int8, and the steps of uint8.
 _MOST, _STEPS = 127, 255
 #: What pools or passes on a tensor may read its 8 bits: engines do it in whole numbers.
 _PASSING = ("ReduceMean", "GlobalAveragePool", "AveragePool", "MaxPool")
-
-Weights = npt.NDArray[np.float32]
 
 
 def quantised(model: bytes, ranges: Ranges) -> bytes:
@@ -121,7 +119,7 @@ class _Made:
         return name
 
 
-def weight_scales(weights: Weights, axis: int) -> Weights:
+def weight_scales(weights: Floats, axis: int) -> Floats:
     """Return the scale of each output's weights, float32, shape ``(outputs,)``.
 
     Processors without VNNI multiply uint8 by int8 and add up two products in 16 bits: so two
@@ -141,5 +139,5 @@ def weight_scales(weights: Weights, axis: int) -> Weights:
         for sign in (1, -1):
             pairs = np.maximum(sign * rows, 0).reshape(len(rows), -1, 2).sum(axis=2)
             largest = np.maximum(largest, pairs.max(axis=1))
-    scales: Weights = np.maximum(largest / _MOST, 1e-12).astype(np.float32)
+    scales: Floats = np.maximum(largest / _MOST, 1e-12).astype(np.float32)
     return scales

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from photograft.backbones.registry import Backbone
-from photograft.backbones.running import Floats, Pixels, Run
+from photograft.backbones.running import Run
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.errors import ConversionError, first_line
 
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import onnxruntime
 
-from photograft.backbones.running import Floats, Pixels, Run
+from photograft.backbones.running import Run
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.errors import ConversionError, first_line
 
 #: Fatal errors only: what else goes wrong comes as an exception.

@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime
 
 from photograft.backbones.onnxruntime.network import silent_options
-from photograft.backbones.running import Pixels, Whole
+from photograft.backbones.running import Whole
+from photograft.core.arrays import Pixels
 from photograft.core.errors import ConversionError, first_line
 
 

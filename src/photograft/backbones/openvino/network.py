@@ -12,7 +12,8 @@ from collections import deque
 import numpy as np
 
 from photograft.backbones.openvino.hiding import hidden
-from photograft.backbones.running import Floats, Pixels, Run
+from photograft.backbones.running import Run
+from photograft.core.arrays import Floats, Pixels
 from photograft.core.errors import ConversionError, first_line
 
 with hidden("openvino_telemetry"):

@@ -9,7 +9,8 @@ import numpy as np
 
 from photograft.backbones.openvino.hiding import hidden
 from photograft.backbones.openvino.network import reason_of
-from photograft.backbones.running import Pixels, Whole
+from photograft.backbones.running import Whole
+from photograft.core.arrays import Pixels
 from photograft.core.errors import ConversionError
 
 with hidden("openvino_telemetry"):

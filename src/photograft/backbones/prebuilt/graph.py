@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
 from photograft.backbones.graphs import IR_VERSION, OPSET, Graph, normalised, pooled_map
 from photograft.backbones.prebuilt import lite
 from photograft.backbones.registry import Backbone
-
-Array = npt.NDArray[Any]
+from photograft.core.arrays import Array
 
 
 def build_graph(backbone: Backbone, tensors: Mapping[str, Array]) -> onnx.ModelProto:

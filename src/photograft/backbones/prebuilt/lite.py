@@ -11,15 +11,11 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from photograft.core.arrays import Array, Floats
 from photograft.core.errors import WeightsError
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float32]
 
 #: Of each stage: kernel, stride, expansion.
 _STAGES = ((3, 1, 1), (3, 2, 6), (5, 2, 6), (3, 2, 6), (5, 1, 6), (5, 2, 6), (3, 1, 6))

@@ -10,15 +10,12 @@ import io
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from photograft.backbones.prebuilt.pickles import RefusedError, Storage, Tensor, unpickled
+from photograft.core.arrays import Array
 from photograft.core.errors import WeightsError
-
-Array = npt.NDArray[Any]
 
 #: Written first, and after it the version of the format.
 _MAGIC = 0x1950A86A20F9469CFC6C

@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
+from photograft.core.arrays import Floats
 from photograft.core.errors import InputError
 
 if TYPE_CHECKING:
     import torch
-
-Floats = npt.NDArray[np.float32]
 
 
 class TorchMaps:

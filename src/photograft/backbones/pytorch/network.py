@@ -15,11 +15,10 @@ from photograft.backbones.pytorch.pooling import Places, layer_places, pairs, po
 from photograft.backbones.pytorch.zoo import build
 from photograft.backbones.registry import BATCH_SIZE, Backbone
 from photograft.backbones.running import filled_batches
+from photograft.core.arrays import Floats
 
 #: Added to the standard deviation of one photo's pixels, which may be all the same.
 _EPSILON = 1e-6
-
-Features = npt.NDArray[np.float32]
 
 
 class Normalisation(nn.Module):
@@ -111,7 +110,7 @@ class FrozenNetwork:
         self._device = device
         self._batch_size = batch_size or (BATCH_SIZE if device == "cpu" else ACCELERATED_BATCH)
 
-    def __call__(self, pixels: npt.NDArray[np.uint8]) -> Features:
+    def __call__(self, pixels: npt.NDArray[np.uint8]) -> Floats:
         """Return the pooled output of every layer of the record, joined.
 
         Args:
@@ -126,7 +125,7 @@ class FrozenNetwork:
                 self._module(sent(batch, self._device))[:count]
                 for batch, count in filled_batches(pixels, self._batch_size)
             ]
-            features: Features = torch.cat(found).cpu().numpy()
+            features: Floats = torch.cat(found).cpu().numpy()
         return features
 
 

@@ -19,13 +19,13 @@ from photograft.classifier.export.metadata import describe
 from photograft.classifier.export.order import Order
 from photograft.classifier.export.papers import write_papers
 from photograft.classifier.export.parity import Sample
+from photograft.core.arrays import Pixels
 from photograft.core.choices import EXPORT_PRECISIONS
 from photograft.core.errors import InputError
 from photograft.core.files import new_folder, write_json
 from photograft.core.optional import is_installed, need_torch
 from photograft.core.progress import Progress
 from photograft.core.schema import check_choice
-from photograft.features.preprocessing import Pixels
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from photograft.features.preprocessing import Pixels
+from photograft.core.arrays import Pixels
 
-Floats = npt.NDArray[np.floating[Any]]
+AnyFloats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Artefact(Protocol):
             ImageError: It can't be tried on this file; why.
         """
 
-    def stages(self, photo: Pixels) -> dict[str, Floats]:
+    def stages(self, photo: Pixels) -> dict[str, AnyFloats]:
         """Return what it computes at each of `parity.STAGES` that there is."""
 
-    def answers(self, photo: Pixels) -> dict[str, Floats]:
+    def answers(self, photo: Pixels) -> dict[str, AnyFloats]:
         """Return what its users are told."""

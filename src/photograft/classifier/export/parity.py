@@ -18,14 +18,15 @@ from photograft.backbones.opening import open_whole
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.exporters import Exporter
 from photograft.classifier.export.names import FEATURES, LOGITS, OOD_SCORE, PIXELS, PROBABILITIES
-from photograft.classifier.export.order import Floats
+from photograft.classifier.export.order import AnyFloats
 from photograft.classifier.export.papers import EXAMPLE
 from photograft.classifier.uncertainty.uncertainty import Rules, Uncertainty, logs_of
 from photograft.classifier.views import average, looking_at
+from photograft.core.arrays import Pixels
 from photograft.core.errors import ConversionError, ImageError, first_line
 from photograft.core.parallel import in_order
 from photograft.features.packing import look_shapes, pack, unpack
-from photograft.features.preprocessing import Pixels, prepare_looks
+from photograft.features.preprocessing import prepare_looks
 
 #: What is compared, in the order in which it is computed.
 STAGES = (PIXELS, FEATURES, LOGITS, PROBABILITIES, OOD_SCORE)
@@ -107,14 +108,14 @@ class _Library:
         self._classifier = classifier
         self._network = looking_at(classifier.views, classifier.network())
 
-    def stages(self, pixels: Pixels) -> dict[str, Floats]:
+    def stages(self, pixels: Pixels) -> dict[str, AnyFloats]:
         """Return what it computes at each stage, of packed pixels of a photo."""
         classifier = self._classifier
         rows = self._network(*unpack(pixels[None], look_shapes(classifier.backbone)))
         width = classifier.backbone.num_features
         parts = [rows[:, i : i + width] for i in range(0, rows.shape[1], width)]
         probabilities = average([classifier.classify(part) for part in parts])
-        found: dict[str, Floats] = {
+        found: dict[str, AnyFloats] = {
             PIXELS: pixels.astype(np.float32),
             FEATURES: parts[0][0],
             LOGITS: classifier.head.logits(parts[0][:, classifier.columns()])[0]
@@ -148,17 +149,17 @@ class _Artefact:
         """Return a file's photo."""
         return cast("Pixels", self._example.read_photo(io.BytesIO(data)))
 
-    def stages(self, photo: Pixels) -> dict[str, Floats]:
+    def stages(self, photo: Pixels) -> dict[str, AnyFloats]:
         """Return what it computes at each stage."""
         found = (self._probed or self._asked)(photo[None])
         return {name: found[name][0].astype(np.float32) for name in STAGES if name in found}
 
-    def answers(self, photo: Pixels) -> dict[str, Floats]:
+    def answers(self, photo: Pixels) -> dict[str, AnyFloats]:
         """Return what the example says."""
         return {name: np.asarray(values)[0] for name, values in self._asked(photo[None]).items()}
 
-    def _asked(self, photos: Pixels) -> dict[str, Floats]:
-        return cast("dict[str, Floats]", self._example.answer(self._model, photos))
+    def _asked(self, photos: Pixels) -> dict[str, AnyFloats]:
+        return cast("dict[str, AnyFloats]", self._example.answer(self._model, photos))
 
 
 def in_float(classifier: Classifier) -> Classifier:
@@ -236,7 +237,9 @@ def compare(
         )
 
 
-def _difference(stage: str, expected: Mapping[str, Floats], found: Mapping[str, Floats]) -> float:
+def _difference(
+    stage: str, expected: Mapping[str, AnyFloats], found: Mapping[str, AnyFloats]
+) -> float:
     a, b = expected[stage], found[stage]
     if a.shape != b.shape:
         raise ConversionError(f"the export gives {stage} of shape {b.shape}, not {a.shape}")
@@ -245,7 +248,7 @@ def _difference(stage: str, expected: Mapping[str, Floats], found: Mapping[str, 
     return largest / max(1.0, float(np.abs(a).max())) if stage == FEATURES else largest
 
 
-def _said(stages: Mapping[str, Floats]) -> Said:
+def _said(stages: Mapping[str, AnyFloats]) -> Said:
     scores = stages.get(OOD_SCORE)
     score = None if scores is None else float(np.ravel(scores)[0])
     return Said(stages[PROBABILITIES].astype(np.float32), score)

@@ -13,10 +13,10 @@ from photograft.backbones.int8.calibrating import calibrate
 from photograft.backbones.int8.ranges import Ranges
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.names import BACKBONE
+from photograft.core.arrays import Pixels
 from photograft.core.errors import ConversionError, InputError
 from photograft.features.calibration import LEAST_AGREEMENT
 from photograft.features.packing import look_shapes, unpack
-from photograft.features.preprocessing import Pixels
 
 #: Constants of fewer numbers are kept as they are: there is nothing to be saved.
 _FEW = 1024

@@ -27,13 +27,12 @@ from photograft.classifier.uncertainty.calibration_score import (
     losses_of,
     score_of,
 )
-from photograft.classifier.uncertainty.temperature import Doubles, fit, transformed
+from photograft.classifier.uncertainty.temperature import fit, transformed
+from photograft.core.arrays import Doubles, Labels
 from photograft.core.errors import InputError
 from photograft.core.schema import Schema
 from photograft.core.statistics import NEGLIGIBLE, standard_error
 from photograft.core.text import count
-
-Labels = npt.NDArray[np.int64]
 
 #: Standard errors that the log loss has to fall by: a change that is not needed costs more than one
 #: that is missed, since most heads need none.

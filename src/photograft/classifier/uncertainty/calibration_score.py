@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from photograft.classifier.uncertainty.temperature import Doubles
+from photograft.core.arrays import Doubles, Labels
 from photograft.core.schema import Schema
 from photograft.core.statistics import expected_calibration_error
-
-Labels = npt.NDArray[np.int64]
 
 _NUM_BINS = 15
 _NUM_RESAMPLES = 1000

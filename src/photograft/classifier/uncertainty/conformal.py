@@ -96,28 +96,12 @@ class Check(Schema):
     num_photos: int
 
 
-def fit_sets(
-    probabilities: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.int64], coverage: float
-) -> ConformalSets:
+def fit_scores(scores: Floats, coverage: float) -> ConformalSets:
     """Return how to make sets that hold the right class as often as is asked.
 
     Args:
-        probabilities: Of photos that the head did not learn from, shape ``(n, num_classes)``; n
-            may be 0. Each photo once: of several repeats of out-of-fold ones, one.
-        labels: Class indices, shape ``(n,)``.
-        coverage: In (0, 1).
-
-    Raises:
-        InputError: The shapes do not fit together, or a number is out of its range.
-    """
-    return fit_scores(true_scores(probabilities, labels), coverage)
-
-
-def fit_scores(scores: Floats, coverage: float) -> ConformalSets:
-    """Do what `fit_sets` does, from the scores that `true_scores` gave.
-
-    Args:
-        scores: Shape ``(n,)``.
+        scores: What `true_scores` gives of photos that the head did not learn from, shape ``(n,)``;
+            n may be 0. Each photo once: of several repeats of out-of-fold ones, one.
         coverage: In (0, 1).
 
     Raises:

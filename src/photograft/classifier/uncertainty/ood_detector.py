@@ -24,8 +24,6 @@ from photograft.core.errors import InputError
 from photograft.core.statistics import wilson_interval
 from photograft.features.similarity import Near, chunks, nearest, squared_distances, unit_rows
 
-Labels = npt.NDArray[np.int64]
-
 #: Share of the user's own photos that is kept where nothing else is asked for.
 DEFAULT_KEPT = 0.95
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.classifier.uncertainty.ood_detector import OODDetector, doubt_of, strays
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Floats, Labels
 from photograft.core.errors import InputError
 from photograft.features.similarity import (
     Near,
@@ -22,8 +22,6 @@ from photograft.features.similarity import (
     unit_rows,
     usual_distance,
 )
-
-Labels = npt.NDArray[np.int64]
 
 #: Which neighbour's distance counts: chosen by `benchmarks.unknowns`.
 _NEIGHBOUR = 3

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Doubles = npt.NDArray[np.float64]
+from photograft.core.arrays import Doubles
 
 #: Photos' worth of belief that the head is right as it is; see `fit`.
 _PRIOR_PHOTOS = 5.0

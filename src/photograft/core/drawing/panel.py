@@ -6,15 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from photograft.core.arrays import Doubles
 from photograft.core.drawing.paper import Marker, Paper, Points, Stroke
 from photograft.core.drawing.sheet import text_width
 from photograft.core.drawing.ticks import round_ticks
 from photograft.core.look import AXIS, FAINT, GRID
-
-Values = npt.NDArray[np.float64]
 
 #: Sizes of letters: titles, names of axes, numbers and legends, notes.
 TITLE, NAME, SMALL, NOTE = 11.0, 10.0, 9.0, 8.5
@@ -111,7 +107,7 @@ class Panel:
             self.bottom - self.y.share(y) * (self.bottom - self.top),
         )
 
-    def curve(self, x: Values, y: Values, stroke: Stroke) -> None:
+    def curve(self, x: Doubles, y: Doubles, stroke: Stroke) -> None:
         """Draw a line through values, each two that stand side by side and are finite."""
         clip = (self.left, self.top - 0.02, self.right, self.bottom)
         piece: list[tuple[float, float]] = []
@@ -123,7 +119,7 @@ class Panel:
                 self.paper.line(piece, stroke, clip)
             piece = []
 
-    def band(self, x: Values, low: Values, high: Values, colour: str, opacity: float) -> None:
+    def band(self, x: Doubles, low: Doubles, high: Doubles, colour: str, opacity: float) -> None:
         """Fill what lies between two curves."""
         clip = (self.left, self.top, self.right, self.bottom)
         edge = [*zip(x, low, strict=True), *reversed(list(zip(x, high, strict=True)))]
@@ -134,7 +130,7 @@ class Panel:
         marker.draw(self.paper, *self.place(x, y))
 
 
-def accuracy_scale(values: Values) -> Scale:
+def accuracy_scale(values: Doubles) -> Scale:
     """Return a scale for shares in [0, 1], in percent, with some space around the values."""
     low, high = _with_margin(values)
     spare = max(0.0, _LEAST_SPAN - (high - low)) / 2
@@ -142,7 +138,7 @@ def accuracy_scale(values: Values) -> Scale:
     return scale_between(low, high, lambda share: f"{round(100 * share, 3):g}%")
 
 
-def loss_scale(values: Values) -> Scale:
+def loss_scale(values: Doubles) -> Scale:
     """Return a scale for finite numbers, with some space around them."""
     low, high = _with_margin(values)
     return scale_between(max(low, 0.0) if values.min() >= 0 else low, high)
@@ -154,7 +150,7 @@ def scale_between(low: float, high: float, write: Callable[[float], str] = "{:g}
     return Scale(low, high, ticks, write)
 
 
-def _with_margin(values: Values) -> tuple[float, float]:
+def _with_margin(values: Doubles) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
     return low - margin, high + margin

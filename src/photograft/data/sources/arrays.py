@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from photograft.core.arrays import Array
 from photograft.core.errors import SourceError
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing, split_name
-from photograft.data.sources.labels import Array, read_class_names, read_labels
+from photograft.data.sources.labels import read_class_names, read_labels
 from photograft.data.sources.npz import Npz
 from photograft.data.sources.pixels import check_shape, encode, find_scale
 

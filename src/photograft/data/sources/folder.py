@@ -27,33 +27,15 @@ MARKERS = {
 _Identity = tuple[int, int]
 
 
-def read_folder(path: Path) -> Listing:
-    """List the photos of a folder of class folders, flat or already split.
-
-    Links are followed, except where they lead back to a folder above them. Nothing is opened but
-    folders, and nothing is changed.
-
-    Args:
-        path: The folder.
-
-    Returns:
-        The listing, of kind ``"folder"``.
-
-    Raises:
-        SourceError: The folder can't be read, holds no file in a class folder, or is no source but
-            a run, a comparison or a classifier.
-    """
-    root = path.absolute()
-    refuse_our_own(root)
-    return list_folder(root, walk_folder(root))
-
-
 def list_folder(root: Path, tree: Tree) -> Listing:
-    """List the photos of a folder that was walked; see `read_folder`.
+    """List the photos of a folder of class folders, flat or already split, that was walked.
 
     Args:
         root: The folder, absolute.
         tree: What lies in it.
+
+    Returns:
+        The listing, of kind ``"folder"``.
 
     Raises:
         SourceError: No file lies in a class folder.
@@ -64,7 +46,8 @@ def list_folder(root: Path, tree: Tree) -> Listing:
 def walk_folder(root: Path, *, passed_over: Path | None = None) -> Tree:
     """Return the files and folders below a folder.
 
-    Links are followed as in `read_folder`.
+    Links are followed, except where they lead back to a folder above them. Nothing is opened but
+    folders, and nothing is changed.
 
     Args:
         root: The folder, absolute.

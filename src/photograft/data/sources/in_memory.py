@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from photograft.core.arrays import Array
 from photograft.core.errors import SourceError
 from photograft.core.files import printable
 from photograft.core.text import count as counted
 from photograft.data.photo_inputs import understand
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing, split_name
 from photograft.data.sources.frames import texts
-from photograft.data.sources.labels import Array, read_class_names, read_labels
+from photograft.data.sources.labels import read_class_names, read_labels
 from photograft.data.sources.manifest import check_splits, group_notes
 from photograft.data.sources.table_rows import Rows
 

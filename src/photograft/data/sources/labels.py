@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from photograft.core.arrays import Array
 from photograft.core.errors import SourceError
 from photograft.core.text import count as counted
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _EXPECTED = "one label for each image: whole numbers, text or bools of shape (n,) or (n, 1)"
 

@@ -14,13 +14,14 @@ from typing import IO, Any
 
 import numpy as np
 
+from photograft.core.arrays import Array
 from photograft.core.errors import PhotograftError, SourceError
 from photograft.core.files import printable
 from photograft.core.store import default_cache_dir
 from photograft.core.text import count
 from photograft.data.sources.base import Item, Listing, SkippedFile, make_listing
 from photograft.data.sources.named_sets import PLAIN_NAMES
-from photograft.data.sources.pixels import Array, encode
+from photograft.data.sources.pixels import encode
 from photograft.data.sources.rows import number_items
 from photograft.data.sources.spool import DAMAGED, Readable, damaged, spool
 

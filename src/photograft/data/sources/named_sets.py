@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from photograft.core.addresses import is_address, shown_address
 from photograft.core.errors import SourceError
@@ -33,6 +33,10 @@ _TERM = re.compile(r"[\w.-]+?(?:\[(?:(?:-?\d+)?:(?:-?\d+)?|(?:-?\d+%)?:(?:-?\d+%
 _PATTERN = re.compile(r"[-_.]?\{[^{}/]*(?:\.\.|,)[^{}/]*\}")
 #: How files at addresses end; what ends otherwise is a folder.
 _FILES = (".csv", ".parquet", ".tar", ".tsv", ".txt", ".zip")
+
+#: A table that is called so, for all that it is of; and how the studio's projects end.
+_LABELS = "labels.csv"
+_PROJECT = ".studio"
 
 _EXAMPLES = "a part such as [train[:80%]], or one for each split: [train=train[:80%],test=test]"
 
@@ -88,7 +92,8 @@ def named_set(source: str | os.PathLike[str]) -> NamedSet | None:
 def short_name(source: str | os.PathLike[str]) -> str:
     """Return a short name for a source: the last part of its path, without its extension.
 
-    Of a set that goes by a name, that name without owner, version and parts.
+    Of a set that goes by a name, that name without owner, version and parts; of a ``labels.csv``,
+    as the studio's projects have one, the name of its folder, or of the project.
 
     Args:
         source: As the user gave it; nothing need be there.
@@ -98,17 +103,25 @@ def short_name(source: str | os.PathLike[str]) -> str:
 
     >>> short_name("photos/fruit.zip"), short_name("hf:user/beans[train]")
     ('fruit', 'beans')
+    >>> short_name("photos/birds.studio/labels.csv"), short_name("s3://bucket/birds/labels.csv")
+    ('birds', 'birds')
     """
     named = named_set(source)
     if named is not None:
         return printable(named.short_name)
     text = _PATTERN.sub("", os.fsdecode(source))
+    path: PurePath
     if is_address(text):
-        last = PurePosixPath(shown_address(text).partition("?")[0]).name
-        return printable(last.split(".")[0] if last.lower().endswith(_FILES) else last)
-    path = Path(text).resolve()
-    name = path.name if path.is_dir() else path.name.split(".")[0]
-    return printable(name)
+        path = PurePosixPath(shown_address(text).partition("?")[0])
+        is_folder = not path.name.lower().endswith(_FILES)
+    else:
+        path = Path(text).resolve()
+        is_folder = path.is_dir()
+    if path.name.lower() == _LABELS and not is_folder:
+        folder = path.parent.name.removesuffix(_PROJECT)
+        if folder:
+            return printable(folder)
+    return printable(path.name if is_folder else path.name.split(".")[0])
 
 
 def parse_set(text: str) -> NamedSet | None:

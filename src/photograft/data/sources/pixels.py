@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from photograft.core.arrays import Array
 from photograft.core.errors import SourceError
 from photograft.core.text import count
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 # Resizing leaves floats that are a little beyond the range they are meant to keep.
 _TOLERANCE = 1e-3

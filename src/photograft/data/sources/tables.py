@@ -85,9 +85,20 @@ def path_batches(path: Path) -> Iterator[list[str]]:
             with open_csv(path, _REQUIRED) as opened:
                 header = next((row for row in opened.reader if _is_filled(row)), [])
                 at = _columns(header, shown, ("path",))["path"]
-                while rows := list(itertools.islice(opened.reader, _BATCH)):
-                    yield [row[at].strip() for row in rows if at < len(row)]
-        except (csv.Error, UnicodeDecodeError) as error:
+                paths: list[str] = []
+                try:
+                    for row in opened.reader:
+                        paths += [row[at].strip()] if at < len(row) else []
+                        if len(paths) == _BATCH:
+                            yield paths
+                            paths = []
+                except csv.Error:
+                    yield paths  # what stands before it is whole
+                    raise
+                yield paths
+        except UnicodeDecodeError as error:
+            raise _no_text(shown, error) from error
+        except csv.Error as error:
             raise SourceError(f"the manifest {shown} can't be read", got=str(error)) from error
         return
     import pyarrow as pa  # slow to import
@@ -100,9 +111,7 @@ def path_batches(path: Path) -> Iterator[list[str]]:
             for batch in table.iter_batches(_BATCH, columns=[name], use_threads=False):
                 yield [cell_text(cell) for cell in batch.column(0).to_pylist()]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"the manifest {shown} can't be read as Parquet", got=first_line(error).rstrip(".")
-        ) from error
+        raise _no_parquet(shown, error) from error
 
 
 def _csv_rows(path: Path, note: Callable[[str], object]) -> Rows:
@@ -120,12 +129,7 @@ def _csv_rows(path: Path, note: Callable[[str], object]) -> Rows:
                     got=f"{error} at line {opened.reader.line_num:,}",
                 ) from error
     except UnicodeDecodeError as error:
-        raise SourceError(
-            f"the manifest {shown} is no text",
-            expected="CSV in UTF-8, or as Excel saves it (Windows-1252, or UTF-16)",
-            got=f"a byte 0x{error.object[error.start]:02x} that is not UTF-8",
-            fix="Save it again with the encoding UTF-8.",
-        ) from error
+        raise _no_text(shown, error) from error
 
 
 def _parse_fields(reader: Reader, delimiter: str, shown: str) -> Rows:
@@ -197,7 +201,7 @@ def _columns(
     if missing:
         raise SourceError(
             f"the manifest {shown} has no column {' or '.join(missing)}",
-            expected=_EXPECTED,
+            expected=_EXPECTED if "label" in required else "a header with the column path",
             got=_quoted(header),
         )
     return {name: names.index(name) for name in known if name in names}
@@ -244,8 +248,27 @@ def _parquet_rows(path: Path) -> Rows:
                 )
             return found
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"the manifest {shown} can't be read as Parquet",
-            got=first_line(error).rstrip("."),
-            fix="Write it again; it may have been cut short.",
-        ) from error
+        raise _no_parquet(shown, error) from error
+
+
+def _no_parquet(shown: str, error: Exception) -> SourceError:
+    return _unreadable_parquet(shown, first_line(error).rstrip("."))
+
+
+def _unreadable_parquet(shown: str, why: str) -> SourceError:
+    return SourceError(
+        f"{shown} can't be read as Parquet",
+        got=why,
+        fix="Write it again; it may have been cut short.",
+    )
+
+
+def _no_text(shown: str, error: UnicodeDecodeError) -> SourceError:
+    if shown.lower().endswith(".parquet"):
+        return _unreadable_parquet(shown, "another beginning than Parquet files have")
+    return SourceError(
+        f"the manifest {shown} is no text",
+        expected="CSV in UTF-8, or as Excel saves it (Windows-1252, or UTF-16)",
+        got=f"a byte 0x{error.object[error.start]:02x} that is not UTF-8",
+        fix="Save it again with the encoding UTF-8.",
+    )

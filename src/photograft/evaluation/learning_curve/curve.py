@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from photograft.core.arrays import Doubles
 from photograft.core.text import VISIBLE_POINTS, count, signed
 from photograft.evaluation.learning_curve.extrapolation import LEVEL
 
 #: With fewer sizes than these, what is known of other curves says more than this one does.
 _FEW_SIZES = 4
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -87,13 +85,13 @@ class LearningCurve:
     layers: tuple[str, ...]
     class_names: tuple[str, ...]
     num_photos: int
-    sizes: Values
-    accuracy: Values
-    log_loss: Values
-    recall: Values
-    recall_by_seed: Values
-    penalties: Values
-    overall: Values
+    sizes: Doubles
+    accuracy: Doubles
+    log_loss: Doubles
+    recall: Doubles
+    recall_by_seed: Doubles
+    penalties: Doubles
+    overall: Doubles
     forecasts: tuple[Forecast, ...]
     classes: tuple[ClassGain, ...]
     band: tuple[Forecast, ...]
@@ -180,7 +178,7 @@ class LearningCurve:
         return said
 
 
-def _listed(values: Values) -> list[Any]:
+def _listed(values: Doubles) -> list[Any]:
     return [
         _listed(value)
         if isinstance(value, np.ndarray)

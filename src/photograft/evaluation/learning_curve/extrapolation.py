@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from photograft.core.arrays import Doubles
 
 #: The probability that an interval is meant to have.
 LEVEL = 0.8
@@ -51,12 +51,12 @@ class Extrapolation:
         now: The same curves at the largest size that was measured, shape ``(num_draws,)``.
     """
 
-    sizes: Values
-    median: Values
-    low: Values
-    high: Values
-    draws: Values
-    now: Values
+    sizes: Doubles
+    median: Doubles
+    low: Doubles
+    high: Doubles
+    draws: Doubles
+    now: Doubles
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Noise:
         shared: Standard deviation of the factor by which all sizes are off together, as a share.
     """
 
-    own: Values
+    own: Doubles
     shared: float
 
 
@@ -117,7 +117,7 @@ def extrapolate(
     return Extrapolation(ahead, median, low, high, draws, now)
 
 
-def _grid(error: float, deviation: float) -> Values:
+def _grid(error: float, deviation: float) -> Doubles:
     """Return error now, lasting share, exponent and log prior of every cell, shape ``(m, 4)``.
 
     The error's prior is Jeffreys's for a rate near zero: flat in its square root.
@@ -131,16 +131,16 @@ def _grid(error: float, deviation: float) -> Values:
     return np.stack([e, share, exponent, -0.5 * off**2], axis=1)
 
 
-def _law(grid: Values, ratio: Values) -> Values:
+def _law(grid: Doubles, ratio: Doubles) -> Doubles:
     """Return the law's error rates at sizes relative to the largest, shape ``(m, len(ratio))``."""
     e, share, exponent = grid[:, 0:1], grid[:, 1:2], grid[:, 2:3]
-    law: Values = np.minimum(e * (share + (1 - share) * ratio ** (-exponent)), 1.0)
+    law: Doubles = np.minimum(e * (share + (1 - share) * ratio ** (-exponent)), 1.0)
     return law
 
 
 def _posterior(
-    grid: Values, law: Values, measured: Values, variances: Values, doublings: Values
-) -> Values:
+    grid: Doubles, law: Doubles, measured: Doubles, variances: Doubles, doublings: Doubles
+) -> Doubles:
     """Return each cell's probability, shape ``(num_drifts, m)``."""
     typical = np.maximum(
         measured, np.sqrt(variances)
@@ -154,29 +154,29 @@ def _posterior(
         logs[i] = -0.5 * np.square(z).sum(axis=0) - np.log(np.diag(root)).sum() + grid[:, 3]
     logs += np.log(_DRIFT_PRIOR)[:, None]
     weights = np.exp(logs - logs.max())
-    posterior: Values = weights / weights.sum()
+    posterior: Doubles = weights / weights.sum()
     return posterior
 
 
-def _wiener(distances: Values) -> Values:
+def _wiener(distances: Doubles) -> Doubles:
     """Return the covariance of an integrated Wiener process that starts level at 0, ``(t, t)``."""
     near = np.minimum.outer(distances, distances)
     far = np.maximum.outer(distances, distances)
-    covariance: Values = near**2 * (3 * far - near) / 6
+    covariance: Doubles = near**2 * (3 * far - near) / 6
     return covariance
 
 
-def _root(covariance: Values) -> Values:
+def _root(covariance: Doubles) -> Doubles:
     """Return a square root of a matrix that may be singular, as where a target is the last size."""
     values, vectors = np.linalg.eigh(covariance)
-    root: Values = vectors * np.sqrt(np.maximum(values, 0))
+    root: Doubles = vectors * np.sqrt(np.maximum(values, 0))
     return root
 
 
 def measure_noise(
-    wrong: Values,
+    wrong: Doubles,
     groups: npt.NDArray[np.int64],
-    by_seed: Values,
+    by_seed: Doubles,
     *,
     num_by_seed: float,
     held_out: float = 0.2,

@@ -12,15 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from photograft.core.arrays import Doubles
 from photograft.core.progress import Progress
 from photograft.core.schema import check_range
 from photograft.data.splits import make_folds
-from photograft.evaluation.learning_curve.curve import (
-    ClassGain,
-    Forecast,
-    LearningCurve,
-    Values,
-)
+from photograft.evaluation.learning_curve.curve import ClassGain, Forecast, LearningCurve
 from photograft.evaluation.learning_curve.extrapolation import (
     LEVEL,
     Extrapolation,
@@ -119,9 +115,9 @@ def _extrapolated(
     measured: Measured,
     groups: npt.NDArray[np.int64],
     chosen: npt.NDArray[np.bool_],
-    multiples: Sequence[float] | Values,
+    multiples: Sequence[float] | Doubles,
     seed: int,
-) -> tuple[Values, Extrapolation]:
+) -> tuple[Doubles, Extrapolation]:
     """Return the chosen photos' error rates, and where they may go."""
     held_out = measured.subsets.held_out
     scored = chosen & held_out.any(axis=0)
@@ -152,12 +148,12 @@ def _class_gains(
     groups: npt.NDArray[np.int64],
     names: Sequence[str],
     seed: int,
-) -> tuple[tuple[ClassGain, ...], Values]:
+) -> tuple[tuple[ClassGain, ...], Doubles]:
     """Return each class's gain by twice the photos, the largest first, and recalls ``(s, k)``."""
     k = len(names)
     scored = measured.subsets.held_out.any(axis=0)
     recalls = np.full((len(measured.subsets.sizes), k), np.nan)
-    draws: dict[int, Values] = {}
+    draws: dict[int, Doubles] = {}
     for c in range(k):
         if (scored & (labels == c)).any():
             # Another seed for each, so that their draws are independent and can be compared.
@@ -176,7 +172,7 @@ def _class_gains(
     return tuple(sorted(gains, key=lambda g: (not g.stands_out, -g.gain, g.name))), recalls
 
 
-def _most_to_gain(draws: dict[int, Values]) -> set[int]:
+def _most_to_gain(draws: dict[int, Doubles]) -> set[int]:
     """Return the fewest classes, half of them at most, that surely gain more than all others do.
 
     Surely: each of them more than each of the others, in `_SURE` of the draws.
@@ -192,7 +188,7 @@ def _most_to_gain(draws: dict[int, Values]) -> set[int]:
     return set()
 
 
-def _forecasts(multiples: Sequence[float] | Values, ahead: Extrapolation) -> tuple[Forecast, ...]:
+def _forecasts(multiples: Sequence[float] | Doubles, ahead: Extrapolation) -> tuple[Forecast, ...]:
     return tuple(
         Forecast(float(m), round(n), 1 - float(middle), 1 - float(high), 1 - float(low))
         for m, n, middle, low, high in zip(
@@ -201,9 +197,9 @@ def _forecasts(multiples: Sequence[float] | Values, ahead: Extrapolation) -> tup
     )
 
 
-def _by_seed(values: Values, chosen: npt.NDArray[np.bool_]) -> Values:
+def _by_seed(values: Doubles, chosen: npt.NDArray[np.bool_]) -> Doubles:
     """Return each seed's mean over the chosen photos that it held out; NaN where none."""
     own = values[:, :, chosen]
     counts = np.isfinite(own).sum(axis=2)
-    means: Values = np.where(counts > 0, np.nansum(own, axis=2) / np.maximum(counts, 1), np.nan)
+    means: Doubles = np.where(counts > 0, np.nansum(own, axis=2) / np.maximum(counts, 1), np.nan)
     return means

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Doubles, Floats, Labels
 from photograft.core.errors import DatasetError
 from photograft.core.progress import Progress, Silent
 from photograft.data.splits import make_folds
@@ -31,9 +31,6 @@ _HOPELESS = 0.005
 _TOLERANCE = 1e-4
 _MAX_ELEMENTS = 20_000_000
 
-Values = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class Subsets:
@@ -48,9 +45,9 @@ class Subsets:
     train: npt.NDArray[np.bool_]
 
     @property
-    def sizes(self) -> Values:
+    def sizes(self) -> Doubles:
         """Mean number of photos learned from, shape ``(num_sizes,)``."""
-        sizes: Values = self.train.sum(axis=2).mean(axis=1)
+        sizes: Doubles = self.train.sum(axis=2).mean(axis=1)
         return sizes
 
 
@@ -67,14 +64,14 @@ class Measured:
     """
 
     subsets: Subsets
-    losses: Values
-    hits: Values
-    penalties: Values
+    losses: Doubles
+    hits: Doubles
+    penalties: Doubles
 
 
 def make_subsets(
-    labels: Indices,
-    groups: Indices,
+    labels: Labels,
+    groups: Labels,
     keys: Sequence[bytes],
     *,
     num_seeds: int,
@@ -116,23 +113,23 @@ def make_subsets(
     return Subsets(np.stack(held_out), train[keep])
 
 
-def _fractions(labels: Indices, n: int) -> Values:
+def _fractions(labels: Labels, n: int) -> Doubles:
     """Return the shares of the photos to learn from that the sizes are, the last one 1."""
     counts = np.bincount(labels)
     middling = float(np.median(counts[counts > 0])) * (NUM_FOLDS - 1) / NUM_FOLDS
     smallest = min(1.0, max(_SMALLEST / middling, 2 * _LEAST / n))
     steps = int(np.clip(np.ceil(np.log(1 / smallest) / np.log(_GROWTH)), 0, _MOST_SIZES - 1))
-    fractions: Values = np.geomspace(smallest, 1, steps + 1)
+    fractions: Doubles = np.geomspace(smallest, 1, steps + 1)
     return fractions
 
 
 def _positions(
-    labels: Indices,
-    groups: Indices,
+    labels: Labels,
+    groups: Labels,
     keys: Sequence[bytes],
     usable: npt.NDArray[np.bool_],
     seed: int,
-) -> Values:
+) -> Doubles:
     """Return the share of the photos from which on each photo is learned from; infinite for never.
 
     Groups come in hashed order. Each stands, in each of its classes, where its photos' middle is.
@@ -157,7 +154,7 @@ def _positions(
 
 def measure(
     basis: Basis,
-    labels: Indices,
+    labels: Labels,
     subsets: Subsets,
     photo_weights: Floats,
     *,
@@ -188,7 +185,7 @@ def measure(
     return Measured(subsets, losses, hits, np.array(PENALTIES)[chosen])
 
 
-def choose_penalties(tried: Sequence[Values], held_out: npt.NDArray[np.bool_]) -> Indices:
+def choose_penalties(tried: Sequence[Doubles], held_out: npt.NDArray[np.bool_]) -> Labels:
     """Choose a penalty for each size and seed by photos other than those it is scored on.
 
     The choice is by the other seeds' log loss of the photos that this one does not hold out. As
@@ -212,17 +209,17 @@ def choose_penalties(tried: Sequence[Values], held_out: npt.NDArray[np.bool_]) -
     padded = np.pad(best, ((1, 1), (0, 0)), mode="edge")
     smooth = np.median(np.stack([padded[:-2], best, padded[2:]]), axis=0).astype(np.int64)
     most = np.array([len(losses) - 1 for losses in tried])[:, None]
-    chosen: Indices = np.minimum(smooth, most)
+    chosen: Labels = np.minimum(smooth, most)
     return chosen
 
 
 def _path(
     basis: Basis,
-    labels: Indices,
+    labels: Labels,
     train: npt.NDArray[np.bool_],
     held_out: npt.NDArray[np.bool_],
     photo_weights: Floats,
-) -> tuple[Values, Values]:
+) -> tuple[Doubles, Doubles]:
     """Return losses and hits of one size, shape ``(num_tried, num_seeds, n)``, strong to weak.
 
     Each penalty begins where the stronger one ended: weak ones are slow to solve from nothing.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Doubles, Floats
 
 _ITERATIONS, _HALVINGS = 50, 20
 _TOLERANCE = 1e-7
@@ -35,8 +35,6 @@ _PULL = 3e-3
 _LEAST_SHARE = 0.05
 #: What the logits are multiplied by where no head tells anything: next to nothing.
 _UNSURE = 1e-3
-
-Doubles = npt.NDArray[np.float64]
 
 
 class Blend(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Booleans, Floats
 from photograft.core.statistics import standard_error
 from photograft.learning.head.basis import Basis
 from photograft.learning.head.solver import log_probabilities, solve
@@ -29,7 +29,7 @@ _MAX_KEPT = 50_000_000
 _MAX_ELEMENTS = 20_000_000
 
 #: Which photos count, a boolean for each; None for all of them.
-Counted = npt.NDArray[np.bool_] | None
+Counted = Booleans | None
 
 
 @dataclass(frozen=True)

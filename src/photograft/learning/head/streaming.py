@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from photograft.classifier.head import Head
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Doubles, Floats, Labels
 from photograft.core.blas import one_thread
 from photograft.learning.head.basis import Basis, Block, floored, kept_axes
 from photograft.learning.head.discriminant import (
@@ -27,7 +27,7 @@ from photograft.learning.head.discriminant import (
     strong_axes,
 )
 from photograft.learning.head.solver import HISTORY, solve, two_loops
-from photograft.learning.head.streams import ROWS, Doubles, Labels, Passes, Rows, Turn
+from photograft.learning.head.streams import ROWS, Passes, Rows, Turn
 
 #: Rows of the sample that a logistic head begins with.
 _SAMPLE = 50_000

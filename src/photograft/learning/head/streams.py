@@ -9,9 +9,8 @@ from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Doubles, Floats, Labels
 from photograft.core.parallel import in_order, num_cores
 from photograft.learning.head.basis import Basis, Reader
 
@@ -19,8 +18,6 @@ from photograft.learning.head.basis import Basis, Reader
 ROWS = 4096
 
 T = TypeVar("T")
-Doubles = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from photograft.core.arrays import Doubles
 from photograft.core.statistics import NEGLIGIBLE, standard_error
 
 Candidate = TypeVar("Candidate")
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

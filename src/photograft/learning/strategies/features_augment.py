@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from photograft.core.arrays import Pixels
 from photograft.core.feature_table import Table
 from photograft.data.photo import Photo
 from photograft.features.augmentation import augment, generator, view_name
 from photograft.features.extraction import View
 from photograft.features.layers import last_columns
-from photograft.features.preprocessing import CROP_MARGIN, Pixels
+from photograft.features.preprocessing import CROP_MARGIN
 from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
 from photograft.learning.head.selection import Selection, is_better, to_json
 from photograft.learning.job import Fitted, Job, OutOfFold

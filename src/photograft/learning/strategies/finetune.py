@@ -11,6 +11,7 @@ import torch
 from photograft.backbones.engines import Engine
 from photograft.backbones.registry import Backbone, Layer
 from photograft.classifier.head import Head
+from photograft.core.arrays import Doubles
 from photograft.core.errors import InputError
 from photograft.core.feature_table import Table
 from photograft.data.dataset import Photo
@@ -29,7 +30,7 @@ from photograft.learning.loop.setup import (
     target_encoding_of,
     trained_classifier,
 )
-from photograft.learning.scheduling.judging import Doubles, Gain
+from photograft.learning.scheduling.judging import Gain
 from photograft.learning.settings import DEFAULT_TRAINING
 from photograft.learning.strategies import features, features_augment
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from photograft.core.arrays import Pixels
 from photograft.core.drawing.sheet import Sheet, fitted, fitting_size, pixels
 from photograft.core.errors import InputError
 from photograft.core.look import DPI, FAINT, INK
 from photograft.core.text import short_text
 from photograft.data.images import DEFAULT_MAX_PIXELS, decode
 from photograft.features.augmentation import augment, generator
-from photograft.features.geometry import Pixels
 from photograft.features.settings import Augmentation
 
 #: In inches: the longer side of a panel, the space around panels, the room for a panel's words.

@@ -17,13 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from photograft.backbones.running import num_at_once
 from photograft.classifier.prediction import Prediction
+from photograft.core.arrays import Pixels
 from photograft.workflows.serving.figures import ModelFigures
-
-Pixels = npt.NDArray[np.uint8]
 
 #: Seconds that a photo waits for others at most, while the engine is idle.
 MAX_WAIT = 0.005

@@ -16,16 +16,14 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from photograft.backbones.registry import Backbone
+from photograft.core.arrays import Pixels
 from photograft.core.errors import ImageError
 from photograft.data.pillow_state import Room
 from photograft.features.packing import Shape, look_shapes, packed_shape, unpack
 from photograft.workflows.serving.decoding_worker import ERROR, JOB, NUMBER, PIXELS, SIZE
 from photograft.workflows.serving.limits import Limits
-
-Pixels = npt.NDArray[np.uint8]
 
 _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "

@@ -29,8 +29,10 @@ def about(classifier: Classifier, known: dict[str, Any]) -> list[tuple[str, list
     """
     trained, backbone = classifier.trained, classifier.backbone
     found = [("Classes", [", ".join(known["classes"])])]
-    if isinstance(trained.get("num_train"), int):
-        found.append(("Learned from", [count(trained["num_train"], "photo")]))
+    if isinstance(first := trained.get("num_train"), int):
+        learned = trained.get("num_learned", first)
+        before = f", {first:,} of them before it was scored" if learned > first else ""
+        found.append(("Learned from", [f"{count(learned, 'photo')}{before}"]))
     for part in ("test", "validation"):
         scores = trained.get(part)
         if scores and scores.get("accuracy_interval"):

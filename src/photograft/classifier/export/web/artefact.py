@@ -15,11 +15,11 @@ from photograft.backbones.opening import open_whole
 from photograft.backbones.registry import Backbone
 from photograft.classifier.export.metadata import read_metadata
 from photograft.classifier.export.names import FEATURES, PIXELS
-from photograft.classifier.export.order import Floats
+from photograft.classifier.export.order import AnyFloats
 from photograft.classifier.export.web.neighbours import LIKENESS
 from photograft.classifier.export.web.page import facts_in, network_in
 from photograft.classifier.export.web.pixels import page_pixels
-from photograft.features.preprocessing import Pixels
+from photograft.core.arrays import Pixels
 
 
 def open_artefact(folder: Path) -> PageArtefact:
@@ -46,13 +46,13 @@ class PageArtefact:
         """Return what the network sees of a photo; see `page_pixels`."""
         return page_pixels(data, self._backbone, max_pixels=self._facts["max_pixels"])
 
-    def stages(self, photo: Pixels) -> dict[str, Floats]:
+    def stages(self, photo: Pixels) -> dict[str, AnyFloats]:
         """Return what the network computes at each stage."""
         found = self._run(photo[None])
         others = {name: v[0].astype(np.float32) for name, v in found.items() if name != LIKENESS}
         return {PIXELS: photo.astype(np.float32), **others}
 
-    def answers(self, photo: Pixels) -> dict[str, Floats]:
+    def answers(self, photo: Pixels) -> dict[str, AnyFloats]:
         """Return what users are told, by the names of the outputs that the page shows."""
         found = self._run(photo[None])
         names = self._facts["outputs"]

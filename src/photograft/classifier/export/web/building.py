@@ -22,10 +22,10 @@ from photograft.classifier.export.web.checks import checks
 from photograft.classifier.export.web.neighbours import LIKENESS, Neighbours, add_likeness
 from photograft.classifier.export.web.page import PageParts, build_folder, build_page
 from photograft.classifier.export.web.runtime import Runtime, read_runtime
+from photograft.core.arrays import Pixels
 from photograft.core.errors import InputError
 from photograft.core.text import size
 from photograft.features.packing import look_shapes, packed_shape
-from photograft.features.preprocessing import Pixels
 
 #: No page holds more: browsers refuse texts that are much longer.
 MAX_BYTES = 256 * 2**20

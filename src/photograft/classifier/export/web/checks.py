@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, ImageDraw, ImageFilter
 
 from photograft.backbones.registry import Backbone
 from photograft.classifier.export.web.pixels import page_pixels
-from photograft.features.preprocessing import Pixels
+from photograft.core.arrays import Pixels
 
 #: From packed pixels of a photo, the first axis of length 1, to probabilities ``(1, num_classes)``
 #: and, where the classifier has a detector, OOD scores ``(1,)``.

@@ -13,10 +13,11 @@ import io
 from PIL import Image, JpegImagePlugin
 
 from photograft.backbones.registry import Backbone
+from photograft.core.arrays import Pixels
 from photograft.core.errors import ImageError
 from photograft.data import images
 from photograft.features.packing import pack
-from photograft.features.preprocessing import Pixels, prepare_looks
+from photograft.features.preprocessing import prepare_looks
 
 #: How colours may be stored in the JPEGs that a page decodes: as often as the light, half as often
 #: along the rows, or also along the columns. Each is that component's sampling across and down.

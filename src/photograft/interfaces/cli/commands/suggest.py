@@ -74,7 +74,8 @@ def suggest(
         print(
             f"Left out {known}: the classifier has learned from them, or from near-identical ones"
         )
-    _show(console, found.photos)
+    if found.photos:
+        _show(console, found.photos)
     if found.shortfall:
         print(found.shortfall)
     if out is not None:

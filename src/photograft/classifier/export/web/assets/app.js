@@ -41,6 +41,9 @@ async function start() {
 
 // --- photos ---
 
+/** Why a photo has no answer. */
+const wordsOf = (error) => error.words ?? texts.errors[error.reason ?? "failed"];
+
 function add(photos) {
   if (!photos.length) return say(texts.status.nothing);
   total += photos.length;
@@ -62,7 +65,7 @@ async function answer(photo, place) {
     row = await classify({ blob: photo.blob, side: THUMBNAIL });
     row.address = row.thumbnail ? URL.createObjectURL(row.thumbnail) : null;
   } catch (error) {
-    row = { error: error.words ?? texts.errors[error.reason ?? "failed"] };
+    row = { error: wordsOf(error) };
   }
   Object.assign(row, { name: photo.name, batch: photo.batch });
   underWay--;
@@ -187,21 +190,25 @@ function offerRules() {
   check.checked = begun.ood_threshold !== null;
   const choice = byId("say-unsure");
   choice.replaceChildren(new Option(texts.rules.never, ""));
+  // Two of them may have the same confidence: it is their places that tell them apart.
+  const confidences = [null, ...unsure.map(({ confidence }) => confidence)];
   for (const rule of unsure) {
     const values = { confidence: percent(rule.confidence), accuracy: roundPercent(rule.min_accuracy) };
     const words = filled(texts.rules[rule.is_shown ? "target" : "hoped"], values);
-    choice.append(new Option(words, String(rule.confidence)));
+    choice.append(new Option(words, String(choice.length)));
   }
-  const asked = begun.confidence === null ? "" : String(begun.confidence);
-  if (![...choice.options].some(({ value }) => value === asked)) {
+  if (!confidences.includes(begun.confidence)) {
+    confidences.push(begun.confidence);
     const values = { confidence: percent(begun.confidence) };
-    choice.append(new Option(filled(texts.rules.asked, values), asked));
+    choice.append(new Option(filled(texts.rules.asked, values), String(choice.length)));
   }
-  choice.value = asked;
+  const asked = confidences.indexOf(begun.confidence);
+  choice.selectedIndex = asked;
   const take = () => {
     rules.ood_threshold = check.checked ? limit : null;
-    rules.confidence = choice.value ? Number(choice.value) : null;
-    rules.are_asked = check.checked === (begun.ood_threshold !== null) && choice.value === asked;
+    rules.confidence = confidences[choice.selectedIndex];
+    rules.are_asked =
+      check.checked === (begun.ood_threshold !== null) && rules.confidence === begun.confidence;
     showAgain();
   };
   check.onchange = choice.onchange = take;

@@ -2,7 +2,7 @@
 
 let stream = null;
 
-// Seconds of rest after a refusal, doubled by each that follows.
+// Seconds of rest after a failure, doubled by each that follows.
 const REST = 1;
 const LONGEST_REST = 30;
 
@@ -14,6 +14,7 @@ async function openCamera() {
     return say(filled(texts.status.camera_off, { detail: error.message || error.name }), true);
   }
   byId("camera").hidden = false;
+  byId("live").replaceChildren();
   byId("video").srcObject = stream;
   await byId("video").play();
   byId("keep").focus();
@@ -34,13 +35,11 @@ async function watch(own) {
       );
       rest = REST;
     } catch (error) {
-      // Between two pictures there is none, and the next one will do; what is refused is said, and
-      // whoever refuses is not asked again at once.
-      if (error.words) {
-        byId("live").replaceChildren(make("p", "", error.words));
-        await new Promise((resolve) => setTimeout(resolve, 1000 * rest));
-        rest = Math.min(2 * rest, LONGEST_REST);
-      }
+      // What fails is said, and not tried again at once: it may fail as often as there are pictures.
+      if (stream !== own) return;
+      byId("live").replaceChildren(make("p", "error", wordsOf(error)));
+      await new Promise((resolve) => setTimeout(resolve, 1000 * rest));
+      rest = Math.min(2 * rest, LONGEST_REST);
     }
     await new Promise(requestAnimationFrame);
   }

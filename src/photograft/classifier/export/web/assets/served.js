@@ -10,27 +10,62 @@ let classifiers = [];
 /** An error whose words are for the user. */
 const refusal = (words) => Object.assign(new Error(words), { words });
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
-const detailOf = async (response) => (await response.json()).detail;
+
+/** What the server says of a refusal; where it says nothing, as a proxy's page, its status. */
+async function detailOf(response) {
+  const said = await response.json().catch(() => ({}));
+  return said.detail ?? filled(texts.errors.status, { status: response.status });
+}
 
 /** Ask the server; where it has no room just now, or is not done, again when it says so. */
-async function fetched(place, more = {}) {
-  const token = byId("token").value;
-  const headers = { ...more.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+async function sent(place, more, token, { tries, told }) {
+  let headers;
+  try {
+    headers = new Headers({ ...more.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) });
+  } catch {
+    return new Response(null, { status: 401 }); // what no header can hold is no token of its
+  }
   for (let i = 1; ; i++) {
-    const response = await fetch(place, { ...more, headers });
-    if (![202, 429, 503].includes(response.status) || i === TRIES) return response;
+    let response;
+    try {
+      response = await fetch(place, { ...more, headers });
+    } catch {
+      throw refusal(texts.errors.unreachable);
+    }
+    if (![202, 429, 503].includes(response.status) || i >= tries) return response;
+    if (response.status !== 202) told(texts.status.busy);
     await pause(Math.min(Number(response.headers.get("Retry-After")) || 1, LONGEST_WAIT));
   }
 }
 
+let tokenAsked = null;
+
+/** Ask likewise; where the server wants a token, or another one, the user is asked for it first. */
+async function fetched(place, more = {}, { tries = TRIES, told = say } = {}) {
+  for (let isAsked = false; ; ) {
+    const token = byId("token").value;
+    const response = await sent(place, more, token, { tries, told });
+    if (response.status !== 401) {
+      if (isAsked) say(facts.name ? readyText() : texts.status.starting);
+      return response;
+    }
+    // Where somebody has given another one meanwhile, that is tried.
+    if (tokenAsked || token === byId("token").value) await (tokenAsked ??= tokenGiven());
+    isAsked = true;
+  }
+}
+
 /** Wait until somebody gives a token. */
-function tokenGiven(words) {
-  say(words);
+function tokenGiven() {
+  const isWrong = byId("token").value !== "";
+  say(isWrong ? texts.status.wrong_token : texts.status.token, isWrong);
   byId("access").hidden = false;
   byId("token").focus();
   return new Promise((resolve) => {
     byId("access").onsubmit = (event) => {
       event.preventDefault();
+      byId("access").hidden = true;
+      tokenAsked = null;
       resolve();
     };
   });
@@ -38,14 +73,15 @@ function tokenGiven(words) {
 
 /** Ask which classifiers there are, and show the first. */
 async function begin() {
-  let response = await fetched("/classifiers");
-  for (let words = texts.status.token; response.status === 401; words = texts.status.wrong_token) {
-    await tokenGiven(words);
-    // What can't be sent in a header is no token of this server's.
-    response = await fetched("/classifiers").catch(() => ({ status: 401 }));
+  let response;
+  try {
+    response = await fetched("/classifiers");
+  } catch {
+    throw refusal(texts.status.unreachable);
   }
-  if (!response.ok) throw new Error(await detailOf(response));
-  byId("access").hidden = true;
+  if (!response.ok) {
+    throw refusal(filled(texts.status.refused, { detail: await detailOf(response) }));
+  }
   ({ classifiers } = await response.json());
   byId("model").replaceChildren(...classifiers.map(({ name }) => new Option(name, name)));
   byId("choice").hidden = classifiers.length < 2;
@@ -59,6 +95,7 @@ function present(classifier) {
   rules.has_sets = facts.asked.has_sets;
   offerRules();
   document.title = byId("title").textContent = facts.title;
+  byId("about-title").hidden = false;
   const lines = facts.about.map(([term, said]) =>
     make("div", "", make("dt", "", term), ...said.map((text) => make("dd", "", text))));
   byId("about").replaceChildren(...lines);
@@ -75,16 +112,11 @@ const readyText = () => filled(texts.status.ready, facts);
 /** Answer for a file or a picture; with `side`, with a thumbnail of at most so many pixels a side. */
 async function classify({ blob, picture, side }) {
   const body = picture ? await fileOf(picture) : blob;
-  let response;
-  try {
-    response = await fetched(`/predict/${encodeURIComponent(facts.name)}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/octet-stream" },
-      body,
-    });
-  } catch {
-    throw refusal(texts.errors.failed);
-  }
+  const response = await fetched(
+    `/predict/${encodeURIComponent(facts.name)}`,
+    { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body },
+    { tries: picture ? 1 : TRIES }, // the camera has a newer picture by then
+  );
   if (!response.ok) throw refusal(await detailOf(response));
   const { digest, predictions } = await response.json();
   if (digest !== facts.digest) throw refusal(texts.errors.changed);
@@ -126,7 +158,7 @@ async function takeAlong() {
   byId("take-along").disabled = true;
   told(texts.status.making);
   try {
-    const response = await fetched(facts.page.address);
+    const response = await fetched(facts.page.address, {}, { told });
     if (response.status === 200) {
       const page = await response.blob();
       const name = `${facts.name}.html`;
@@ -135,13 +167,14 @@ async function takeAlong() {
     } else {
       told(texts.status.not_made, { detail: await detailOf(response) });
     }
-  } catch {
-    told(texts.status.not_made, { detail: texts.errors.failed });
+  } catch (error) {
+    told(texts.status.not_made, { detail: wordsOf(error) });
   }
   byId("take-along").disabled = false;
 }
 
 function outside() {
+  byId("about-title").hidden = true; // nothing is known of it yet
   byId("model").addEventListener("change", ({ target }) => {
     present(classifiers[target.selectedIndex]);
   });
