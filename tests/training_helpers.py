@@ -24,6 +24,7 @@ from photograft.data.dataset import Dataset
 from photograft.data.loading import split_of
 from photograft.features.calibration import fit_to_photos
 from photograft.features.opening import open_extractor
+from photograft.features.settings import Augmentation
 from photograft.learning.history import Epoch, History
 from photograft.learning.job import Job
 from photograft.learning.loop.feeds import Feed, Setting
@@ -39,6 +40,9 @@ Labels = npt.NDArray[np.int64]
 #: A network of 5,080 parameters, and one with batch normalisation.
 TINY = "convnet:c8 p c16 p c24"
 TINY_NORM = "convnet:n8 p n16 p n24"
+
+#: Changes to photos, some of each kind.
+CHANGES = Augmentation(horizontal_flip=True, rotation=15, min_crop=0.7)
 
 #: One that says less than those by default.
 PLAIN_LOOP = Training(epochs=3, batch_size=8, optimizer="sgd", learning_rate=0.05)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,10 +14,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
+from classifier_helpers import make_classifier, record
 from photograft.backbones.engines import PREPARING, Engine
-from photograft.backbones.get import get_backbone
 from photograft.backbones.networks import open_maps
-from photograft.backbones.pytorch.zoo import describe_keras
 from photograft.backbones.registry import EMBEDDED, Backbone
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.head import Head
@@ -29,7 +27,7 @@ from photograft.core.store import FeatureStore
 from photograft.features.extraction import open_space
 from photograft.features.preprocessing import prepare
 from photograft.report.plots.overlays import overlay, where
-from training_helpers import TINY, tiny_backbone
+from training_helpers import TINY
 
 Floats = npt.NDArray[np.float32]
 
@@ -57,36 +55,6 @@ def every_network() -> list[Any]:
         pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
         for name in (*EMBEDDED, *OTHERS)
     ]
-
-
-def record(name: str, pooling: str = "avg") -> Backbone:
-    if name.startswith("keras:"):
-        return describe_keras(name.removeprefix("keras:"))
-    if name == TINY:
-        return tiny_backbone(pooling=pooling)
-    return get_backbone(name, "pretrained" if name in EMBEDDED else "random", pooling=pooling)
-
-
-def make_classifier(
-    backbone: Backbone,
-    layers: tuple[str, ...] = ("last",),
-    *,
-    hidden: int = 0,
-    coding: str = "softmax",
-    seed: int = 0,
-) -> Classifier:
-    """A classifier with a random head."""
-    rng = np.random.default_rng(seed)
-    classes = ("a", "b") if coding == "sigmoid" else ("a", "b", "c")
-    d = sum(layer.num_features for layer in backbone.layers if layer.name in layers)
-    widths = [d, *([hidden] if hidden else []), 1 if coding == "sigmoid" else len(classes)]
-    shapes = list(itertools.pairwise(widths))
-    head = Head(
-        tuple(rng.normal(0, a**-0.5, (a, b)).astype(np.float32) for a, b in shapes),
-        tuple(rng.normal(0, 1, b).astype(np.float32) for _, b in shapes),
-        coding,
-    )
-    return Classifier(classes, backbone, Engine("torch", "fp32"), layers, head)
 
 
 def noise(backbone: Backbone, seed: int = 0) -> npt.NDArray[np.uint8]:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from safetensors.numpy import save
-from test_heat_maps import make_classifier, record
 
+from classifier_helpers import make_classifier, record
 from photograft.classifier.reference import (
     FILE_NAME,
     Neighbour,

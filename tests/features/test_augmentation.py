@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,16 +15,11 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from drawing import draw_photo
-from photograft.core.errors import InputError, UnknownNameError
-from photograft.features import augmentation
-from photograft.features.augmentation import augment, generator, load_function, parse, view_name
+from augmentation_helpers import SIDE, Pixels, changed, photo
+from photograft.features.augmentation import augment, generator
 from photograft.features.geometry import draw_map
-from photograft.features.settings import DEFAULT_AUGMENTATION, Augmentation
+from photograft.features.settings import Augmentation
 
-Pixels = npt.NDArray[np.uint8]
-
-SIDE = 96
 EVERYTHING = Augmentation(
     rotation=30, width_shift=0.1, height_shift=0.2, shear=10, zoom=0.2, brightness=0.3,
     channel_shift=20, horizontal_flip=True, vertical_flip=True, min_crop=0.5, rand_augment=2,
@@ -49,10 +41,6 @@ class Drawn(np.random.Generator):
         return self._share
 
 
-def photo(seed: int = 0, size: int = SIDE) -> Pixels:
-    return np.asarray(draw_photo(np.random.default_rng(seed), seed, size))
-
-
 def smooth(height: int, width: int) -> Pixels:
     """A picture without edges or noise, on which ways of interpolating agree."""
     y, x = np.mgrid[0:height, 0:width]
@@ -71,17 +59,8 @@ def came_from(pixels: Pixels) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.f
     return pixels[..., 0] / 2.0, pixels[..., 1] / 2.0
 
 
-def changed(settings: Augmentation, seed: int = 0, pixels: Pixels | None = None) -> Pixels:
-    pixels = photo() if pixels is None else pixels
-    height, width = pixels.shape[:2]
-    return augment(pixels, settings, generator(seed, b"photo", 0), size=(height, width))
-
-
 def close(one: npt.NDArray[Any], other: npt.NDArray[Any], most: float) -> bool:
     return bool(np.abs(np.asarray(one, float) - np.asarray(other, float)).max() <= most)
-
-
-# --- randomness ---------------------------------------------------------------------------------
 
 
 def test_same_on_any_thread_in_any_order() -> None:
@@ -135,9 +114,6 @@ def test_rand_augment_and_another_thread_that_draws_by_torch_leave_each_other_al
     thread.join()
     np.testing.assert_array_equal(meanwhile, expected)
     assert torch.equal(torch.stack(drawn), alone)
-
-
-# --- what moves pixels --------------------------------------------------------------------------
 
 
 def test_identity() -> None:
@@ -331,9 +307,6 @@ def test_shrinking_averages_all_pixels() -> None:
         assert 0 < result.std() < 25  # a single pixel's is 74
 
 
-# --- the crop -----------------------------------------------------------------------------------
-
-
 def box_of(settings: Augmentation, seed: int, shape: tuple[int, int]) -> list[float]:
     found = draw_map(settings, generator(seed, b"photo", 0), shape, (100, 100))
     assert found[0, 1] == found[1, 0] == 0
@@ -394,9 +367,6 @@ def test_where_no_crop_fits_it_is_the_middle(shape: tuple[int, int], box: list[f
     assert box_of(Augmentation(min_crop=1), 0, shape) == pytest.approx(box)
 
 
-# --- colours ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("share", "factor"), [(0, 0.6), (0.5, 1), (1, 1.4)])
 def test_brightness(share: float, factor: float) -> None:
     pixels = photo()
@@ -437,199 +407,3 @@ def test_rand_augment_is_torchvisions() -> None:
         np.testing.assert_array_equal(result, expected)
         num_changed += not np.array_equal(result, pixels)
     assert num_changed > 10
-
-
-# --- a function of one's own --------------------------------------------------------------------
-
-OWN = """
-import numpy as np
-
-def invert(pixels, rng):
-    return 255 - pixels
-
-def noise(pixels, rng):
-    pixels[:] = rng.integers(0, 256, pixels.shape)
-    return pixels
-
-def smaller(pixels, rng):
-    return pixels[1:]
-
-def floats(pixels, rng):
-    return pixels / 255
-
-def nothing(pixels, rng):
-    pass
-
-def fails(pixels, rng):
-    raise KeyError("rain")
-
-number = 3
-"""
-
-
-@pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "own_changes.py").write_text(OWN)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "own_changes", raising=False)
-    load_function.cache_clear()
-    return tmp_path / "own_changes.py"
-
-
-@pytest.mark.usefixtures("own")
-def test_own_function_comes_last() -> None:
-    settings = Augmentation(brightness=0.3, horizontal_flip=True)
-    own = dataclasses.replace(settings, function="own_changes:invert")
-    for seed in range(4):
-        np.testing.assert_array_equal(changed(own, seed), 255 - changed(settings, seed))
-
-
-@pytest.mark.usefixtures("own")
-def test_own_function_draws_from_the_given_generator_and_has_its_own_array() -> None:
-    settings, pixels = Augmentation(function="own_changes:noise"), photo()
-    before = pixels.copy()
-    np.testing.assert_array_equal(changed(settings, 1, pixels), changed(settings, 1, pixels))
-    assert not np.array_equal(changed(settings, 1, pixels), changed(settings, 2, pixels))
-    np.testing.assert_array_equal(pixels, before)
-
-
-@pytest.mark.usefixtures("own")
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("own_changes:smaller", r"own_changes:smaller returned.*\(96, 96, 3\).*\(95, 96, 3\)"),
-        ("own_changes:floats", "own_changes:floats returned no photo.*uint8.*float64"),
-        ("own_changes:nothing", "own_changes:nothing returned no photo.*NoneType"),
-        ("own_changes:fails", "own_changes:fails failed: KeyError: 'rain'"),
-        ("own_changes:number", "own_changes:number is no function.*int"),
-        ("own_changes:invrt", "own_changes has no augmentation function 'invrt'.*spelling"),
-        ("own_chnges:invert", "own_chnges:invert can't be imported.*PYTHONPATH"),
-    ],
-)
-def test_own_function_that_is_wrong(name: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        changed(Augmentation(function=name))
-
-
-# --- names of views -----------------------------------------------------------------------------
-
-
-def test_view_name_stays_the_same() -> None:
-    """Stored views are found again by it: a change here makes all of them worthless."""
-    assert augmentation.CODE_VERSION == 1, "then the name below changes, too"
-    assert view_name(DEFAULT_AUGMENTATION, 0, 3) == "view3-69eaad135a0c6347"
-
-
-def test_view_name_does_not_tell_a_whole_number_from_a_float() -> None:
-    assert view_name(Augmentation(rotation=10), 0, 0) == view_name(
-        Augmentation(rotation=10.0), 0, 0
-    )
-
-
-def test_view_name_differs_if_anything_does(monkeypatch: pytest.MonkeyPatch, own: Path) -> None:
-    variants: list[dict[str, Any]] = [
-        {"rotation": 1.0}, {"width_shift": 0.1}, {"height_shift": 0.1}, {"shear": 1.0},
-        {"zoom": 0.1}, {"keep_aspect": True}, {"brightness": 0.1}, {"channel_shift": 1.0},
-        {"horizontal_flip": True}, {"vertical_flip": True}, {"fill_mode": "wrap"},
-        {"fill_value": 1.0}, {"min_crop": 0.5}, {"rand_augment": 1},
-        {"rand_augment_magnitude": 3}, {"function": "own_changes:invert"},
-    ]  # fmt: skip
-    fields = {field.name for field in dataclasses.fields(Augmentation)}
-    assert {name for variant in variants for name in variant} == fields
-
-    def names() -> list[str]:
-        settings = [Augmentation.from_json(variant) for variant in variants]
-        return [view_name(s, 0, 0) for s in [Augmentation(), *settings]]
-
-    found = [*names(), view_name(Augmentation(), 1, 0), view_name(Augmentation(), 0, 1)]
-    assert len(set(found)) == len(variants) + 3
-    own.write_text(OWN + "\n# changed\n")
-    assert [a == b for a, b in zip(names(), found, strict=False)].count(False) == 1
-    monkeypatch.setattr("importlib.metadata.version", lambda _: "0")
-    with_torchvision = 1 + next(i for i, v in enumerate(variants) if "rand_augment" in v)
-    assert names()[with_torchvision] != found[with_torchvision]
-    assert names()[0] == found[0]
-    monkeypatch.setattr(augmentation, "CODE_VERSION", 0)
-    assert not set(names()) & set(found)
-
-
-# --- the command line's form --------------------------------------------------------------------
-
-
-def as_text(settings: Augmentation) -> str:
-    return ",".join(f"{name}={value}" for name, value in settings.to_json().items() if value != "")
-
-
-def test_parse_reads_what_is_written() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        data = Augmentation().to_json()
-        for name, value in data.items():
-            if isinstance(value, bool):
-                data[name] = bool(rng.random() < 0.5)
-            elif isinstance(value, float):
-                data[name] = float(rng.uniform(0, 0.95))
-            elif isinstance(value, int):
-                data[name] = int(rng.integers(14))
-        data["fill_mode"] = str(rng.choice(["nearest", "constant", "reflect", "wrap"]))
-        data["function"] = str(rng.choice(["", "my_photos:add_rain"]))
-        settings = Augmentation.from_json(data)
-        assert parse(as_text(settings)) == settings
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("none", Augmentation()),
-        ("default", DEFAULT_AUGMENTATION),
-        ("horizontal_flip", Augmentation(horizontal_flip=True)),
-        (" rotation = 20 , horizontal-flip=False", Augmentation(rotation=20)),
-        (
-            "default,rotation=0,vertical_flip",
-            dataclasses.replace(DEFAULT_AUGMENTATION, rotation=0, vertical_flip=True),
-        ),
-        ("function=a.b:c,fill_mode=wrap", Augmentation(function="a.b:c", fill_mode="wrap")),
-    ],
-)
-def test_parse(text: str, expected: Augmentation) -> None:
-    assert parse(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("rotation=twenty", "rotation needs a number; got 'twenty'"),
-        ("rotation", "rotation needs a value; expected rotation=0.1"),
-        ("rotation=", "rotation needs a value"),
-        ("rotation=200", "rotation can't be 200; expected a number from 0 to 180"),
-        ("rotation=nan", "rotation can't be nan"),
-        ("rotation=-5", "rotation can't be -5"),
-        ("rand_augment=1.5", "rand_augment needs a whole number; got '1.5'"),
-        ("horizontal_flip=maybe", "horizontal_flip is on or off; expected true or false"),
-        ("fill_mode=mirror", "fill_mode can't be 'mirror'"),
-        ("function=rain", "expected module:name"),
-        ("zoom=0.1,zoom=0.2", "zoom is given twice"),
-        ("", "without a name"),
-        ("zoom=0.1,,shear=2", "without a name"),
-        ("zoom=0.1,=2", "without a name"),
-    ],
-)
-def test_parse_refuses(text: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        parse(text)
-
-
-def test_parse_names_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match=r"named 'rotate'.*Did you mean rotation"):
-        parse("rotate=20")
-    with pytest.raises(UnknownNameError, match="There are: rotation, width_shift"):
-        parse("zoom=0.1,default")
-
-
-def test_torch_is_not_imported_until_it_is_needed() -> None:
-    code = (
-        "import sys, numpy as np; from photograft.features.augmentation import *; "
-        "augment(np.zeros((8, 8, 3), np.uint8), parse('rotation=20,channel_shift=9,min_crop=.5'),"
-        " generator(0, b'', 0), size=(8, 8)); assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,11 +17,13 @@ import pytest
 from PIL import Image
 
 import photograft
+import system_helpers as system
 from photograft.backbones.engines import Engine
 from photograft.backbones.opening import open_whole
 from photograft.classifier.classifier import Classifier
 from photograft.classifier.export.certificate import ParityError, certify
 from photograft.classifier.export.exporters import EXPORTERS
+from photograft.classifier.export.exporting import Exported
 from photograft.classifier.export.graph import graph
 from photograft.classifier.export.names import FEATURES
 from photograft.classifier.export.order import Order
@@ -52,9 +54,18 @@ def samples(photos: Path) -> list[Sample]:
     return [Sample(path.name, path.read_bytes) for path in paths]
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The session's run as a page, tried on five of its photos."""
+    run, folder = system.shared_run(tmp_path_factory), tmp_path_factory.mktemp("web") / "page"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOGRAFT_CACHE", str(system.shared_cache(tmp_path_factory)))
+        return export(run, folder, to="web", num_photos=5, progress=None)
+
+
 @pytest.mark.slow
-def test_what_lies_in_the_folder(run_path: Path, warm_cache: Path, tmp_path: Path) -> None:
-    found = export(run_path, tmp_path / "page", to="web", num_photos=5, progress=None)
+def test_what_lies_in_the_folder(plain: Exported) -> None:
+    found = plain
     names = {path.name for path in found.folder.iterdir()}
     assert names == {
         *("index.html", "manifest.webmanifest", "service-worker.js", "icon-192.png"),
@@ -142,18 +153,26 @@ def test_photos_that_are_gone_are_no_neighbours(trained: Classifier, photos: Pat
 
 @pytest.mark.slow
 def test_neighbours_are_shown_only_where_they_are_allowed(
-    run_path: Path, warm_cache: Path, tmp_path: Path
+    run_path: Path, warm_cache: Path, plain: Exported, tmp_path: Path
 ) -> None:
-    for allowed in (False, True):
-        out = tmp_path / f"page {allowed}"
-        export(run_path, out, to="web", num_photos=0, neighbours=allowed, progress=None)
-        facts = facts_in((out / "index.html").read_text(encoding="utf-8"))
+    shown = tmp_path / "shown"
+    export(run_path, shown, to="web", num_photos=0, neighbours=True, progress=None)
+    for folder, allowed in ((plain.folder, False), (shown, True)):
+        facts = facts_in((folder / "index.html").read_text(encoding="utf-8"))
         assert bool(facts["neighbours"]) is allowed
     with pytest.raises(InputError, match="shows no training photos"):
         export(run_path, tmp_path / "x", to="onnx", neighbours=True, progress=None)
     loaded = Classifier.load(run_path)
     with pytest.raises(InputError, match="no training photos to show"):
         export(loaded, tmp_path / "x", to="web", neighbours=True, progress=None)
+
+
+def test_a_network_that_is_too_much_for_a_page(
+    trained: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photograft.classifier.export.web.building.MAX_BYTES", 10_000_000)
+    with pytest.raises(InputError, match=r"the network takes .* MB, too much for a page.*10\.0 MB"):
+        build_web(trained)
 
 
 def test_names_are_no_markup(trained: Classifier) -> None:

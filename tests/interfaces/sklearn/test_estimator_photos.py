@@ -14,19 +14,9 @@ import pytest
 from PIL import Image
 
 from drawing import draw_photo
-from estimator_helpers import classifier, draw_paths, features, labels_of, pictures
+from estimator_helpers import classifier, features, pictures
 from photograft.core.errors import InputError
 from photograft.data.encoding import encode_picture
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> npt.NDArray[Any]:
-    return draw_paths(tmp_path / "photos")
-
-
-@pytest.fixture
-def labels(paths: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
-    return labels_of(paths)
 
 
 def png(path: Path, pixels: npt.NDArray[np.uint8]) -> Path:

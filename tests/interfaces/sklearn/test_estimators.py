@@ -29,31 +29,13 @@ import system_helpers
 from estimator_helpers import (
     CLASSES,
     classifier,
-    count_photos,
-    draw_paths,
     features,
-    labels_of,
     pictures,
 )
 from photograft.classifier.classifier import Classifier
 from photograft.core.errors import InputError
 from photograft.interfaces.sklearn.estimators import PhotoClassifier
 from training_helpers import TINY, TINY_NORM
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> npt.NDArray[Any]:
-    return draw_paths(tmp_path / "photos")
-
-
-@pytest.fixture
-def labels(paths: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
-    return labels_of(paths)
-
-
-@pytest.fixture
-def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    return count_photos(monkeypatch)
 
 
 @pytest.mark.parametrize(

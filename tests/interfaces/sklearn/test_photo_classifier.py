@@ -17,27 +17,12 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import system_helpers
-from estimator_helpers import CLASSES, SETTINGS, classifier, count_photos, draw_paths, labels_of
+from estimator_helpers import CLASSES, SETTINGS, classifier
 from photograft.classifier.classifier import Classifier
 from photograft.core.errors import PhotograftError, StorageError
 from photograft.features.settings import Augmentation
 from photograft.interfaces.sklearn.estimators import PhotoClassifier
 from training_helpers import TINY, TINY_NORM
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> npt.NDArray[Any]:
-    return draw_paths(tmp_path / "photos")
-
-
-@pytest.fixture
-def labels(paths: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
-    return labels_of(paths)
-
-
-@pytest.fixture
-def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    return count_photos(monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from opened_studio import WIDE, enter, step
 from PIL import Image
 
 import system_helpers
 from browser_helpers import BROWSER_MARKS, chromium
 from drawing import draw_folder
+from opened_studio import WIDE, enter, step
 from studio_process import open_studio
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opened_studio import WIDE, enter
 
 from browser_helpers import BROWSER_MARKS, chromium
 from drawing import draw_folder
+from opened_studio import WIDE, enter
 from studio_process import RunningStudio, open_studio
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from opened_studio import CAMERA, NARROW, WIDE, ask, drop, enter, shelves, visit
 
 import system_helpers
 from browser_helpers import BROWSER_MARKS, chromium
+from opened_studio import CAMERA, NARROW, WIDE, ask, drop, enter, shelves, visit
 from studio_process import RunningStudio, open_studio
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from opened_studio import CAMERA, WIDE, ask, drop, enter, shelves, step
 
 import system_helpers
 from browser_helpers import BROWSER_MARKS, chromium
 from drawing import draw_folder
+from opened_studio import CAMERA, WIDE, ask, drop, enter, shelves, step
 from studio_process import open_studio
 from web_runtime import NEEDS_RUNTIME
 

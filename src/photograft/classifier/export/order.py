@@ -45,8 +45,15 @@ class Artefact(Protocol):
             ImageError: It can't be tried on this file; why.
         """
 
-    def stages(self, photo: Pixels) -> dict[str, AnyFloats]:
-        """Return what it computes at each of `parity.STAGES` that there is."""
+    def ask(
+        self, photo: Pixels, *, whole: bool
+    ) -> tuple[dict[str, AnyFloats], dict[str, AnyFloats]]:
+        """Run a photo, once where one run tells all.
 
-    def answers(self, photo: Pixels) -> dict[str, AnyFloats]:
-        """Return what its users are told."""
+        Args:
+            photo: From `read`.
+            whole: Go the whole way of its users; else the way to the stages will do.
+
+        Returns:
+            What it computes at each of `parity.STAGES` that there is; and what users are told.
+        """

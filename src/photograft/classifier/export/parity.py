@@ -149,17 +149,21 @@ class _Artefact:
         """Return a file's photo."""
         return cast("Pixels", self._example.read_photo(io.BytesIO(data)))
 
-    def stages(self, photo: Pixels) -> dict[str, AnyFloats]:
-        """Return what it computes at each stage."""
-        found = (self._probed or self._asked)(photo[None])
-        return {name: found[name][0].astype(np.float32) for name in STAGES if name in found}
+    def ask(
+        self, photo: Pixels, *, whole: bool
+    ) -> tuple[dict[str, AnyFloats], dict[str, AnyFloats]]:
+        """Return both; the file as it is, and its stages given out, are two programs."""
+        if self._probed is None:
+            told = self._told(photo)
+            return {name: told[name].astype(np.float32) for name in STAGES if name in told}, told
+        found = self._probed(photo[None])
+        stages = {name: found[name][0].astype(np.float32) for name in STAGES if name in found}
+        return stages, self._told(photo) if whole else stages
 
-    def answers(self, photo: Pixels) -> dict[str, AnyFloats]:
+    def _told(self, photo: Pixels) -> dict[str, AnyFloats]:
         """Return what the example says."""
-        return {name: np.asarray(values)[0] for name, values in self._asked(photo[None]).items()}
-
-    def _asked(self, photos: Pixels) -> dict[str, AnyFloats]:
-        return cast("dict[str, AnyFloats]", self._example.answer(self._model, photos))
+        told = self._example.answer(self._model, photo[None])
+        return {name: np.asarray(values)[0] for name, values in told.items()}
 
 
 def in_float(classifier: Classifier) -> Classifier:
@@ -220,13 +224,11 @@ def compare(
             yield sample, str(photo)
             continue
         num_own += sample.is_own
-        expected, found = library.stages(pixels), artefact.stages(photo)
+        expected = library.stages(pixels)
+        found, said = artefact.ask(photo, whole=not sample.is_own or num_own <= _WHOLE_WAY)
         differences = {name: _difference(name, expected, found) for name in STAGES if name in found}
-        said = found
-        if not sample.is_own or num_own <= _WHOLE_WAY:
-            said = artefact.answers(photo)
-            for stage in differences.keys() & said.keys():
-                differences[stage] = max(differences[stage], _difference(stage, expected, said))
+        for stage in differences.keys() & said.keys():
+            differences[stage] = max(differences[stage], _difference(stage, expected, said))
         yield Compared(
             sample,
             differences,

@@ -8,14 +8,14 @@ from photograft.backbones.engines import PREPARING, Engine, runs_prepared
 from photograft.backbones.int8.ranges import Ranges
 from photograft.backbones.networks import quantised_model
 from photograft.backbones.opening import built, prepare_network
-from photograft.backbones.prepared import read_prepared
+from photograft.backbones.prepared import keep_prepared, read_prepared
 from photograft.classifier.opening import Look
 from photograft.core.store import FeatureStore, default_cache_dir
 from photograft.features.extraction import open_space
 
 
 def prepared_model(look: Look, engine: Engine, ranges: Ranges = ()) -> bytes:
-    """Return a look's network as `Prepared.model` has it.
+    """Return a look's network as `Prepared.model` has it; one that torch exports is kept.
 
     Args:
         look: With its weights located.
@@ -30,12 +30,15 @@ def prepared_model(look: Look, engine: Engine, ranges: Ranges = ()) -> bytes:
     backbone, path = look.backbone, look.path
     found = built(backbone, path)
     if found is None:
-        # Exported from torch once, it is kept with the features of the engine that it was for.
+        # Exported from torch once, it lies with the features of the engine that it was for: what
+        # is made here is found by the library, which the export is held against.
         store = FeatureStore(default_cache_dir())
         for one in _engines(engine):
             found = found or read_prepared(open_space(store, backbone, one).folder)
     if found is None:
-        found = prepare_network(backbone, path, runs_prepared())
+        own = Engine(runs_prepared(), "fp32")
+        found = prepare_network(backbone, path, own.name)
+        keep_prepared(found, open_space(store, backbone, own).folder)
     if not ranges:
         return found.model
     return quantised_model(found.model, replace(engine, ranges=ranges))

@@ -46,19 +46,18 @@ class PageArtefact:
         """Return what the network sees of a photo; see `page_pixels`."""
         return page_pixels(data, self._backbone, max_pixels=self._facts["max_pixels"])
 
-    def stages(self, photo: Pixels) -> dict[str, AnyFloats]:
-        """Return what the network computes at each stage."""
+    def ask(
+        self, photo: Pixels, *, whole: bool
+    ) -> tuple[dict[str, AnyFloats], dict[str, AnyFloats]]:
+        """Return both; what users are told by the names of the outputs that the page shows."""
+        del whole  # there is no other way
         found = self._run(photo[None])
         others = {name: v[0].astype(np.float32) for name, v in found.items() if name != LIKENESS}
-        return {PIXELS: photo.astype(np.float32), **others}
-
-    def answers(self, photo: Pixels) -> dict[str, AnyFloats]:
-        """Return what users are told, by the names of the outputs that the page shows."""
-        found = self._run(photo[None])
         names = self._facts["outputs"]
-        return {
+        told = {
             name: found[names[name]][0] for name in ("probabilities", "ood_score") if names[name]
         }
+        return {PIXELS: photo.astype(np.float32), **others}, told
 
 
 def _as_in_page(record: dict[str, Any], told: dict[str, Any]) -> Backbone:
