@@ -22,13 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import report
-from photograft.core.arrays import Floats
+from photograft.core.arrays import Floats, Indices
 from photograft.core.progress import Silent
 from photograft.core.statistics import standard_error
 from photograft.core.store import FeatureStore
 from photograft.data.dataset import Dataset
 from photograft.data.groups import content_groups
-from photograft.data.splits import Indices, make_folds
+from photograft.data.splits import make_folds
 from photograft.learning.head.candidates import LOGISTIC, gather_from
 from photograft.learning.head.fitting import fit_head
 from photograft.learning.head.selection import settle

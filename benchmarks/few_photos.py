@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmarks.choice import log_losses, quick_job, said_by_heads, without_split
 from benchmarks.common import report
+from photograft.core.arrays import Indices
 from photograft.core.store import FeatureStore
 from photograft.data.groups import content_groups
-from photograft.data.splits import Indices
 from photograft.learning.job import Job
 
 
