@@ -168,8 +168,9 @@ def _efforts(dataset: Dataset, store: FeatureStore, num_draws: int) -> dict[str,
         found |= {f"{name}_{what}": float(np.mean(own)) for name, own in values.items()}
         found[f"difference_{what}"] = float(difference.mean())
         found[f"difference_{what}_se"] = float(difference.std(ddof=1) * np.sqrt(overlap))
-        found[f"better_{what}"] = int((difference > 0).sum())
-        found[f"worse_{what}"] = int((difference < 0).sum())
+        gain = -difference if what == "log_loss" else difference
+        found[f"better_{what}"] = int((gain > 0).sum())
+        found[f"worse_{what}"] = int((gain < 0).sum())
     return found
 
 
