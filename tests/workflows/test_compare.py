@@ -573,8 +573,8 @@ def test_given_up_is_not_gone_on_with(
     candidates, out = [*stored(TINY_NORM), Candidate(config)], tmp_path / "out"
     real = trials.try_folds
 
-    def spoiled(context: Any, candidate: Candidate, before: Trial | None) -> Any:
-        for trial in real(context, candidate, before):
+    def spoiled(context: Any, candidate: Candidate, *rest: Any) -> Any:
+        for trial in real(context, candidate, *rest):
             wrong = np.where(trial.predicted < 0, -1, 1 - context.pool.labels[:, None])
             yield replace(trial, predicted=wrong)
 
@@ -716,10 +716,10 @@ def test_folds_that_are_given_up_are_tried_no_further_elsewhere(
     under_way: list[str] = []
     real = trials.try_folds
 
-    def watched(context: Any, candidate: Candidate, before: Trial | None) -> Any:
+    def watched(context: Any, candidate: Candidate, *rest: Any) -> Any:
         assert not under_way
         under_way.append(candidate.name)
-        with contextlib.closing(real(context, candidate, before)) as folds:
+        with contextlib.closing(real(context, candidate, *rest)) as folds:
             try:
                 for trial in folds:
                     wrong = np.where(trial.predicted < 0, -1, 1 - context.pool.labels[:, None])

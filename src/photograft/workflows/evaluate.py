@@ -191,8 +191,8 @@ def _on_what_it_learned_from(found: Evaluated) -> str:
     num_photos = len(found.dataset.photos)
     if found.trained_on and found.trained_on.num_photos == num_photos:
         return (
-            f"The classifier was trained on all {num_photos:,} photos: no honest score can be had "
-            "from them. Evaluate on photos that it has not seen."
+            f"The classifier was trained on all of these {count(num_photos, 'photo')}: "
+            "no honest score can be had from them. Evaluate on photos that it has not seen."
         )
     if found.trained_on:
         parts.append(f"it was trained on {found.trained_on.num_photos:,}")
