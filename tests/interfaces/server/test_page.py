@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
-from opened_page import CAMERA, opening
 from PIL import Image
 
 import photograft
 from browser_helpers import BROWSER_MARKS, CONTRASTS, chromium, classify, saved
+from opened_page import CAMERA, opening
 from photograft.classifier.export.web.page import facts_in
 from server_helpers import RunningServer, serving
 from web_runtime import NEEDS_RUNTIME

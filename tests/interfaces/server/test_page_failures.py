@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opened_page import CAMERA, opening
 
 import system_helpers as system
 from browser_helpers import BROWSER_MARKS, chromium, classify
+from opened_page import CAMERA, opening
 from server_helpers import RunningServer, running, serving
 
 if TYPE_CHECKING:

@@ -209,6 +209,8 @@ def _new_folder() -> Path:
 
 
 def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # there the signal 0 is Ctrl-C
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -185,7 +185,9 @@ def measure(
     return Measured(subsets, losses, hits, np.array(PENALTIES)[chosen])
 
 
-def choose_penalties(tried: Sequence[Doubles], held_out: npt.NDArray[np.bool_]) -> Labels:
+def choose_penalties(
+    tried: Sequence[Doubles], held_out: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
     """Choose a penalty for each size and seed by photos other than those it is scored on.
 
     The choice is by the other seeds' log loss of the photos that this one does not hold out. As
@@ -209,7 +211,7 @@ def choose_penalties(tried: Sequence[Doubles], held_out: npt.NDArray[np.bool_]) 
     padded = np.pad(best, ((1, 1), (0, 0)), mode="edge")
     smooth = np.median(np.stack([padded[:-2], best, padded[2:]]), axis=0).astype(np.int64)
     most = np.array([len(losses) - 1 for losses in tried])[:, None]
-    chosen: Labels = np.minimum(smooth, most)
+    chosen: npt.NDArray[np.int64] = np.minimum(smooth, most)
     return chosen
 
 

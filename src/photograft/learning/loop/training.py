@@ -188,7 +188,7 @@ class _Loop:
         unpack_optimizer(self.passes.optimizer, tensors, data["optimizer"])  # type: ignore[arg-type]
         self.epochs = [Epoch(**row) for row in data["epochs"]]  # type: ignore[attr-defined]
         self.kept = data["kept"]  # type: ignore[assignment]
-        self.passes.compiled.note = str(data["note"])
+        self.passes.compiled.note = str(data.get("note", ""))
 
     def finish(self) -> History:
         """Put the kept weights into the model."""

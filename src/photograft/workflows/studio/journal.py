@@ -17,6 +17,9 @@ from photograft.core.files import is_full, printable
 
 Record = dict[str, Any]
 
+#: Where there is a text mode, it would write two bytes for each end of a line.
+_MODE = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
 _FULL = "Free some space and do it again: all that was done before is kept."
 _CLOSED = "Check that the disk is there and that its folder may be written to, and do it again."
 
@@ -39,7 +42,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            self._file = os.open(path, _MODE | os.O_CREAT, 0o600)
         except OSError as error:
             raise _failed(path, error) from error
         try:
@@ -64,7 +67,7 @@ class Journal:
         line = json.dumps(stamped, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         try:
             if self._file < 0:
-                self._file = os.open(self._path, os.O_RDWR | os.O_APPEND)
+                self._file = os.open(self._path, _MODE)
                 os.ftruncate(self._file, self._size)
             written = 0
             while written < len(line):

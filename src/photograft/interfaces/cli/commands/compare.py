@@ -67,7 +67,10 @@ def compare(
     ] = "none",
     validation: Annotated[
         float | None,
-        typer.Option(help="Share for validation, where the source has no split. [default: 0.15]"),
+        typer.Option(
+            help="Share for validation, where the source has no split. [default: 0.15 where a "
+            "network is trained, none where cross-validation chooses]"
+        ),
     ] = None,
     test: Annotated[float, typer.Option(help="Share for the test, likewise.")] = 0.15,
     group_by: GroupBy = "",
