@@ -25,7 +25,8 @@ import numpy as np
 import tritonclient.http as triton
 
 address, *paths = sys.argv[1:]
-client = triton.InferenceServerClient(address)
+# An answer holds its connection until it is read: those that are under way at once have one each.
+client = triton.InferenceServerClient(address, concurrency=4)
 photos = np.array([[open(path, "rb").read()] for path in paths], dtype=object)
 
 def infer(array, binary, outputs=None, **more):
